@@ -1,0 +1,292 @@
+"""Every error of mplp, and the exit code each one ends a command with.
+
+    MplpError
+    |-- UsageError                  2   wrong usage, no such file
+    |   |-- UnknownRunError         2   "WorkflowNotFoundError" in machine output
+    |   |-- InputError              2   unknown, missing or ill-typed run input, missing secret
+    |   `-- RunStateError           2   the verb does not fit the run's state
+    |-- WorkflowValidationError     1   (`validate`), 2 (`run`); carries every problem found
+    |-- StepError                   1   the work of one step failed; recorded as a `Failure`
+    |   |-- StepTimeoutError            an attempt ran longer than its timeout
+    |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
+    |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
+    |   |-- UnresolvedReferenceError    a reference names something that is not there
+    |   |-- ExpressionError             an expression failed or gave the wrong kind of value
+    |   |-- ParallelExecutionError      children of a parallel step failed
+    |   |-- OperationError              a module operation refused its parameters or its object
+    |   |   |-- InvalidTransitionError  an object may not go from this status to that one
+    |   |   |-- UnknownObjectError      no object of that kind and id
+    |   |   |-- UnknownModuleError      "ModuleNotFoundError" in machine output
+    |   |   `-- UnknownOperationError   "OperationNotFoundError" in machine output
+    |   |-- UnsupportedStepTypeError    no runner for that step type
+    |   |-- UnsupportedConditionTypeError
+    |   |-- RejectedError               a person said no
+    |   `-- RunTimeoutError             the run's own timeout
+    |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
+    `-- RunBusyError               75   another process holds this run
+        `-- LostOwnershipError     75   another process took this run over; nothing more was written
+
+Fields come first and the message is derived from them, so that tests and machine readers need not
+parse text. `Failure` is an error as a fact of the history; `Problem` is a finding about a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, ClassVar, Literal
+
+from msgspec import Struct
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line (stable)."""
+
+    OK = 0
+    NO = 1
+    USAGE = 2
+    WAITING = 3
+    CANCELLED = 4
+    BUG = 70
+    STORE = 74
+    BUSY = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class MplpError(Exception):
+    """Anything that mplp says no to. `details` is JSON for machine readers."""
+
+    exit_code: ClassVar[Exit] = Exit.NO
+    #: The name in machine output, where it differs from the class name.
+    machine_name: ClassVar[str | None] = None
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, Any] = dict(details or {})
+
+    @property
+    def type_name(self) -> str:
+        """The stable name of this kind of error."""
+        return self.machine_name or type(self).__name__
+
+
+class UsageError(MplpError):
+    """The command cannot start: wrong usage, or a file that is not there."""
+
+    exit_code = Exit.USAGE
+
+
+class UnknownRunError(UsageError):
+    """No run, or more than one run, answers to that name."""
+
+    machine_name = "WorkflowNotFoundError"
+
+
+class InputError(UsageError):
+    """A run input or a secret is unknown, missing or of the wrong type."""
+
+
+class RunStateError(UsageError):
+    """The verb does not fit the state that the run is in."""
+
+
+# ---- findings about a file ---------------------------------------------------------------------
+
+Severity = Literal["error", "warning"]
+Path = tuple[str | int, ...]
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """One finding about a workflow file.
+
+    `path` leads to the node (keys and indexes from the document's root, canonical spelling);
+    `on` tells whether the key or the value at that path is meant. Lines and columns count from 1
+    (columns in characters); 0 means not located yet.
+    """
+
+    code: str
+    message: str
+    path: Path = ()
+    severity: Severity = "error"
+    hint: str | None = None
+    on: Literal["key", "value"] = "value"
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+
+class WorkflowValidationError(MplpError):
+    """A workflow file is not valid. `problems` has every finding, errors and warnings."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        errors = [p for p in problems if p.severity == "error"]
+        first = errors[0].message if errors else "no errors"
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"{first}{more}")
+        self.problems = list(problems)
+
+
+# ---- errors of the work ------------------------------------------------------------------------
+
+
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as a fact: what the history, the screens and `${step.error}` carry.
+
+    `type` is one of the names of this module (or the class name of an error of a plug-in);
+    `retryable` tells whether a retry policy may try again.
+    """
+
+    type: str
+    message: str
+    details: dict[str, Any] | None = None
+    retryable: bool = True
+
+
+class StepError(MplpError):
+    """The work of a step failed."""
+
+    retryable: ClassVar[bool] = True
+
+    def failure(self) -> Failure:
+        """This error as a fact."""
+        return Failure(
+            type=self.type_name,
+            message=self.message,
+            details=self.details or None,
+            retryable=self.retryable,
+        )
+
+
+class StepTimeoutError(StepError):
+    """An attempt ran longer than its timeout (milliseconds)."""
+
+    def __init__(self, step_id: str, timeout: int) -> None:
+        super().__init__(
+            f"`{step_id}` took longer than its timeout of {timeout} ms",
+            details={"stepId": step_id, "timeout": timeout},
+        )
+
+
+class ShellExitError(StepError):
+    """A shell step ended with a code other than 0 (128 + signal number when killed by a signal)."""
+
+    def __init__(self, exit_code: int, stderr_tail: str = "") -> None:
+        last = stderr_tail.strip().splitlines()[-1:] or [""]
+        said = f": {last[0]}" if last[0] else ""
+        super().__init__(f"exit code {exit_code}{said}", details={"exitCode": exit_code})
+        self.code = exit_code
+
+
+class OutputLimitError(StepError):
+    """An output or a value is larger than can be kept, parsed or passed on."""
+
+    retryable = False
+
+
+class UnresolvedReferenceError(StepError):
+    """A reference names something that is not there."""
+
+    retryable = False
+
+
+class ExpressionError(StepError):
+    """An expression failed, or gave a value of the wrong kind."""
+
+    retryable = False
+
+
+class ParallelExecutionError(StepError):
+    """Children of a parallel step failed; `steps` are their ids."""
+
+    retryable = False
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        names = ", ".join(f"`{s}`" for s in steps)
+        super().__init__(f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)})
+
+
+class OperationError(StepError):
+    """A module operation refused its parameters or the object it would have written."""
+
+    retryable = False
+
+
+class InvalidTransitionError(OperationError):
+    """An object may not go from this status to that one."""
+
+
+class UnknownObjectError(OperationError):
+    """No object of that kind has that id."""
+
+    machine_name = "ObjectNotFoundError"
+
+
+class UnknownModuleError(OperationError):
+    """No module has that name."""
+
+    machine_name = "ModuleNotFoundError"
+
+
+class UnknownOperationError(OperationError):
+    """The module has no operation of that name."""
+
+    machine_name = "OperationNotFoundError"
+
+
+class UnsupportedStepTypeError(StepError):
+    """Nothing runs steps of that type."""
+
+    retryable = False
+
+
+class UnsupportedConditionTypeError(StepError):
+    """Nothing judges conditions of that type."""
+
+    retryable = False
+
+
+class RejectedError(StepError):
+    """A person rejected what the step asked for."""
+
+    retryable = False
+
+
+class RunTimeoutError(StepError):
+    """The run took longer than the workflow's timeout."""
+
+    retryable = False
+
+
+def failure_of(error: BaseException) -> Failure:
+    """`error` as a fact. An exception that is not ours keeps its class name and may be retried."""
+    if isinstance(error, StepError):
+        return error.failure()
+    if isinstance(error, MplpError):
+        return Failure(type=error.type_name, message=error.message, retryable=False)
+    return Failure(type=type(error).__name__, message=str(error) or type(error).__name__)
+
+
+# ---- the store and its ownership ---------------------------------------------------------------
+
+
+class StoreError(MplpError):
+    """The state store cannot be used: full, corrupt, newer than this program, read-only."""
+
+    exit_code = Exit.STORE
+
+
+class RunBusyError(MplpError):
+    """Another process holds this run."""
+
+    exit_code = Exit.BUSY
+
+
+class LostOwnershipError(RunBusyError):
+    """Another process took this run over. Nothing was written after that."""

@@ -1,0 +1,219 @@
+"""The seams of mplp: what the engine asks of the world. A backend can be written from this file alone.
+
+Everything that could differ between two runs of the same history (time, ids, randomness, storage,
+processes) is behind one of these and is handed in by `runtime`. Tests hand in fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.values import Json, RunId, StepId
+
+
+class Clock(Protocol):
+    """Wall time for records, monotonic time for waits."""
+
+    def now(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class Ids(Protocol):
+    """Where identifiers and chance come from."""
+
+    def uuid(self) -> str:
+        """A new UUID version 4, lower case."""
+        ...
+
+    def fraction(self) -> float:
+        """A random number in [0, 1), for jitter."""
+        ...
+
+
+# ---- the store ---------------------------------------------------------------------------------
+
+
+class ProtocolObject(Struct, frozen=True):
+    """One version of an MPLP object. `body` is valid against the kind's schema; `version` counts from 1."""
+
+    kind: str
+    id: str
+    version: int
+    body: dict[str, Any]
+
+
+class NewRun(Struct, frozen=True, kw_only=True):
+    """What is stored once, when a run is created. `plan` is JSON bytes (a digest of what was planned)."""
+
+    id: RunId
+    workflow_id: str
+    name: str
+    source: bytes
+    source_name: str
+    #: Directory that `file:` paths are relative to, and the directory the run was started in.
+    source_dir: str
+    cwd: str
+    plan: bytes
+    created_at: int
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """One row of the list of runs. `status` is the last one committed; `interrupted` is derived by readers:
+    still `running`, but `owned` is false."""
+
+    id: RunId
+    workflow_id: str
+    name: str
+    status: str
+    epoch: int
+    owner: str
+    created_at: int
+    ended_at: int | None
+    owned: bool
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """The definition stored with a run."""
+
+    source: bytes
+    source_name: str
+    source_dir: str
+    cwd: str
+    plan: bytes
+
+
+class Control(Struct, frozen=True, kw_only=True):
+    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests."""
+
+    seq: int
+    verb: str
+    step: StepId = ""
+    by: str = ""
+    reason: str = ""
+
+
+class ApprovalRecord(Struct, frozen=True, kw_only=True):
+    """One question to a person. `state`: pending | approved | rejected | withdrawn."""
+
+    id: str
+    run: RunId
+    workflow_id: str
+    step: StepId
+    attempt: int
+    message: str
+    approvers: list[str]
+    asked_at: int
+    state: str
+    by: str = ""
+    reason: str = ""
+    decided_at: int = 0
+
+
+class Journal(Protocol):
+    """The append-only history of one run, held by its one owner.
+
+    `append` is all or nothing and durable when it returns. Any exception from it means that the
+    outcome is unknown: the caller throws its RunState away and reads again. It raises
+    LostOwnershipError if another process took the run over, StoreError if the store cannot be used.
+    """
+
+    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None: ...
+
+    def read(self) -> Iterator[Event]:
+        """The history so far, in order."""
+        ...
+
+    def controls(self) -> list[Control]:
+        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
+        ...
+
+    def close(self) -> None:
+        """Give the run up; another process may take it."""
+        ...
+
+
+class Store(Protocol):
+    """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
+
+    def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
+        """Store a new run with its first facts, durably, and own it."""
+        ...
+
+    def own_run(self, run_id: RunId, by: str) -> Journal:
+        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when."""
+        ...
+
+    def find_runs(self, name: str) -> list[RunRecord]:
+        """Runs whose id is or begins with `name`, else all runs of that workflow id; newest first."""
+        ...
+
+    def runs(self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100) -> list[RunRecord]:
+        """Newest first."""
+        ...
+
+    def definition(self, run_id: RunId) -> Definition: ...
+
+    def history(self, run_id: RunId, after: int = -1) -> Iterator[tuple[int, Event]]:
+        """(seq, fact) pairs in order, those with a seq greater than `after`."""
+        ...
+
+    def request(self, run_id: RunId, control: Control) -> None:
+        """Leave a request for the run's owner, durably. `seq` is given by the store."""
+        ...
+
+    def approvals(self, *, run_id: RunId | None = None, state: str | None = "pending") -> list[ApprovalRecord]: ...
+
+    def decide(self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int) -> ApprovalRecord:
+        """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
+        with the request to the owner. RunStateError shows the earlier answer, or that nothing is asked."""
+        ...
+
+    def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
+        """The newest version of each protocol object."""
+        ...
+
+    def check(self) -> dict[str, Any]:
+        """Facts for `mplp health`; StoreError if the store cannot be used."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# ---- the work of leaf steps --------------------------------------------------------------------
+
+
+class Output(Protocol):
+    """Where the output of a running step goes. Text is masked already."""
+
+    def __call__(self, step: StepId, stream: str, text: str) -> None: ...
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One attempt of one leaf step, with everything resolved."""
+
+    run: RunId
+    workflow: str
+    step: StepId
+    number: int
+    timeout: int
+    cwd: str
+    #: The process environment the step gets, secrets that it names included.
+    env: Mapping[str, str]
+    #: What the step type's compiled body resolved to.
+    body: Json
+    #: The same for every attempt of a step: effects keyed by it happen once.
+    idempotency_key: str
+    output: Output
+
+
+Work = Callable[[Attempt], Any]
+Subscriber = Callable[[Sequence[Event]], None]

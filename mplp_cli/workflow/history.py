@@ -1,0 +1,215 @@
+"""History events: the facts a run is folded from, in the order in which they were committed.
+
+Past tense, frozen, JSON. `at` is milliseconds since the Unix epoch from the clock handed in; order
+is by sequence number, never by time. `attempt` counts from 1. On disk and in `--output jsonl` a fact
+is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from mplp_cli.errors import Failure
+
+#: Why a run stops before all its steps have ended.
+StopCause = Literal["cancel", "timeout", "abort", "fail-fast"]
+
+
+class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False):
+    at: int
+
+
+# ---- the run -----------------------------------------------------------------------------------
+
+
+class RunStarted(_Fact, tag="run.started", gc=True):
+    """The run exists. Everything a pure step may read besides results is recorded here."""
+
+    run: str
+    workflow: str
+    inputs: dict[str, Any]
+    env: dict[str, str]
+    cwd: str
+
+
+class RunResumed(_Fact, tag="run.resumed"):
+    """A process took the run up again. Attempts that were in flight are lost and start again."""
+
+    by: str
+
+
+class RunStopping(_Fact, tag="run.stopping"):
+    """The run stops early. Everything not running is cancelled by this very fact."""
+
+    cause: StopCause
+    by: str = ""
+    message: str = ""
+
+
+class RunWaiting(_Fact, tag="run.waiting"):
+    """Nothing can go on without a person; the process that drove the run may leave."""
+
+
+class RunFinalizing(_Fact, tag="run.finalizing", gc=True):
+    """All steps but those of `finally` have ended; `status` is how. Outputs are settled."""
+
+    status: str
+    outputs: dict[str, Any] | None = None
+    error: Failure | None = None
+
+
+class RunCompleted(_Fact, tag="run.completed", gc=True):
+    """The run ended well. `warnings` name failures that were tolerated or mended."""
+
+    outputs: dict[str, Any] | None = None
+    warnings: list[str] = []
+
+
+class RunFailed(_Fact, tag="run.failed", gc=True):
+    """The run ended with a failure that nothing mended."""
+
+    error: Failure
+    outputs: dict[str, Any] | None = None
+    warnings: list[str] = []
+
+
+class RunCancelled(_Fact, tag="run.cancelled", gc=True):
+    """Somebody cancelled the run."""
+
+    by: str = ""
+    message: str = ""
+    outputs: dict[str, Any] | None = None
+
+
+# ---- the steps ---------------------------------------------------------------------------------
+
+
+class StepStarted(_Fact, tag="step.started"):
+    """An attempt begins. Committed before any effect of it. `branch` is set on a conditional: `then`, `else`."""
+
+    step: str
+    attempt: int
+    branch: str = ""
+
+
+class StepCompleted(_Fact, tag="step.completed", gc=True):
+    """A step ended well. `mended` is the failure that a fallback action made good."""
+
+    step: str
+    attempt: int
+    result: Any
+    mended: Failure | None = None
+
+
+class StepFailed(_Fact, tag="step.failed", gc=True):
+    """A step ended badly: retries and fallback actions are used up. A parallel step keeps its settled list."""
+
+    step: str
+    attempt: int
+    error: Failure
+    result: Any = None
+
+
+class StepRetrying(_Fact, tag="step.retrying", gc=True):
+    """An attempt failed and the next one is due at `due` (ms since the epoch), `delay` ms later."""
+
+    step: str
+    attempt: int
+    error: Failure
+    delay: int
+    due: int
+
+
+class StepRetryDue(_Fact, tag="step.retry-due"):
+    """The wait before a retry is over; the step is ready again."""
+
+    step: str
+
+
+class StepSkipped(_Fact, tag="step.skipped", gc=True):
+    """The step's own condition was false, its branch was not taken, or a fallback action skips it."""
+
+    step: str
+    reason: str
+    error: Failure | None = None
+
+
+class StepOmitted(_Fact, tag="step.omitted"):
+    """The step's join rule can no longer be met; `because` is the step that decided it."""
+
+    step: str
+    reason: str
+    because: str
+
+
+class StepCancelled(_Fact, tag="step.cancelled"):
+    """A running attempt was stopped because the run stops."""
+
+    step: str
+    attempt: int
+    reason: str
+
+
+class StepWaiting(_Fact, tag="step.waiting", gc=True):
+    """The step waits: until `until` (ms since the epoch), or for the person that `approval` asks."""
+
+    step: str
+    attempt: int
+    until: int = 0
+    approval: Approval | None = None
+    error: Failure | None = None
+
+
+class StepDecided(_Fact, tag="step.decided"):
+    """A person answered. Approved: the step is tried again. Rejected: it fails."""
+
+    step: str
+    decision: Literal["approved", "rejected"]
+    by: str = ""
+    reason: str = ""
+
+
+class StepFellBack(_Fact, tag="step.fell-back", gc=True):
+    """A `run-step` fallback begins: step `instead` runs and its result replaces the failed one."""
+
+    step: str
+    attempt: int
+    error: Failure
+    instead: str
+
+
+class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none."""
+
+    id: str
+    message: str
+    approvers: list[str] = []
+    deadline: int = 0
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunResumed
+    | RunStopping
+    | RunWaiting
+    | RunFinalizing
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepRetrying
+    | StepRetryDue
+    | StepSkipped
+    | StepOmitted
+    | StepCancelled
+    | StepWaiting
+    | StepDecided
+    | StepFellBack
+)
+
+#: The run-level facts that end a run for good or for now.
+RUN_ENDS = (RunCompleted, RunFailed, RunCancelled)

@@ -1,0 +1,161 @@
+"""The workflow file as typed data, after spelling is normalised and the schema has said yes.
+
+One struct per step type, told apart by `type`; keys are kebab-case in the file and snake_case here.
+Values that may hold references (`parameters`, `values`, `env`, ...) stay as written: `plan` compiles
+them. Durations stay as written too (`values.duration_ms` reads them).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from mplp_cli.workflow.values import Duration, StepId
+
+
+class _Node(Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class RetryPolicy(_Node, kw_only=True):
+    """`max_retries` extra attempts. None: the outer policy's value, in the end the default."""
+
+    max_retries: int | None = None
+    backoff_strategy: Literal["exponential", "linear", "fixed"] | None = None
+    initial_delay: Duration | None = None
+    max_delay: Duration | None = None
+    jitter: Literal["none", "full"] | None = None
+    #: Conditions as in a fallback action (`timeout`, `error`, `any`, or an error's type); none: all that may be retried.
+    retry_on: list[str] | None = None
+
+
+class FallbackAction(_Node, kw_only=True):
+    """What to do when retries are used up; the first whose `condition` matches is taken."""
+
+    condition: str
+    action: Literal["escalate-to-human", "skip", "use-value", "run-step", "abort"]
+    message: str | None = None
+    approvers: list[str] = []
+    timeout: Duration | None = None
+    value: Any | UnsetType = UNSET
+    step: Step | None = None
+
+
+class ErrorHandling(_Node, kw_only=True):
+    retry_policy: RetryPolicy | None = None
+    fallback_actions: list[FallbackAction] = []
+
+
+class ExpressionCondition(_Node, kw_only=True, tag_field="type", tag="expression"):
+    expression: str
+
+
+class StepResultCondition(_Node, kw_only=True, tag_field="type", tag="step-result"):
+    step_id: StepId
+    operator: str
+    path: str | None = None
+    value: Any = None
+
+
+class CustomCondition(_Node, kw_only=True, tag_field="type", tag="custom"):
+    """A handler of the entry-point group `mplp.conditions`, called with the resolved `arguments`."""
+
+    handler: str
+    arguments: dict[str, Any] = {}
+
+
+Condition: TypeAlias = str | ExpressionCondition | StepResultCondition | CustomCondition
+
+
+class CountJoin(_Node, kw_only=True):
+    count: int
+
+
+Join: TypeAlias = Literal["all-completed", "all-ended", "any-completed", "none-failed"] | CountJoin
+
+
+class _Step(_Node, kw_only=True, tag_field="type"):
+    id: StepId
+    name: str | None = None
+    description: str | None = None
+    tags: list[str] = []
+    dependencies: list[StepId] = []
+    when: str | bool | None = None
+    join: Join = "all-completed"
+    priority: int = 0
+    #: One attempt. None: the workflow's default, else the type's.
+    timeout: Duration | None = None
+
+
+class _LeafStep(_Step, kw_only=True):
+    retry_policy: RetryPolicy | None = None
+    fallback_actions: list[FallbackAction] | None = None
+
+
+class ModuleOperationStep(_LeafStep, kw_only=True, tag="module-operation"):
+    module: str
+    operation: str
+    parameters: dict[str, Any] = {}
+
+
+class ShellStep(_LeafStep, kw_only=True, tag="shell"):
+    """`run` (a script) or `command` (an argument list), never both."""
+
+    run: str | None = None
+    command: list[str] | None = None
+    shell: str | None = None
+    cwd: str | None = None
+    env: dict[str, Any] = {}
+    stdin: str | None = None
+    parse: Literal["text", "json", "lines"] = "text"
+
+
+class SetStep(_LeafStep, kw_only=True, tag="set"):
+    values: dict[str, Any]
+
+
+class WaitStep(_LeafStep, kw_only=True, tag="wait"):
+    #: The file's `for`: how long to wait; may be a reference to text.
+    for_: Duration = field(name="for")
+
+
+class ParallelStep(_Step, kw_only=True, tag="parallel"):
+    steps: list[Step]
+    fail_on: Literal["any", "all", "none"] = "any"
+    max_parallel: int | None = None
+
+
+class ConditionalStep(_Step, kw_only=True, tag="conditional"):
+    condition: Condition
+    then: Step | list[Step]
+    else_: Step | list[Step] | None = field(default=None, name="else")
+
+
+Step: TypeAlias = ModuleOperationStep | ShellStep | SetStep | WaitStep | ParallelStep | ConditionalStep
+
+
+class Defaults(_Node, kw_only=True):
+    timeout: Duration | None = None
+    retry_policy: RetryPolicy | None = None
+
+
+class Workflow(_Node, kw_only=True):
+    id: str
+    name: str
+    version: str
+    description: str = ""
+    #: Name -> JSON Schema fragment; `default` in it makes the input optional.
+    inputs: dict[str, dict[str, Any]] = {}
+    env: dict[str, str | int | float | bool | None] = {}
+    secrets: list[str] = []
+    defaults: Defaults = Defaults()
+    max_parallel: int | None = None
+    timeout: Duration | None = None
+    grace: Duration = "10s"
+    execution: Literal["graph", "sequential"] = "graph"
+    fail_fast: bool = False
+    steps: list[Step]
+    outputs: dict[str, Any] = {}
+    error_handling: ErrorHandling = ErrorHandling()
+    finally_: list[Step] = field(default_factory=list, name="finally")

@@ -1,0 +1,45 @@
+"""Plain values: JSON, durations, and how a value looks inside text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+#: What every input, parameter and result is made of: None, bool, int, float, str, list, dict with text keys.
+Json: TypeAlias = Any
+#: A step's id; inside a foreach item `outer[3].inner`.
+StepId: TypeAlias = str
+#: A run's id: a UUID, lower case.
+RunId: TypeAlias = str
+#: A duration as written in a file: milliseconds, or text such as `30s`, `1h30m`, `none`.
+Duration: TypeAlias = int | str
+
+_PART = re.compile(r"(\d+)(ms|s|m|h|d)")
+_WHOLE = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
+_UNIT = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(text: Duration) -> int:
+    """Milliseconds of a duration; 0 for `none`. ValueError if it is not one."""
+    if isinstance(text, int):
+        return text
+    if text == "none":
+        return 0
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration; write 500ms, 30s, 5m, 1h30m or none")
+    return sum(int(number) * _UNIT[unit] for number, unit in _PART.findall(text))
+
+
+def duration_text(ms: float) -> str:
+    """A duration for people: `0.4s`, `12.3s`, `3m40s`, `2h05m`."""
+    if ms < 59_950:
+        return f"{ms / 1000:.1f}s" if ms >= 100 or ms == 0 else f"{round(ms)}ms"
+    seconds = round(ms / 1000)
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes}m{seconds:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minutes:02d}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours:02d}h"
