@@ -1,0 +1,98 @@
+"""What all tests share: hypothesis profiles, the long versions, the reference folder, the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+EXHAUSTIVE = os.environ.get("MPLP_EXHAUSTIVE") == "1"
+
+_slow_machine = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("local", deadline=None, suppress_health_check=_slow_machine)
+settings.register_profile(
+    "ci", deadline=None, suppress_health_check=_slow_machine, derandomize=True, database=None
+)
+settings.register_profile(
+    "exhaustive", deadline=None, suppress_health_check=_slow_machine, max_examples=2_000
+)
+settings.load_profile("exhaustive" if EXHAUSTIVE else "ci" if os.environ.get("CI") else "local")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the long versions out unless they are asked for."""
+    if EXHAUSTIVE:
+        return
+    for item in items:
+        if item.get_closest_marker("exhaustive"):
+            item.add_marker(pytest.mark.skip(reason="the long version; MPLP_EXHAUSTIVE=1 runs it"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the protocol's schemas and a corpus of bad files, where it is present."""
+    folder = Path(os.environ.get("MPLP_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip("no reference folder here; MPLP_SHARED names one")
+    return folder
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as one JSON document."""
+        return json.loads(self.out)
+
+
+class Mplp:
+    """The command as a user runs it: its own process and state directory, no settings from outside."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        outside = ("MPLP_", "GITHUB_", "PYTEST_")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(outside) and k not in _LOOKS}
+        self.env |= {
+            "HOME": str(directory),
+            "MPLP_STATE_DIR": str(directory / "state"),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            "PYTHONSAFEPATH": "1",
+        }
+
+    def __call__(self, *args: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> Ended:
+        """Run `mplp ARGS` to its end, in the directory of the test."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mplp_cli", *map(str, args)],
+            cwd=self.directory,
+            env=self.env | (env or {}),
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=100,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+_LOOKS = {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"}
+
+
+@pytest.fixture
+def mplp(tmp_path: Path) -> Callable[..., Ended]:
+    """The command, in an empty directory."""
+    return Mplp(tmp_path)
