@@ -101,18 +101,6 @@ Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """A second place that a finding is about; `label` says what stands there. Counted as in `Problem`."""
-
-    label: str
-    path: Path = ()
-    on: Literal["key", "value"] = "value"
-    line: int = 0
-    column: int = 0
-    end_line: int = 0
-    end_column: int = 0
-
-
 class Problem(Struct, frozen=True, kw_only=True):
     """One finding about a workflow file.
 
@@ -132,7 +120,11 @@ class Problem(Struct, frozen=True, kw_only=True):
     column: int = 0
     end_line: int = 0
     end_column: int = 0
-    also: tuple[Place, ...] = ()
+    #: The second place of findings that have two (the first use of a duplicate); 0 or empty without one.
+    related: Path = ()
+    related_line: int = 0
+    related_column: int = 0
+    related_end_column: int = 0
 
 
 class WorkflowValidationError(MplpError):
