@@ -29,12 +29,13 @@ settings.load_profile("exhaustive" if EXHAUSTIVE else "ci" if os.environ.get("CI
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the long versions out unless they are asked for."""
-    if EXHAUSTIVE:
-        return
+    """Leave out the long versions unless asked for, and measurements where they would mean nothing."""
+    beside = "PYTEST_XDIST_WORKER" in os.environ or "COVERAGE_PROCESS_START" in os.environ
     for item in items:
-        if item.get_closest_marker("exhaustive"):
+        if item.get_closest_marker("exhaustive") and not EXHAUSTIVE:
             item.add_marker(pytest.mark.skip(reason="the long version; MPLP_EXHAUSTIVE=1 runs it"))
+        if item.get_closest_marker("timing") and beside:
+            item.add_marker(pytest.mark.skip(reason="measures time; `pytest -m timing` runs it alone"))
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +75,13 @@ class Mplp:
             "PYTHONSAFEPATH": "1",
         }
 
-    def __call__(self, *args: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> Ended:
-        """Run `mplp ARGS` to its end, in the directory of the test."""
+    def __call__(
+        self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
+    ) -> Ended:
+        """Run `mplp ARGS` to its end, in the directory of the test if no other is named."""
         done = subprocess.run(
             [sys.executable, "-m", "mplp_cli", *map(str, args)],
-            cwd=self.directory,
+            cwd=cwd or self.directory,
             env=self.env | (env or {}),
             input=stdin,
             capture_output=True,

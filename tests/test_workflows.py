@@ -1,0 +1,147 @@
+"""The bundled workflows, each run by the command as a user runs it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mplp_cli.bundled import bundled
+from tests.conftest import Ended
+
+Command = Callable[..., Ended]
+WORKFLOWS = bundled("workflows")
+ALL = sorted(path.name for path in WORKFLOWS.iterdir())
+COLLABORATION = ["multi-agent-collaboration.json", "multi-agent-collaboration.yaml"]
+
+
+def run(mplp: Command, name: str, *args: str) -> tuple[Ended, Any]:
+    ended = mplp("run", WORKFLOWS / name, "--output", "json", *args)
+    return ended, ended.document
+
+
+def statuses(document: Any) -> dict[str, str]:
+    return {step: record["status"] for step, record in document["steps"].items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_is_valid_without_a_warning(mplp: Command, name: str) -> None:
+    ended = mplp("validate", WORKFLOWS / name, "--output", "json")
+    assert ended.document == {"valid": True, "problems": []}
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize("name", COLLABORATION)
+def test_three_agents_collaborate(mplp: Command, name: str) -> None:
+    ended, document = run(mplp, name)
+    assert (ended.code, document["status"]) == (0, "completed")
+    assert set(statuses(document).values()) == {"completed"}
+
+    result = document["result"]
+    assignments = result["role-assignment"]["assignments"]
+    assert [one["role"] for one in assignments] == ["coordinator", "executor", "reviewer"]
+    settled = result["execution-coordination"]
+    assert [(one["stepId"], one["status"]) for one in settled["results"]] == [
+        ("trace-execution", "fulfilled"),
+        ("dialog-facilitation", "fulfilled"),
+    ]
+
+
+def test_a_list_that_is_referenced_stays_a_list(mplp: Command) -> None:
+    """Both receivers get three things, not one text: three planned steps, three participants."""
+    _, document = run(mplp, COLLABORATION[0])
+    result = document["result"]
+    assert len(result["plan-creation"]["plan"]["steps"]) == 3
+    assert len(result["dialog-facilitation"]["dialog"]["participants"]) == 3
+
+
+def test_the_twins_say_the_same(mplp: Command) -> None:
+    plans = [mplp("plan", WORKFLOWS / name, "--output", "json").document for name in COLLABORATION]
+    assert plans[0] == plans[1]
+    assert plans[0]["waves"] == [
+        ["context-setup"],
+        ["role-assignment"],
+        ["plan-creation"],
+        ["execution-coordination"],
+    ]
+    assert plans[0]["steps"]["trace-execution"]["maxAttempts"] == 4
+
+
+def test_the_pipeline_retries_falls_back_and_tidies_up(mplp: Command) -> None:
+    ended, document = run(mplp, "data-pipeline.yaml")
+    assert (ended.code, document["status"]) == (0, "completed")
+    assert document["outputs"] == {
+        "report": {"kind": "total", "total": 240},
+        "orders": [
+            {"region": "north", "amount": 120},
+            {"region": "south", "amount": 80},
+            {"region": "north", "amount": 40},
+        ],
+        "rate": 1.1,
+        "text": "3 orders, 2 returns",
+        "stock-attempts": 2,
+    }
+    ended_as = statuses(document)
+    assert (ended_as["by-region"], ended_as["archive"]) == ("skipped", "skipped")
+    assert ended_as["announce"] == ended_as["tidy-up"] == "completed"
+    assert document["steps"]["stock"]["attempts"] == 2
+    assert not Path(document["result"]["workspace"]["output"]).exists()
+
+
+def test_the_pipeline_takes_the_other_branch_when_asked(mplp: Command) -> None:
+    _, document = run(mplp, "data-pipeline.yaml", "-i", "large=2", "-i", "archive=true")
+    assert document["outputs"]["report"] == {"kind": "by-region", "north": 160, "south": 80}
+    ended_as = statuses(document)
+    assert (ended_as["total"], ended_as["archive"]) == ("skipped", "completed")
+
+
+def test_the_failing_one_fails_and_says_what_became_of_the_rest(mplp: Command) -> None:
+    ended, document = run(mplp, "fails-on-purpose.yaml")
+    assert (ended.code, document["status"]) == (1, "failed")
+    assert document["outputs"] == {"compile": "failed"}
+    assert statuses(document) == {
+        "sources": "completed",
+        "compile": "failed",
+        "unit-tests": "omitted",
+        "package": "omitted",
+        "manual": "completed",
+        "report": "completed",
+        "clean-up": "completed",
+    }
+    compiled = document["steps"]["compile"]
+    assert compiled["attempts"] == 2
+    assert compiled["error"]["type"] == "ShellExitError"
+    assert "compile" in document["steps"]["unit-tests"]["reason"]
+
+
+def test_the_failing_one_shows_where_it_failed(mplp: Command) -> None:
+    ended = mplp("run", WORKFLOWS / "fails-on-purpose.yaml")
+    assert ended.code == 1
+    assert "compile" in ended.err
+    assert "parser.c:12:7" in ended.err
+
+
+def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> None:
+    file = tmp_path / "the names.txt"
+    ended, document = run(mplp, "appends.yaml", "-i", f"file={file}")
+    assert (ended.code, len(document["steps"])) == (0, 31)
+    names = file.read_text("utf-8").splitlines()
+    assert Counter(names) == Counter(set(statuses(document)) - {"together"})
+    chain = [name for name in names if name.startswith("chain-")]
+    assert chain == sorted(chain)
+
+
+def test_this_project_is_linted_and_tested_by_its_own_workflow(mplp: Command) -> None:
+    ended = mplp(
+        *("run", WORKFLOWS / "ci.yaml", "--output", "json", "-i", f"python={sys.executable}"),
+        *("-i", "paths=mplp_cli/errors.py", "-i", "tests=tests/test_seed_map.py", "-i", "types=false"),
+        cwd=WORKFLOWS.parent,
+    )
+    document = ended.document
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    assert "passed" in document["outputs"]["tests"]
+    assert statuses(document)["typing"] == "skipped"
