@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+
+from mplp_cli.workflow.values import rfc3339 as rfc3339
 
 
 class SystemClock:
@@ -17,8 +18,3 @@ class SystemClock:
         """Seconds that never go back."""
         return time.monotonic()
 
-
-def rfc3339(ms: int) -> str:
-    """`2026-01-31T12:00:00.250Z` for milliseconds since the Unix epoch."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

@@ -32,6 +32,8 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     inputs: dict[str, Any]
     env: dict[str, str]
     cwd: str
+    #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
+    slots: int
 
 
 class RunResumed(_Fact, tag="run.resumed"):
@@ -84,6 +86,12 @@ class RunCancelled(_Fact, tag="run.cancelled", gc=True):
 
 
 # ---- the steps ---------------------------------------------------------------------------------
+
+
+class StepQueued(_Fact, tag="step.queued"):
+    """The step's condition was true; it waits for a slot."""
+
+    step: str
 
 
 class StepStarted(_Fact, tag="step.started"):
@@ -198,6 +206,7 @@ Event: TypeAlias = (
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | StepQueued
     | StepStarted
     | StepCompleted
     | StepFailed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 #: What every input, parameter and result is made of: None, bool, int, float, str, list, dict with text keys.
@@ -43,3 +44,9 @@ def duration_text(ms: float) -> str:
         return f"{hours}h{minutes:02d}m"
     days, hours = divmod(hours, 24)
     return f"{days}d{hours:02d}h"
+
+
+def rfc3339(ms: int) -> str:
+    """`2026-01-31T12:00:00.250Z` for milliseconds since the Unix epoch."""
+    moment = datetime.fromtimestamp(ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"

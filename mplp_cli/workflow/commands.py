@@ -1,0 +1,65 @@
+"""Commands: what the fold asks its driver to do next. Imperative, never stored, derivable from state."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from mplp_cli.workflow.history import StopCause
+
+
+class Start(Struct, frozen=True, gc=False):
+    """Begin attempt `attempt` of a step (a container: open it)."""
+
+    number: int
+    attempt: int
+
+
+class Judge(Struct, frozen=True, gc=False):
+    """Evaluate `when` of a step before it queues for a slot."""
+
+    number: int
+
+
+class Arm(Struct, frozen=True, gc=False):
+    """Wake this step at `due` (ms since the epoch): its retry, its wait or its approval's deadline."""
+
+    number: int
+    due: int
+
+
+class Stop(Struct, frozen=True, gc=False):
+    """Stop the running attempt of a step."""
+
+    number: int
+
+
+class Tell(Struct, frozen=True, gc=False):
+    """The fold has ended this step as a consequence; record the fact beside its cause."""
+
+    number: int
+
+
+class Conclude(Struct, frozen=True, gc=False):
+    """All children of this container have ended: make its result."""
+
+    number: int
+
+
+class Settle(Struct, frozen=True, gc=False):
+    """All steps of this phase have ended: outputs, `finally`, the end of the run."""
+
+
+class Halt(Struct, frozen=True, gc=False):
+    """Stop the run early: `fail-fast`, or an `abort` fallback."""
+
+    cause: StopCause
+    message: str
+
+
+class Park(Struct, frozen=True, gc=False):
+    """Nothing can go on without a person."""
+
+
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Settle | Halt | Park

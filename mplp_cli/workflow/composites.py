@@ -1,0 +1,89 @@
+"""What a container makes of its children once all of them have ended. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, structs, to_builtins
+
+from mplp_cli.errors import Failure, ParallelExecutionError
+from mplp_cli.workflow.history import StepCompleted, StepFailed
+from mplp_cli.workflow.joins import bad_end
+from mplp_cli.workflow.statuses import COMPLETED, FAILED
+from mplp_cli.workflow.values import Json
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.plan import PlanStep
+    from mplp_cli.workflow.state import RunState
+
+
+def conclusion(state: RunState, i: int, at: int) -> StepCompleted | StepFailed:
+    """The end of container `i` (or of a step that fell back to another)."""
+    step = state.plan.steps[i]
+    if step.kind == "parallel":
+        return _parallel(state, step, at)
+    if step.kind == "conditional":
+        return _branch(state, step, at)
+    return _fallback(state, step, at)
+
+
+def _parallel(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
+    settled = [_settled(state, c) for c in step.children]
+    bad = [state.plan.steps[c].id for c in step.children if bad_end(state, c)]
+    result = {"status": "completed", "results": settled}
+    attempt = state.attempts[step.number]
+    failed = bool(bad) if step.fail_on == "any" else step.fail_on == "all" and len(bad) == len(settled)
+    if failed:
+        return StepFailed(at, step.id, attempt, ParallelExecutionError(bad).failure(), result)
+    return StepCompleted(at, step.id, attempt, result)
+
+
+def _settled(state: RunState, c: int) -> dict[str, Any]:
+    """One child, in the shape that the specification gives it. What did not run has no value."""
+    rejected = bad_end(state, c)
+    error = None
+    if rejected:
+        failure = state.errors.get(c)
+        error = (
+            to_builtins(failure)
+            if failure is not None
+            else {"type": state.step_status[c], "message": state.reasons.get(c, "")}
+        )
+    value = state.results[c] if state.step_status[c] is COMPLETED else None
+    return {
+        "stepId": state.plan.steps[c].id,
+        "status": "rejected" if rejected else "fulfilled",
+        "value": value,
+        "error": error,
+    }
+
+
+def _branch(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
+    taken = [c for c in step.children if state.plan.steps[c].branch == state.branches[step.number]]
+    attempt = state.attempts[step.number]
+    for c in taken:
+        if state.step_status[c] is FAILED:
+            return StepFailed(at, step.id, attempt, _inside(state, c))
+    return StepCompleted(at, step.id, attempt, _value(state, taken[-1]) if taken else None)
+
+
+def _fallback(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
+    i = step.number
+    child = state.plan.number[state.branches[i]]
+    if bad_end(state, child):
+        own, instead = state.errors[i], state.errors.get(child)
+        tail = f"; its fallback `{state.branches[i]}` failed too: {instead.message}" if instead else ""
+        return StepFailed(at, step.id, state.attempts[i], structs.replace(own, message=own.message + tail))
+    return StepCompleted(at, step.id, state.attempts[i], _value(state, child), state.errors[i])
+
+
+def _inside(state: RunState, c: int) -> Failure:
+    """The failure of a child as its container's own."""
+    failure = state.errors[c]
+    return structs.replace(
+        failure, message=f"`{state.plan.steps[c].id}`: {failure.message}", retryable=False
+    )
+
+
+def _value(state: RunState, c: int) -> Json:
+    return None if state.results[c] is UNSET else state.results[c]

@@ -1,0 +1,228 @@
+"""The fold, one function per kind of fact: what it changes in RunState."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappush
+from typing import TYPE_CHECKING, Any
+
+from mplp_cli.errors import RejectedError
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.resume import take_up
+from mplp_cli.workflow.statuses import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    PENDING,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.state import RunState
+
+
+def run_started(state: RunState, fact: h.RunStarted) -> None:
+    state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
+    state.status = RUNNING
+    state.started = fact.at
+    state.slots = state.all_slots = fact.slots
+    for i in state.plan.top:
+        if not state.unmet[i]:
+            state.make_ready(i)
+
+
+def run_resumed(state: RunState, fact: h.RunResumed) -> None:
+    from mplp_cli.workflow.resume import take_up
+
+    take_up(self, state._out)
+
+
+def run_stopping(state: RunState, fact: h.RunStopping) -> None:
+    if state.finalizing is not None:
+        return  # `finally` is not stopped by a cancel
+    state.stopping = fact
+    reason = fact.message or f"the run was stopped ({fact.cause})"
+    for i in range(state.plan.final[0] if state.plan.final else len(state.step_status)):
+        state.drop(i, CANCELLED, reason, fact.at)
+    state.ready.clear()
+    state.parked.clear()
+
+
+def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
+    state.status = WAITING
+
+
+def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
+    state.finalizing = fact
+    state.outputs, state.error = fact.outputs, fact.error
+    state.left = len(state.step_status) - state.plan.final[0]
+    for i in state.plan.final:
+        state.met(i)
+
+
+def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
+    state.status, state.ended, state.outputs, state.warnings = status, at, outputs, warnings
+
+
+def run_completed(state: RunState, fact: h.RunCompleted) -> None:
+    _run_ended(state, COMPLETED, fact.at, fact.outputs, fact.warnings)
+
+
+def run_failed(state: RunState, fact: h.RunFailed) -> None:
+    _run_ended(state, FAILED, fact.at, fact.outputs, fact.warnings)
+    state.error = fact.error
+
+
+def run_cancelled(state: RunState, fact: h.RunCancelled) -> None:
+    _run_ended(state, CANCELLED, fact.at, fact.outputs, [])
+
+
+def step_queued(state: RunState, fact: h.StepQueued) -> None:
+    heappush(state.ready, state.plan.steps[state.plan.number[fact.step]].rank)
+
+
+def step_started(state: RunState, fact: h.StepStarted) -> None:
+    i = state.plan.number[fact.step]
+    state.step_status[i] = RUNNING
+    state.attempts[i] = fact.attempt
+    if not state.started_at[i]:
+        state.started_at[i] = fact.at
+    kind = state.plan.steps[i].kind
+    if kind in CONTAINERS:
+        state.branches[i] = fact.branch
+        state.open_container(i, fact.branch, fact.at)
+
+
+def step_completed(state: RunState, fact: h.StepCompleted) -> None:
+    i = state.ending(fact.step)
+    state.results[i] = fact.result
+    state.attempts[i] = fact.attempt
+    if fact.mended is not None:
+        state.mended[i] = fact.mended
+    elif state.errors:
+        state.errors.pop(i, None)
+    state.close(i, COMPLETED, fact.at)
+
+
+def step_failed(state: RunState, fact: h.StepFailed) -> None:
+    if state.step_status[state.plan.number[fact.step]] is FAILED:
+        return
+    i = state.ending(fact.step)
+    state.attempts[i] = fact.attempt
+    state.fail(i, fact.error, fact.at, fact.result)
+
+
+def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
+    i = state.plan.number[fact.step]
+    state.give_back(i)
+    state.step_status[i] = RETRYING
+    state.attempts[i] = fact.attempt
+    state.errors[i] = fact.error
+    state.due[i] = fact.due
+    state.ask(Arm(i, fact.due))
+
+
+def step_retry_due(state: RunState, fact: h.StepRetryDue) -> None:
+    i = state.plan.number[fact.step]
+    state.due.pop(i, None)
+    state.moving -= 1
+    state.make_ready(i)
+
+
+def step_skipped(state: RunState, fact: h.StepSkipped) -> None:
+    i = state.plan.number[fact.step]
+    if state.step_status[i] is SKIPPED:
+        return
+    state.ending(fact.step)
+    state.reasons[i] = fact.reason
+    if fact.error is not None:
+        state.errors[i] = state.mended[i] = fact.error
+    state.close_inside(i, SKIPPED, f"`{fact.step}` was skipped", fact.at)
+    state.close(i, SKIPPED, fact.at)
+
+
+def step_omitted(state: RunState, fact: h.StepOmitted) -> None:
+    """A consequence that was folded with its cause."""
+
+
+def step_cancelled(state: RunState, fact: h.StepCancelled) -> None:
+    i = state.plan.number[fact.step]
+    if state.step_status[i] is CANCELLED:
+        return
+    state.ending(fact.step)
+    state.reasons[i] = fact.reason
+    state.close(i, CANCELLED, fact.at)
+
+
+def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
+    i = state.plan.number[fact.step]
+    state.give_back(i)
+    state.step_status[i] = WAITING
+    state.attempts[i] = fact.attempt
+    if not state.started_at[i]:
+        state.started_at[i] = fact.at
+    if fact.error is not None:
+        state.errors[i] = fact.error
+    if fact.approval is not None:
+        state.approvals[i] = fact.approval
+        state.asking += 1
+        state.moving -= 1
+    if fact.until:
+        state.due[i] = fact.until
+        state.ask(Arm(i, fact.until))
+
+
+def step_decided(state: RunState, fact: h.StepDecided) -> None:
+    i = state.plan.number[fact.step]
+    state.answered(i)
+    state.due.pop(i, None)
+    if fact.decision == "approved":
+        state.uncounted[i] = state.attempts[i]
+        state.make_ready(i)
+        return
+    why = fact.reason or "no reason given"
+    error = RejectedError(f"rejected by {fact.by or 'somebody'}: {why}").failure()
+    state.fail(i, error, fact.at)
+    state.ask(Tell(i))
+
+
+def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
+    i = state.plan.number[fact.step]
+    state.give_back(i)
+    state.step_status[i] = RUNNING
+    state.attempts[i] = fact.attempt
+    state.errors[i] = fact.error
+    state.branches[i] = fact.instead
+    state.moving -= 1
+    state.open[i] = 1
+    state.met(state.plan.number[fact.instead])
+
+
+FOLD: dict[type, Callable[[RunState, Any], None]] = {
+    h.RunStarted: run_started,
+    h.RunResumed: run_resumed,
+    h.RunStopping: run_stopping,
+    h.RunWaiting: run_waiting,
+    h.RunFinalizing: run_finalizing,
+    h.RunCompleted: run_completed,
+    h.RunFailed: run_failed,
+    h.RunCancelled: run_cancelled,
+    h.StepQueued: step_queued,
+    h.StepStarted: step_started,
+    h.StepCompleted: step_completed,
+    h.StepFailed: step_failed,
+    h.StepRetrying: step_retrying,
+    h.StepRetryDue: step_retry_due,
+    h.StepSkipped: step_skipped,
+    h.StepOmitted: step_omitted,
+    h.StepCancelled: step_cancelled,
+    h.StepWaiting: step_waiting,
+    h.StepDecided: step_decided,
+    h.StepFellBack: step_fell_back,
+}

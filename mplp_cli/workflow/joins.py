@@ -1,0 +1,64 @@
+"""Join rules: which ends of the direct dependencies let a step run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mplp_cli.workflow.model import CountJoin, Join
+from mplp_cli.workflow.statuses import CANCELLED, FAILED, OMITTED
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.state import RunState
+
+
+class Tally:
+    """How the dependencies of one step have ended so far (for every rule but `all-completed`)."""
+
+    __slots__ = ("bad", "decided", "left", "met")
+
+    def __init__(self, dependencies: int) -> None:
+        self.left = dependencies
+        self.met = 0
+        self.bad = 0
+        self.decided = False
+
+    def count(self, met: bool, bad: bool) -> None:
+        """One more dependency has ended."""
+        self.left -= 1
+        self.met += met
+        self.bad += bad
+
+
+def verdict_of(join: Join, tally: Tally) -> bool | None:
+    """True: the step may run. False: it never can. None: not decided yet, or decided before."""
+    if tally.decided:
+        return None
+    match join:
+        case "any-completed":
+            return True if tally.met else (None if tally.left else False)
+        case "none-failed":
+            return False if tally.bad else (None if tally.left else True)
+        case CountJoin(count=count):
+            return True if tally.met >= count else (None if tally.met + tally.left >= count else False)
+        case _:  # all-ended
+            return None if tally.left else True
+
+
+def bad_end(state: RunState, i: int) -> bool:
+    """Whether step `i` ended badly: failed, cancelled, or omitted because of such an end further up."""
+    status = state.step_status[i]
+    return status is FAILED or status is CANCELLED or (status is OMITTED and i in state.tainted)
+
+
+def omission(state: RunState, d: int, because: int) -> str:
+    """Why step `d` is omitted, for people."""
+    steps = state.plan.steps
+    how = {"failed": "failed", "cancelled": "was cancelled", "skipped": "was skipped", "omitted": "was omitted"}
+    other = f"`{steps[because].id}` {how.get(state.step_status[because], 'ended')}"
+    if because not in steps[d].needs:
+        return f"{other} before it in the same block"
+    join = steps[d].join
+    if join == "all-completed":
+        return f"{other}, and it needs every dependency completed"
+    rule = f"{join.count} completed" if isinstance(join, CountJoin) else str(join)
+    return f"{other}, and its join rule `{rule}` can no longer be met"

@@ -1,0 +1,157 @@
+"""The plan: what may happen in a run, worked out once from the workflow before anything starts.
+
+Every step of the file has a number (file order, containers before their children). Values are
+compiled to templates, references have become dependencies, and the start order is settled. The fold
+(`state`) and the driver read nothing but the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from mplp_cli.workflow.graph import longest_chain, waves
+from mplp_cli.workflow.model import Join, Workflow
+from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
+from mplp_cli.workflow.templates import Formula, Template
+
+#: Default timeouts of one attempt, in milliseconds; 0 is none.
+DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000}
+CONTAINERS = frozenset({"parallel", "conditional"})
+
+
+class StepResult(Struct, frozen=True):
+    """A `step-result` condition: `path` into the result of step `number`, compared with `value`."""
+
+    number: int
+    path: tuple[str | int, ...]
+    operator: str
+    value: Template
+
+
+class Custom(Struct, frozen=True):
+    """A condition that a registered handler judges."""
+
+    handler: str
+    arguments: Template
+
+
+Judgement: TypeAlias = Formula | StepResult | Custom | bool
+
+
+class PlanStep(Struct, frozen=True, kw_only=True):
+    """One step, ready to run. Numbers are places in `Plan.steps`; -1 is none."""
+
+    number: int
+    id: str
+    kind: str
+    name: str = ""
+    parent: int = -1
+    #: Where in its container it stands: "" (top level, parallel), `then`, `else`, `finally`, `fallback`.
+    branch: str = ""
+    #: Whether an attempt has effects outside the journal; such attempts take a slot.
+    effect: bool = False
+    #: (module, operation) of a module operation.
+    target: tuple[str, str] | None = None
+    body: Template = None
+    when: Formula | bool | None = None
+    condition: Judgement | None = None
+    join: Join = "all-completed"
+    #: Direct dependencies, all in the same container.
+    needs: tuple[int, ...] = ()
+    children: tuple[int, ...] = ()
+    #: The step before it in a block that runs in order.
+    after: int = -1
+    #: Its failure omits what comes later in its block.
+    breaks: bool = False
+    fail_on: str = "any"
+    #: For a parallel step: children at once; 0 is no limit.
+    lanes: int = 0
+    timeout: int = 0
+    retry: Retry = NO_RETRY
+    fallbacks: tuple[Fallback, ...] = ()
+    #: Place in the start order; smaller first.
+    rank: int = 0
+
+    @property
+    def max_attempts(self) -> int:
+        """Attempts in all, the first included."""
+        return self.retry.max_retries + 1
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Everything that the fold and the driver need to know about a workflow."""
+
+    workflow: Workflow
+    steps: list[PlanStep]
+    number: dict[str, int]
+    #: For each step, those that need it directly.
+    dependants: list[tuple[int, ...]]
+    #: For each step of an ordered block, the one after it (sparse).
+    next_in_block: dict[int, int]
+    #: Step numbers by rank.
+    by_rank: list[int]
+    #: Steps of the top level, those of `finally` apart.
+    top: tuple[int, ...]
+    final: tuple[int, ...]
+    timeout: int = 0
+    grace: int = 10_000
+    outputs: Template = None
+    #: Templates of the workflow's `env`; those in `secret_env` hold secrets and are never recorded.
+    env: dict[str, Template] = {}
+    secret_env: frozenset[str] = frozenset()
+
+    def before(self, i: int) -> tuple[int, ...]:
+        """What must have ended before step `i` may start."""
+        step = self.steps[i]
+        return step.needs if step.after < 0 else (*step.needs, step.after)
+
+    def waves(self) -> list[list[int]]:
+        """Top-level steps by the earliest moment they can start: each wave needs only earlier ones."""
+        return waves(self.top, self.before)
+
+    def critical_path(self) -> list[int]:
+        """The longest chain of top-level steps."""
+        return longest_chain(self.top, self.before)
+
+    def stored(self) -> bytes:
+        """The shape of the plan as JSON, for the record and to notice a plan that came out differently."""
+        rows = [
+            [s.id, s.kind, s.parent, s.branch, s.needs, s.after, s.timeout, s.max_attempts] for s in self.steps
+        ]
+        body = msgspec.json.encode(rows)
+        digest = hashlib.sha256(body).hexdigest()
+        return b'{"digest":"' + digest.encode() + b'","steps":' + body + b"}"
+
+
+def digest_of(stored: bytes) -> str:
+    """The digest in what `Plan.stored` gave."""
+    return str(msgspec.json.decode(stored, type=_Stored).digest)
+
+
+class _Stored(Struct):
+    digest: str
+
+
+def plan_summary(plan: Plan) -> dict[str, Any]:
+    """The plan for machine readers, as `mplp plan --output json` prints it."""
+    steps = plan.steps
+    return {
+        "workflowId": plan.workflow.id,
+        "waves": [[steps[i].id for i in wave] for wave in plan.waves()],
+        "criticalPath": [steps[i].id for i in plan.critical_path()],
+        "steps": {
+            s.id: {
+                "type": s.kind,
+                "dependencies": [steps[d].id for d in s.needs],
+                "timeout": s.timeout or None,
+                "maxAttempts": s.max_attempts,
+                **({"in": steps[s.parent].id} if s.parent >= 0 else {}),
+                **({"branch": s.branch} if s.branch else {}),
+            }
+            for s in steps
+        },
+    }

@@ -1,0 +1,356 @@
+"""RunState: the fold. Facts in, commands out; pure, synchronous, and it touches only what a fact touches.
+
+`handle` is the only way in. What follows from a fact at once (an omitted dependant, a branch not
+taken, everything that a stop cancels) is done in the fold itself and told with a `Tell`, so that the
+record of the consequence stands in the same commit as its cause; folding that record again changes
+nothing. Commands can be derived from state at any time: after a crash `RunResumed` does it
+(`resume`), so a lost process never loses a request.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from msgspec import UNSET
+
+from mplp_cli.errors import Failure
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.commands import Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.fold import FOLD
+from mplp_cli.workflow.joins import Tally, bad_end, omission, verdict_of
+from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.retry import fallback_for
+from mplp_cli.workflow.statuses import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    OMITTED,
+    PENDING,
+    QUEUED,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
+from mplp_cli.workflow.values import Json
+
+
+class RunState:
+    """Everything that is known about a run. Lists go by step number."""
+
+    def __init__(self, plan: Plan) -> None:
+        n = len(plan.steps)
+        self.plan = plan
+        self.run_id = ""
+        self.status = PENDING
+        self.inputs: dict[str, Json] = {}
+        self.env: dict[str, str] = {}
+        self.cwd = ""
+        self.started = 0
+        self.ended = 0
+        self.outputs: dict[str, Json] | None = None
+        self.error: Failure | None = None
+        self.warnings: list[str] = []
+        self.stopping: h.RunStopping | None = None
+        #: Slots in all.
+        self.all_slots = 0
+        #: Whether anything was ended from outside, so that a fact may come too late.
+        self.dropped = False
+        #: Set once `finally` runs: how the run will end.
+        self.finalizing: h.RunFinalizing | None = None
+        self.step_status = [PENDING] * n
+        self.attempts = [0] * n
+        self.results: list[Json] = [UNSET] * n
+        self.started_at = [0] * n
+        self.ended_at = [0] * n
+        self.reasons: dict[int, str] = {}
+        self.because: dict[int, str] = {}
+        self.errors: dict[int, Failure] = {}
+        self.mended: dict[int, Failure] = {}
+        #: Branch that a conditional took; the fallback step that an owner fell back to.
+        self.branches: dict[int, str] = {}
+        self.approvals: dict[int, h.Approval] = {}
+        #: When a retry, a wait or an approval's deadline is due (ms since the epoch).
+        self.due: dict[int, int] = {}
+        #: Attempts that do not count against the retries: lost in a crash, or before a decision.
+        self.uncounted: dict[int, int] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """The counters as before anything happened; `resume` fills them again from the statuses."""
+        plan, steps = self.plan, self.plan.steps
+        n = len(steps)
+        #: What each step still waits for: dependencies, the step before it, its container; 0 is ready.
+        self.unmet = [0] * n
+        self.tallies: dict[int, Tally] = {}
+        for i, step in enumerate(steps):
+            gates = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
+            if step.join == "all-completed":
+                self.unmet[i] = len(step.needs) + gates
+            else:
+                self.unmet[i] = (1 if step.needs else 0) + gates
+        #: Heap of ranks: queued steps that need a slot or a lane.
+        self.ready: list[int] = []
+        #: Steps that hold a slot or a lane.
+        self.holding: set[int] = set()
+        self.slots = 0
+        #: Free lanes of parallel steps with a limit, and the ranks that wait for one.
+        self.lanes = {s.number: s.lanes for s in steps if s.lanes}
+        self.parked: dict[int, list[int]] = {}
+        #: Children of each open container that have not ended.
+        self.open: dict[int, int] = {}
+        #: Steps of this phase that have not ended.
+        self.left = plan.final[0] if plan.final else n
+        #: Steps that go on by themselves: queued, running, retrying, waiting for a time, concluding.
+        self.moving = 0
+        #: Steps that wait for a person.
+        self.asking = 0
+        #: Steps omitted because of a failure further up.
+        self.tainted: set[int] = set()
+        self._ripple: list[int] = []
+        self._out: list[Command] = []
+
+    def handle(self, fact: h.Event) -> list[Command]:
+        """Fold one fact; what to do next."""
+        self._out = out = []
+        FOLD[type(fact)](self, fact)
+        ripple = self._ripple
+        while ripple:
+            self.spread(ripple.pop())
+        if self.ready:
+            self._release()
+        return out
+
+    @property
+    def settled(self) -> bool:
+        """All steps of this phase have ended, and the run has not."""
+        return not self.left and not self.moving and self.status == RUNNING
+
+    @property
+    def stuck(self) -> bool:
+        """Nothing can go on without a person."""
+        return bool(self.asking) and not self.moving and bool(self.left) and self.status == RUNNING
+
+    # ---- moves shared by the facts
+
+    def ask(self, command: Command) -> None:
+        """Something for the driver to do after this fact."""
+        self._out.append(command)
+
+    def make_ready(self, i: int) -> None:
+        """Step `i` waits for nothing any more."""
+        step = self.plan.steps[i]
+        self.step_status[i] = QUEUED
+        self.moving += 1
+        if step.effect and step.when is not None and not self.attempts[i]:
+            self.ask(Judge(i))
+        elif step.effect or (step.parent >= 0 and step.parent in self.lanes):
+            heappush(self.ready, step.rank)
+        else:
+            self.ask(Start(i, self.attempts[i] + 1))
+
+    def met(self, i: int) -> None:
+        """One thing less that step `i` waits for."""
+        self.unmet[i] -= 1
+        if not self.unmet[i] and self.step_status[i] is PENDING:
+            self.make_ready(i)
+
+    def close(self, i: int, status: str, at: int) -> None:
+        """Step `i` has ended."""
+        self.step_status[i] = status
+        self.ended_at[i] = at
+        self.left -= 1
+        self._ripple.append(i)
+
+    def close_inside(self, i: int, status: str, reason: str, at: int) -> None:
+        """Everything inside container `i` that has not ended ends with it; what runs is stopped."""
+        stack = list(self.plan.steps[i].children)
+        while stack:
+            c = stack.pop()
+            stack.extend(self.plan.steps[c].children)
+            self.drop(c, status, reason, at)
+
+    def drop(self, i: int, status: str, reason: str, at: int) -> None:
+        """End step `i` from outside, whatever it is doing; only a running attempt ends by itself."""
+        now = self.step_status[i]
+        if now in ENDED:
+            return
+        if now is RUNNING and i not in self.open:
+            self.ask(Stop(i))
+            return
+        concluding = now is RUNNING and not self.open[i]
+        if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
+            self.moving -= 1
+        if i in self.approvals:
+            self.answered(i)
+        self.give_back(i)
+        self.due.pop(i, None)
+        self.open.pop(i, None)
+        self.dropped = True
+        self.step_status[i] = status
+        self.ended_at[i] = at
+        self.reasons[i] = reason
+        self.left -= 1
+        self.ask(Tell(i))
+
+    def give_back(self, i: int) -> None:
+        """Free the slot or the lane that step `i` holds."""
+        if i not in self.holding:
+            return
+        self.holding.discard(i)
+        step = self.plan.steps[i]
+        if step.effect:
+            self.slots += 1
+        if step.parent in self.lanes:
+            self.lanes[step.parent] += 1
+            for rank in self.parked.pop(step.parent, ()):
+                heappush(self.ready, rank)
+
+    def open_container(self, i: int, branch: str, at: int) -> None:
+        """The children of `branch` (parallel: all) may start; the others are skipped."""
+        step = self.plan.steps[i]
+        self.moving -= 1
+        chosen = []
+        for c in step.children:
+            if self.plan.steps[c].branch == branch:
+                chosen.append(c)
+            elif self.step_status[c] is PENDING:
+                reason = f"the condition of `{step.id}` chose `{branch}`" if branch else "not chosen"
+                self.drop(c, SKIPPED, reason, at)
+                self.close_inside(c, SKIPPED, reason, at)
+        self.open[i] = len(chosen)
+        for c in chosen:
+            self.met(c)
+        if not chosen:
+            self.conclude(i)
+
+    def conclude(self, i: int) -> None:
+        """All children of container `i` have ended."""
+        self.moving += 1
+        self.ask(Conclude(i))
+
+    # ---- what the end of a step means for others
+
+    def spread(self, i: int) -> None:
+        """What the end of step `i` means for others."""
+        steps, status = self.plan.steps, self.step_status
+        ended = status[i]
+        for d in self.plan.dependants[i]:
+            if status[d] is not PENDING:
+                continue
+            if steps[d].join == "all-completed":
+                if ended is COMPLETED:
+                    self.unmet[d] -= 1
+                    if not self.unmet[d]:
+                        self.make_ready(d)
+                else:
+                    self._omit(d, i)
+            else:
+                self._join(d, i)
+        step = steps[i]
+        following = self.plan.next_in_block.get(i, -1)
+        if following >= 0:
+            if step.breaks and bad_end(self, i):
+                self._break_block(following, i)
+            else:
+                self.met(following)
+        if step.children and step.kind not in CONTAINERS:
+            for c in step.children:
+                self.drop(c, SKIPPED, f"`{step.id}` did not fall back to it", self.ended_at[i])
+        if step.parent in self.open:
+            self.open[step.parent] -= 1
+            if not self.open[step.parent] and status[step.parent] is RUNNING:
+                self.conclude(step.parent)
+
+    def _join(self, d: int, i: int) -> None:
+        step = self.plan.steps[d]
+        tally = self.tallies.get(d)
+        if tally is None:
+            tally = self.tallies[d] = Tally(len(step.needs))
+        tally.count(self.step_status[i] is COMPLETED, bad_end(self, i))
+        verdict = verdict_of(step.join, tally)
+        if verdict is True:
+            tally.decided = True
+            self.met(d)
+        elif verdict is False:
+            self._omit(d, i)
+
+    def _omit(self, d: int, because: int) -> None:
+        self.reasons[d] = omission(self, d, because)
+        self.because[d] = self.plan.steps[because].id
+        if bad_end(self, because):
+            self.tainted.add(d)
+        at = self.ended_at[because]
+        self.close_inside(d, OMITTED, self.reasons[d], at)
+        self.close(d, OMITTED, at)
+        self.ask(Tell(d))
+
+    def _break_block(self, following: int, failed: int) -> None:
+        while following >= 0:
+            if self.step_status[following] is PENDING:
+                self._omit(following, failed)
+            following = self.plan.next_in_block.get(following, -1)
+
+    def _release(self) -> None:
+        ready, plan = self.ready, self.plan
+        while ready:
+            i = plan.by_rank[ready[0]]
+            if self.step_status[i] is not QUEUED or i in self.holding:
+                heappop(ready)
+                continue
+            step = plan.steps[i]
+            if step.effect and not self.slots:
+                break
+            heappop(ready)
+            if step.parent in self.lanes:
+                if not self.lanes[step.parent]:
+                    self.parked.setdefault(step.parent, []).append(step.rank)
+                    continue
+                self.lanes[step.parent] -= 1
+            if step.effect:
+                self.slots -= 1
+            self.holding.add(i)
+            self.ask(Start(i, self.attempts[i] + 1))
+
+    def answered(self, i: int) -> None:
+        """Step `i` does not wait for a person any more."""
+        del self.approvals[i]
+        self.asking -= 1
+
+    def fail(self, i: int, error: Failure, at: int, result: Json = None) -> None:
+        """Step `i` fails for good."""
+        self.errors[i] = error
+        if result is not None:
+            self.results[i] = result
+        self.close_inside(i, CANCELLED, f"`{self.plan.steps[i].id}` failed", at)
+        self.close(i, FAILED, at)
+        halt = self.halt_after(i)
+        if halt is not None:
+            self.ask(halt)
+
+    def halt_after(self, i: int) -> Halt | None:
+        """Whether the failure of step `i` stops the whole run."""
+        step = self.plan.steps[i]
+        fallback = fallback_for(step.fallbacks, self.errors[i])
+        if fallback is not None and fallback.action == "abort":
+            return Halt("abort", f"`{step.id}` failed and its fallback is `abort`")
+        if self.plan.workflow.fail_fast and step.parent < 0 and step.branch != "finally":
+            return Halt("fail-fast", f"`{step.id}` failed and the workflow says `fail-fast`")
+        return None
+
+    def ending(self, step: str) -> int:
+        """The number of a step that is about to end; it stops moving and gives back what it holds."""
+        i = self.plan.number[step]
+        now = self.step_status[i]
+        if now in ENDED:
+            raise ValueError(f"{step} has ended before")
+        if i in self.approvals:
+            self.answered(i)
+        elif now is not PENDING and not (now is RUNNING and self.open.get(i)):
+            self.moving -= 1
+        if self.holding:
+            self.give_back(i)
+        if self.due:
+            self.due.pop(i, None)
+        return i
