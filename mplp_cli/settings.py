@@ -1,0 +1,169 @@
+"""Settings of a project: `mplp.yaml` of the nearest ancestor directory, typed and frozen.
+
+Without such a file this costs a look into each ancestor and imports nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mplp_cli.errors import UsageError
+from mplp_cli.workflow.values import Json
+
+FILE = "mplp.yaml"
+#: Keys that the format has and this version does not serve yet.
+LATER: Final = ("agents", "alerts", "events", "policy", "resources", "retention")
+KNOWN: Final = ("modules", "state-dir")
+
+_MAX_BYTES = 1 << 20
+_MAX_DEPTH = 64
+_MAX_VALUES = 100_000
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What a project sets for all its workflows. `file` is where it was read, None for the defaults."""
+
+    file: Path | None = None
+    #: Absolute. None: found by looking for `.mplp`.
+    state_dir: Path | None = None
+    #: Module name -> what the module is initialised with.
+    modules: dict[str, dict[str, Json]] = {}
+
+
+def load_settings(start: Path) -> Settings:
+    """The settings in force for `start`. UsageError if the file cannot be read or says something unknown."""
+    path = nearest(Path(os.path.abspath(start)), FILE)  # noqa: PTH100 - links are not followed
+    if path is None:
+        return Settings()
+    document = _read(path)
+    for key in document:
+        if key not in KNOWN:
+            raise _unknown_key(path, key)
+    return Settings(
+        file=path,
+        state_dir=_state_dir(path, document.get("state-dir")),
+        modules=_modules(path, document.get("modules")),
+    )
+
+
+def nearest(start: Path, name: str) -> Path | None:
+    """`name` in `start` or its nearest ancestor that has it.
+
+    What another user may have put into a shared directory above (`/tmp`) is passed over: it counts
+    only if it belongs to this user or to the owner of `start`.
+    """
+    for directory in (start, *start.parents):
+        found = directory / name
+        try:
+            owner = found.stat().st_uid
+        except OSError:
+            continue
+        if owner == os.geteuid() or owner == _owner(start):
+            return found
+    return None
+
+
+def _owner(path: Path) -> int:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return -1
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = path.read_bytes()
+        if len(data) > _MAX_BYTES:
+            raise _wrong(path, f"is larger than {_MAX_BYTES} bytes")
+        document = YAML(typ="safe").load(data.decode("utf-8"))
+    except OSError as error:
+        raise _wrong(path, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(path, f"is not UTF-8 (byte {error.start})") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise _wrong(path, f"is not valid YAML{_spot(error)}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise _wrong(path, "must be a map of settings")
+    return document
+
+
+def _spot(error: Exception) -> str:
+    """` in line 3, column 5: ...` as far as the parser tells."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{place}: {problem}" if problem else place
+
+
+def _wrong(path: Path, what: str, hint: str | None = None) -> UsageError:
+    return UsageError(f"{path} {what}", hint=hint, details={"file": str(path)})
+
+
+def _unknown_key(path: Path, key: object) -> UsageError:
+    if key in LATER:
+        what = f"sets `{key}`, which this version of mplp does not support yet"
+        return _wrong(path, what, "Remove the key.")
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(key), (*KNOWN, *LATER), n=1)
+    keys = " and ".join(f"`{known}`" for known in KNOWN)
+    hint = f"Did you mean `{close[0]}`?" if close else f"The keys are {keys}."
+    return _wrong(path, f"has an unknown key {key!r}", hint)
+
+
+def _state_dir(path: Path, value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _wrong(path, "must name a directory as text under `state-dir`")
+    # Relative to the file, not to where the command was started.
+    return path.parent / os.path.expanduser(value)  # noqa: PTH111 - a home that is not known stays as written
+
+
+def _modules(path: Path, value: object) -> dict[str, dict[str, Json]]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(path, "must have a map of module names under `modules`")
+    for name, configuration in value.items():
+        if not isinstance(name, str) or not isinstance(configuration, dict):
+            raise _wrong(path, f"must have a map under `modules` for {name!r}")
+    _check_json(path, value)
+    return value
+
+
+def _check_json(path: Path, value: object) -> None:
+    """UsageError unless `value` is JSON of a bounded size: no dates, no other keys than text, no cycles."""
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    for _ in range(_MAX_VALUES):
+        if not waiting:
+            return
+        item, depth = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend((inner, depth + 1) for inner in item.values())
+            odd = next((key for key in item if not isinstance(key, str)), None)
+            if odd is not None:
+                raise _wrong(path, f"has a key that is not text under `modules`: {odd!r}")
+        elif isinstance(item, list):
+            waiting.extend((inner, depth + 1) for inner in item)
+        elif not _is_scalar(item):
+            what = f"has a value under `modules` that JSON cannot hold: {item!r}"
+            raise _wrong(path, what, "Put it into quotes.")
+        if depth > _MAX_DEPTH:
+            raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels under `modules`")
+    raise _wrong(path, f"has more than {_MAX_VALUES} values under `modules`")
+
+
+def _is_scalar(item: object) -> bool:
+    if isinstance(item, float):
+        return math.isfinite(item)
+    return item is None or isinstance(item, str | bool | int)

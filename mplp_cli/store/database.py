@@ -1,0 +1,252 @@
+"""One connection to `state.db`: opening it with care, writing in transactions, and what failures mean.
+
+The file is never opened here by other means than SQLite: closing any descriptor of it would drop the
+locks that SQLite holds for the whole process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from mplp_cli.errors import MplpError, StoreError
+from mplp_cli.store.creation import create
+from mplp_cli.store.schema import APPLICATION_ID, VERSION
+
+Connect = Callable[[str], apsw.Connection]
+
+#: Milliseconds that a writer waits for another one.
+BUSY_TIMEOUT: Final = 5_000
+#: Since then no write-ahead log is damaged by a reset that races with a reader.
+SAFE_SQLITE: Final = (3, 51, 3)
+
+#: Primary result code -> cause (for machines), what happened, what to do.
+_CAUSES: Final[dict[int, tuple[str, str, str]]] = {
+    apsw.SQLITE_FULL: ("full", "the disk is full", "Free some space, then resume the run."),
+    apsw.SQLITE_READONLY: (
+        "read-only",
+        "it may only be read",
+        "Give yourself the right to write to it, or name another state directory with --state-dir.",
+    ),
+    apsw.SQLITE_PERM: ("read-only", "access is denied", "Look at the rights of the file and its directory."),
+    apsw.SQLITE_CANTOPEN: ("cannot-open", "it cannot be opened", "Look at the rights of its directory."),
+    apsw.SQLITE_CORRUPT: (
+        "corrupt",
+        "it is damaged",
+        "Move the state directory away and keep it; restore a copy of it, or start with a new one.",
+    ),
+    apsw.SQLITE_NOTADB: ("foreign", "it is not a database", "Name another state directory."),
+    apsw.SQLITE_NOMEM: ("memory", "there is no memory left", "Free some memory, then resume the run."),
+}
+_OTHER: Final = ("io", "reading or writing failed", "Look at the disk and the system's log, then try again.")
+_ELSEWHERE: Final = "Name another state directory with --state-dir."
+_BUSY: Final = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED, apsw.SQLITE_PROTOCOL})
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite that is linked in, which need not be the one apsw was compiled for."""
+    return tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+
+
+def connect(path: str) -> apsw.Connection:
+    """A plain connection to a file that exists."""
+    return apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+
+
+class Database:
+    """The one connection of a store. After a failure it is dropped, and opened anew at the next use."""
+
+    def __init__(self, path: Path, connect: Connect = connect) -> None:
+        """Open the database at `path`, made if neither it nor a trace of it is there. StoreError."""
+        self.path = path
+        self._connect = connect
+        self._db: apsw.Connection | None = None
+        self._closed = False
+        self._opened = 0
+        #: How often this store itself has left a request; SQLite reports the writes of others only.
+        self.requests = 0
+        if sqlite_version() < SAFE_SQLITE:
+            raise _refusal(
+                path,
+                "old-sqlite",
+                f"needs SQLite 3.51.3 or newer, not {apsw.sqlite_lib_version()}",
+                "Install the apsw package anew.",
+            )
+        if not os.path.lexists(path):
+            with translated(path):
+                create(path, connect)
+        self.connection()
+
+    # ---- the connection ----
+
+    def connection(self) -> apsw.Connection:
+        """The open connection, outside any transaction. StoreError if there can be none."""
+        if self._db is None:
+            if self._closed:
+                raise _refusal(self.path, "closed", "was closed by this process", None)
+            with translated(self.path):
+                self._db = self._open()
+            self._opened += 1
+        return self._db
+
+    def _open(self) -> apsw.Connection:
+        if self.path.stat().st_size == 0:
+            raise _refusal(
+                self.path,
+                "empty",
+                "is empty, so what it held is lost",
+                "Restore a copy of it, or move the state directory away to start with a new one.",
+            )
+        db = self._connect(str(self.path))
+        try:
+            db.set_busy_timeout(BUSY_TIMEOUT)
+            self._inspect(db)
+            _configure(db)
+        except BaseException:
+            db.close(True)
+            raise
+        return db
+
+    def _inspect(self, db: apsw.Connection) -> None:
+        """StoreError unless the file is ours and of a version that this program knows."""
+        if db.pragma("application_id") != APPLICATION_ID:
+            raise _refusal(self.path, "foreign", "belongs to another program", _ELSEWHERE)
+        version = db.pragma("user_version")
+        if version > VERSION:
+            raise _refusal(
+                self.path,
+                "newer",
+                f"was written by a newer mplp (format {version}; this one knows {VERSION})",
+                "Upgrade mplp, or name another state directory with --state-dir.",
+            )
+        if version < 1:
+            raise _refusal(self.path, "corrupt", "has no format number", "Restore a copy of it.")
+
+    def drop(self) -> None:
+        """Close the connection; what was not committed is gone. The next use opens a new one."""
+        db, self._db = self._db, None
+        if db is not None:
+            # Forced: a connection that is given up must not refuse to go.
+            db.close(True)
+
+    def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        with translated(self.path):
+            self.drop()
+
+    # ---- reading and writing ----
+
+    def rows(self, statement: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Nothing stays open afterwards, so that no write is held up."""
+        with translated(self.path):
+            return self.connection().execute(statement, tuple(bindings)).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """One write transaction, durable at the end of the block.
+
+        An error of ours leaves nothing behind. After any other exception the outcome is unknown:
+        the connection is dropped, and the exception (of SQLite: as StoreError) goes on.
+        """
+        with translated(self.path):
+            db = self.connection()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except MplpError:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+            except MplpError:
+                raise
+            except BaseException:
+                self.drop()
+                raise
+
+    def change(self) -> tuple[int, int, int]:
+        """A value that differs from an earlier one if somebody else has written in between. Microseconds."""
+        with translated(self.path):
+            row = self.connection().execute("PRAGMA data_version").fetchone()
+        assert row is not None
+        return self._opened, self.requests, row[0]
+
+
+def _configure(db: apsw.Connection) -> None:
+    if db.pragma("journal_mode") != "wal":
+        # Only a copy made by other tools has another mode; setting it takes a lock.
+        db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "FULL")
+    db.pragma("trusted_schema", False)
+    db.pragma("cell_size_check", True)
+    if sys.platform == "darwin":
+        db.pragma("fullfsync", True)
+        db.pragma("checkpoint_fullfsync", True)
+
+
+# ---- what failures mean ----
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Errors of SQLite and the system in the block become StoreErrors about the file at `path`."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise store_error(error, path) from error
+    except OSError as error:
+        raise _refusal(path, "io", f"cannot be used: {error.strerror}", _OTHER[2]) from error
+
+
+def store_error(error: apsw.Error, path: Path) -> StoreError:
+    """What an error of SQLite means for the user."""
+    code = getattr(error, "result", apsw.SQLITE_ERROR)
+    if code in _BUSY:
+        pid = writer_of(path)
+        who = "another process" if pid is None else f"process {pid}"
+        return _refusal(
+            path,
+            "busy",
+            f"is being written to by {who}, for more than {BUSY_TIMEOUT // 1000} s",
+            "See whether that process is stopped or the disk is very slow, then try again.",
+            pid=pid,
+        )
+    cause, what, hint = _CAUSES.get(code, _OTHER)
+    return _refusal(path, cause, f"cannot be used: {what} ({error})", hint)
+
+
+def _refusal(path: Path, cause: str, what: str, hint: str | None, **details: Any) -> StoreError:
+    return StoreError(
+        f"the state store {path} {what}", hint=hint, details={"path": str(path), "cause": cause, **details}
+    )
+
+
+def corrupt(path: Path, what: str) -> StoreError:
+    """A finding of our own: SQLite is content, the content is not what was written."""
+    cause, damaged, hint = _CAUSES[apsw.SQLITE_CORRUPT]
+    return _refusal(path, cause, f"cannot be used: {damaged} ({what})", hint)
+
+
+def writer_of(path: Path) -> int | None:
+    """The process that is writing to the database, where the system tells (Linux).
+
+    The writer holds byte 120 of the shared index. The list of locks is read, not the lock: opening
+    and closing that file would drop this process's own locks on it.
+    """
+    try:
+        inode = Path(f"{path}-shm").stat().st_ino
+        locks = Path("/proc/locks").read_text("ascii")
+    except OSError:
+        return None
+    for line in locks.splitlines():
+        match line.split():
+            case [_, "POSIX", _, "WRITE", pid, file, "120", _] if file.rpartition(":")[2] == str(inode):
+                return int(pid)
+    return None

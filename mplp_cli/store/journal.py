@@ -1,0 +1,230 @@
+"""The history of one run in SQLite: a row a fact, a transaction a batch, fenced by the run's epoch."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from itertools import count, repeat
+from pathlib import Path
+from typing import Any, Final, assert_never
+
+import apsw
+import msgspec
+
+from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
+from mplp_cli.protocols import Control, ProtocolObject
+from mplp_cli.store import schema
+from mplp_cli.store.answers import object_conflict
+from mplp_cli.store.database import Database, corrupt, translated
+from mplp_cli.store.locks import RunLock
+from mplp_cli.store.projections import Asked, Projection, Settled, Taken, project
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.values import RunId
+
+#: Rows and bytes that a reader holds at once.
+_PAGE_ROWS: Final = 16_384
+_PAGE_BYTES: Final = 4 << 20
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Event]).decode
+
+
+class SqliteJournal:
+    """A run's history, held by this process: the `Journal` of `protocols`.
+
+    After a failed `append` the journal is broken for good: what it knows about the history may be
+    wrong, so the run has to be owned anew.
+    """
+
+    def __init__(self, database: Database, lock: RunLock, run: RunId, key: int) -> None:
+        """The journal of a run that was just locked; `own` or `create` makes it usable."""
+        self._database = database
+        self._lock = lock
+        self._run = run
+        self._key = key
+        self._epoch = 1
+        #: The number of the next fact.
+        self._seq = 0
+        self._status = "pending"
+        #: Why nothing more can be appended.
+        self._end: MplpError | None = None
+        self._change: tuple[int, int, int] | None = None
+        #: The number of the last request that was handed out.
+        self._control = -1
+
+    # ---- opening, inside a transaction of the store ----
+
+    def begin(self, db: apsw.Connection, events: Sequence[Event]) -> None:
+        """Write the first facts of a run that the transaction creates."""
+        self._add(db, encoded(self._run, events), project(self._run, self._status, 0, events))
+
+    def own(self, db: apsw.Connection, by: str) -> None:
+        """Raise the epoch, so that an earlier owner writes nothing more; learn where the history ends."""
+        raised = "UPDATE run SET epoch = epoch + 1, owner = ? WHERE key = ? RETURNING epoch, status"
+        self._epoch, self._status = only_row(db.execute(raised, (by, self._key)))
+        following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
+        (self._seq,) = only_row(db.execute(following, (self._key,)))
+
+    # ---- the contract ----
+
+    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+        self._check_usable()
+        if not events and not objects:
+            return
+        after = project(self._run, self._status, self._seq, events)
+        facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
+        try:
+            with self._database.writing() as db:
+                self._fence(db)
+                if objects:
+                    _add_objects(db, self._key, objects, versions)
+                self._add(db, facts, after)
+        except MplpError as error:
+            self._end = error
+            raise
+        except BaseException:
+            self._end = StoreError(f"a write to run {self._run} was interrupted; its outcome is unknown")
+            raise
+
+    def read(self) -> Iterator[Event]:
+        for _, page in pages(self._database, self._key, -1):
+            yield from page
+
+    def controls(self) -> list[Control]:
+        self._check_usable()
+        # Read before the requests: one that comes in between changes it again.
+        change = self._database.change()
+        if change == self._change:
+            return []
+        found = self._database.rows(schema.CONTROLS, (self._key, self._control))
+        self._change = change
+        if found:
+            self._control = found[-1][0]
+        return [Control(**dict(zip(Control.__struct_fields__, row, strict=True))) for row in found]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run was given up."""
+        return self._lock.released
+
+    def close(self) -> None:
+        if self._end is None:
+            self._end = LostOwnershipError(f"run {self._run} was given up; nothing more was written")
+        self._lock.release()
+
+    # ---- inside a transaction ----
+
+    def _fence(self, db: apsw.Connection) -> None:
+        """The write lock is held from here on, so what is read stays true until the commit."""
+        if db.execute(schema.EPOCH, (self._key,)).fetchone() != (self._epoch,):
+            raise LostOwnershipError(
+                f"another process took run {self._run} over; nothing more was written",
+                details={"runId": self._run, "epoch": self._epoch},
+            )
+
+    def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
+        db.executemany(schema.ADD_EVENT, zip(repeat(self._key), count(self._seq), bodies))
+        if after is not None:
+            _apply(db, self._key, self._status, after)
+            self._status = after.status
+        self._seq += len(bodies)
+
+    def _check_usable(self) -> None:
+        if self._end is not None:
+            raise self._end
+
+
+def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:
+    """The row of a statement that yields one. Reading to the end is what finishes the statement."""
+    (row,) = cursor.fetchall()
+    return row
+
+
+def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
+    """JSON of facts or objects. StoreError for a value that JSON cannot hold, before anything is written."""
+    try:
+        return list(map(_encode, items))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"a fact of run {run} cannot be written as JSON: {error}",
+            hint="A result may hold text, 64-bit numbers, true, false, null, lists and maps.",
+            details={"runId": run, "cause": "encoding"},
+        ) from error
+
+
+def pages(database: Database, key: int, after: int) -> Iterator[tuple[int, list[Event]]]:
+    """The history in pages: the number of the first fact, and the facts. StoreError if it is damaged.
+
+    No statement stays open between pages: a reader that dawdles must not hold up the owner's writes.
+    """
+    while True:
+        bodies = _page(database, key, after)
+        if not bodies:
+            return
+        yield after + 1, _decoded(database.path, bodies, after + 1)
+        after += len(bodies)
+
+
+def _page(database: Database, key: int, after: int) -> list[bytes]:
+    bodies: list[bytes] = []
+    size, due = 0, after + 1
+    with translated(database.path):
+        cursor = database.connection().execute(schema.HISTORY, (key, after, _PAGE_ROWS))
+        try:
+            for seq, body in cursor:
+                if seq != due:
+                    raise corrupt(database.path, f"fact {due} is missing")
+                due += 1
+                bodies.append(body)
+                size += len(body)
+                if size >= _PAGE_BYTES:
+                    break
+        finally:
+            cursor.close()
+    return bodies
+
+
+def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
+    """The facts of a page, decoded as one list: a tenth of the calls, and no Python between them."""
+    collecting = gc.isenabled()
+    # Thousands of new objects, none of them garbage: the collector would look at them again and again.
+    gc.disable()
+    try:
+        events = _decode(b"[" + b",".join(bodies) + b"]")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise corrupt(path, f"among facts {first} to {first + len(bodies) - 1}: {error}") from error
+    finally:
+        if collecting:
+            gc.enable()
+    if len(events) != len(bodies):
+        raise corrupt(path, f"facts {first} to {first + len(bodies) - 1} are not one a row")
+    return events
+
+
+def _add_objects(
+    db: apsw.Connection, key: int, objects: Sequence[ProtocolObject], bodies: list[bytes]
+) -> None:
+    rows = ((o.kind, o.id, o.version, body, key) for o, body in zip(objects, bodies, strict=True))
+    try:
+        db.executemany(schema.ADD_OBJECT, rows)
+    except apsw.ConstraintError as error:
+        raise object_conflict() from error
+
+
+def _apply(db: apsw.Connection, key: int, status: str, after: Projection) -> None:
+    for change in after.changes:
+        match change:
+            case Settled(step, state, at, by, reason):
+                db.execute(schema.SETTLE, (key, step, state, by, reason, at))
+            case Asked(seq, step, attempt, approval, at):
+                approvers = _encode(approval.approvers)
+                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
+                db.execute(schema.ADD_APPROVAL, row)
+            case Taken(None):
+                db.execute(schema.TAKE_ALL, (key,))
+            case Taken(step):
+                db.execute(schema.TAKE_ANSWERS, (key, step))
+            case _:
+                assert_never(change)
+    if after.status != status:
+        db.execute(schema.SET_STATUS, (after.status, after.ended_at, key))

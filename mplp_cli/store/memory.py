@@ -1,0 +1,293 @@
+"""The store of `--ephemeral` and of tests: the same contract, nothing on disk, gone with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from mplp_cli.errors import LostOwnershipError, MplpError
+from mplp_cli.protocols import (
+    ApprovalRecord,
+    Clock,
+    Control,
+    Definition,
+    NewRun,
+    ProtocolObject,
+    RunRecord,
+)
+from mplp_cli.store.answers import (
+    VERBS,
+    already_answered,
+    object_conflict,
+    run_exists,
+    run_has_ended,
+    unknown_run,
+)
+from mplp_cli.store.locks import Holder, busy, process_name, this_process
+from mplp_cli.store.projections import ENDED, Asked, Change, Projection, Settled, Taken, project
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.values import RunId, StepId
+
+
+class _Run:
+    """A run and all that belongs to it."""
+
+    def __init__(self, new: NewRun, number: int) -> None:
+        self.new = new
+        self.number = number
+        self.status = "pending"
+        self.ended_at: int | None = None
+        self.epoch = 0
+        self.owner = ""
+        self.holder: Holder | None = None
+        self.facts: list[Event] = []
+        self.controls: list[Control] = []
+        #: By the number of the fact that asks.
+        self.approvals: dict[int, ApprovalRecord] = {}
+
+    def apply(self, after: Projection) -> None:
+        self.status, self.ended_at = after.status, after.ended_at
+        for change in after.changes:
+            self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        match change:
+            case Settled(step, state, at, by, reason):
+                self.settle(step, state, by, reason, at)
+            case Asked():
+                self.approvals[change.seq] = self._question(change)
+            case Taken(None):
+                self.controls = []
+            case Taken(step):
+                answers = VERBS.values()
+                self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
+
+    def _question(self, asked: Asked) -> ApprovalRecord:
+        return ApprovalRecord(
+            id=asked.approval.id,
+            run=self.new.id,
+            workflow_id=self.new.workflow_id,
+            step=asked.step,
+            attempt=asked.attempt,
+            message=asked.approval.message,
+            approvers=asked.approval.approvers,
+            asked_at=asked.at,
+            state="pending",
+        )
+
+    def settle(self, step: StepId | None, state: str, by: str, reason: str, at: int) -> bool:
+        """Answer the pending questions of `step` (None: all); whether there was one."""
+        found = [seq for seq, a in self.approvals.items() if a.state == "pending" and step in (None, a.step)]
+        for seq in found:
+            self.approvals[seq] = replace(
+                self.approvals[seq], state=state, by=by, reason=reason, decided_at=at
+            )
+        return bool(found)
+
+
+class MemoryJournal:
+    """A run's history in a list: the `Journal` of `protocols`."""
+
+    def __init__(self, store: MemoryStore, run: _Run) -> None:
+        self._store = store
+        self._run = run
+        self._epoch = run.epoch
+        self._control = -1
+        self._end: MplpError | None = None
+
+    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+        self._check_usable()
+        run = self._run
+        after = project(run.new.id, run.status, len(run.facts), events)
+        if objects:
+            try:
+                self._store.add_objects(objects)
+            except MplpError as error:
+                self._end = error
+                raise
+        run.facts += events
+        if after is not None:
+            run.apply(after)
+
+    def read(self) -> Iterator[Event]:
+        return iter(self._run.facts[:])
+
+    def controls(self) -> list[Control]:
+        self._check_usable()
+        found = [control for control in self._run.controls if control.seq > self._control]
+        if found:
+            self._control = found[-1].seq
+        return found
+
+    def close(self) -> None:
+        if self._end is None:
+            self._end = LostOwnershipError(f"run {self._run.new.id} was given up; nothing more was written")
+        if self._run.epoch == self._epoch:
+            self._run.holder = None
+
+    def _check_usable(self) -> None:
+        if self._end is not None:
+            raise self._end
+
+
+class MemoryStore:
+    """The `Store` of `protocols`, in this process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._runs: dict[RunId, _Run] = {}
+        self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
+        self._requests = 0
+
+    # ---- owning a run ----
+
+    def create_run(self, run: NewRun, events: Sequence[Event]) -> MemoryJournal:
+        if run.id in self._runs:
+            raise run_exists(run.id)
+        new = _Run(run, len(self._runs))
+        after = project(run.id, new.status, 0, events)
+        self._runs[run.id] = new
+        new.facts += events
+        if after is not None:
+            new.apply(after)
+        return self._own(new, process_name())
+
+    def own_run(self, run_id: RunId, by: str) -> MemoryJournal:
+        run = self._run(run_id)
+        if run.holder is not None:
+            raise busy(run_id, run.holder)
+        return self._own(run, by)
+
+    def _own(self, run: _Run, by: str) -> MemoryJournal:
+        run.epoch += 1
+        run.owner = by
+        run.holder = this_process(by, self._clock.now())
+        return MemoryJournal(self, run)
+
+    def _run(self, run_id: RunId) -> _Run:
+        try:
+            return self._runs[run_id]
+        except KeyError:
+            raise unknown_run(run_id) from None
+
+    # ---- runs ----
+
+    def find_runs(self, name: str) -> list[RunRecord]:
+        found = self._records(
+            run for run in self._runs.values() if name and run.new.id.startswith(name.lower())
+        )
+        return found or self.runs(workflow_id=name, limit=len(self._runs))
+
+    def runs(
+        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        found = self._records(
+            run
+            for run in self._runs.values()
+            if workflow_id in (None, run.new.workflow_id) and status in (None, run.status)
+        )
+        return found[:limit]
+
+    def _records(self, runs: Iterator[_Run]) -> list[RunRecord]:
+        newest = sorted(runs, key=lambda run: (run.new.created_at, run.number), reverse=True)
+        return [
+            RunRecord(
+                id=run.new.id,
+                workflow_id=run.new.workflow_id,
+                name=run.new.name,
+                status=run.status,
+                epoch=run.epoch,
+                owner=run.owner,
+                created_at=run.new.created_at,
+                ended_at=run.ended_at,
+                owned=run.holder is not None,
+            )
+            for run in newest
+        ]
+
+    def definition(self, run_id: RunId) -> Definition:
+        new = self._run(run_id).new
+        return Definition(
+            source=new.source,
+            source_name=new.source_name,
+            source_dir=new.source_dir,
+            cwd=new.cwd,
+            plan=new.plan,
+        )
+
+    def history(self, run_id: RunId, after: int = -1) -> Iterator[tuple[int, Event]]:
+        first = max(after + 1, 0)
+        return iter(list(enumerate(self._run(run_id).facts[first:], first)))
+
+    # ---- requests and questions ----
+
+    def request(self, run_id: RunId, control: Control) -> None:
+        run = self._run(run_id)
+        if run.status in ENDED:
+            raise run_has_ended(run_id, run.status)
+        self._leave(run, control)
+
+    def _leave(self, run: _Run, control: Control) -> None:
+        self._requests += 1
+        run.controls.append(replace(control, seq=self._requests))
+
+    def approvals(
+        self, *, run_id: RunId | None = None, state: str | None = "pending"
+    ) -> list[ApprovalRecord]:
+        found = [
+            (approval.asked_at, run.number, seq, approval)
+            for run in self._runs.values()
+            for seq, approval in run.approvals.items()
+            if run_id in (None, run.new.id) and state in (None, approval.state)
+        ]
+        return [approval for *_, approval in sorted(found, key=lambda row: row[:3])]
+
+    def decide(
+        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+    ) -> ApprovalRecord:
+        run, verb = self._run(run_id), VERBS[decision]
+        first = run.settle(step, decision, by, reason, at)
+        asked = [seq for seq, approval in run.approvals.items() if approval.step == step]
+        record = run.approvals[max(asked)] if asked else None
+        if record is None or not first:
+            raise already_answered(run_id, step, record)
+        self._leave(run, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+        return record
+
+    # ---- objects ----
+
+    def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
+        newest = [
+            versions[max(versions)]
+            for (of_kind, _), versions in sorted(self._objects.items())
+            if kind in (None, of_kind)
+        ]
+        return iter(newest)
+
+    def add_objects(self, objects: Sequence[ProtocolObject]) -> None:
+        """Keep new versions, all or none. StoreError if one of them is there already."""
+        keys = {(o.kind, o.id, o.version) for o in objects}
+        there = any(o.version in self._objects.get((o.kind, o.id), ()) for o in objects)
+        if there or len(keys) < len(objects):
+            raise object_conflict()
+        for item in objects:
+            self._objects.setdefault((item.kind, item.id), {})[item.version] = item
+
+    # ---- the store itself ----
+
+    def check(self) -> dict[str, Any]:
+        runs = self._runs.values()
+        return {
+            "path": None,
+            "runs": len(runs),
+            "facts": sum(len(run.facts) for run in runs),
+            "objects": sum(map(len, self._objects.values())),
+            "requests": sum(len(run.controls) for run in runs),
+            "approvals": sum(len(run.approvals) for run in runs),
+        }
+
+    def close(self) -> None:
+        for run in self._runs.values():
+            run.holder = None

@@ -1,0 +1,141 @@
+"""What new facts mean for the list of runs, the open questions and the requests: pure, for every store.
+
+Most facts mean nothing to these lists, so a batch is first looked at as a whole. A run that has
+ended takes no more facts, except that a failed one may be resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mplp_cli.errors import RunStateError
+from mplp_cli.workflow.history import (
+    Approval,
+    Event,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunResumed,
+    RunStarted,
+    RunStopping,
+    RunWaiting,
+    StepCancelled,
+    StepDecided,
+    StepFailed,
+    StepSkipped,
+    StepWaiting,
+)
+from mplp_cli.workflow.values import StepId
+
+#: A run with one of these takes no more requests.
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+
+
+class Asked(Struct, frozen=True):
+    """A person is asked. `seq` is the number of the fact that asks."""
+
+    seq: int
+    step: StepId
+    attempt: int
+    approval: Approval
+    at: int
+
+
+class Settled(Struct, frozen=True):
+    """Pending questions of `step` (None: of the whole run) are over. An earlier answer stays."""
+
+    step: StepId | None
+    state: str
+    at: int
+    by: str = ""
+    reason: str = ""
+
+
+class Taken(Struct, frozen=True):
+    """Requests have been acted upon: the answers for `step`, or (None) every request to the run."""
+
+    step: StepId | None
+
+
+Change = Asked | Settled | Taken
+
+
+class Projection(Struct):
+    """What a batch of facts changes beside the history. `status` and `ended_at` hold after the batch."""
+
+    status: str
+    ended_at: int | None = None
+    changes: list[Change] = []
+
+
+def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Projection | None:
+    """What `events` change, the first of them being number `seq`; None if nothing.
+
+    `status` is the run's status before. RunStateError for a fact after the end of the run.
+    """
+    if status not in ENDED and _WATCHED.isdisjoint(map(type, events)):
+        return None
+    after = Projection(status)
+    for number, event in enumerate(events, seq):
+        kind = type(event)
+        if after.status in ENDED and not (kind is RunResumed and after.status == "failed"):
+            raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
+        if kind in _WATCHED:
+            _MEANING[kind](after, number, event)
+    return after
+
+
+def _goes_on(after: Projection, _seq: int, _event: RunStarted | RunResumed) -> None:
+    after.status, after.ended_at = "running", None
+
+
+def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
+    after.status = "waiting"
+
+
+def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
+    after.changes += Settled(None, "withdrawn", event.at), Taken(None)
+
+
+def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCancelled) -> None:
+    after.status = _END[type(event)]
+    after.ended_at = event.at
+    after.changes += Settled(None, "withdrawn", event.at), Taken(None)
+
+
+def _step_waits(after: Projection, seq: int, event: StepWaiting) -> None:
+    if event.approval is not None:
+        after.changes += (
+            Settled(event.step, "withdrawn", event.at),
+            Asked(seq, event.step, event.attempt, event.approval, event.at),
+        )
+
+
+def _step_decided(after: Projection, _seq: int, event: StepDecided) -> None:
+    answer = Settled(event.step, event.decision, event.at, event.by, event.reason)
+    after.changes += answer, Taken(event.step)
+
+
+def _step_over(after: Projection, _seq: int, event: StepCancelled | StepFailed | StepSkipped) -> None:
+    after.changes.append(Settled(event.step, "withdrawn", event.at))
+
+
+_END: dict[type, str] = {RunCompleted: "completed", RunFailed: "failed", RunCancelled: "cancelled"}
+_MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
+    RunStarted: _goes_on,
+    RunResumed: _goes_on,
+    RunWaiting: _waits,
+    RunStopping: _stops,
+    RunCompleted: _ends,
+    RunFailed: _ends,
+    RunCancelled: _ends,
+    StepWaiting: _step_waits,
+    StepDecided: _step_decided,
+    StepCancelled: _step_over,
+    StepFailed: _step_over,
+    StepSkipped: _step_over,
+}
+_WATCHED: Final = frozenset(_MEANING)

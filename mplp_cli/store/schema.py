@@ -1,0 +1,124 @@
+"""The tables of `state.db`, and the statements that write them.
+
+A run is known inside by a small number (`key`), so that a row of its history costs few bytes. Facts
+are JSON as msgspec writes it, kept as blobs: nothing is decoded to store them. `approval` and the
+status in `run` are projections of the history, written in the transaction that adds to it.
+"""
+
+from __future__ import annotations
+
+#: "MPLP" in ASCII.
+APPLICATION_ID = 0x4D504C50
+VERSION = 1
+
+SCHEMA = f"""
+CREATE TABLE run(
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    workflow_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL
+        CHECK(status IN ('pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'cancelled')),
+    epoch INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER
+);
+CREATE INDEX run_by_age ON run(created_at, key);
+CREATE INDEX run_by_workflow ON run(workflow_id, created_at, key);
+CREATE TRIGGER run_status_is_final BEFORE UPDATE OF status ON run
+WHEN old.status IN ('completed', 'cancelled')
+    OR (old.status = 'failed' AND new.status NOT IN ('failed', 'running'))
+BEGIN
+    SELECT raise(ABORT, 'the status of a run that has ended never changes');
+END;
+CREATE TABLE definition(
+    run INTEGER PRIMARY KEY,
+    source BLOB NOT NULL,
+    source_name TEXT NOT NULL,
+    source_dir TEXT NOT NULL,
+    cwd TEXT NOT NULL,
+    plan BLOB NOT NULL
+);
+CREATE TABLE event(
+    run INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY(run, seq)
+) WITHOUT ROWID;
+CREATE TABLE control(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL,
+    verb TEXT NOT NULL,
+    step TEXT NOT NULL,
+    "by" TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX control_by_run ON control(run, seq);
+CREATE TABLE approval(
+    run INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    step TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    approvers BLOB NOT NULL,
+    asked_at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK(state IN ('pending', 'approved', 'rejected', 'withdrawn')),
+    "by" TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    decided_at INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(run, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX one_question_a_step ON approval(run, step) WHERE state = 'pending';
+CREATE INDEX approval_pending ON approval(asked_at) WHERE state = 'pending';
+CREATE TABLE object(
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY(kind, id, version)
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+"""
+
+ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
+ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?)"
+ADD_EVENT = "INSERT INTO event VALUES(?, ?, ?)"
+ADD_OBJECT = "INSERT INTO object VALUES(?, ?, ?, ?, ?)"
+ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason) VALUES(?, ?, ?, ?, ?)'
+ADD_APPROVAL = (
+    "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, state)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
+)
+SET_STATUS = "UPDATE run SET status = ?, ended_at = ? WHERE key = ?"
+#: An answer that is there already stays; `?2` is NULL for every step of the run.
+SETTLE = (
+    'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6'
+    " WHERE run = ?1 AND state = 'pending' AND (?2 IS NULL OR step = ?2)"
+)
+TAKE_ALL = "DELETE FROM control WHERE run = ?"
+TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
+EPOCH = "SELECT epoch FROM run WHERE key = ?"
+HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
+CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
+RUNS = "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at FROM run"
+NEWEST = " ORDER BY created_at DESC, key DESC"
+APPROVALS = (
+    "SELECT a.id, r.id, r.workflow_id, a.step, a.attempt, a.message, a.approvers, a.asked_at, a.state,"
+    ' a."by", a.reason, a.decided_at FROM approval a JOIN run r ON r.key = a.run'
+)
+#: SQLite takes `body` from the row that has the maximum.
+OBJECTS = (
+    "SELECT kind, id, max(version), body FROM object"
+    " WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3)"
+    " GROUP BY kind, id ORDER BY kind, id LIMIT ?4"
+)
+DEFINITION = "SELECT source, source_name, source_dir, cwd, plan FROM definition WHERE run = ?"
+COUNTS = (
+    "SELECT (SELECT count(*) FROM run) runs, (SELECT count(*) FROM event) facts,"
+    " (SELECT count(*) FROM object) objects, (SELECT count(*) FROM control) requests,"
+    " (SELECT count(*) FROM approval) approvals"
+)

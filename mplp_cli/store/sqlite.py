@@ -1,0 +1,246 @@
+"""The durable store: runs, histories, objects, questions and requests in one SQLite file."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from mplp_cli.protocols import (
+    ApprovalRecord,
+    Clock,
+    Control,
+    Definition,
+    NewRun,
+    ProtocolObject,
+    RunRecord,
+)
+from mplp_cli.store import schema
+from mplp_cli.store.answers import VERBS, already_answered, run_exists, run_has_ended, unknown_run
+from mplp_cli.store.database import Connect, Database, connect, corrupt, translated
+from mplp_cli.store.journal import SqliteJournal, only_row, pages
+from mplp_cli.store.layout import database_path, lock_path
+from mplp_cli.store.locks import RunLock, is_held, process_name, take
+from mplp_cli.store.projections import ENDED
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.values import RunId, StepId
+
+_OBJECTS_AT_ONCE: Final = 1_000
+
+_body = msgspec.json.Decoder(dict[str, Any]).decode
+_approvers = msgspec.json.Decoder(list[str]).decode
+
+
+class SqliteStore:
+    """The `Store` of `protocols`, in a state directory. One connection; for one thread."""
+
+    def __init__(self, state_dir: Path, clock: Clock, connect: Connect = connect) -> None:
+        """Open the store, made if the directory has none. StoreError if it cannot be used."""
+        self._state_dir = state_dir
+        self._clock = clock
+        self._database = Database(database_path(state_dir), connect)
+        self._journals: list[SqliteJournal] = []
+
+    # ---- owning a run ----
+
+    def create_run(self, run: NewRun, events: Sequence[Event]) -> SqliteJournal:
+        def begin(db: apsw.Connection) -> SqliteJournal:
+            if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone():
+                raise run_exists(run.id)
+            row = (run.id, run.workflow_id, run.name, owner, run.created_at)
+            (key,) = only_row(db.execute(schema.ADD_RUN, row))
+            source = zlib.compress(run.source, 1)
+            db.execute(
+                schema.ADD_DEFINITION, (key, source, run.source_name, run.source_dir, run.cwd, run.plan)
+            )
+            journal = SqliteJournal(self._database, lock, run.id, key)
+            journal.begin(db, events)
+            return journal
+
+        owner = process_name()
+        lock = self._lock(run.id, owner)
+        return self._owned(lock.release, begin)
+
+    def own_run(self, run_id: RunId, by: str) -> SqliteJournal:
+        def own(db: apsw.Connection) -> SqliteJournal:
+            journal = SqliteJournal(self._database, lock, run_id, key)
+            journal.own(db, by)
+            return journal
+
+        key, _ = self._run(run_id)
+        lock = self._lock(run_id, by)
+        return self._owned(lock.release, own)
+
+    def _lock(self, run_id: RunId, by: str) -> RunLock:
+        path = lock_path(self._state_dir, run_id)
+        with translated(path):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            return take(path, run_id, by, self._clock.now())
+
+    def _owned(
+        self, release: Callable[[], None], write: Callable[[apsw.Connection], SqliteJournal]
+    ) -> SqliteJournal:
+        try:
+            with self._database.writing() as db:
+                journal = write(db)
+        except BaseException:
+            release()
+            raise
+        self._journals = [*(j for j in self._journals if not j.closed), journal]
+        return journal
+
+    # ---- runs ----
+
+    def find_runs(self, name: str) -> list[RunRecord]:
+        # No id goes on with the last character there is.
+        begins = " WHERE id >= ?1 AND id < ?1 || char(0x10ffff)"
+        found = self._records(begins, (name.lower(),)) if name else []
+        return found or self._records(" WHERE workflow_id = ?1", (name,))
+
+    def runs(
+        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        where = " WHERE (?1 IS NULL OR workflow_id = ?1) AND (?2 IS NULL OR status = ?2)"
+        return self._records(where, (workflow_id, status, limit), " LIMIT ?3")
+
+    def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
+        rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
+        fields = RunRecord.__struct_fields__
+        return [RunRecord(**dict(zip(fields, (*row, self._is_owned(row[0])), strict=True))) for row in rows]
+
+    def _is_owned(self, run_id: RunId) -> bool:
+        path = lock_path(self._state_dir, run_id)
+        with translated(path):
+            return is_held(path)
+
+    def _run(self, run_id: RunId) -> tuple[int, str]:
+        """Key and status of a run. UnknownRunError."""
+        rows = self._database.rows("SELECT key, status FROM run WHERE id = ?", (run_id,))
+        if not rows:
+            raise unknown_run(run_id)
+        return rows[0][0], rows[0][1]
+
+    def definition(self, run_id: RunId) -> Definition:
+        key, _ = self._run(run_id)
+        rows = self._database.rows(schema.DEFINITION, (key,))
+        if not rows:
+            raise corrupt(self._database.path, f"run {run_id} has no definition")
+        source, source_name, source_dir, cwd, plan = rows[0]
+        try:
+            source = zlib.decompress(source)
+        except zlib.error as error:
+            raise corrupt(self._database.path, f"the definition of run {run_id}: {error}") from error
+        return Definition(source=source, source_name=source_name, source_dir=source_dir, cwd=cwd, plan=plan)
+
+    def history(self, run_id: RunId, after: int = -1) -> Iterator[tuple[int, Event]]:
+        key, _ = self._run(run_id)
+        return (pair for first, page in pages(self._database, key, after) for pair in enumerate(page, first))
+
+    # ---- requests and questions ----
+
+    def request(self, run_id: RunId, control: Control) -> None:
+        with self._database.writing() as db:
+            row = db.execute("SELECT key, status FROM run WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise unknown_run(run_id)
+            key, status = row
+            if status in ENDED:
+                raise run_has_ended(run_id, status)
+            _leave(db, key, control)
+        self._database.requests += 1
+
+    def approvals(
+        self, *, run_id: RunId | None = None, state: str | None = "pending"
+    ) -> list[ApprovalRecord]:
+        where = " WHERE (?1 IS NULL OR r.id = ?1) AND (?2 IS NULL OR a.state = ?2)"
+        query = schema.APPROVALS + where + " ORDER BY a.asked_at, a.run, a.seq"
+        return [_approval(row) for row in self._database.rows(query, (run_id, state))]
+
+    def decide(
+        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+    ) -> ApprovalRecord:
+        verb = VERBS[decision]
+        answered = schema.APPROVALS + " WHERE a.run = ?1 AND a.step = ?2 ORDER BY a.seq DESC LIMIT 1"
+        with self._database.writing() as db:
+            row = db.execute("SELECT key FROM run WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise unknown_run(run_id)
+            (key,) = row
+            db.execute(schema.SETTLE, (key, step, decision, by, reason, at))
+            first = db.changes() == 1
+            last = db.execute(answered, (key, step)).fetchone()
+            record = None if last is None else _approval(last)
+            if record is None or not first:
+                raise already_answered(run_id, step, record)
+            _leave(db, key, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+        self._database.requests += 1
+        return record
+
+    # ---- objects ----
+
+    def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
+        last = ("", "")
+        while True:
+            rows = self._database.rows(schema.OBJECTS, (*last, kind, _OBJECTS_AT_ONCE))
+            for of_kind, name, version, body in rows:
+                yield ProtocolObject(of_kind, name, version, self._object_body(of_kind, name, body))
+            if len(rows) < _OBJECTS_AT_ONCE:
+                return
+            last = rows[-1][:2]
+
+    def _object_body(self, kind: str, name: str, body: bytes) -> dict[str, Any]:
+        try:
+            return _body(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise corrupt(self._database.path, f"{kind} {name}: {error}") from error
+
+    # ---- the store itself ----
+
+    def check(self) -> dict[str, Any]:
+        db, path = self._database, self._database.path
+        findings = [row[0] for row in db.rows("PRAGMA quick_check(5)")]
+        if findings != ["ok"]:
+            raise corrupt(path, "; ".join(findings))
+        counts = db.rows(schema.COUNTS)[0]
+        with translated(path):
+            sizes = {name: _size(Path(f"{path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
+            free = shutil.disk_usage(path.parent).free
+        return {
+            "path": str(path),
+            "sqlite": apsw.sqlite_lib_version(),
+            "journalMode": db.rows("PRAGMA journal_mode")[0][0],
+            "synchronous": db.rows("PRAGMA synchronous")[0][0],
+            "format": db.rows("PRAGMA user_version")[0][0],
+            "integrity": "ok",
+            **dict(zip(("runs", "facts", "objects", "requests", "approvals"), counts, strict=True)),
+            **sizes,
+            "freeDisk": free,
+        }
+
+    def close(self) -> None:
+        for journal in self._journals:
+            journal.close()
+        self._journals.clear()
+        self._database.close()
+
+
+def _leave(db: apsw.Connection, key: int, control: Control) -> None:
+    db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
+
+
+def _approval(row: Sequence[Any]) -> ApprovalRecord:
+    fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
+    fields["approvers"] = _approvers(fields["approvers"])
+    return ApprovalRecord(**fields)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
