@@ -1,0 +1,1 @@
+"""One file per module of the protocol; they know nothing of one another."""

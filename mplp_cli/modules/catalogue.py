@@ -1,0 +1,61 @@
+"""The modules of this version, and what `mplp validate` can say about a call without making it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from mplp_cli.errors import Problem, UnknownModuleError, UnknownOperationError
+from mplp_cli.modules.builtin import confirm, context, dialog, plan, role, trace
+from mplp_cli.modules.contract import Module, Operation
+from mplp_cli.modules.lookup import find_operation
+from mplp_cli.modules.parameters import static_issues
+
+
+@cache
+def builtin_modules() -> dict[str, Module]:
+    """The modules by name."""
+    modules = (context.MODULE, plan.MODULE, role.MODULE, confirm.MODULE, trace.MODULE, dialog.MODULE)
+    return {module.name: module for module in modules}
+
+
+def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a call whatever its references turn out to be.
+
+    Paths start at the step: `("module",)`, `("parameters", "name")`; that of a missing parameter ends
+    at a key that is not there. Codes: op-unknown-module, op-unknown-operation, op-unknown-parameter,
+    op-missing-parameter, op-repeated-parameter, op-wrong-type.
+    """
+    try:
+        found = find_operation(builtin_modules(), module, operation)
+    except UnknownModuleError as error:
+        return [Problem(code="op-unknown-module", message=error.message, path=("module",), hint=error.hint)]
+    except UnknownOperationError as error:
+        return [
+            Problem(code="op-unknown-operation", message=error.message, path=("operation",), hint=error.hint)
+        ]
+    return [
+        Problem(
+            code=issue.code,
+            message=issue.message,
+            path=("parameters", *issue.path),
+            hint=issue.hint,
+            on=issue.on,
+        )
+        for issue in static_issues(found, parameters)
+    ]
+
+
+def describe_operation(operation: Operation) -> dict[str, Any]:
+    """The operation for docs and machine readers: names, summary, JSON Schemas of parameters and result."""
+    from msgspec.json import schema
+
+    return {
+        "module": operation.module,
+        "operation": operation.name,
+        "summary": operation.summary,
+        "parameters": schema(operation.parameters),
+        "result": schema(operation.result),
+        "anyOf": [list(group) for group in operation.any_of],
+    }

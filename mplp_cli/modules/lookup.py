@@ -1,0 +1,45 @@
+"""Names to modules and operations, with a hint for a name that is nearly right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mplp_cli.errors import UnknownModuleError, UnknownOperationError
+from mplp_cli.modules.contract import Module, Operation
+from mplp_cli.workflow.suggest import did_you_mean
+
+PROTOCOL_MODULES = (
+    "context", "plan", "role", "confirm", "trace", "extension", "dialog", "collab", "network", "core",
+)  # fmt: skip
+
+
+def find_module(modules: Mapping[str, Module], name: str) -> Module:
+    """UnknownModuleError if there is none of that name."""
+    module = modules.get(name)
+    if module is not None:
+        return module
+    known = ", ".join(modules)
+    if name in PROTOCOL_MODULES:
+        message = f"module `{name}` is part of the protocol, but this version of mplp does not have it yet"
+        hint = f"there are: {known}"
+    else:
+        message = f"there is no module `{name}`"
+        hint = did_you_mean(name, modules) or f"there are: {known}"
+    raise UnknownModuleError(message, hint=hint, details={"module": name, "known": list(modules)})
+
+
+def find_operation(modules: Mapping[str, Module], module_name: str, name: str) -> Operation:
+    """UnknownModuleError or UnknownOperationError if there is none of that name."""
+    module = find_module(modules, module_name)
+    operation = module.operations.get(name)
+    if operation is not None:
+        return operation
+    hint = did_you_mean(name, module.operations)
+    elsewhere = [other.name for other in modules.values() if name in other.operations]
+    if elsewhere:
+        hint = f"module `{elsewhere[0]}` has it"
+    raise UnknownOperationError(
+        f"module `{module_name}` has no operation `{name}`",
+        hint=hint or f"it has: {', '.join(module.operations)}",
+        details={"module": module_name, "operation": name, "known": list(module.operations)},
+    )

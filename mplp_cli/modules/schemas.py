@@ -1,0 +1,49 @@
+"""The bundled JSON Schemas of the protocol's objects, asserted with formats on every write."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mplp_cli.bundled import bundled
+from mplp_cli.errors import OperationError
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+_SHOWN = 5
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    """Checks objects of that kind. FileNotFoundError or ValueError if the bundled schema cannot be used."""
+    import jsonschema_rs
+    import msgspec
+
+    schema = msgspec.json.decode((bundled("schemas") / "objects" / f"{kind}.schema.json").read_bytes())
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def check_object(kind: str, identifier: str, body: dict[str, Any]) -> None:
+    """OperationError that names places (a few at most) where `body` is not a valid object of that kind."""
+    import msgspec
+
+    try:
+        msgspec.json.encode(body)
+    except (TypeError, UnicodeEncodeError, RecursionError) as error:
+        raise OperationError(
+            f"the {kind} would hold something that is not JSON: {error}",
+            details={"kind": kind, "id": identifier},
+        ) from error
+    if validator(kind).is_valid(body):
+        return
+    found = []
+    for problem in validator(kind).iter_errors(body):
+        place = "/".join(str(part) for part in problem.instance_path)
+        found.append({"path": place, "message": problem.message})
+        if len(found) == _SHOWN:
+            break
+    said = "; ".join(f"`{item['path'] or kind}`: {item['message']}" for item in found)
+    raise OperationError(
+        f"the {kind} would not be valid: {said}", details={"kind": kind, "id": identifier, "problems": found}
+    )

@@ -1,0 +1,116 @@
+"""What one call of an operation may do: read objects, put new versions, ask for ids and the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mplp_cli.clock import rfc3339
+from mplp_cli.errors import OperationError, UnknownObjectError
+from mplp_cli.modules.contract import Caller
+from mplp_cli.modules.objects import Objects, labels_of
+from mplp_cli.modules.schemas import check_object
+from mplp_cli.protocols import Clock, Ids, ProtocolObject
+
+
+class Session:
+    """Reads see the session's own writes; nobody else does until they are committed.
+
+    Bodies that come out of a session are not to be changed in place: a changed object is a new body.
+    """
+
+    def __init__(self, objects: Objects, caller: Caller, clock: Clock, ids: Ids) -> None:
+        self.caller = caller
+        self._objects = objects
+        self._ids = ids
+        self._now = rfc3339(clock.now())
+        #: (kind, id) -> the one new version of it; each is valid.
+        self._writes: dict[tuple[str, str], ProtocolObject] = {}
+        #: Ids made here, which the store cannot know.
+        self._made: set[str] = set()
+
+    def uuid(self) -> str:
+        """A new UUID version 4, lower case."""
+        return self._ids.uuid()
+
+    def now(self) -> str:
+        """The time of the call, RFC 3339 UTC."""
+        return self._now
+
+    def new_id(self, kind: str, wanted: str | None = None) -> str:
+        """The id of an object to be made: a new one, or `wanted`. OperationError if that is taken."""
+        if wanted is None:
+            made = self._ids.uuid()
+            self._made.add(made)
+            return made
+        if self._look(kind, wanted) is not None:
+            raise OperationError(
+                f"there is a {kind} with the id {wanted} already",
+                hint="leave the id out and one is made",
+                details={"kind": kind, "id": wanted},
+            )
+        return wanted
+
+    def get(self, kind: str, identifier: str) -> dict[str, Any]:
+        """The object's body. UnknownObjectError if there is none."""
+        found = self._look(kind, identifier)
+        if found is None:
+            self._objects.refresh()
+            found = self._look(kind, identifier)
+        if found is None:
+            raise UnknownObjectError(
+                f"there is no {kind} with the id {identifier}",
+                hint=self._hint(kind, identifier),
+                details={"kind": kind, "id": identifier},
+            )
+        return found.body
+
+    def peek(self, kind: str, identifier: str) -> dict[str, Any] | None:
+        """The object's body, or None if there is none."""
+        found = self._look(kind, identifier)
+        return None if found is None else found.body
+
+    def find(
+        self, kind: str, *, context: str | None = None, run: str | None = None, **fields: Any
+    ) -> list[dict[str, Any]]:
+        """Bodies of a kind, oldest first: of a context, made by a run, with these fields (None: any)."""
+        wanted = {name: value for name, value in fields.items() if value is not None}
+        named = {"context": context, "run": run}
+        labels = {f"{key}:{value}" for key, value in named.items() if value is not None}
+        found = {item.id: item for item in self._objects.find(kind, min(labels, default=None))}
+        for (written_kind, identifier), item in self._writes.items():
+            if written_kind == kind:
+                found[identifier] = item
+        return [
+            item.body
+            for item in found.values()
+            if labels <= labels_of(item.body)
+            and all(item.body.get(name) == value for name, value in wanted.items())
+        ]
+
+    def put(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Accept a new version of an object and return it. OperationError names what makes it invalid."""
+        identifier = body.get(f"{kind}_id")
+        check_object(kind, str(identifier), body)
+        before = None if identifier in self._made else self._objects.get(kind, str(identifier))
+        version = before.version + 1 if before else 1
+        self._writes[kind, str(identifier)] = ProtocolObject(kind, str(identifier), version, body)
+        return body
+
+    def writes(self) -> list[ProtocolObject]:
+        """The new versions, in the order in which the objects were first put."""
+        return list(self._writes.values())
+
+    def _look(self, kind: str, identifier: str) -> ProtocolObject | None:
+        written = self._writes.get((kind, identifier))
+        if written is not None:
+            return written
+        return None if identifier in self._made else self._objects.get(kind, identifier)
+
+    def _hint(self, kind: str, identifier: str) -> str | None:
+        other = self._objects.kinds_of(identifier)
+        if other:
+            return f"that is the id of a {other[0]}"
+        mine = [body[f"{kind}_id"] for body in self.find(kind, run=self.caller.run)]
+        if len(mine) == 1:
+            return f"did you mean {mine[0]}, the {kind} of this run?"
+        return None if mine else f"this run has made no {kind} yet"
