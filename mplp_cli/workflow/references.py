@@ -80,6 +80,12 @@ class Reference(Struct, frozen=True, gc=False):
         return written(f"{self.step}.{self.field}" if self.scope == "step" else self.scope, self.path)
 
 
+class Missing(Struct, frozen=True, gc=False):
+    """Stands for the value of a reference that has none; `reason` says why."""
+
+    reason: str
+
+
 def written(root: str, path: Iterable[str | int]) -> str:
     """A path as it is written in a file: `a.result.items[0]["odd key"]`."""
     parts = [root]
