@@ -6,7 +6,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -188,6 +188,39 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
+# ---- module operations -------------------------------------------------------------------------
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who calls an operation: the run, its workflow and the step."""
+
+    run: RunId
+    workflow: str
+    step: StepId
+    #: The workflow's description; the objective of a plan that states none.
+    description: str = ""
+
+
+class Outcome(Struct, frozen=True):
+    """What a call gave: its result (JSON) and the objects to be stored with it."""
+
+    result: dict[str, Any]
+    writes: list[ProtocolObject]
+
+
+class Operations(Protocol):
+    """The hub, as the engine sees it. Local operations have no effect but their writes: the engine calls them
+    inside its turn, applies the writes, and stores them in the commit that records the result."""
+
+    def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
+        """OperationError, or a kind of it, when the operation refuses."""
+        ...
+
+    def apply(self, writes: Sequence[ProtocolObject]) -> None:
+        """Make the writes of a call visible to the calls that follow."""
+        ...
+
+
 # ---- the work of leaf steps --------------------------------------------------------------------
 
 
@@ -215,5 +248,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     output: Output
 
 
-Work = Callable[[Attempt], Any]
+#: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.
+Runner = Callable[[Attempt], Awaitable[Json]]
+#: Told every committed batch of facts.
 Subscriber = Callable[[Sequence[Event]], None]

@@ -103,6 +103,8 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
     i = state.ending(fact.step)
     state.results[i] = fact.result
     state.attempts[i] = fact.attempt
+    if not state.started_at[i]:
+        state.started_at[i] = fact.at
     if fact.mended is not None:
         state.mended[i] = fact.mended
     elif state.errors:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from mplp_cli.errors import Path, Place, Problem
+from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.conditions import OPERATORS
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
@@ -111,7 +111,7 @@ class _Planner:
         if first != number:
             self.problem("plan-duplicate-id", f"step id `{step.id}` is used twice", (*path, "id"),
                          "give each step of the file its own id, at any depth", 
-                         also=(Place(label="first used here", path=(*self.places[first].path, "id")),))
+                         related=(*self.places[first].path, "id"))
         if parent >= 0:
             self.places[parent].children.append(number)
         if isinstance(step, model.ParallelStep):

@@ -1,0 +1,67 @@
+"""The end of a phase as a fact: outputs, then `finally`, then the end of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mplp_cli.errors import Failure, StepError
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED
+from mplp_cli.workflow.templates import fill, is_template
+from mplp_cli.workflow.verdict import final_failure, verdict, warnings
+
+Outputs = dict[str, Any] | None
+
+
+def settlement(scope: RunScope, at: int, *, killed: bool) -> h.Event:
+    """What follows when all steps of a phase have ended. A killed run does not run `finally`."""
+    state = scope.state
+    if state.finalizing is not None:
+        status, error, outputs = state.finalizing.status, state.finalizing.error, state.finalizing.outputs
+        failure = final_failure(state)
+        if failure is not None and status == COMPLETED:
+            status, error = FAILED, failure
+        return _end(scope, at, status, error, outputs, [])
+    status, error = verdict(state)
+    outputs, unresolved = _outputs(scope)
+    notes = []
+    if unresolved and status == COMPLETED:
+        status, error = FAILED, unresolved[0]
+    elif unresolved:
+        notes = [f"an output could not be resolved: {failure.message}" for failure in unresolved]
+    if state.plan.final and not killed:
+        return h.RunFinalizing(at, status, outputs, error)
+    return _end(scope, at, status, error, outputs, notes)
+
+
+def _end(
+    scope: RunScope, at: int, status: str, error: Failure | None, outputs: Outputs, notes: list[str]
+) -> h.Event:
+    state = scope.state
+    if status == CANCELLED:
+        stopping = state.stopping
+        return h.RunCancelled(at, stopping.by if stopping else "", stopping.message if stopping else "", outputs)
+    found = [*warnings(state), *notes]
+    if status == FAILED:
+        assert error is not None
+        return h.RunFailed(at, error, outputs, found)
+    return h.RunCompleted(at, outputs, found)
+
+
+def _outputs(scope: RunScope) -> tuple[Outputs, list[Failure]]:
+    """The run's outputs (None if it declares none); one that cannot be resolved is null."""
+    template = scope.state.plan.outputs
+    declared = template.fixed if is_template(template) else template
+    if not declared:
+        return None, []
+    outputs: dict[str, Any] = dict(declared)
+    unresolved = []
+    for name, value in template.moving if is_template(template) else ():
+        try:
+            outputs[name] = fill(value, scope)
+        except StepError as error:
+            failure = error.failure()
+            outputs[name] = None
+            unresolved.append(Failure(type=failure.type, message=f"output `{name}`: {failure.message}", retryable=False))
+    return outputs, unresolved

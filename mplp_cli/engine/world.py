@@ -1,0 +1,38 @@
+"""Everything outside the fold that one run needs, handed in by `runtime` (or by a test)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.workflow.conditions import Handler
+from mplp_cli.workflow.values import Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """The seams of one run."""
+
+    clock: Clock
+    ids: Ids
+    journal: Journal
+    operations: Operations
+    #: Step type -> what runs it.
+    runners: Mapping[str, Runner]
+    conditions: Mapping[str, Handler] = field(default_factory=dict)
+    #: Declared secrets by name; never recorded.
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    #: The environment that steps get: the process's without the secrets, under the workflow's `env`.
+    environ: Mapping[str, str] = field(default_factory=dict)
+    #: Masks secret values in anything that is about to be recorded.
+    mask: Callable[[Json], Json] = lambda value: value
+    output: Output = lambda step, stream, text: None
+    subscribers: Sequence[Subscriber] = ()
+    #: Ends every running process at once (second Ctrl-C).
+    kill: Callable[[], None] = lambda: None
+    #: Facts in one commit at most, and seconds until a commit at most.
+    batch: int = 256
+    window: float = 0.01
+    #: Seconds between looks at the requests of other processes.
+    poll: float = 0.1
