@@ -173,10 +173,11 @@ class Database:
 
     def change(self) -> tuple[int, int, int]:
         """A value that differs from an earlier one if somebody else has written in between. Microseconds."""
-        with translated(self.path):
-            row = self.connection().execute("PRAGMA data_version").fetchone()
-        assert row is not None
-        return self._opened, self.requests, row[0]
+        try:
+            version = self.connection().execute("PRAGMA data_version").get
+        except apsw.Error as error:
+            raise store_error(error, self.path) from error
+        return self._opened, self.requests, version
 
 
 def _configure(db: apsw.Connection) -> None:

@@ -17,7 +17,7 @@ from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict
 from mplp_cli.store.database import Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import Asked, Projection, Settled, Taken, project
+from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, project
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -125,7 +125,7 @@ class SqliteJournal:
     def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
         db.executemany(schema.ADD_EVENT, zip(repeat(self._key), count(self._seq), bodies))
         if after is not None:
-            _apply(db, self._key, self._status, after)
+            _apply(db, self._key, after)
             self._status = after.status
         self._seq += len(bodies)
 
@@ -211,7 +211,7 @@ def _add_objects(
         raise object_conflict() from error
 
 
-def _apply(db: apsw.Connection, key: int, status: str, after: Projection) -> None:
+def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
             case Settled(step, state, at, by, reason):
@@ -224,7 +224,7 @@ def _apply(db: apsw.Connection, key: int, status: str, after: Projection) -> Non
                 db.execute(schema.TAKE_ALL, (key,))
             case Taken(step):
                 db.execute(schema.TAKE_ANSWERS, (key, step))
+            case Entered(status, ended_at):
+                db.execute(schema.SET_STATUS, (status, ended_at, key))
             case _:
                 assert_never(change)
-    if after.status != status:
-        db.execute(schema.SET_STATUS, (after.status, after.ended_at, key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
@@ -26,7 +26,7 @@ from mplp_cli.store.answers import (
     unknown_run,
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
-from mplp_cli.store.projections import ENDED, Asked, Change, Projection, Settled, Taken, project
+from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -48,7 +48,6 @@ class _Run:
         self.approvals: dict[int, ApprovalRecord] = {}
 
     def apply(self, after: Projection) -> None:
-        self.status, self.ended_at = after.status, after.ended_at
         for change in after.changes:
             self._apply(change)
 
@@ -63,6 +62,10 @@ class _Run:
             case Taken(step):
                 answers = VERBS.values()
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
+            case Entered(status, ended_at):
+                self.status, self.ended_at = status, ended_at
+            case _:
+                assert_never(change)
 
     def _question(self, asked: Asked) -> ApprovalRecord:
         return ApprovalRecord(

@@ -60,14 +60,20 @@ class Taken(Struct, frozen=True):
     step: StepId | None
 
 
-Change = Asked | Settled | Taken
-
-
-class Projection(Struct):
-    """What a batch of facts changes beside the history. `status` and `ended_at` hold after the batch."""
+class Entered(Struct, frozen=True):
+    """The run has another status, and ended at `ended_at`, if it has."""
 
     status: str
     ended_at: int | None = None
+
+
+Change = Asked | Settled | Taken | Entered
+
+
+class Projection(Struct):
+    """What a batch of facts changes beside the history, in order; `status` holds after it."""
+
+    status: str
     changes: list[Change] = []
 
 
@@ -88,12 +94,17 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
     return after
 
 
+def _enter(after: Projection, status: str, ended_at: int | None = None) -> None:
+    after.status = status
+    after.changes.append(Entered(status, ended_at))
+
+
 def _goes_on(after: Projection, _seq: int, _event: RunStarted | RunResumed) -> None:
-    after.status, after.ended_at = "running", None
+    _enter(after, "running")
 
 
 def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
-    after.status = "waiting"
+    _enter(after, "waiting")
 
 
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
@@ -101,8 +112,7 @@ def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
 
 
 def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCancelled) -> None:
-    after.status = _END[type(event)]
-    after.ended_at = event.at
+    _enter(after, _END[type(event)], event.at)
     after.changes += Settled(None, "withdrawn", event.at), Taken(None)
 
 

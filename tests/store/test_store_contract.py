@@ -1,0 +1,455 @@
+"""The contract of `Store` and `Journal`, over every store."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mplp_cli.errors import (
+    Failure,
+    LostOwnershipError,
+    RunBusyError,
+    RunStateError,
+    StoreError,
+    UnknownRunError,
+)
+from mplp_cli.protocols import Control, ProtocolObject, Store
+from mplp_cli.workflow.history import (
+    Event,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunResumed,
+    RunStopping,
+    RunWaiting,
+    StepCancelled,
+    StepDecided,
+    StepFailed,
+    StepStarted,
+)
+from tests.store.sample import START, asks, new_run, run_id, started, step
+
+BROKEN = Failure(type="ShellExitError", message="exit code 1")
+CANCEL = Control(seq=0, verb="cancel", by="ann", reason="enough")
+
+
+def status(store: Store, number: int = 1) -> str:
+    return store.find_runs(run_id(number))[0].status
+
+
+# ---- histories
+
+
+def test_a_history_is_read_as_it_was_written(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    facts: list[Event] = [started(), *step(1), *step(2), asks()]
+    journal.append(facts[1:3])
+    journal.append(facts[3:])
+    assert list(journal.read()) == facts
+    assert list(store.history(run_id(1))) == list(enumerate(facts))
+
+
+def test_a_history_can_be_read_from_anywhere(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append(step(1))
+    assert [seq for seq, _ in store.history(run_id(1), after=0)] == [1, 2]
+    assert list(store.history(run_id(1), after=2)) == []
+    assert list(store.history(run_id(1), after=99)) == []
+
+
+def test_a_reader_sees_what_was_there_when_it_began_and_may_go_on_later(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    seen = store.history(run_id(1))
+    assert next(seen)[0] == 0
+    journal.append(step(1))
+    assert [seq for seq, _ in store.history(run_id(1), after=0)] == [1, 2]
+
+
+def test_an_empty_append_changes_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([])
+    assert list(journal.read()) == [started()]
+
+
+def test_histories_do_not_mix(store: Store) -> None:
+    first = store.create_run(new_run(1), [started(1)])
+    second = store.create_run(new_run(2), [started(2)])
+    for number in range(10):
+        first.append(step(number))
+        second.append(step(number + 100))
+    assert list(first.read()) == [started(1), *(f for n in range(10) for f in step(n))]
+    assert list(second.read()) == [started(2), *(f for n in range(10) for f in step(n + 100))]
+
+
+def test_the_definition_comes_back_byte_for_byte(store: Store) -> None:
+    new = new_run()
+    store.create_run(new, [])
+    found = store.definition(new.id)
+    assert (found.source, found.source_name, found.plan) == (new.source, new.source_name, new.plan)
+    assert (found.source_dir, found.cwd) == (new.source_dir, new.cwd)
+
+
+def test_what_is_asked_of_an_unknown_run_is_refused(store: Store) -> None:
+    calls = (
+        lambda: store.own_run("nope", "ann"),
+        lambda: store.definition("nope"),
+        lambda: store.history("nope"),
+        lambda: store.request("nope", CANCEL),
+        lambda: store.decide("nope", "review", "approved", "ann", "", START),
+    )
+    for call in calls:
+        with pytest.raises(UnknownRunError, match="there is no run 'nope'"):
+            call()
+
+
+# ---- the list of runs
+
+
+def test_runs_are_listed_newest_first(store: Store) -> None:
+    for number in (1, 3, 2):
+        store.create_run(new_run(number), [])
+    assert [run.id for run in store.runs()] == [run_id(3), run_id(2), run_id(1)]
+    assert [run.id for run in store.runs(limit=2)] == [run_id(3), run_id(2)]
+
+
+def test_of_runs_of_the_same_millisecond_the_later_is_newer(store: Store) -> None:
+    for number in (2, 1):
+        store.create_run(new_run(number, created_at=START), [])
+    assert [run.id for run in store.runs()] == [run_id(1), run_id(2)]
+
+
+def test_runs_are_filtered_by_workflow_and_status(store: Store) -> None:
+    store.create_run(new_run(1), [started(1)])
+    store.create_run(new_run(2, "other"), [started(2)])
+    store.create_run(new_run(3, "other"), [])
+    assert [run.id for run in store.runs(workflow_id="other")] == [run_id(3), run_id(2)]
+    assert [run.id for run in store.runs(status="running")] == [run_id(2), run_id(1)]
+    assert [run.id for run in store.runs(workflow_id="other", status="running")] == [run_id(2)]
+
+
+def test_a_run_is_found_by_id_prefix_or_workflow(store: Store) -> None:
+    for number in (1, 2, 17):
+        store.create_run(new_run(number), [])
+    assert [run.id for run in store.find_runs(run_id(2))] == [run_id(2)]
+    assert [run.id for run in store.find_runs(run_id(2)[:8].upper())] == [run_id(2)]
+    assert [run.id for run in store.find_runs("1")] == [run_id(17), run_id(1)]
+    assert [run.id for run in store.find_runs("release-notes")] == [run_id(17), run_id(2), run_id(1)]
+
+
+@pytest.mark.parametrize("name", ["", "%", "_", "0000001%", "release", "zzz", "\U0010ffff"])
+def test_what_names_no_run_finds_none(store: Store, name: str) -> None:
+    store.create_run(new_run(), [])
+    assert store.find_runs(name) == []
+
+
+def test_an_id_is_used_once(store: Store) -> None:
+    store.create_run(new_run(), [started()]).close()
+    with pytest.raises(RunStateError, match="exists already"):
+        store.create_run(new_run(), [])
+    assert not store.find_runs(run_id(1))[0].owned
+    assert len(list(store.history(run_id(1)))) == 1
+
+
+# ---- status
+
+
+def test_a_run_without_facts_is_pending(store: Store) -> None:
+    store.create_run(new_run(), [])
+    assert status(store) == "pending"
+
+
+def test_the_status_follows_the_history(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert status(store) == "running"
+    journal.append([asks(), RunWaiting(at=START)])
+    assert status(store) == "waiting"
+    journal.append([RunResumed(at=START, by="ann")])
+    assert status(store) == "running"
+    journal.append([RunStopping(at=START, cause="cancel", by="ann")])
+    assert status(store) == "running"
+    journal.append([RunCancelled(at=START + 7, by="ann")])
+    record = store.find_runs(run_id(1))[0]
+    assert (record.status, record.ended_at) == ("cancelled", START + 7)
+
+
+@pytest.mark.parametrize(
+    ("end", "name"), [(RunCompleted(at=START), "completed"), (RunCancelled(at=START), "cancelled")]
+)
+def test_a_run_that_has_ended_takes_no_more_facts(store: Store, end: Event, name: str) -> None:
+    journal = store.create_run(new_run(), [started(), end])
+    late: list[list[Event]] = [
+        step(1),
+        [RunResumed(at=START, by="ann")],
+        [RunFailed(at=START, error=BROKEN)],
+        [RunCompleted(at=START)],
+    ]
+    for facts in late:
+        with pytest.raises(RunStateError, match=f"is {name}; nothing more"):
+            journal.append(facts)
+    assert status(store) == name
+    assert list(journal.read()) == [started(), end]
+
+
+def test_nothing_may_follow_an_end_in_the_same_batch(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    with pytest.raises(RunStateError):
+        journal.append([RunCompleted(at=START), *step(1)])
+    assert (status(store), list(journal.read())) == ("running", [started()])
+
+
+def test_a_failed_run_can_be_resumed_and_only_that(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), RunFailed(at=START, error=BROKEN)])
+    with pytest.raises(RunStateError):
+        journal.append(step(1))
+    journal.append([RunResumed(at=START, by="ann"), *step(1), RunCompleted(at=START + 9)])
+    record = store.find_runs(run_id(1))[0]
+    assert (record.status, record.ended_at) == ("completed", START + 9)
+
+
+def test_a_resumed_run_has_not_ended(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), RunFailed(at=START, error=BROKEN)])
+    journal.append([RunResumed(at=START, by="ann")])
+    record = store.find_runs(run_id(1))[0]
+    assert (record.status, record.ended_at) == ("running", None)
+
+
+# ---- ownership
+
+
+def test_a_run_is_owned_until_its_journal_is_closed(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert store.find_runs(run_id(1))[0].owned
+    journal.close()
+    assert not store.find_runs(run_id(1))[0].owned
+    journal.close()
+
+
+def test_an_owned_run_is_refused_to_others_and_the_refusal_names_the_owner(store: Store) -> None:
+    store.create_run(new_run(), [started()])
+    with pytest.raises(
+        RunBusyError, match=f"process {os.getpid()} on .* since 2023-11-14T22:13:20"
+    ) as refused:
+        store.own_run(run_id(1), "bob")
+    assert refused.value.details["pid"] == os.getpid()
+
+
+def test_owning_a_run_raises_its_epoch_and_names_the_owner(store: Store) -> None:
+    store.create_run(new_run(), [started()]).close()
+    journal = store.own_run(run_id(1), "bob")
+    record = store.find_runs(run_id(1))[0]
+    assert (record.epoch, record.owner, record.owned) == (2, "bob", True)
+    journal.append(step(1))
+    assert list(journal.read()) == [started(), *step(1)]
+
+
+def test_a_journal_that_was_given_up_writes_nothing_more(store: Store) -> None:
+    old = store.create_run(new_run(), [started()])
+    old.close()
+    new = store.own_run(run_id(1), "bob")
+    with pytest.raises(LostOwnershipError):
+        old.append(step(1))
+    old.close()
+    assert store.find_runs(run_id(1))[0].owned
+    assert list(new.read()) == [started()]
+
+
+# ---- requests
+
+
+def test_requests_arrive_once_and_in_order(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert journal.controls() == []
+    for reason in ("one", "two"):
+        store.request(run_id(1), Control(seq=0, verb="cancel", by="ann", reason=reason))
+    assert [(c.verb, c.by, c.reason) for c in journal.controls()] == [
+        ("cancel", "ann", "one"),
+        ("cancel", "ann", "two"),
+    ]
+    assert journal.controls() == []
+    store.request(run_id(1), CANCEL)
+    assert [c.reason for c in journal.controls()] == ["enough"]
+
+
+def test_a_request_goes_to_its_run_only(store: Store) -> None:
+    first, second = (store.create_run(new_run(n), [started(n)]) for n in (1, 2))
+    store.request(run_id(2), CANCEL)
+    assert first.controls() == []
+    assert len(second.controls()) == 1
+
+
+def test_a_request_made_while_nobody_owned_the_run_waits_for_the_next_owner(store: Store) -> None:
+    store.create_run(new_run(), [started()]).close()
+    store.request(run_id(1), CANCEL)
+    assert [c.verb for c in store.own_run(run_id(1), "bob").controls()] == ["cancel"]
+
+
+def test_a_request_that_was_not_acted_upon_is_seen_by_the_next_owner(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.request(run_id(1), CANCEL)
+    assert len(journal.controls()) == 1
+    journal.append(step(1))
+    journal.close()
+    assert len(store.own_run(run_id(1), "bob").controls()) == 1
+
+
+def test_a_request_that_was_acted_upon_is_not(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.request(run_id(1), CANCEL)
+    assert len(journal.controls()) == 1
+    journal.append([RunStopping(at=START, cause="cancel", by="ann")])
+    journal.close()
+    assert store.own_run(run_id(1), "bob").controls() == []
+
+
+def test_a_request_to_a_run_that_has_ended_is_refused(store: Store) -> None:
+    store.create_run(new_run(), [started(), RunFailed(at=START, error=BROKEN)])
+    with pytest.raises(RunStateError, match="is failed already"):
+        store.request(run_id(1), CANCEL)
+
+
+def test_a_request_that_came_too_late_does_not_stop_the_resumed_run(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.request(run_id(1), CANCEL)
+    journal.append([RunFailed(at=START, error=BROKEN)])
+    journal.close()
+    assert store.own_run(run_id(1), "bob").controls() == []
+
+
+# ---- questions
+
+
+def test_a_question_is_listed_until_it_is_answered(store: Store) -> None:
+    store.create_run(new_run(), [started(), asks(at=START + 3), RunWaiting(at=START + 3)])
+    [question] = store.approvals()
+    assert (question.run, question.workflow_id, question.step) == (run_id(1), "release-notes", "review")
+    assert (question.message, question.approvers) == ("May review go on?", ["ann", "bob"])
+    assert (question.id, question.attempt, question.asked_at) == ("confirm-review-1", 1, START + 3)
+    store.decide(run_id(1), "review", "approved", "ann", "looks good", START + 9)
+    assert store.approvals() == []
+    [answered] = store.approvals(state="approved")
+    assert (answered.by, answered.reason, answered.decided_at) == ("ann", "looks good", START + 9)
+    assert store.approvals(state=None, run_id=run_id(1)) == [answered]
+    assert store.approvals(state=None, run_id=run_id(2)) == []
+
+
+@pytest.mark.parametrize(("decision", "verb"), [("approved", "approve"), ("rejected", "reject")])
+def test_an_answer_reaches_the_owner(store: Store, decision: str, verb: str) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    record = store.decide(run_id(1), "review", decision, "ann", "because", START)
+    assert record.state == decision
+    assert [(c.verb, c.step, c.by, c.reason) for c in journal.controls()] == [
+        (verb, "review", "ann", "because")
+    ]
+
+
+def test_an_answer_waits_for_the_owner_to_come_back(store: Store) -> None:
+    store.create_run(new_run(), [started(), asks(), RunWaiting(at=START)]).close()
+    store.decide(run_id(1), "review", "approved", "ann", "", START)
+    assert [(c.verb, c.step) for c in store.own_run(run_id(1), "bob").controls()] == [("approve", "review")]
+
+
+def test_the_first_answer_wins_and_the_second_is_shown_it(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    store.decide(run_id(1), "review", "approved", "ann", "looks good", START)
+    with pytest.raises(
+        RunStateError, match=r"'review' .* was approved by ann already, at 2023-.*: looks good"
+    ):
+        store.decide(run_id(1), "review", "rejected", "bob", "", START)
+    assert store.approvals(state=None)[0].state == "approved"
+    assert [c.verb for c in journal.controls()] == ["approve"]
+
+
+def test_an_answer_to_no_question_is_refused(store: Store) -> None:
+    store.create_run(new_run(), [started()])
+    with pytest.raises(RunStateError, match="asks nothing"):
+        store.decide(run_id(1), "review", "approved", "ann", "", START)
+
+
+def test_an_answer_that_was_taken_up_is_not_delivered_again(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    store.decide(run_id(1), "review", "approved", "ann", "", START)
+    journal.append([StepDecided(at=START, step="review", decision="approved", by="ann")])
+    journal.append([StepStarted(at=START, step="review", attempt=2), asks(attempt=2)])
+    journal.close()
+    assert store.own_run(run_id(1), "bob").controls() == []
+    assert [a.attempt for a in store.approvals()] == [2]
+
+
+def test_an_answer_that_only_the_history_knows_is_shown_too(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    journal.append(
+        [StepDecided(at=START + 1, step="review", decision="rejected", by="timeout", reason="late")]
+    )
+    [question] = store.approvals(state="rejected")
+    assert (question.by, question.reason, question.decided_at) == ("timeout", "late", START + 1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        StepCancelled(at=START + 5, step="review", attempt=1, reason="run stops"),
+        StepFailed(at=START + 5, step="review", attempt=1, error=BROKEN),
+        RunStopping(at=START + 5, cause="cancel"),
+        RunCancelled(at=START + 5),
+        RunFailed(at=START + 5, error=BROKEN),
+    ],
+    ids=lambda end: type(end).__name__,
+)
+def test_a_question_is_withdrawn_when_its_step_is_over(store: Store, end: Event) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    journal.append([end])
+    assert store.approvals() == []
+    assert [a.decided_at for a in store.approvals(state="withdrawn")] == [START + 5]
+    with pytest.raises(RunStateError, match="was withdrawn"):
+        store.decide(run_id(1), "review", "approved", "ann", "", START)
+
+
+def test_another_step_that_ends_withdraws_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks("review"), asks("budget")])
+    journal.append([StepCancelled(at=START, step="budget", attempt=1, reason="")])
+    assert [a.step for a in store.approvals()] == ["review"]
+
+
+# ---- objects
+
+
+def test_the_newest_version_of_each_object_is_listed(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    plan = [ProtocolObject("Plan", "p1", n, {"title": f"version {n}"}) for n in (1, 2, 10)]
+    role = ProtocolObject("Role", "r1", 1, {"name": "reviewer"})
+    journal.append(step(1), [plan[0], role])
+    journal.append([], plan[1:])
+    assert list(store.objects()) == [plan[2], role]
+    assert list(store.objects("Role")) == [role]
+    assert list(store.objects("Trace")) == []
+
+
+def test_many_objects_are_listed_in_order(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    made = [ProtocolObject("Trace", f"t{n:05d}", 1, {"n": n}) for n in range(2_500)]
+    journal.append([], made)
+    assert list(store.objects("Trace")) == made
+
+
+def test_of_two_runs_that_change_an_object_the_second_writes_nothing(store: Store) -> None:
+    first, second = (store.create_run(new_run(n), [started(n)]) for n in (1, 2))
+    first.append(step(1), [ProtocolObject("Plan", "p1", 1, {"by": 1})])
+    with pytest.raises(StoreError, match="another run changed"):
+        second.append(step(2), [ProtocolObject("Plan", "p1", 1, {"by": 2})])
+    assert [o.body for o in store.objects()] == [{"by": 1}]
+    assert list(store.history(run_id(2), after=0)) == []
+    with pytest.raises(StoreError):
+        second.append(step(2))
+
+
+# ---- the store itself
+
+
+def test_a_check_counts_what_is_there(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    journal.append(step(1), [ProtocolObject("Plan", "p1", 1, {})])
+    store.request(run_id(1), CANCEL)
+    facts = store.check()
+    names = ("runs", "facts", "objects", "requests", "approvals")
+    assert [facts[name] for name in names] == [1, 4, 1, 1, 1]
