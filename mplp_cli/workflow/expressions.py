@@ -75,7 +75,7 @@ def parse_expression(source: str, ids: Container[str], *, condition: bool = Fals
     lexer.read()
     words = lexer.words
     if not words:
-        raise ExpressionSyntaxError("expression-syntax", "the expression is empty")
+        raise ExpressionSyntaxError("expr-syntax", "the expression is empty")
     literals: list[Json] = []
     anyof = _quick(words, literals)
     if anyof:

@@ -53,9 +53,9 @@ def closed_tree(text: str) -> nodes.Expr:
             parser.fail(f"an operator is missing before `{rest.value}`", rest.lineno)
         return _closed(tree, 0)
     except TemplateSyntaxError as error:
-        raise RefusedError("expression-syntax", _said(error.message or ""), error.lineno) from None
+        raise RefusedError("expr-syntax", _said(error.message or ""), error.lineno) from None
     except RecursionError:
-        raise RefusedError("expression-too-large", _TOO_DEEP, 1) from None
+        raise RefusedError("expr-too-large", _TOO_DEEP, 1) from None
 
 
 _TOO_DEEP = f"the expression has more than {MAX_DEPTH} levels"
@@ -71,11 +71,11 @@ def _said(message: str) -> str:
 def _closed(node: nodes.Expr, depth: int, may_miss: bool = False) -> nodes.Expr:
     """`node` rewritten. `may_miss`: its user copes with a value that is not there."""
     if depth > MAX_DEPTH:
-        raise RefusedError("expression-too-large", _TOO_DEEP, node.lineno)
+        raise RefusedError("expr-too-large", _TOO_DEEP, node.lineno)
     rewrite = _REWRITES.get(type(node))
     if rewrite is None:
         what = _REFUSALS.get(type(node), f"`{type(node).__name__.lower()}` is not part of the language")
-        raise RefusedError("expression-syntax", what, node.lineno)
+        raise RefusedError("expr-syntax", what, node.lineno)
     return rewrite(node, depth + 1, may_miss)
 
 
@@ -92,7 +92,7 @@ def _needed(node: nodes.Expr, may_miss: bool) -> nodes.Expr:
 
 def _const(node: Any, _depth: int, _may_miss: bool) -> Any:
     if isinstance(node.value, str) and any("\ud800" <= char <= "\udfff" for char in node.value):
-        raise RefusedError("expression-syntax", "half of a surrogate pair is not text", node.lineno)
+        raise RefusedError("expr-syntax", "half of a surrogate pair is not text", node.lineno)
     return node
 
 
@@ -129,7 +129,7 @@ def _compare(node: Any, depth: int, _may_miss: bool) -> Any:
 
 def _choice(node: Any, depth: int, may_miss: bool) -> Any:
     if node.expr2 is None:
-        raise RefusedError("expression-syntax", "an `if` inside an expression needs its `else`", node.lineno)
+        raise RefusedError("expr-syntax", "an `if` inside an expression needs its `else`", node.lineno)
     node.test = _closed(node.test, depth)
     node.expr1 = _closed(node.expr1, depth, may_miss)
     node.expr2 = _closed(node.expr2, depth, may_miss)
@@ -158,7 +158,7 @@ def _listed(items: list[nodes.Expr], node: Any, depth: int) -> nodes.List:
 def _call(node: Any, depth: int, _may_miss: bool) -> Any:
     named = isinstance(node.node, nodes.Name) and node.node.name == "range"
     if not named or node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise RefusedError("expression-call", "there are no functions but `range`", node.lineno)
+        raise RefusedError("expr-call", "there are no functions but `range`", node.lineno)
     return _step(RANGE, _listed(node.args, node, depth))
 
 
@@ -177,7 +177,7 @@ def _test(node: Any, depth: int, _may_miss: bool) -> Any:
 
 def _arguments(node: Any, depth: int, *, may_miss: bool) -> None:
     if node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise RefusedError("expression-syntax", f"the arguments of `{node.name}` are written out", node.lineno)
+        raise RefusedError("expr-syntax", f"the arguments of `{node.name}` are written out", node.lineno)
     node.args = [_closed(arg, depth, may_miss) for arg in node.args]
     for keyword in node.kwargs:
         keyword.value = _closed(keyword.value, depth, may_miss)

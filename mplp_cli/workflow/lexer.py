@@ -109,7 +109,7 @@ class Lexer:
         self.depth = 0
         if len(source) > MAX_SOURCE:
             self.refuse(
-                "expression-too-large", f"an expression has at most {MAX_SOURCE} characters, not {len(source)}"
+                "expr-too-large", f"an expression has at most {MAX_SOURCE} characters, not {len(source)}"
             )
 
     def read(self) -> None:
@@ -148,12 +148,12 @@ class Lexer:
     def string(self, at: int, end: int) -> int:
         match = _STRING.match(self.source, at, end)
         if match is None:
-            self.refuse("expression-syntax", "the quoted text is not closed", at)
+            self.refuse("expr-syntax", "the quoted text is not closed", at)
         text = match.group()
         if "$" in text:
             if quoted := _QUOTED_REFERENCE.search(text):
                 self.refuse(
-                    "reference-in-quotes",
+                    "expr-quoted-reference",
                     "a reference inside quotes would be plain text",
                     at + quoted.start(),
                     "leave the quotes away, join with `~`, or write `$${` for a literal `${`",
@@ -166,12 +166,12 @@ class Lexer:
     def number(self, at: int, end: int) -> int:
         match = _NUMBER.match(self.source, at, end)
         if match is None:
-            self.refuse("expression-syntax", "this is not a number", at, "write numbers as in JSON: 5, 0.5, 1e3")
+            self.refuse("expr-syntax", "this is not a number", at, "write numbers as in JSON: 5, 0.5, 1e3")
         text = match.group()
         whole = match.group(1) is None and match.group(2) is None
         small = len(text) <= 20 and int(text).bit_length() <= 64 if whole else isfinite(float(text))
         if not small:
-            self.refuse("expression-too-large", "the number does not fit into 64 bits", at)
+            self.refuse("expr-too-large", "the number does not fit into 64 bits", at)
         self.add(text, "literal", at, int(text) if whole else float(text))
         return match.end()
 
@@ -181,13 +181,13 @@ class Lexer:
         """`${...}` or `$<...>` inside a condition: the value of what it holds."""
         source = self.source
         if source[at : at + 2] not in ("${", "$<"):
-            self.refuse("expression-syntax", "`$` has no meaning here", at)
+            self.refuse("expr-syntax", "`$` has no meaning here", at)
         if not self.brackets:
-            self.refuse("expression-syntax", "these are brackets inside brackets", at, "leave the inner ones away")
+            self.refuse("expr-syntax", "these are brackets inside brackets", at, "leave the inner ones away")
         try:
             bracket = bracket_at(source, at)
         except ReferenceSyntaxError as error:
-            raise ExpressionSyntaxError("reference-syntax", error.message, error.offset, error.hint) from None
+            raise ExpressionSyntaxError("ref-syntax", error.message, error.offset, error.hint) from None
         first = len(self.words)
         self.brackets = False
         self.read_part(bracket.inner, bracket.inner + len(bracket.source))
@@ -202,17 +202,17 @@ class Lexer:
         match = _OPERATOR.match(self.source, at, end)
         char = self.source[at]
         if match is None:
-            self.refuse("expression-syntax", f"`{char}` has no meaning in an expression", at, _HINTS.get(char))
+            self.refuse("expr-syntax", f"`{char}` has no meaning in an expression", at, _HINTS.get(char))
         text = match.group()
         if self.source.startswith(("**", "||", "&&", "=>"), at):
             two = self.source[at : at + 2]
-            self.refuse("expression-syntax", f"there is no operator `{two}`", at, _HINTS.get(char))
+            self.refuse("expr-syntax", f"there is no operator `{two}`", at, _HINTS.get(char))
         if text == "=" and not (self.words and self.words[-1].kind == "word" and self.before(2) in ("(", ",")):
-            self.refuse("expression-syntax", "`=` gives a name to a filter's argument", at, _HINTS["="])
+            self.refuse("expr-syntax", "`=` gives a name to a filter's argument", at, _HINTS["="])
         if text in "([{":
             self.depth += 1
             if self.depth > MAX_DEPTH:
-                self.refuse("expression-too-large", f"more than {MAX_DEPTH} brackets inside each other", at)
+                self.refuse("expr-too-large", f"more than {MAX_DEPTH} brackets inside each other", at)
             if text == "(":
                 self.check_call(at)
         elif text in ")]}":
@@ -224,7 +224,7 @@ class Lexer:
         """Only filters, tests and `range` take arguments."""
         last = self.words[-1] if self.words else None
         if last is not None and (last.kind in ("reference", "literal") or last.text.endswith((")", "]", "}"))):
-            self.refuse("expression-call", "values and methods cannot be called", at, _FILTERS_ARE)
+            self.refuse("expr-call", "values and methods cannot be called", at, _FILTERS_ARE)
 
     # ---- names ---------------------------------------------------------------------------------
 
@@ -260,7 +260,7 @@ class Lexer:
 
     def keyword(self, word: str, at: int, end: int) -> int:
         if word == "range" and not self.source[end:].lstrip().startswith("("):
-            self.refuse("expression-syntax", "`range` needs its arguments", at, "write `range(5)`")
+            self.refuse("expr-syntax", "`range` needs its arguments", at, "write `range(5)`")
         self.add("none" if word == "null" else word, "word", at)
         return end
 
@@ -273,7 +273,7 @@ class Lexer:
         key = f'["{match.group()}"]'
         self.add(key, "other", at)
         if self.source[match.end() :].lstrip().startswith("("):
-            self.refuse("expression-call", "values and methods cannot be called", at, _FILTERS_ARE)
+            self.refuse("expr-call", "values and methods cannot be called", at, _FILTERS_ARE)
         return match.end()
 
     def listed(self, what: str, known: frozenset[str], at: int, end: int) -> int:
@@ -281,7 +281,7 @@ class Lexer:
         match = _NAME.match(self.source, at, end)
         name = match.group() if match else ""
         if name not in known:
-            code = f"unknown-{what}"
+            code = f"expr-unknown-{what}"
             if what == "filter" and name in _REFUSED_FILTERS:
                 self.refuse(code, f"the filter `{name}` is not offered", at, _REFUSED_FILTERS[name])
             self.refuse(code, f"there is no {what} `{name}`", at, guess(name, known))
@@ -292,7 +292,7 @@ class Lexer:
         match = _NAME.match(self.source, at, end)
         name = match.group() if match else self.source[at]
         self.refuse(
-            "unknown-name",
+            "expr-unknown-name",
             f"`{name}` is no name: names begin with a letter from a to z",
             at,
             f'a key is written `["{name}"]`' if self.before() == "." else None,
@@ -303,7 +303,7 @@ class Lexer:
         head, tail = chain.groups()
         if self.source[chain.end(1) :].lstrip().startswith("("):
             self.refuse(
-                "expression-call",
+                "expr-call",
                 f"`{head}` cannot be called: there are no functions but `range`",
                 at,
                 f"write `value | {head}`" if head in FILTERS else _FILTERS_ARE,
@@ -314,15 +314,15 @@ class Lexer:
             close = nearest(field, STEP_FIELDS)
             if field:
                 hint = f"did you mean `{head}.{close[0]}`?" if close else f"there are {fields}"
-                self.refuse("unknown-field", f"a step has no `{field}`", at, hint)
-            self.refuse("unknown-field", f"`{head}` is a step, not a value", at, f"write {fields}")
+                self.refuse("expr-unknown-field", f"a step has no `{field}`", at, hint)
+            self.refuse("expr-unknown-field", f"`{head}` is a step, not a value", at, f"write {fields}")
         start = head.partition("-")[0]
         if "-" in head and (start in SCOPES or start in self.ids):
             hint: str | None = "minus needs spaces"
         else:
             ids = self.ids if isinstance(self.ids, Iterable) else ()
             hint = guess(head, [*SCOPES, *ids]) or f'text is quoted: "{head}"'
-        self.refuse("unknown-name", f"there is no `{head}`", at, hint)
+        self.refuse("expr-unknown-name", f"there is no `{head}`", at, hint)
 
 
 def guess(name: str, known: Iterable[str]) -> str | None:
