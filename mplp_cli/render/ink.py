@@ -97,7 +97,9 @@ class Line:
 
     def ansi(self) -> str:
         """The text with colours."""
-        return "".join(f"\x1b[{STYLES[style][0]}m{text}\x1b[0m" if style else text for text, style in self.pieces)
+        return "".join(
+            f"\x1b[{STYLES[style][0]}m{text}\x1b[0m" if style else text for text, style in self.pieces
+        )
 
     def rich(self) -> Text:
         """This line as a text of rich."""
@@ -147,7 +149,7 @@ class Screen:
         for number, line in enumerate(self.lines):
             if number:
                 yield Segment.line()
-            yield from console.render(line.rich(), options.update(no_wrap=True, overflow="crop", end=""))
+            yield from console.render(line.rich(), options.update(no_wrap=True, overflow="crop"))
         if self.lines:
             yield Segment.line()
 

@@ -154,8 +154,8 @@ def _shows_unicode(stream: IO[str]) -> bool:
     return True
 
 
-# C0, DEL and C1; marks that turn the direction of text; separators that break lines; lone surrogates; invisible
-# characters that make two names look alike.
+# C0, DEL and C1; marks that turn the direction of text; separators that break lines; lone surrogates;
+# invisible characters that make two names look alike.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
 )
@@ -169,7 +169,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def safe(text: str) -> str:
-    r"""`text` on one line with nothing left that a terminal would obey: ESC is shown as `\x1b`, a tab as 4 spaces."""
+    r"""`text` on one line with nothing a terminal would obey: ESC is shown as `\x1b`, a tab as 4 spaces."""
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(_visible, text)

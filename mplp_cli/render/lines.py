@@ -1,0 +1,189 @@
+"""The run in a pipe or in CI: a line a fact that matters, and what steps write, on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import IO
+
+from mplp_cli.errors import Failure
+from mplp_cli.render.ink import Line, write
+from mplp_cli.render.tails import BREAK, LONGEST
+from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
+from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, took
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.plan import Plan, PlanStep
+from mplp_cli.workflow.values import duration_text
+
+#: Facts that end a step.
+_ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
+
+
+class Lines:
+    """Prints facts and output. `quiet` leaves what a person has to know: failures and questions."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: RunView,
+        stream: IO[str],
+        *,
+        theme: Theme = PLAIN,
+        quiet: bool = False,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._plan = plan
+        self._state = state
+        self._stream = stream
+        self._theme = theme
+        self._quiet = quiet
+        #: None: the time zone of the machine.
+        self._zone = zone
+        #: (step, stream) -> text after the last line end.
+        self._partial: dict[tuple[str, str], str] = {}
+        self._clock = (-1, "")
+
+    def __call__(self, events: Sequence[h.Event]) -> None:
+        """Take committed facts."""
+        ended = {e.step for e in events if isinstance(e, _ENDS)} if len(events) > 1 else set()
+        lines: list[Line] = []
+        for event in events:
+            if isinstance(event, _ENDS):
+                lines += self._rest(event.step)
+            # What has ended already need not be said to have started.
+            if isinstance(event, h.StepStarted) and event.step in ended:
+                continue
+            if told := self._told(event):
+                lines += told
+        write(self._stream, lines, self._theme)
+
+    def output(self, step: str, stream: str, text: str) -> None:
+        """Take what a step wrote; whole lines are printed, the rest waits for its end."""
+        if self._quiet:
+            return
+        *whole, rest = BREAK.split(self._partial.pop((step, stream), "") + text)
+        if len(rest) > LONGEST:
+            whole, rest = [*whole, rest], ""
+        if rest:
+            self._partial[step, stream] = rest
+        write(self._stream, [self._wrote(step, stream, line) for line in whole], self._theme)
+
+    def _rest(self, step: str) -> list[Line]:
+        if not self._partial:
+            return []
+        left = [(stream, self._partial.pop((step, stream), "")) for stream in ("stdout", "stderr")]
+        return [self._wrote(step, stream, text) for stream, text in left if text]
+
+    def _wrote(self, step: str, stream: str, text: str) -> Line:
+        line = Line(f"{step} {self._theme.glyph('gutter')} ", "warn" if stream == "stderr" else "dim")
+        return line.add(safe_output(text))
+
+    # ---- facts
+
+    def _told(self, event: h.Event) -> list[Line]:
+        if isinstance(event, h.StepFailed):
+            return [self._failed(event)]
+        if isinstance(event, h.StepWaiting):
+            return self._waiting(event)
+        if isinstance(event, h.RunWaiting):
+            hint = f"nothing can go on without a person; then: mplp resume {self._state.run_id}"
+            return [self._line(event.at, "waiting", self._plan.workflow.id, f"waits: {hint}")]
+        if self._quiet:
+            return []
+        line = self._step_line(event) or self._run_line(event)
+        return [line] if line else []
+
+    def _step_line(self, event: h.Event) -> Line | None:
+        status, said = "", ""
+        match event:
+            case h.StepStarted(step=step, attempt=attempt) if self._is_slow(step) or attempt > 1:
+                status, said = "running", f"started{self._tries(step, attempt)}"
+            case h.StepCompleted(step=step, mended=mended):
+                by = f", by its fallback after {_why(mended)}" if mended is not None else ""
+                tries = self._tries(step, event.attempt)
+                status, said = "completed", f"completed{self._spent(step)}{tries}{by}"
+            case h.StepRetrying(step=step, attempt=attempt, error=error, delay=delay):
+                tries = attempt_text(self._step(step), attempt)
+                status, said = "retrying", f"{tries} failed: {_why(error)}; retry in {duration_text(delay)}"
+            # The steps of fallback actions that were not needed are no news.
+            case h.StepSkipped(step=step, reason=reason) if self._step(step).branch != "fallback":
+                status, said = "skipped", f"skipped: {first_line(reason)}"
+            case h.StepOmitted(step=step, reason=reason):
+                status, said = "omitted", f"omitted: {first_line(reason)}"
+            case h.StepCancelled(step=step, reason=reason):
+                status, said = "cancelled", f"cancelled{self._spent(step, 'after')}: {first_line(reason)}"
+            case h.StepDecided(step=step, decision=decision, by=by, reason=reason):
+                said = f"{decision}{f' by {by}' if by else ''}{f': {first_line(reason)}' if reason else ''}"
+                status = decision
+            case h.StepFellBack(step=step, error=error, instead=instead):
+                status, said = "retrying", f"failed: {_why(error)}; {instead} runs instead"
+            case _:
+                return None
+        return self._line(event.at, status, step, said)
+
+    def _run_line(self, event: h.Event) -> Line | None:
+        workflow = self._plan.workflow
+        match event:
+            case h.RunStarted(run=run):
+                steps = len(self._plan.steps)
+                said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+                return self._line(event.at, "running", workflow.id, said)
+            case h.RunResumed():
+                return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
+            case h.RunStopping(cause=cause, by=by, message=message):
+                why = first_line(message) or cause
+                said = f"stops: {why}" + (f" (by {by})" if by else "")
+                return self._line(event.at, "cancelled", workflow.id, said)
+            case _:
+                return None
+
+    def _failed(self, event: h.StepFailed) -> Line:
+        step = self._step(event.step)
+        tries = f" ({attempt_text(step, event.attempt)})" if step.max_attempts > 1 else ""
+        said = f"failed{self._spent(event.step, 'after')}{tries}: {_why(event.error)}"
+        return self._line(event.at, "failed", event.step, said)
+
+    def _waiting(self, event: h.StepWaiting) -> list[Line]:
+        if event.approval is None:
+            if self._quiet:
+                return []
+            said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
+            return [self._line(event.at, "waiting", event.step, said)]
+        said = f"waits for approval: {first_line(event.approval.message)}"
+        how = f"mplp approve {self._state.run_id} {event.step}"
+        return [
+            self._line(event.at, "waiting", event.step, said),
+            Line(" " * 11).add(how, "key").add("  (or reject)", "dim"),
+        ]
+
+    # ---- parts of a line
+
+    def _line(self, at: int, status: str, name: str, said: str) -> Line:
+        line = Line(f"{self._time(at)} ", "dim").add(f"{self._theme.glyph(status)} ", STATUS_STYLE[status])
+        return line.add(name, "strong").add(f" {said}", "bad" if status == "failed" else "")
+
+    def _time(self, at: int) -> str:
+        second = at // 1000
+        if self._clock[0] != second:
+            moment = datetime.fromtimestamp(second, UTC).astimezone(self._zone)
+            self._clock = (second, moment.strftime("%H:%M:%S"))
+        return self._clock[1]
+
+    def _step(self, step: str) -> PlanStep:
+        return self._plan.steps[self._plan.number[step]]
+
+    def _is_slow(self, step: str) -> bool:
+        """Whether its start is worth a line: work that takes its time."""
+        planned = self._step(step)
+        return is_leaf(planned) and planned.kind not in {"set", "module-operation", "wait"}
+
+    def _spent(self, step: str, word: str = "in") -> str:
+        i = self._plan.number[step]
+        return f" {word} {duration_text(took(self._state, i))}" if self._state.started_at[i] else ""
+
+    def _tries(self, step: str, attempt: int) -> str:
+        return f" ({attempt_text(self._step(step), attempt)})" if attempt > 1 else ""
+
+
+def _why(error: Failure) -> str:
+    return f"{error.type}: {failure_text(error)}"

@@ -1,0 +1,182 @@
+"""What machines read: one JSON document, or one history event a line. ASCII only, never through rich."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from mplp_cli.clock import rfc3339
+from mplp_cli.errors import Failure, MplpError, Problem
+
+if TYPE_CHECKING:
+    from mplp_cli.render.view import RunView
+    from mplp_cli.workflow.history import Event
+    from mplp_cli.workflow.plan import Plan
+
+
+def write_document(document: Any, stream: IO[str] | None = None) -> None:
+    """Print one JSON document."""
+    stream = stream or sys.stdout
+    stream.write(_dump(document, indent=2) + "\n")
+    stream.flush()
+
+
+def write_line(document: Any, stream: IO[str] | None = None) -> None:
+    """Print one JSON document on one line."""
+    stream = stream or sys.stdout
+    stream.write(_dump(document) + "\n")
+    stream.flush()
+
+
+def _dump(document: Any, indent: int | None = None) -> str:
+    try:
+        return json.dumps(document, ensure_ascii=True, allow_nan=False, indent=indent)
+    except ValueError:
+        # JSON has no infinity; a number that is none is null, as in JavaScript.
+        return json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+# ---- documents ---------------------------------------------------------------------------------
+
+
+def error_document(error: MplpError) -> dict[str, Any]:
+    """`{error: {type, code, message, details}}`: any failure. `code` is the exit code."""
+    details = dict(error.details)
+    if error.hint:
+        details["hint"] = error.hint
+    if problems := getattr(error, "problems", None):
+        details["problems"] = [problem_object(p) for p in problems]
+    return {
+        "error": {
+            "type": error.type_name,
+            "code": int(error.exit_code),
+            "message": error.message,
+            "details": details,
+        }
+    }
+
+
+def validate_document(problems: Sequence[Problem]) -> dict[str, Any]:
+    """`{valid, problems}` of all files together. Warnings leave a file valid."""
+    return {
+        "valid": all(p.severity != "error" for p in problems),
+        "problems": [problem_object(p) for p in problems],
+    }
+
+
+def problem_object(problem: Problem) -> dict[str, Any]:
+    """A finding. `path` is a list of keys and indexes from the root of the document."""
+    found: dict[str, Any] = {
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "endLine": problem.end_line,
+        "endColumn": problem.end_column,
+        "path": list(problem.path),
+    }
+    if problem.hint:
+        found["hint"] = problem.hint
+    if problem.related_line:
+        found["related"] = [{"line": problem.related_line, "column": problem.related_column}]
+    return found
+
+
+def failure_object(error: Failure) -> dict[str, Any]:
+    """A failure of a step or a run."""
+    made: dict[str, Any] = {"type": error.type, "message": error.message}
+    if error.details:
+        made["details"] = error.details
+    return made
+
+
+def run_document(plan: Plan, state: RunView, *, now: int = 0) -> dict[str, Any]:
+    """A run as `run`, `status` and `resume` print it. A run that goes on lasts until `now`."""
+    from mplp_cli.render.view import run_took, unused
+
+    steps = [s for s in plan.steps if not unused(plan, state, s.number)]
+    document: dict[str, Any] = {
+        "runId": state.run_id,
+        "workflowId": plan.workflow.id,
+        "status": state.status,
+        "outputs": state.outputs,
+        "result": {s.id: result for s in steps if (result := state.results[s.number]) is not UNSET},
+        "duration": run_took(state, now),
+        "steps": {s.id: _step_object(state, s.number, now) for s in steps},
+    }
+    if state.error is not None:
+        document["error"] = failure_object(state.error)
+    if state.warnings:
+        document["warnings"] = list(state.warnings)
+    return document
+
+
+def _step_object(state: RunView, i: int, now: int) -> dict[str, Any]:
+    from mplp_cli.render.view import took
+
+    step: dict[str, Any] = {
+        "status": state.step_status[i],
+        "attempts": state.attempts[i],
+        "startedAt": _moment(state.started_at[i]),
+        "endedAt": _moment(state.ended_at[i]),
+        "duration": took(state, i, now) if state.started_at[i] else None,
+    }
+    if reason := state.reasons.get(i):
+        step["reason"] = reason
+    if error := state.errors.get(i):
+        step["error"] = failure_object(error)
+    return step
+
+
+def _moment(ms: int) -> str | None:
+    return rfc3339(ms) if ms else None
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan as `mplp plan` prints it."""
+    from mplp_cli.workflow.plan import plan_summary
+
+    return plan_summary(plan)
+
+
+# ---- events ------------------------------------------------------------------------------------
+
+#: Keys of facts that hold a moment in milliseconds since the Unix epoch.
+_MOMENTS = ("due", "until", "deadline")
+
+
+def event_object(seq: int, run_id: str, event: Event) -> dict[str, Any]:
+    """`{seq, type, at, runId, step?, attempt?, ...}` with times as RFC 3339."""
+    fact: dict[str, Any] = msgspec.to_builtins(event)
+    at = fact.pop("at")
+    fact.pop("run", None)
+    made = {"seq": seq, "type": fact.pop("type"), "at": rfc3339(at), "runId": run_id, **fact}
+    for holder in (made, made.get("approval")):
+        if isinstance(holder, dict):
+            for key in _MOMENTS:
+                if holder.get(key):
+                    holder[key] = rfc3339(holder[key])
+    return made
+
+
+def event_line(seq: int, run_id: str, event: Event) -> str:
+    """One line of `--output jsonl`, with its line end."""
+    return _dump(event_object(seq, run_id, event)) + "\n"

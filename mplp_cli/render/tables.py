@@ -1,0 +1,151 @@
+"""Plain aligned tables: runs, approvals, examples, health, the steps of a run. Data in, screens out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mplp_cli.protocols import ApprovalRecord, RunRecord
+from mplp_cli.render.grid import grid
+from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.theme import STATUS_STYLE, Theme
+from mplp_cli.render.view import (
+    RunView,
+    attempt_text,
+    failure_text,
+    first_line,
+    is_leaf,
+    names,
+    short_id,
+    took,
+    unmet,
+    unused,
+)
+from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.values import duration_text
+
+
+def _status(status: str, theme: Theme) -> Line:
+    glyph = theme.glyph(status) if status in STATUS_STYLE else theme.glyph("dot")
+    return Line(f"{glyph} {status}", STATUS_STYLE.get(status, ""))
+
+
+def ago(ms: int) -> str:
+    """How long ago: `just now`, `5m ago`, `3d ago`."""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+        if ms >= size:
+            return f"{ms // size}{unit} ago"
+    return f"{ms // 1000}s ago" if ms >= 5_000 else "just now"
+
+
+# ---- runs --------------------------------------------------------------------------------------
+
+
+def status_of(run: RunRecord) -> str:
+    """The status for people: a run that says `running` but that nobody holds is interrupted."""
+    return "interrupted" if run.status == "running" and not run.owned else run.status
+
+
+def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) -> Screen:
+    """`mplp runs`."""
+    rows = []
+    for run in runs:
+        status = status_of(run)
+        spent = duration_text((run.ended_at or now) - run.created_at) if status != "interrupted" else ""
+        rows.append(
+            (
+                Line(short_id(run.id)),
+                Line(run.workflow_id),
+                _status(status, theme),
+                Line(ago(now - run.created_at), "dim"),
+                Line(spent, "dim"),
+            )
+        )
+    return grid(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), rows, theme=theme, width=width, right=(4,))
+
+
+def approvals_table(approvals: Sequence[ApprovalRecord], now: int, theme: Theme, width: int) -> Screen:
+    """`mplp approvals`."""
+    rows = []
+    for asked in approvals:
+        who = f" (asks {', '.join(asked.approvers)})" if asked.approvers else ""
+        state = "waiting" if asked.state == "pending" else asked.state
+        rows.append(
+            (
+                Line(short_id(asked.run)),
+                Line(asked.step, "strong"),
+                Line(ago(now - asked.asked_at), "dim"),
+                _status(state, theme),
+                Line(first_line(asked.message) + who),
+            )
+        )
+    return grid(("RUN", "STEP", "ASKED", "STATE", "MESSAGE"), rows, theme=theme, width=width)
+
+
+def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int) -> Screen:
+    """The steps of `mplp status RUN`."""
+    rows = []
+    for step in plan.steps:
+        i = step.number
+        if unused(plan, state, i):
+            continue
+        tries = str(state.attempts[i]) if is_leaf(step) and state.attempts[i] else ""
+        rows.append(
+            (
+                Line("  " * _depth(plan, i) + step.id),
+                _status(state.step_status[i], theme),
+                Line(tries, "dim"),
+                Line(duration_text(took(state, i, now)) if state.started_at[i] else "", "dim"),
+                Line(_why(plan, state, i), "bad" if state.step_status[i] == "failed" else "dim"),
+            )
+        )
+    return grid(("STEP", "STATUS", "TRIES", "TOOK", ""), rows, theme=theme, width=width, right=(2, 3))
+
+
+def _depth(plan: Plan, i: int) -> int:
+    depth = 0
+    while (i := plan.steps[i].parent) >= 0:
+        depth += 1
+    return depth
+
+
+def _why(plan: Plan, state: RunView, i: int) -> str:
+    match state.step_status[i]:
+        case "failed":
+            error = state.errors.get(i)
+            return f"{error.type}: {failure_text(error)}" if error else ""
+        case "retrying":
+            tries = attempt_text(plan.steps[i], state.attempts[i])
+            return f"{tries} failed: {failure_text(state.errors.get(i))}"
+        case "waiting" if i in state.approvals:
+            return f"approval: {first_line(state.approvals[i].message)}"
+        case "pending":
+            before = unmet(plan, state, i)
+            return f"after {names(plan, before)}" if before else ""
+        case _:
+            return first_line(state.reasons.get(i, ""))
+
+
+# ---- examples and health -----------------------------------------------------------------------
+
+
+def examples_table(examples: Sequence[tuple[str, str]], theme: Theme, width: int) -> Screen:
+    """`mplp examples`: (name, what it shows) pairs."""
+    rows = [(Line(name, "key"), Line(says)) for name, says in examples]
+    return grid(("EXAMPLE", "WHAT IT SHOWS"), rows, theme=theme, width=width)
+
+
+def health_table(report: Mapping[str, Any], theme: Theme, width: int) -> Screen:
+    """`mplp health`: the document that machines get, `{overall, components, timestamp}`."""
+    rows = []
+    for component in report["components"]:
+        said = component.get("error") or _facts(component.get("details"))
+        status = str(component["status"])
+        rows.append((Line(str(component["component"])), _status(status, theme), Line(said, "dim")))
+    return grid(("COMPONENT", "STATUS", ""), rows, theme=theme, width=width)
+
+
+def _facts(details: Any) -> str:
+    if isinstance(details, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in details.items())
+    return "" if details is None else str(details)

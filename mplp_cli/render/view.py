@@ -1,0 +1,131 @@
+"""What drawing reads of a run, and how a step is told in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from mplp_cli.errors import Failure
+from mplp_cli.workflow.history import Approval
+from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
+from mplp_cli.workflow.values import duration_text
+
+#: A step in one of these has begun and not ended.
+ACTIVE: Final = frozenset({"running", "retrying", "waiting"})
+#: A step in one of these has ended.
+ENDED: Final = frozenset({"completed", "failed", "skipped", "omitted", "cancelled"})
+
+#: When the steps of a branch run.
+BRANCHES: Final = {"then": "if so", "else": "if not", "finally": "at the end"}
+
+
+class RunView(Protocol):
+    """The state of a run, as far as it is drawn. Times are milliseconds since the Unix epoch, 0 is not yet.
+
+    Sequences are by step number.
+    """
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def started(self) -> int: ...
+    @property
+    def ended(self) -> int: ...
+    @property
+    def step_status(self) -> Sequence[str]: ...
+    @property
+    def attempts(self) -> Sequence[int]: ...
+    @property
+    def started_at(self) -> Sequence[int]: ...
+    @property
+    def ended_at(self) -> Sequence[int]: ...
+    @property
+    def results(self) -> Sequence[Any]: ...
+    @property
+    def reasons(self) -> Mapping[int, str]: ...
+    @property
+    def errors(self) -> Mapping[int, Failure]: ...
+    @property
+    def approvals(self) -> Mapping[int, Approval]: ...
+    @property
+    def due(self) -> Mapping[int, int]: ...
+    @property
+    def outputs(self) -> Mapping[str, Any] | None: ...
+    @property
+    def error(self) -> Failure | None: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+def is_leaf(step: PlanStep) -> bool:
+    """Whether the step does work itself, rather than hold steps."""
+    return step.kind not in CONTAINERS
+
+
+def unused(plan: Plan, state: RunView, i: int) -> bool:
+    """Whether it belongs to a fallback action that was not needed so far; such steps are not shown."""
+    while i >= 0:
+        step = plan.steps[i]
+        if step.branch == "fallback" and not state.attempts[i]:
+            return True
+        i = step.parent
+    return False
+
+
+def short_id(run_id: str) -> str:
+    """A run's id as people type it: its first eight characters."""
+    return run_id[:8]
+
+
+def took(state: RunView, i: int, now: int = 0) -> int:
+    """Milliseconds from the step's first start to its end, or to `now`; 0 if it has not started."""
+    start = state.started_at[i]
+    end = state.ended_at[i] or now
+    return max(end - start, 0) if start and end else 0
+
+
+def run_took(state: RunView, now: int = 0) -> int:
+    """Milliseconds from the run's start to its end, or to `now`."""
+    end = state.ended or now
+    return max(end - state.started, 0) if state.started and end else 0
+
+
+def attempt_text(step: PlanStep, attempt: int) -> str:
+    """`attempt 2 of 4`."""
+    if attempt <= step.max_attempts:
+        return f"attempt {attempt} of {step.max_attempts}"
+    return f"attempt {attempt}"
+
+
+def first_line(text: str) -> str:
+    """The first line with anything on it."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def failure_text(error: Failure | None) -> str:
+    """A failure in one line."""
+    return (first_line(error.message) or error.type) if error else ""
+
+
+def seconds_text(ms: int) -> str:
+    """What is left of a wait, in whole seconds that count down: `3s`, `1m05s`."""
+    return duration_text(-(-max(ms, 0) // 1000) * 1000).replace(".0s", "s")
+
+
+def names(plan: Plan, numbers: Sequence[int], most: int = 3) -> str:
+    """`build, test and 4 more`."""
+    shown = ", ".join(plan.steps[i].id for i in numbers[:most])
+    rest = len(numbers) - most
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def unmet(plan: Plan, state: RunView, i: int) -> list[int]:
+    """The steps that step `i` still waits for."""
+    return [d for d in dict.fromkeys(plan.before(i)) if state.step_status[d] not in ENDED]
+
+
+def counts_text(counts: Mapping[str, int], order: Sequence[str]) -> str:
+    """`3 completed, 2 pending`."""
+    return ", ".join(f"{counts[s]:,} {s}" for s in order if counts.get(s))
