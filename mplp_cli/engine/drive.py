@@ -70,8 +70,7 @@ class Drive:
         else:
             self._facts.append(h.RunResumed(self.world.clock.now(), by=self.world.ids.uuid()))
         self._arm_run()
-        poll = self._loop.call_later(self.world.poll, self._poll)
-        self._polling = poll
+        self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._wake()

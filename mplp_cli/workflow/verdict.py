@@ -1,14 +1,12 @@
-"""How a run ends, from how its steps have ended; and the run as a report for machine readers. Pure."""
+"""How a run ends, from how its steps have ended. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from msgspec import UNSET, to_builtins
+from typing import TYPE_CHECKING
 
 from mplp_cli.errors import Failure, RunTimeoutError, StepError
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED
-from mplp_cli.workflow.values import duration_text, rfc3339
+from mplp_cli.workflow.values import duration_text
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -79,39 +77,3 @@ def _tolerated(state: RunState, i: int) -> bool:
         if state.step_status[i] is COMPLETED and i not in state.mended:
             return True
     return False
-
-
-def run_report(state: RunState, now: int) -> dict[str, Any]:
-    """The run for machine readers: the object that `run`, `status` and `resume` print as JSON."""
-    steps = state.plan.steps
-    report: dict[str, Any] = {
-        "runId": state.run_id,
-        "workflowId": state.plan.workflow.id,
-        "status": state.status,
-        "outputs": state.outputs,
-        "result": {steps[i].id: r for i, r in enumerate(state.results) if r is not UNSET},
-        "startedAt": rfc3339(state.started),
-        "endedAt": rfc3339(state.ended) if state.ended else None,
-        "duration": (state.ended or now) - state.started,
-        "warnings": state.warnings,
-        "steps": {s.id: _step_report(state, s.number, now) for s in steps},
-    }
-    if state.error is not None:
-        report["error"] = to_builtins(state.error)
-    return report
-
-
-def _step_report(state: RunState, i: int, now: int) -> dict[str, Any]:
-    started, ended = state.started_at[i], state.ended_at[i]
-    report: dict[str, Any] = {
-        "status": state.step_status[i],
-        "attempts": state.attempts[i],
-        "startedAt": rfc3339(started) if started else None,
-        "endedAt": rfc3339(ended) if ended else None,
-        "duration": (ended or now) - started if started else None,
-    }
-    if i in state.reasons:
-        report["reason"] = state.reasons[i]
-    if i in state.errors:
-        report["error"] = to_builtins(state.errors[i])
-    return report

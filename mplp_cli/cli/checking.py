@@ -1,0 +1,22 @@
+"""Showing what is wrong with a workflow file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mplp_cli.errors import Problem
+from mplp_cli.runtime import Source
+
+
+def show_problems(problems: Sequence[Problem], sources: Sequence[Source], *, no_color: bool) -> None:
+    """Findings as text on stderr, with the lines they are about."""
+    from mplp_cli.render.console import make_console
+    from mplp_cli.render.ink import write
+    from mplp_cli.render.problems import problem_lines
+    from mplp_cli.render.theme import make_theme
+
+    texts = {source.name: source.text.decode("utf-8", "replace") for source in sources}
+    theme = make_theme(sys.stderr, no_color=no_color)
+    width = make_console(stderr=True, no_color=no_color).size.width
+    write(sys.stderr, problem_lines(problems, texts, theme, width), theme)

@@ -1,0 +1,162 @@
+"""Driving a run from the command line: its screen, the signals, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mplp_cli.cli.options import RunOutput
+from mplp_cli.errors import Exit
+from mplp_cli.render.theme import Theme, make_theme
+from mplp_cli.runtime import Run, Runtime, Screen
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.state import RunState
+
+if TYPE_CHECKING:
+    from mplp_cli.render.live import LiveView
+
+_EXITS = {"completed": Exit.OK, "failed": Exit.NO, "waiting": Exit.WAITING, "paused": Exit.WAITING,
+          "cancelled": Exit.CANCELLED}
+
+
+class Watch:
+    """The screen of one run. Subscribers and outputs are added before the run is made, `start` comes after."""
+
+    def __init__(self, how: RunOutput, *, no_color: bool, junit: str | None = None) -> None:
+        self.how = how
+        self.junit = junit
+        self.live: LiveView | None = None
+        self.tails: dict[str, list[str]] = {}
+        self.screen = Screen(subscribers=[self._facts], output=self._output)
+        self.theme: Theme = make_theme(sys.stderr, no_color=no_color)
+        self._no_color = no_color
+        self._sinks: list[Callable[[Sequence[Event]], None]] = []
+        self._outputs: list[Callable[[str, str, str], None]] = []
+        self._seq = 0
+
+    def open(self, run: Run, stack: ExitStack) -> None:
+        """Choose the views, now that the run is known."""
+        from mplp_cli.render.tails import Tails
+
+        plan, state = run.plan, run.state
+        self._seq = run.recorded
+        self._kept = Tails()
+        self._outputs.append(self._kept.add)
+        if self.how is RunOutput.jsonl:
+            self._sinks.append(self._jsonl(state))
+        elif self.how is RunOutput.github:
+            from mplp_cli.render.github import GithubRun
+
+            told = GithubRun(plan, state, sys.stdout)
+            self._add(told)
+        elif self.how is RunOutput.auto and sys.stderr.isatty():
+            from mplp_cli.render.console import make_console
+            from mplp_cli.render.live import LiveView
+
+            console = make_console(stderr=True, no_color=self._no_color)
+            self.live = stack.enter_context(LiveView(plan, state, console, theme=self.theme))
+            self._add(self.live)
+        elif self.how in (RunOutput.auto, RunOutput.quiet):
+            from mplp_cli.render.lines import Lines
+
+            quiet = self.how is RunOutput.quiet
+            self._add(Lines(plan, state, sys.stderr, theme=self.theme, quiet=quiet))
+
+    def _add(self, view: Any) -> None:
+        self._sinks.append(view)
+        self._outputs.append(view.output)
+
+    def _facts(self, facts: Sequence[Event]) -> None:
+        for sink in self._sinks:
+            sink(facts)
+
+    def _output(self, step: str, stream: str, text: str) -> None:
+        for sink in self._outputs:
+            sink(step, stream, text)
+
+    def _jsonl(self, state: RunState) -> Callable[[Sequence[Event]], None]:
+        from mplp_cli.render.machine import event_line
+
+        def sink(facts: Sequence[Event]) -> None:
+            lines = [event_line(seq, state.run_id, fact) for seq, fact in enumerate(facts, self._seq)]
+            self._seq += len(lines)
+            sys.stdout.write("".join(lines))
+            sys.stdout.flush()
+
+        return sink
+
+    def finish(self, plan: Plan, state: RunState, now: int, places: dict[str, str]) -> None:
+        """What is said after the run: the summary on stderr, the outputs on stdout."""
+        from mplp_cli.render.machine import run_document, write_document
+
+        if self.junit:
+            from mplp_cli.render.junit import write_junit
+
+            write_junit(Path(self.junit), plan, state, self._last_lines, now=now)
+        if self.how is RunOutput.json:
+            write_document(run_document(plan, state, now=now))
+            return
+        if self.how is RunOutput.auto:
+            from mplp_cli.render.console import make_console
+            from mplp_cli.render.ink import write
+            from mplp_cli.render.summary import summary
+
+            width = make_console(stderr=True, no_color=self._no_color).size.width
+            lines = summary(plan, state, self._last_lines, theme=self.theme, width=width, places=places, now=now)
+            write(sys.stderr, lines, self.theme)
+        if state.outputs is not None and self.how in (RunOutput.auto, RunOutput.quiet):
+            write_document(state.outputs)
+
+    def _last_lines(self, step: str) -> Sequence[str]:
+        return self._kept.last(step)
+
+
+def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
+    """Drive the run to its end, show it, and give the exit code."""
+    # Nothing that a run makes is a cycle worth looking for among the hundred thousands of objects of its plan.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    with ExitStack() as stack:
+        watch.open(run, stack)
+        asyncio.run(_drive(runtime, run, watch))
+    watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
+    return _EXITS[run.state.status]
+
+
+async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
+    loop = asyncio.get_running_loop()
+    heard = 0
+
+    def hear(name: str) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == 1:
+            run.drive.cancel(name)
+        else:
+            run.drive.kill(name)
+
+    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")):
+        loop.add_signal_handler(number, hear, name)
+    ticking: asyncio.TimerHandle | None = None
+
+    def tick() -> None:
+        nonlocal ticking
+        assert watch.live is not None
+        watch.live.tick(runtime.clock.now())
+        ticking = loop.call_later(0.1, tick)
+
+    if watch.live is not None:
+        tick()
+    try:
+        await run.drive.run(run.started)
+    finally:
+        if ticking is not None:
+            ticking.cancel()

@@ -1,0 +1,141 @@
+"""The application: finds the command, runs it, and turns every error into a message and an exit code.
+
+Only the command that is called is imported; `--help` of the application imports them all. A command
+module has one function, `main`, and imports what it works with inside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+
+from mplp_cli.errors import Exit, MplpError
+
+#: Command -> module of `mplp_cli.cli`, in the order of the help.
+COMMANDS = {
+    "init": "init",
+    "examples": "examples",
+    "validate": "validate",
+    "plan": "plan",
+    "run": "run",
+    "resume": "resume",
+    "cancel": "cancel",
+    "runs": "runs",
+    "status": "status",
+    "logs": "logs",
+    "approvals": "approvals",
+    "approve": "approve",
+    "reject": "reject",
+    "health": "health",
+    "schema": "schema",
+    "completion": "completion",
+    "help": "help_",
+}
+
+ABOUT = """Run declarative multi-agent workflows on a durable local engine.
+
+One YAML file; `mplp run workflow.yaml` validates it, runs its steps as a graph, shows it live, and never
+loses a finished step.
+
+Start with: mplp init, mplp run workflow.yaml, mplp help
+"""
+
+
+def application(names: list[str]) -> typer.Typer:
+    """The application with these commands."""
+    app = typer.Typer(
+        name="mplp",
+        help=ABOUT,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in names:
+        module = import_module(f"mplp_cli.cli.{COMMANDS[name]}")
+        app.command(name, no_args_is_help=False)(module.main)
+    return app
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
+) -> None:
+    if version:
+        from mplp_cli import __version__
+
+        typer.echo(f"mplp {__version__}")
+        raise typer.Exit
+
+
+def run() -> NoReturn:
+    """Run the command line of this process and exit."""
+    arguments = sys.argv[1:]
+    named = next((a for a in arguments if not a.startswith("-")), "")
+    names = [named] if named in COMMANDS else list(COMMANDS)
+    try:
+        code = application(names)(args=arguments, prog_name="mplp", standalone_mode=False)
+    except MplpError as error:
+        code = complain(error, arguments)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`mplp runs | head`); nothing more can be said, and that is no failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last one to catch it
+        code = _foreign(error, arguments)
+    sys.exit(int(code or 0))
+
+
+def complain(error: MplpError, arguments: list[str]) -> int:
+    """Say what went wrong on stderr, as JSON if the command was to print JSON; the exit code."""
+    if wants_json(arguments):
+        from mplp_cli.render.machine import error_document, write_document
+
+        write_document(error_document(error), sys.stderr)
+    else:
+        from mplp_cli.render.theme import safe
+
+        sys.stderr.write(f"mplp: {safe(error.message)}\n")
+        if error.hint:
+            sys.stderr.write(f"help: {safe(error.hint)}\n")
+    return error.exit_code
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether `--output json` or `--output jsonl` is among the arguments."""
+    joined = " ".join(arguments)
+    return any(f"{flag}{between}json" in joined for flag in ("--output", "-o") for between in (" ", "="))
+
+
+def _foreign(error: Exception, arguments: list[str]) -> int:
+    """An error that is not ours: wrong usage as the argument parser says it, or a bug."""
+    show: Any = getattr(error, "format_message", None)
+    if show is not None:
+        return _usage(error, show())
+    if os.environ.get("MPLP_TRACEBACK"):
+        raise error
+    bug = MplpError(
+        f"a bug in mplp: {type(error).__name__}: {error}",
+        hint="set MPLP_TRACEBACK=1 to see where, and please report it",
+    )
+    complain(bug, arguments)
+    return Exit.BUG
+
+
+def _usage(error: Any, message: str) -> int:
+    from mplp_cli.render.theme import safe
+
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        sys.stderr.write(f"{context.get_usage()}\n")
+    sys.stderr.write(f"mplp: {safe(message)}\n")
+    if context is not None:
+        sys.stderr.write(f"help: try `{context.command_path} --help`\n")
+    return Exit.USAGE

@@ -1,0 +1,53 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+StateDir = Annotated[
+    str | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Where runs are stored [default: MPLP_STATE_DIR, else the nearest .mplp].",
+    ),
+]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (NO_COLOR does the same).")]
+SecretsFile = Annotated[
+    str | None,
+    typer.Option("--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."),
+]
+JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
+
+
+class TextOrJson(StrEnum):
+    """How a query answers."""
+
+    text = "text"
+    json = "json"
+
+
+class RunOutput(StrEnum):
+    """How a run is shown."""
+
+    auto = "auto"
+    json = "json"
+    jsonl = "jsonl"
+    github = "github"
+    quiet = "quiet"
+
+
+class CheckOutput(StrEnum):
+    """How findings are shown."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+Output = Annotated[TextOrJson, typer.Option("--output", "-o", help="How to answer.")]
+HowToRun = Annotated[RunOutput, typer.Option("--output", "-o", help="How to show the run; auto: live on a terminal, else lines.")]

@@ -1,0 +1,387 @@
+"""The composition root: the only module that knows every concrete class.
+
+A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to run: a new run
+(`start`) or one that a store has (`take_up`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mplp_cli.clock import SystemClock
+from mplp_cli.errors import InputError, RunStateError, StoreError, UnknownRunError, UsageError
+from mplp_cli.ids import RandomIds
+from mplp_cli.protocols import NewRun, Output, RunRecord, Store, Subscriber
+
+if TYPE_CHECKING:
+    from mplp_cli.engine.drive import Drive
+    from mplp_cli.loading import Loaded
+    from mplp_cli.workflow.conditions import Handler
+    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.state import RunState
+
+#: Slots of a run that states no `max-parallel`: the cores, at least this many.
+FEWEST_SLOTS = 4
+SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A workflow's text and where it came from; `directory` is what its relative paths start from."""
+
+    name: str
+    text: bytes
+    directory: Path
+
+
+def read_source(name: str, stdin: Any = None) -> Source:
+    """The workflow called `name`: a file, `-` for standard input, or `example:NAME` for a bundled one."""
+    if name == "-":
+        text = stdin.read() if stdin is not None else b""
+        return Source("<stdin>", text, Path.cwd())
+    path = example_path(name.removeprefix("example:")) if name.startswith("example:") else Path(name)
+    try:
+        text = path.read_bytes()
+    except IsADirectoryError:
+        raise UsageError(f"{name} is a directory", hint="name a workflow file") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot read {name}: {reason}", hint=_similar_file(path)) from None
+    return Source(name, text, path.absolute().parent)
+
+
+def examples() -> list[Path]:
+    """The bundled workflows, by name."""
+    from mplp_cli.bundled import bundled
+
+    return sorted(p for p in bundled("workflows").iterdir() if p.suffix in (".yaml", ".json"))
+
+
+def example_path(name: str) -> Path:
+    """The file of a bundled workflow; UsageError if there is none of that name."""
+    from mplp_cli.workflow.suggest import did_you_mean
+
+    known = {p.name: p for p in examples()} | {p.stem: p for p in reversed(examples())}
+    if name not in known:
+        hint = did_you_mean(name, known) or "`mplp examples` lists them"
+        raise UsageError(f"there is no bundled workflow {name!r}", hint=hint)
+    return known[name]
+
+
+def _similar_file(path: Path) -> str | None:
+    from mplp_cli.workflow.suggest import did_you_mean
+
+    try:
+        return did_you_mean(path.name, (p.name for p in path.absolute().parent.iterdir()))
+    except OSError:
+        return None
+
+
+class ConditionHandlers(Mapping[str, "Handler"]):
+    """Condition handlers by name: the built-in ones, then the entry-point group `mplp.conditions` on first need."""
+
+    def __getitem__(self, name: str) -> Handler:
+        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+
+        return BUILTIN_CONDITIONS.get(name) or self._plugins[name]
+
+    def __contains__(self, name: object) -> bool:
+        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+
+        return name in BUILTIN_CONDITIONS or name in self._entry_points
+
+    def __iter__(self) -> Iterator[str]:
+        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+
+        return iter([*BUILTIN_CONDITIONS, *self._entry_points])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @cached_property
+    def _entry_points(self) -> dict[str, Any]:
+        from importlib.metadata import entry_points
+
+        return {point.name: point for point in entry_points(group="mplp.conditions")}
+
+    @cached_property
+    def _plugins(self) -> dict[str, Handler]:
+        return {name: point.load() for name, point in self._entry_points.items()}
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run about to be driven. `started` is its first fact if it is new."""
+
+    plan: Plan
+    drive: Drive
+    state: RunState
+    started: RunStarted | None
+    #: Facts that the journal already holds.
+    recorded: int = 0
+
+
+@dataclass(kw_only=True)
+class Screen:
+    """What watches a run."""
+
+    subscribers: Sequence[Subscriber] = ()
+    output: Output = field(default=lambda step, stream, text: None)
+
+
+class Runtime:
+    """The concrete parts that a command works with, each made on first use."""
+
+    def __init__(
+        self,
+        *,
+        start: Path | None = None,
+        state_dir: str | None = None,
+        ephemeral: bool = False,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.cwd = start or Path.cwd()
+        self.environ = dict(os.environ if environ is None else environ)
+        self.explicit_state_dir = state_dir
+        self.ephemeral = ephemeral
+        self.clock = SystemClock()
+        self.ids = RandomIds()
+        self.conditions = ConditionHandlers()
+        self._scratch: Any = None
+
+    # ---- the store
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Where the state is; made if it is not there."""
+        from mplp_cli.store.layout import find_state_dir
+
+        found = find_state_dir(self.cwd, self.explicit_state_dir, self.environ, create=True)
+        assert found is not None
+        return found
+
+    def existing_state_dir(self) -> Path | None:
+        """Where the state is, None if nothing was ever stored."""
+        from mplp_cli.store.layout import find_state_dir
+
+        return find_state_dir(self.cwd, self.explicit_state_dir, self.environ, create=False)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store of runs."""
+        if self.ephemeral:
+            from mplp_cli.store.memory import MemoryStore
+
+            return MemoryStore(self.clock)
+        from mplp_cli.store.sqlite import SqliteStore
+
+        return SqliteStore(self.state_dir, self.clock)
+
+    def find_run(self, name: str, *, active: bool = False) -> RunRecord:
+        """The one run that `name` means: an id, a unique prefix of one, or a workflow id with one run that fits.
+
+        With `active`, runs that have ended are passed over where the name means several.
+        """
+        found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
+        if not found:
+            raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
+        exact = [r for r in found if r.id == name]
+        fitting = exact or [r for r in found if not active or r.status not in ("completed", "cancelled")] or found
+        if len(fitting) > 1:
+            listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
+            raise UnknownRunError(
+                f"{name!r} means {len(fitting)} runs: {listed}", hint="use more of the run's id",
+                details={"runs": [r.id for r in fitting]},
+            )
+        return fitting[0]
+
+    # ---- loading
+
+    def load(self, source: Source) -> Loaded:
+        """The workflow, its plan and every problem found."""
+        from mplp_cli.loading import load_workflow
+        from mplp_cli.modules.catalogue import check_operation
+
+        return load_workflow(
+            source.text, source.name, check_operation=check_operation, conditions=self.conditions
+        )
+
+    # ---- runs
+
+    def start(
+        self,
+        source: Source,
+        plan: Plan,
+        inputs: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        screen: Screen,
+    ) -> Run:
+        """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.state import RunState
+
+        run_id, now = self.ids.uuid(), self.clock.now()
+        state = RunState(plan)
+        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
+        env = self._workflow_env(state, secrets)
+        recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
+        started = RunStarted(
+            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
+        )
+        new = NewRun(
+            id=run_id,
+            workflow_id=plan.workflow.id,
+            name=plan.workflow.name,
+            source=source.text,
+            source_name=source.name,
+            source_dir=str(source.directory),
+            cwd=str(self.cwd),
+            plan=plan.stored(),
+            created_at=now,
+        )
+        journal = self.store.create_run(new, [started])
+        return self._run(plan, state, journal, secrets, env, screen, started)
+
+    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+        from mplp_cli.engine.drive import replay
+        from mplp_cli.workflow.state import RunState
+
+        plan = self.stored_plan(run_id)
+        secrets = self.secrets(plan.workflow.secrets, secrets_file)
+        journal = self.store.own_run(run_id, by="mplp")
+        try:
+            state = RunState(plan)
+            recorded = list(journal.read())
+            replay(state, recorded)
+            if state.status in ("completed", "cancelled"):
+                raise RunStateError(f"the run is {state.status}; that is final", hint="start a new one with `mplp run`")
+            env = self._workflow_env(state, secrets)
+            run = self._run(plan, state, journal, secrets, env, screen, None)
+            run.recorded = len(recorded)
+        except BaseException:
+            journal.close()
+            raise
+        return run
+
+    def stored_source(self, run_id: str) -> Source:
+        """The definition that was stored with a run."""
+        definition = self.store.definition(run_id)
+        return Source(definition.source_name, definition.source, Path(definition.source_dir))
+
+    def places(self, source: Source, state: RunState) -> dict[str, str]:
+        """`file:line` of each failed step, for the screens."""
+        from mplp_cli.loading import locate_steps
+
+        failed = [state.plan.steps[i].id for i in state.errors]
+        return locate_steps(source.text, source.name, failed) if failed else {}
+
+    def stored_plan(self, run_id: str) -> Plan:
+        """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
+        from mplp_cli.workflow.plan import digest_of
+
+        loaded = self.load(self.stored_source(run_id))
+        definition = self.store.definition(run_id)
+        if loaded.plan is None or digest_of(loaded.plan.stored()) != digest_of(definition.plan):
+            raise StoreError(
+                "this version of mplp plans the stored definition differently than the one that began the run",
+                hint="finish the run with the version that began it, or start it anew",
+            )
+        return loaded.plan
+
+    def _run(
+        self, plan: Plan, state: RunState, journal: Any, secrets: Mapping[str, str], env: Mapping[str, str],
+        screen: Screen, started: RunStarted | None,
+    ) -> Run:
+        from mplp_cli.engine.drive import Drive
+        from mplp_cli.engine.steps.shell import run_shell
+        from mplp_cli.engine.world import World
+        from mplp_cli.workflow.masking import Masker
+
+        masker = Masker(secrets)
+        shell = partial(run_shell, masker=masker, log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000)
+        hidden = set(plan.workflow.secrets)
+        world = World(
+            clock=self.clock,
+            ids=self.ids,
+            journal=journal,
+            operations=self._hub(),
+            runners={"shell": shell},
+            conditions=self.conditions,
+            secrets=secrets,
+            environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(env),
+            mask=masker.value,
+            output=screen.output,
+            subscribers=screen.subscribers,
+        )
+        return Run(plan=plan, drive=Drive(state, world), state=state, started=started)
+
+    def _hub(self) -> Any:
+        from mplp_cli.modules.catalogue import builtin_modules
+        from mplp_cli.modules.hub import Hub
+
+        return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
+
+    def _log_dir(self, run_id: str) -> Path:
+        from mplp_cli.store.layout import log_dir
+
+        if not self.ephemeral:
+            return log_dir(self.state_dir, run_id)
+        if self._scratch is None:
+            from tempfile import TemporaryDirectory
+
+            self._scratch = TemporaryDirectory(prefix="mplp-")
+        return Path(self._scratch.name)
+
+    def _slots(self, plan: Plan) -> int:
+        return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+
+    def _workflow_env(self, state: RunState, secrets: Mapping[str, str]) -> dict[str, str]:
+        """The workflow's `env`: values filled in; a name without one is taken from the process, if it is there."""
+        from mplp_cli.workflow.references import text_of
+        from mplp_cli.workflow.scope import RunScope
+        from mplp_cli.workflow.templates import fill
+
+        scope = RunScope(state, secrets)
+        env = {}
+        for name, template in state.plan.env.items():
+            value = self.environ.get(name) if template is None else fill(template, scope)
+            if value is not None:
+                env[name] = text_of(value)
+        return env
+
+    def secrets(self, names: Sequence[str], secrets_file: str | None) -> dict[str, str]:
+        """Declared secrets, from the environment, then from the file (dotenv). InputError names what is missing."""
+        if not names:
+            return {}
+        given = read_dotenv(secrets_file) if secrets_file else {}
+        found = {name: self.environ.get(name) or given.get(name) or "" for name in names}
+        missing = [name for name, value in found.items() if not value]
+        if missing:
+            raise InputError(
+                f"missing secrets: {', '.join(missing)}",
+                hint="set them in the environment, or name a file with `--secrets-file`",
+                details={"missing": missing},
+            )
+        short = [name for name, value in found.items() if len(value) < SHORTEST_SECRET]
+        if short:
+            raise InputError(
+                f"secrets shorter than {SHORTEST_SECRET} characters cannot be masked: {', '.join(short)}",
+                details={"short": short},
+            )
+        return found
+
+
+def read_dotenv(path: str) -> dict[str, str]:
+    """NAME=value lines of a dotenv file; UsageError if it cannot be read."""
+    from dotenv import dotenv_values
+
+    if not Path(path).is_file():
+        raise UsageError(f"cannot read {path}: no such file")
+    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
