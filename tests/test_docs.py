@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from mplp_cli.errors import Exit
 from mplp_cli.modules.catalogue import builtin_modules
+from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS, OPERATORS
 from mplp_cli.workflow.lexer import FILTERS
 from tests.conftest import Mplp
 
@@ -144,6 +145,15 @@ def test_the_reference_lists_every_filter() -> None:
         r"^Filters: (.*?)\.$", (HELP / "references.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
     assert listed.split() == sorted(FILTERS)
+
+
+@pytest.mark.parametrize(("heading", "there"), [("step-result", OPERATORS), ("custom", BUILTIN_CONDITIONS)])
+def test_the_reference_lists_every_condition(heading: str, there: Mapping[str, object]) -> None:
+    section = (
+        (HELP / "conditions.md").read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    )
+    first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(first_cells))) == set(there)
 
 
 @pytest.mark.parametrize("page", sorted(HELP.glob("*.md")), ids=name_of)
