@@ -11,7 +11,7 @@ from mplp_cli.errors import OperationError
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
-_SHOWN = 5
+_SHOWN = 10
 
 
 @cache
