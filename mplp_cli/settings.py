@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,12 @@ def _read(path: Path) -> dict[Any, Any]:
         data = path.read_bytes()
         if len(data) > _MAX_BYTES:
             raise _wrong(path, f"is larger than {_MAX_BYTES} bytes")
-        document = YAML(typ="safe").load(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        yaml = YAML(typ="safe")
+        # Before anything is built: the C composer recurses, and would exhaust the stack of the process.
+        if _depth(yaml.parse(text)) > _MAX_DEPTH:
+            raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels")
+        document = yaml.load(text)
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -95,6 +101,22 @@ def _read(path: Path) -> dict[Any, Any]:
     if not isinstance(document, dict):
         raise _wrong(path, "must be a map of settings")
     return document
+
+
+def _depth(events: Iterable[Any]) -> int:
+    """How deep the collections in a stream of events are nested; looked at no further than is allowed."""
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    depth = deepest = 0
+    for event in events:
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > _MAX_DEPTH:
+                break
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+    return deepest
 
 
 def _spot(error: Exception) -> str:
@@ -159,7 +181,7 @@ def _check_json(path: Path, value: object) -> None:
             what = f"has a value under `modules` that JSON cannot hold: {item!r}"
             raise _wrong(path, what, "Put it into quotes.")
         if depth > _MAX_DEPTH:
-            raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels under `modules`")
+            raise _wrong(path, f"contains itself under `modules`, or is deeper than {_MAX_DEPTH} levels")
     raise _wrong(path, f"has more than {_MAX_VALUES} values under `modules`")
 
 

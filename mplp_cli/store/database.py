@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
@@ -47,6 +48,10 @@ _CAUSES: Final[dict[int, tuple[str, str, str]]] = {
 _OTHER: Final = ("io", "reading or writing failed", "Look at the disk and the system's log, then try again.")
 _ELSEWHERE: Final = "Name another state directory with --state-dir."
 _BUSY: Final = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED, apsw.SQLITE_PROTOCOL})
+
+
+#: What decoding says of a row that is not what was written. Text where bytes were is a TypeError.
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 
 
 def sqlite_version() -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
 from mplp_cli.protocols import Control, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict
-from mplp_cli.store.database import Database, corrupt, translated
+from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, project
 from mplp_cli.workflow.history import Event
@@ -147,7 +147,7 @@ def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"a fact of run {run} cannot be written as JSON: {error}",
-            hint="A result may hold text, 64-bit numbers, true, false, null, lists and maps.",
+            hint="A result may hold text, numbers, true, false, null, lists and maps.",
             details={"runId": run, "cause": "encoding"},
         ) from error
 
@@ -191,7 +191,7 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     gc.disable()
     try:
         events = _decode(b"[" + b",".join(bodies) + b"]")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise corrupt(path, f"among facts {first} to {first + len(bodies) - 1}: {error}") from error
     finally:
         if collecting:

@@ -23,7 +23,7 @@ CREATE TABLE run(
     owner TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     ended_at INTEGER
-);
+) STRICT;
 CREATE INDEX run_by_age ON run(created_at, key);
 CREATE INDEX run_by_workflow ON run(workflow_id, created_at, key);
 CREATE TRIGGER run_status_is_final BEFORE UPDATE OF status ON run
@@ -39,13 +39,13 @@ CREATE TABLE definition(
     source_dir TEXT NOT NULL,
     cwd TEXT NOT NULL,
     plan BLOB NOT NULL
-);
+) STRICT;
 CREATE TABLE event(
     run INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY(run, seq)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE control(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE control(
     step TEXT NOT NULL,
     "by" TEXT NOT NULL,
     reason TEXT NOT NULL
-);
+) STRICT;
 CREATE INDEX control_by_run ON control(run, seq);
 CREATE TABLE approval(
     run INTEGER NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE approval(
     reason TEXT NOT NULL DEFAULT '',
     decided_at INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY(run, seq)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX one_question_a_step ON approval(run, step) WHERE state = 'pending';
 CREATE INDEX approval_pending ON approval(asked_at) WHERE state = 'pending';
 CREATE TABLE object(
@@ -79,7 +79,7 @@ CREATE TABLE object(
     body BLOB NOT NULL,
     run INTEGER NOT NULL,
     PRIMARY KEY(kind, id, version)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """

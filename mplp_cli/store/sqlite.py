@@ -22,7 +22,7 @@ from mplp_cli.protocols import (
 )
 from mplp_cli.store import schema
 from mplp_cli.store.answers import VERBS, already_answered, run_exists, run_has_ended, unknown_run
-from mplp_cli.store.database import Connect, Database, connect, corrupt, translated
+from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
 from mplp_cli.store.journal import SqliteJournal, only_row, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, is_held, process_name, take
@@ -133,7 +133,7 @@ class SqliteStore:
         source, source_name, source_dir, cwd, plan = rows[0]
         try:
             source = zlib.decompress(source)
-        except zlib.error as error:
+        except (zlib.error, TypeError) as error:
             raise corrupt(self._database.path, f"the definition of run {run_id}: {error}") from error
         return Definition(source=source, source_name=source_name, source_dir=source_dir, cwd=cwd, plan=plan)
 
@@ -159,7 +159,7 @@ class SqliteStore:
     ) -> list[ApprovalRecord]:
         where = " WHERE (?1 IS NULL OR r.id = ?1) AND (?2 IS NULL OR a.state = ?2)"
         query = schema.APPROVALS + where + " ORDER BY a.asked_at, a.run, a.seq"
-        return [_approval(row) for row in self._database.rows(query, (run_id, state))]
+        return [self._approval(row) for row in self._database.rows(query, (run_id, state))]
 
     def decide(
         self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
@@ -174,12 +174,20 @@ class SqliteStore:
             db.execute(schema.SETTLE, (key, step, decision, by, reason, at))
             first = db.changes() == 1
             last = db.execute(answered, (key, step)).fetchone()
-            record = None if last is None else _approval(last)
+            record = None if last is None else self._approval(last)
             if record is None or not first:
                 raise already_answered(run_id, step, record)
             _leave(db, key, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
         self._database.requests += 1
         return record
+
+    def _approval(self, row: Sequence[Any]) -> ApprovalRecord:
+        fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
+        try:
+            fields["approvers"] = _approvers(fields["approvers"])
+        except UNREADABLE as error:
+            raise corrupt(self._database.path, f"a question of run {fields['run']}: {error}") from error
+        return ApprovalRecord(**fields)
 
     # ---- objects ----
 
@@ -196,7 +204,7 @@ class SqliteStore:
     def _object_body(self, kind: str, name: str, body: bytes) -> dict[str, Any]:
         try:
             return _body(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise corrupt(self._database.path, f"{kind} {name}: {error}") from error
 
     # ---- the store itself ----
@@ -231,12 +239,6 @@ class SqliteStore:
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:
     db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
-
-
-def _approval(row: Sequence[Any]) -> ApprovalRecord:
-    fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
-    fields["approvers"] = _approvers(fields["approvers"])
-    return ApprovalRecord(**fields)
 
 
 def _size(path: Path) -> int:

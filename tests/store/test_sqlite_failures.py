@@ -1,0 +1,389 @@
+"""What goes wrong with files and disks: said plainly, never mended in silence, nothing acknowledged lost."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import pytest
+
+from mplp_cli.errors import Exit, StoreError
+from mplp_cli.protocols import Control, Journal, ProtocolObject
+from mplp_cli.store import creation, database
+from mplp_cli.store.layout import database_path
+from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.history import StepCompleted
+from tests.store.sample import START, FixedClock, new_run, run_id, started, step
+
+ROOT = Path(__file__).parents[2]
+
+
+def made(state: Path) -> Path:
+    """A store with one run, closed; the path of its file."""
+    store = SqliteStore(state, FixedClock())
+    journal = store.create_run(new_run(), [started()])
+    for number in range(200):
+        journal.append(step(number))
+    store.close()
+    return database_path(state)
+
+
+def alter(path: Path, *statements: str) -> None:
+    db = apsw.Connection(str(path))
+    for statement in statements:
+        db.execute(statement)
+    db.close()
+
+
+def refusal(state: Path) -> StoreError:
+    with pytest.raises(StoreError) as refused:
+        SqliteStore(state, FixedClock())
+    assert refused.value.exit_code == Exit.STORE
+    assert refused.value.hint
+    return refused.value
+
+
+# ---- creation
+
+
+def test_only_the_user_can_read_the_store(durable: SqliteStore, tmp_path: Path) -> None:
+    durable.create_run(new_run(), [started()])
+    for name in ("state.db", "state.db-wal", f"runs/{run_id(1)}.lock"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700
+
+
+def test_the_store_is_safe_against_power_cuts(durable: SqliteStore) -> None:
+    facts = durable.check()
+    assert facts["journalMode"] == "wal"
+    assert facts["synchronous"] == 2
+    assert facts["integrity"] == "ok"
+    assert facts["freeDisk"] > 0
+
+
+def test_the_linked_sqlite_is_new_enough() -> None:
+    assert database.sqlite_version() >= database.SAFE_SQLITE == (3, 51, 3)
+
+
+def test_an_older_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    assert refusal(tmp_path).details["cause"] == "old-sqlite"
+
+
+def test_a_half_made_store_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "state.db.new").write_bytes(b"half")
+    (tmp_path / "state.db.new-wal").write_bytes(b"half")
+    SqliteStore(tmp_path, FixedClock()).close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.db"]
+
+
+def test_a_creation_that_fails_leaves_no_store(tmp_path: Path) -> None:
+    def broken(path: str) -> apsw.Connection:
+        raise apsw.FullError("disk is full")
+
+    with pytest.raises(StoreError):
+        SqliteStore(tmp_path, FixedClock(), connect=broken)
+    assert not database_path(tmp_path).exists()
+    SqliteStore(tmp_path, FixedClock()).close()
+
+
+def test_of_two_processes_that_create_the_store_the_later_uses_the_first_ones(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path, FixedClock())
+    first.create_run(new_run(), [started()])
+    creation.create(database_path(tmp_path), database.connect)
+    second = SqliteStore(tmp_path, FixedClock())
+    assert len(second.runs()) == 1
+    second.close()
+    first.close()
+
+
+def test_the_format_can_be_read_by_any_sqlite(tmp_path: Path) -> None:
+    db = sqlite3.connect(made(tmp_path))
+    (body,) = db.execute("SELECT body FROM event WHERE seq = 2").fetchone()
+    db.close()
+    assert msgspec.json.decode(body) == {
+        "type": "step.completed",
+        "at": START,
+        "step": "step-0",
+        "attempt": 1,
+        "result": {"n": 0, "text": "ü\u2028"},
+    }
+
+
+# ---- files that are not what they should be
+
+
+def test_an_empty_file_is_refused_and_kept(tmp_path: Path) -> None:
+    database_path(tmp_path).touch()
+    assert refusal(tmp_path).details["cause"] == "empty"
+    assert database_path(tmp_path).stat().st_size == 0
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"x" * 10_000, b"SQLite format 3\0" + b"\0" * 200])
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    database_path(tmp_path).write_bytes(content)
+    assert refusal(tmp_path).details["cause"] in {"foreign", "corrupt"}
+    assert database_path(tmp_path).read_bytes() == content
+
+
+def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    alter(database_path(tmp_path), "CREATE TABLE t(a)")
+    refused = refusal(tmp_path)
+    assert refused.details["cause"] == "foreign"
+    assert "belongs to another program" in refused.message
+
+
+def test_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    alter(made(tmp_path), "PRAGMA user_version = 7")
+    refused = refusal(tmp_path)
+    assert refused.details["cause"] == "newer"
+    assert "format 7; this one knows 1" in refused.message
+    assert refused.hint is not None
+    assert "Upgrade mplp" in refused.hint
+
+
+def test_a_store_that_is_gone_is_not_replaced(tmp_path: Path) -> None:
+    made(tmp_path).unlink()
+    assert refusal(tmp_path).details["cause"] == "missing"
+    assert not database_path(tmp_path).exists()
+
+
+def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
+    database_path(tmp_path).mkdir()
+    refusal(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0.25, 0.6, 0.95])
+def test_a_truncated_store_is_refused(tmp_path: Path, kept: float) -> None:
+    path = made(tmp_path)
+    os.truncate(path, int(path.stat().st_size * kept) // 4096 * 4096)
+    with pytest.raises(StoreError) as refused:
+        SqliteStore(tmp_path, FixedClock()).check()
+    assert refused.value.details["cause"] == "corrupt"
+
+
+def test_damage_anywhere_is_a_store_error_or_does_no_harm(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    whole = path.read_bytes()
+    intact = read_all(tmp_path)
+    causes = []
+    for place in range(0, len(whole), 499):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            assert len(read_all(tmp_path)) <= len(intact)
+        except StoreError as error:
+            causes.append(error.details["cause"])
+    assert len(causes) > 20
+    assert set(causes) <= {"corrupt", "foreign", "newer", "io", "cannot-open"}
+
+
+def read_all(state: Path) -> list[Any]:
+    store = SqliteStore(state, FixedClock())
+    try:
+        return [store.runs(), store.definition(run_id(1)), *store.history(run_id(1)), store.check()["runs"]]
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM event WHERE seq = 7",
+        "DELETE FROM event WHERE seq = 0",
+        "UPDATE event SET body = x'7b' WHERE seq = 7",
+        "UPDATE event SET body = x'ff' WHERE seq = 7",
+        """UPDATE event SET body = CAST('{"type": "unknown", "at": 1}' AS BLOB) WHERE seq = 7""",
+        "UPDATE event SET body = CAST(body || ',' || body AS BLOB) WHERE seq = 7",
+    ],
+)
+def test_a_history_that_was_tampered_with_is_refused(tmp_path: Path, damage: str) -> None:
+    alter(made(tmp_path), damage)
+    store = SqliteStore(tmp_path, FixedClock())
+    with pytest.raises(StoreError) as refused:
+        list(store.history(run_id(1)))
+    assert refused.value.details["cause"] == "corrupt"
+    store.close()
+
+
+def test_a_definition_or_object_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    alter(
+        path, "UPDATE definition SET source = x'00'", "INSERT INTO object VALUES('Plan', 'p', 1, x'5b5d', 1)"
+    )
+    store = SqliteStore(tmp_path, FixedClock())
+    for look in (lambda: store.definition(run_id(1)), lambda: list(store.objects())):
+        with pytest.raises(StoreError):
+            look()
+    store.close()
+
+
+def test_the_end_of_a_run_is_guarded_by_the_database_too(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    alter(path, "UPDATE run SET status = 'completed'")
+    for status in ("running", "failed", "completed"):
+        with pytest.raises(apsw.ConstraintError, match="never changes"):
+            alter(path, f"UPDATE run SET status = '{status}'")
+
+
+# ---- writes that fail
+
+
+class Faulty(apsw.Connection):
+    """A connection whose next COMMIT goes wrong: `before` it takes effect, or `after` it did."""
+
+    fault = ""
+
+    def execute(self, statements: str, *args: Any, **kwargs: Any) -> apsw.Cursor:
+        if statements != "COMMIT" or not Faulty.fault:
+            return super().execute(statements, *args, **kwargs)
+        fault, Faulty.fault = Faulty.fault, ""
+        if fault == "after":
+            super().execute(statements)
+        raise apsw.IOError("the disk went away")
+
+
+def faulty(path: str) -> apsw.Connection:
+    return Faulty(path, flags=apsw.SQLITE_OPEN_READWRITE)
+
+
+@pytest.mark.parametrize(("fault", "stored"), [("before", 1), ("after", 3)])
+def test_after_a_commit_that_failed_the_journal_is_broken_and_the_run_can_be_owned_anew(
+    tmp_path: Path, fault: str, stored: int
+) -> None:
+    store = SqliteStore(tmp_path, FixedClock(), connect=faulty)
+    journal = store.create_run(new_run(), [started()])
+    Faulty.fault = fault
+    for _ in range(2):
+        with pytest.raises(StoreError, match="the disk went away"):
+            journal.append(step(1))
+    with pytest.raises(StoreError):
+        journal.controls()
+    assert len(list(store.history(run_id(1)))) == stored
+    journal.close()
+    again = store.own_run(run_id(1), "ann")
+    again.append(step(2))
+    assert len(list(again.read())) == stored + 2
+    store.close()
+
+
+def test_another_journal_of_the_store_goes_on_after_a_failure(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, FixedClock(), connect=faulty)
+    first, second = (store.create_run(new_run(n), [started(n)]) for n in (1, 2))
+    assert second.controls() == []
+    Faulty.fault = "before"
+    with pytest.raises(StoreError):
+        first.append(step(1))
+    second.append(step(1))
+    store.request(run_id(2), Control(seq=0, verb="cancel"))
+    assert len(second.controls()) == 1
+    assert len(list(second.read())) == 3
+    store.close()
+
+
+def test_a_run_whose_creation_failed_is_free_and_unknown(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, FixedClock(), connect=faulty)
+    Faulty.fault = "before"
+    with pytest.raises(StoreError):
+        store.create_run(new_run(), [started()])
+    assert store.runs() == []
+    store.create_run(new_run(), [started()])
+    store.close()
+
+
+def test_an_interrupt_in_a_write_breaks_the_journal(durable: SqliteStore) -> None:
+    journal = durable.create_run(new_run(), [started()])
+
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    durable._database.connection().set_commit_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        journal.append(step(1))
+    with pytest.raises(StoreError, match="was interrupted"):
+        journal.append(step(1))
+    assert len(list(durable.history(run_id(1)))) == 1
+
+
+@pytest.mark.parametrize("limit", [100_000, 333_333, 1_000_000])
+def test_a_full_disk_ends_the_writing_and_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, limit: int
+) -> None:
+    command = [sys.executable, str(Path(__file__).with_name("worker.py")), "fill", str(tmp_path), str(limit)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    acknowledged, code, cause = first.split()
+    assert (int(code), cause in {"full", "io"}) == (Exit.STORE, True)
+    assert second == "again: StoreError"
+    store = SqliteStore(tmp_path, FixedClock())
+    facts = [fact for _, fact in store.history(run_id(1))]
+    expected = [started(), *(fact for n in range(int(acknowledged)) for fact in step(n))]
+    assert facts == expected
+    journal = store.own_run(run_id(1), "ann")
+    journal.append(step(0))
+    assert store.check()["integrity"] == "ok"
+    store.close()
+
+
+def test_a_store_that_may_only_be_read_is_refused_at_the_first_write(tmp_path: Path) -> None:
+    made(tmp_path)
+    store = SqliteStore(
+        tmp_path, FixedClock(), connect=lambda path: apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+    )
+    assert len(store.runs()) == 1
+    with pytest.raises(StoreError) as refused:
+        store.own_run(run_id(1), "ann")
+    assert refused.value.details["cause"] == "read-only"
+    assert not store.runs()[0].owned
+    store.close()
+
+
+def deep_list() -> StepCompleted:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return StepCompleted(at=START, step="a", attempt=1, result=nested)
+
+
+def odd_object() -> StepCompleted:
+    return StepCompleted(at=START, step="a", attempt=1, result=object())
+
+
+def lone_surrogate() -> StepCompleted:
+    return StepCompleted(at=START, step="a", attempt=1, result="\ud800")
+
+
+@pytest.mark.parametrize("fact", [deep_list, odd_object, lone_surrogate])
+def test_what_json_cannot_hold_is_refused_before_anything_is_written(
+    durable: SqliteStore, fact: Callable[[], StepCompleted]
+) -> None:
+    journal: Journal = durable.create_run(new_run(), [started()])
+    with pytest.raises(StoreError) as refused:
+        journal.append([*step(1), fact()], [ProtocolObject("Plan", "p", 1, {})])
+    assert refused.value.details["cause"] == "encoding"
+    assert list(journal.read()) == [started()]
+    assert list(durable.objects()) == []
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, FixedClock())
+    store.create_run(new_run(), [started()])
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="was closed by this process"):
+        store.runs()
+    other = SqliteStore(tmp_path, FixedClock())
+    assert not other.runs()[0].owned
+    other.close()
