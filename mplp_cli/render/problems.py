@@ -14,7 +14,7 @@ from mplp_cli.render.theme import PLAIN, Theme, safe
 
 #: What ends a line of a YAML file for its parser, so that numbers of lines agree.
 _BREAK: Final = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
-#: A span over more lines than this is shown by its first line and its last.
+#: A span over more lines than this is shown by its first.
 _SPAN_MOST: Final = 3
 
 
@@ -134,8 +134,7 @@ def _frame(problem: Problem, source: Source, pen: _Pen) -> list[Line]:
         return pen.marked(source, first, problem.column, problem.end_column)
     lines = pen.marked(source, first, problem.column, 0)
     if last - first >= _SPAN_MOST:
-        lines.append(Line(pen.theme.glyph("more").rjust(pen.margin), "dim"))
-        first = last - 1
+        return lines
     for number in range(first + 1, last + 1):
         text = source.line(number) or ""
         begin = len(text) - len(text.lstrip()) + 1

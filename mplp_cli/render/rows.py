@@ -14,8 +14,8 @@ from mplp_cli.render.tracker import Tracker
 from mplp_cli.render.view import counts_text, unused
 
 #: How many of the steps that ended last, and that come next, fill what room is left.
-_RECENT = 8
-_NEXT = 12
+_RECENT = 5
+_NEXT = 5
 #: Lines of a running step's output.
 _TAIL_FIRST = 2
 _TAIL_MOST = 4
@@ -45,7 +45,7 @@ def choose(tracker: Tracker, tails: Tails, room: int) -> list[Row]:
         return []
     shown = _everything(tracker, room)
     if shown is None:
-        shown, spare = _what_matters(tracker, room)
+        shown, spare = _what_matters(tracker, tails, room)
     else:
         spare = room - len(shown)
     tail = _share(tracker, tails, shown, spare)
@@ -60,36 +60,44 @@ def _everything(tracker: Tracker, room: int) -> set[int] | None:
     return shown if len(shown) <= room else None
 
 
-def _what_matters(tracker: Tracker, room: int) -> tuple[set[int], int]:
-    """The steps to show, each with the containers around it, and the lines left over."""
+def _what_matters(tracker: Tracker, tails: Tails, room: int) -> tuple[set[int], int]:
+    """The steps to show, each with the containers around it, and the lines left over for output."""
     steps = tracker.plan.steps
     shown: set[int] = set()
     # Each container that has a child on show (-1: the run) also needs a line for the children that have none.
     opened: set[int] = set()
     used = 0
-    for i in _by_weight(tracker, room):
+    kept = 0
+    for i, urgent in _by_weight(tracker, room):
+        if not urgent and not kept:
+            # Output of what runs comes before what is over and what comes next.
+            writing = sum(tails.writing(steps[n].id) for n in shown if tracker.state.step_status[n] == "running")
+            kept = min(_TAIL_FIRST * writing, room - used)
         chain = [i]
         while steps[chain[-1]].parent >= 0:
             chain.append(steps[chain[-1]].parent)
         fresh = [n for n in chain if n not in shown]
         opens = {steps[n].parent for n in chain} - opened
         cost = len(fresh) + len(opens)
-        if used + cost <= room:
+        if used + cost <= room - kept:
             shown.update(fresh)
             opened |= opens
             used += cost
     return shown, room - used
 
 
-def _by_weight(tracker: Tracker, room: int) -> Iterator[int]:
-    """Steps, the most interesting first: failed, waiting, running, retrying; then just ended, then next."""
+def _by_weight(tracker: Tracker, room: int) -> Iterator[tuple[int, bool]]:
+    """Steps, the most interesting first, and whether that is because they fail, wait, run or retry.
+
+    After those come the steps that have just ended, then those that are next.
+    """
     state = tracker.state
-    yield from islice(reversed(tracker.failed), max(room // 3, 1))
+    yield from ((i, True) for i in islice(reversed(tracker.failed), max(room // 3, 1)))
     active = list(islice(reversed(tracker.active), 4 * room))
     for status in ("waiting", "running", "retrying"):
-        yield from (i for i in active if state.step_status[i] == status)
-    yield from islice(reversed(tracker.recent), _RECENT)
-    yield from _next(tracker)
+        yield from ((i, True) for i in active if state.step_status[i] == status)
+    yield from ((i, False) for i in islice(reversed(tracker.recent), _RECENT))
+    yield from ((i, False) for i in _next(tracker))
 
 
 def _next(tracker: Tracker) -> Iterator[int]:
