@@ -1,0 +1,112 @@
+"""Why the schema says no: every problem of the file, each as a sentence about one node.
+
+A step is judged alone, against the branch of its type, with placeholders for the steps inside it, so
+that no error speaks of branches the author never meant. Steps that the fast validator accepts are
+not looked at again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from mplp_cli.errors import Path, Problem
+from mplp_cli.loading import later
+from mplp_cli.loading.nesting import alone, every_step, without_steps
+from mplp_cli.loading.reading import MAX_PROBLEMS
+from mplp_cli.loading.schema import PLACEHOLDER, explainer, step_types, verdict
+from mplp_cli.loading.sentences import sentence
+from mplp_cli.loading.wording import count_of, kind_of, quoted
+from mplp_cli.workflow.suggest import nearest
+
+#: Texts longer than this have no form; no pattern of the schema allows so many characters.
+_LONG = 5_000
+
+
+def bounded_pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    """The keyword `pattern` as the fast validator has it: `$` is the very end; and no time spent on huge texts."""
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and (len(instance) > _LONG or not _compiled(pattern).search(instance)):
+        yield ValidationError("does not match")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))
+
+
+def explain(document: Any) -> list[Problem]:
+    """Every reason why a document is not valid, at most 100 and a count of the steps that hold more."""
+    problems: list[Problem] = []
+    if not isinstance(document, dict):
+        return [Problem(code="file-root", message=f"a workflow file is a mapping with the key `workflow`, not {kind_of(document)}",
+                        hint="begin with `workflow:`")]
+    more = 0
+    problems += _errors("", without_steps(document), ())
+    for path, step in every_step(document.get("workflow")):
+        if verdict("step").is_valid(step):
+            continue
+        bare = alone(step)
+        if not verdict("step").is_valid(bare):
+            if len(problems) >= MAX_PROBLEMS:
+                more += 1
+            else:
+                problems += _step_problems(bare, path)
+    del problems[MAX_PROBLEMS:]
+    if more:
+        problems.append(Problem(code="more-problems", message=f"{count_of(more, 'more step')} of this file also have problems",
+                                hint="mend those listed first", path=("workflow", "steps")))
+    return problems or [_unexplained(document)]
+
+
+def _step_problems(step: Any, path: Path) -> list[Problem]:
+    kind = step.get("type") if isinstance(step, dict) else None
+    if isinstance(kind, str) and kind in step_types():
+        return _errors(f"{kind}-step", step, path)
+    found = [p for p in _errors("step", step, path) if p.path != (*path, "type")]
+    if isinstance(step, dict) and "type" in step:
+        found.append(_wrong_type(kind, (*path, "type")))
+        found += _common_problems(step, path)
+    return found
+
+
+def _wrong_type(kind: Any, path: Path) -> Problem:
+    known = step_types()
+    listed = f"step types: {', '.join(known)}"
+    if not isinstance(kind, str):
+        return Problem(code="schema-type", message=f"`type` takes text, not {kind_of(kind)}", path=path, hint=listed)
+    if kind in later.STEP_TYPES:
+        return Problem(code="schema-unsupported-step-type", path=path, hint=listed,
+                       message=f"`{kind}` steps are part of the format, but this version does not run them yet")
+    near = later.TYPE_WORDS.get(kind) or nearest(kind, [*known, *sorted(later.STEP_TYPES)])
+    return Problem(code="schema-unknown-step-type", message=f"there is no step type {quoted(kind)}", path=path,
+                   hint=f"did you mean `{near}`? {listed}" if near else listed)
+
+
+def _common_problems(step: dict[str, Any], path: Path) -> list[Problem]:
+    """What can be said about a step whose type is not known: the keys that every step has."""
+    common = {key: step[key] for key in ("id", "name", "dependencies", "timeout", "when", "join", "priority") if key in step}
+    return [p for p in _errors("set-step", {**PLACEHOLDER, **common}, path)]
+
+
+def _errors(name: str, instance: Any, path: Path) -> list[Problem]:
+    """The errors of one part of the schema as sentences; one for each place and kind of trouble."""
+    made: dict[tuple[Any, ...], Problem] = {}
+    for error in explainer(name).iter_errors(instance):
+        for problem in sentence(error, path):
+            made.setdefault((problem.path, problem.on, problem.code), problem)
+    typed = {p.path for p in made.values() if p.code == "schema-type"}
+    return [p for p in made.values() if p.code == "schema-type" or p.path not in typed or p.on == "key"]
+
+
+def _unexplained(document: Any) -> Problem:
+    """The fast validator refuses what the other accepts: say what it says rather than nothing."""
+    error = next(iter(verdict().iter_errors(document)), None)
+    place = tuple(error.instance_path) if error is not None else ()
+    said = error.kind.name if error is not None else "schema"
+    return Problem(code="schema-other", message=f"the schema refuses this value (keyword `{said}`)", path=place)
+
+

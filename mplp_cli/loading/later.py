@@ -1,0 +1,36 @@
+"""What the format has and this version does not run yet, and words of other tools for what it has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Step types of the format without a runner so far.
+STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "http", "python", "agent", "approval", "emit", "race"})
+#: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
+KEYS: Final[dict[str, frozenset[str]]] = {
+    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
+    "wait step": frozenset({"until", "event"}),
+    "workflow": frozenset({"concurrency", "triggers"}),
+    "defaults": frozenset({"resources", "cache", "once"}),
+}
+#: What people write who come from elsewhere -> the key here.
+WORDS: Final[dict[str, str]] = {
+    "depends-on": "dependencies", "dependsOn": "dependencies", "depends_on": "dependencies", "needs": "dependencies",
+    "requires": "dependencies", "after": "dependencies", "depends": "dependencies", "deps": "dependencies",
+    "script": "run", "cmd": "run", "bash": "run", "sh": "run", "args": "command", "argv": "command",
+    "if": "when", "condition": "when", "retries": "retry-policy", "retry": "retry-policy",
+    "on-error": "fallback-actions", "on-failure": "fallback-actions", "onError": "fallback-actions",
+    "onFailure": "fallback-actions", "fallback": "fallback-actions", "workdir": "cwd", "working-directory": "cwd",
+    "working_directory": "cwd", "dir": "cwd", "params": "parameters", "with": "parameters", "arguments": "parameters",
+    "environment": "env", "variables": "env", "max-attempts": "max-retries", "attempts": "max-retries",
+    "backoff": "backoff-strategy", "delay": "initial-delay", "duration": "for", "seconds": "for",
+    "jobs": "steps", "tasks": "steps", "children": "steps", "branches": "steps", "title": "name", "uses": "type",
+    "kind": "type", "cleanup": "finally", "on-exit": "finally", "parallelism": "max-parallel",
+    "max-concurrency": "max-parallel", "schema": "result-schema",
+}  # fmt: skip
+#: Words of other tools for step types.
+TYPE_WORDS: Final[dict[str, str]] = {
+    "bash": "shell", "sh": "shell", "script": "shell", "command": "shell", "run": "shell", "exec": "shell",
+    "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
+    "if": "conditional", "switch": "conditional", "branch": "conditional", "assign": "set", "variables": "set",
+}  # fmt: skip

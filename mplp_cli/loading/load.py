@@ -1,0 +1,206 @@
+"""From bytes to a planned workflow, or to every reason why not, each with its place in the file."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from mplp_cli.errors import Path, Problem
+from mplp_cli.loading.reading import MAX_BYTES, MAX_PROBLEMS, MAX_STEPS, Reading
+from mplp_cli.loading.wording import count_of
+from mplp_cli.workflow.model import Workflow
+from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.planning import CheckOperation
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """What became of a file. `workflow` and `plan` are None if any of the problems is an error."""
+
+    workflow: Workflow | None
+    plan: Plan | None
+    #: Errors and warnings in the order of the file, each with file, line and column.
+    problems: list[Problem]
+
+
+def load_workflow(
+    source: bytes,
+    name: str,
+    *,
+    check_operation: CheckOperation | None = None,
+    conditions: frozenset[str] = frozenset(),
+    effectful: Callable[[str, str], bool] = lambda module, operation: False,
+) -> Loaded:
+    """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
+
+    `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
+    the module operations. Nothing is executed, imported or fetched.
+    """
+    with _no_collection():
+        text, refused = _decoded(source)
+        if refused is not None:
+            return _refused([msgspec.structs.replace(refused, file=name)])
+        reading, placeable = _read(text, name)
+        problems = list(reading.problems)
+        workflow, plan = None, None
+        if reading.value is not UNSET:
+            make = _Planning(check_operation, conditions, effectful)
+            document, found, valid = _judged(reading)
+            problems += found
+            if valid:
+                workflow, plan, found = make.plan(document)
+                problems += found
+            else:
+                problems += make.despite(document, problems)
+        if not problems:
+            return Loaded(workflow=workflow, plan=plan, problems=[])
+        from mplp_cli.loading.places import place
+
+        placed = _capped(place(_distinct(problems), placeable, name))
+        if any(p.severity == "error" for p in placed):
+            return _refused(placed)
+        return Loaded(workflow=workflow, plan=plan, problems=placed)
+
+
+def _refused(problems: list[Problem]) -> Loaded:
+    return Loaded(workflow=None, plan=None, problems=problems)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection while many objects are made and none become garbage: half of the time otherwise."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+
+def _decoded(source: bytes) -> tuple[str, Problem | None]:
+    if len(source) > MAX_BYTES:
+        limit = MAX_BYTES // 1024 // 1024
+        return "", Problem(code="file-too-large", message=f"the file is larger than {limit} MiB", line=1, column=1,
+                           hint="keep data in files of their own and let a step read them")
+    try:
+        return source.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        begin = source.rfind(b"\n", 0, error.start) + 1
+        column = len(source[begin : error.start].decode("utf-8", "replace")) + 1
+        utf16 = source[:2] in (b"\xff\xfe", b"\xfe\xff")
+        return "", Problem(
+            code="file-encoding", line=line, column=column, end_line=line, end_column=column + 1,
+            message=f"the file is not UTF-8: byte {error.start} (0x{source[error.start]:02x}) begins no character",
+            hint="it looks like UTF-16; save it as UTF-8" if utf16 else "save it as UTF-8",
+        )  # fmt: skip
+
+
+def _read(text: str, name: str) -> tuple[Reading, Any]:
+    """The document, and what `places` can walk over again."""
+    from mplp_cli.loading.json_reader import read_json
+
+    lower = name.lower()
+    if not text.strip("\ufeff \t\r\n"):
+        empty = Problem(code="file-empty", message="the file is empty", line=1, column=1,
+                        hint="`mplp init` writes a workflow to start from")
+        return Reading(problems=[empty]), ""
+    if lower.endswith(".json"):
+        return read_json(text), text
+    if not lower.endswith((".yaml", ".yml")) and text.lstrip("\ufeff \t\r\n")[:1] == "{":
+        reading = read_json(text)
+        if not any(p.code == "json-syntax" for p in reading.problems):
+            return reading, text
+    from mplp_cli.loading.yaml_events import YamlText
+    from mplp_cli.loading.yaml_reader import read_yaml
+
+    reading = read_yaml(text)
+    return reading, reading.mended or YamlText(text)
+
+
+# ---- judging -------------------------------------------------------------------------------------
+
+
+def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
+    """The document in the format's spelling, what the schema and the rules say, and whether it can be planned."""
+    from mplp_cli.loading.rules import check_rules, count_steps
+    from mplp_cli.loading.schema import verdict
+    from mplp_cli.loading.spelling import normalise
+
+    document, found = normalise(reading.value, reading.keys)
+    if count_steps(document) > MAX_STEPS:
+        found.append(Problem(code="file-steps", message=f"the workflow has more than {MAX_STEPS:,} steps",
+                             hint="split it into several workflows", path=("workflow", "steps"), on="key"))
+        return document, found, False
+    valid = bool(verdict().is_valid(document))
+    if not valid:
+        from mplp_cli.loading.explain import explain
+
+        # What the reader refused stands in the document as text: the schema's word about it is noise.
+        settled = {p.path for p in reading.problems if p.severity == "error" and p.path}
+        found += [p for p in explain(document) if p.path not in settled or p.on == "key"]
+    found += check_rules(document)
+    return document, found, valid
+
+
+class _Planning(Struct, frozen=True):
+    check_operation: CheckOperation | None
+    conditions: frozenset[str]
+    effectful: Callable[[str, str], bool]
+
+    def plan(self, document: Any) -> tuple[Workflow | None, Plan | None, list[Problem]]:
+        """The typed workflow and its plan, or the reasons why there is none."""
+        from mplp_cli.workflow.planning import make_plan
+
+        try:
+            workflow = msgspec.convert(document["workflow"], Workflow)
+        except msgspec.ValidationError as error:
+            said, _, place = str(error).rpartition(" - at ")
+            return None, None, [Problem(code="schema-other", message=said or str(error), path=_model_path(place))]
+        plan, found = make_plan(workflow, check_operation=self.check_operation, conditions=self.conditions,
+                                effectful=self.effectful)
+        return workflow, plan, found
+
+    def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
+        """What the plan has to say about a file that is not valid: about its sound parts only."""
+        from mplp_cli.loading.repair import repaired
+
+        mended = repaired(document, problems)
+        return [] if mended is None else mended.sound(self.plan(mended.document)[2])
+
+
+def _model_path(place: str) -> Path:
+    """`$.steps[3].timeout` of the model as a path of the document."""
+    import re
+
+    parts = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", place)
+    return ("workflow", *(int(index) if index else name for name, index in parts))
+
+
+def _distinct(problems: list[Problem]) -> list[Problem]:
+    seen: dict[tuple[Any, ...], Problem] = {}
+    for p in problems:
+        seen.setdefault((p.code, p.path, p.on, p.line, p.column, p.message), p)
+    return list(seen.values())
+
+
+def _capped(problems: list[Problem]) -> list[Problem]:
+    """The first problems of each severity, and a word about the rest."""
+    kept: list[Problem] = []
+    for severity in ("error", "warning"):
+        those = [p for p in problems if p.severity == severity]
+        kept += those[:MAX_PROBLEMS]
+        if len(those) > MAX_PROBLEMS:
+            more = count_of(len(those) - MAX_PROBLEMS, f"more {severity}")
+            kept.append(msgspec.structs.replace(
+                those[MAX_PROBLEMS], code="more-problems", message=f"and {more} from here on", hint="mend those listed first",
+                related=(), related_line=0))
+    return sorted(kept, key=lambda p: (p.line, p.column))

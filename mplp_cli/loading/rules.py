@@ -1,0 +1,174 @@
+"""Rules about one node that the schema cannot say: inputs are schemas, directories stay inside, names of errors.
+
+They look at plain data, valid or not, so that their findings come in the same pass as the schema's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from mplp_cli import errors
+from mplp_cli.errors import Path, Problem
+from mplp_cli.loading.reading import MAX_STEPS
+from mplp_cli.loading.values import Fragment, unfit
+from mplp_cli.loading.wording import quoted
+from mplp_cli.workflow.suggest import nearest
+
+#: Conditions that are not the type of an error.
+_GROUPS = ("timeout", "error", "resource", "any")
+
+
+def check_rules(document: Any) -> list[Problem]:
+    """Findings about single nodes of a document in the format's spelling."""
+    workflow = document.get("workflow") if isinstance(document, dict) else None
+    if not isinstance(workflow, dict):
+        return []
+    found = list(_inputs(workflow.get("inputs"), ("workflow", "inputs")))
+    found += _policies(workflow.get("error-handling"), ("workflow", "error-handling"))
+    found += _policies(workflow.get("defaults"), ("workflow", "defaults"))
+    for key in ("steps", "finally"):
+        _steps(workflow.get(key), ("workflow", key), found)
+    return found
+
+
+def count_steps(document: Any) -> int:
+    """Mappings with a `type` in the step lists of a document, at any depth; it stops at the limit."""
+    workflow = document.get("workflow") if isinstance(document, dict) else None
+    waiting = [workflow.get("steps"), workflow.get("finally")] if isinstance(workflow, dict) else []
+    count = 0
+    while waiting and count <= MAX_STEPS:
+        steps = waiting.pop()
+        for step in steps if isinstance(steps, list) else [steps]:
+            if isinstance(step, dict):
+                count += 1
+                waiting += [step[key] for key in ("steps", "then", "else") if key in step]
+    return count
+
+
+# ---- inputs --------------------------------------------------------------------------------------
+
+
+def _inputs(inputs: Any, path: Path) -> Iterator[Problem]:
+    if not isinstance(inputs, dict):
+        return
+    for name, fragment in inputs.items():
+        if isinstance(fragment, dict):
+            yield from _input(fragment, (*path, name))
+
+
+def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
+    outside = next(_references(schema, path), None)
+    if outside is not None:
+        yield outside
+        return
+    fragment = Fragment(schema)
+    if fragment.error is not None:
+        place, said = fragment.error
+        hint = "an input is a JSON Schema, such as {type: integer, minimum: 1, default: 3}"
+        if place[:1] == ("required",):
+            hint = "an input without `default` is required by itself; remove `required`"
+        yield Problem(code="rule-input-schema", message=f"the input {quoted(path[-1])} is not a JSON Schema: {said}",
+                      path=(*path, *place), hint=hint)
+    elif "default" in schema:
+        for place, said in unfit(fragment, schema["default"]):
+            yield Problem(code="rule-input-default", path=(*path, "default", *place),
+                          message=f"the default of the input {quoted(path[-1])} does not fit its schema: {said}",
+                          hint="correct the default, or the schema")
+
+
+def _references(schema: Any, path: Path) -> Iterator[Problem]:
+    """References out of a schema: nothing is ever fetched."""
+    if isinstance(schema, list):
+        for n, item in enumerate(schema):
+            yield from _references(item, (*path, n))
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+                yield Problem(code="rule-input-reference", path=(*path, key), hint="write the schema out; nothing is fetched",
+                              message=f"the schema of an input cannot refer to {quoted(value)}")
+            elif key not in ("default", "const", "enum", "examples"):
+                yield from _references(value, (*path, key))
+
+
+# ---- steps ---------------------------------------------------------------------------------------
+
+
+def _steps(steps: Any, path: Path, found: list[Problem]) -> None:
+    if isinstance(steps, list):
+        for n, step in enumerate(steps):
+            if isinstance(step, dict):
+                _step(step, path, n, found)
+
+
+def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem]) -> None:
+    if "cwd" in step:
+        found += _directory(step["cwd"], (*path, part, "cwd"))
+    if "retry-policy" in step or "fallback-actions" in step:
+        found += _policies(step, (*path, part))
+        for n, action in _mappings(step.get("fallback-actions")):
+            if isinstance(action.get("step"), dict):
+                _step(action["step"], (*path, part, "fallback-actions", n), "step", found)
+    for key in ("steps", "then", "else"):
+        inner = step.get(key)
+        if isinstance(inner, dict):
+            _step(inner, (*path, part), key, found)
+        elif inner is not None:
+            _steps(inner, (*path, part, key), found)
+
+
+def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
+    """Absolute directories and those that climb out of the start directory."""
+    if not isinstance(cwd, str):
+        return
+    depth = 0
+    for part in cwd.split("/"):
+        depth += -1 if part == ".." else part not in ("", ".")
+        if depth < 0:
+            break
+    # What a reference holds is judged when it is known; what stands before it is judged here.
+    if depth < 0 or cwd.startswith(("/", "~")):
+        yield Problem(code="rule-cwd", message=f"the working directory {quoted(cwd)} is outside the one the run starts in",
+                      path=path, hint="write a directory below it; a script can `cd` where it needs to")
+
+
+def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    if isinstance(items, list):
+        for n, item in enumerate(items):
+            if isinstance(item, dict):
+                yield n, item
+
+
+def _policies(holder: Any, path: Path) -> Iterator[Problem]:
+    """Error types in a retry policy and in fallback actions that look misspelled."""
+    if not isinstance(holder, dict):
+        return
+    policy = holder.get("retry-policy")
+    retried = policy.get("retry-on") if isinstance(policy, dict) else None
+    if isinstance(retried, list):
+        for n, name in enumerate(retried):
+            yield from _error_type(name, (*path, "retry-policy", "retry-on", n))
+    for n, action in _mappings(holder.get("fallback-actions")):
+        yield from _error_type(action.get("condition"), (*path, "fallback-actions", n, "condition"))
+
+
+def _error_type(name: Any, path: Path) -> Iterator[Problem]:
+    if not isinstance(name, str) or name in _GROUPS or name in error_types() or not name[:1].isupper():
+        return
+    near = nearest(name[:200], error_types())
+    if near is not None:
+        yield Problem(code="rule-error-type", severity="warning", path=path, hint=f"did you mean `{near}`?",
+                      message=f"no error of mplp is called {quoted(name)}; only a plug-in's could be")
+
+
+@cache
+def error_types() -> frozenset[str]:
+    """The names of all errors that the work of a step can fail with."""
+    waiting: list[type[errors.StepError]] = [errors.StepError]
+    names = set()
+    while waiting:
+        kind = waiting.pop()
+        names.add(kind.machine_name or kind.__name__)
+        waiting += kind.__subclasses__()
+    return frozenset(names)
