@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.errors import Failure
+from mplp_cli.errors import Failure, UsageError
 from mplp_cli.render.view import ENDED, RunView, is_leaf, run_took, took, unused
 from mplp_cli.workflow.plan import Plan, PlanStep
 
@@ -45,10 +45,22 @@ def _visible(value: str) -> str:
     return _NOT_XML.sub(escape, value)
 
 
-def junit_report(plan: Plan, state: RunView, system_out: Callable[[str], str]) -> str:
-    """The report as XML. `system_out` gives the end of what a step wrote, by step id."""
+#: Gives the last lines that a step wrote, by step id.
+Wrote: TypeAlias = Callable[[str], Sequence[str]]
+
+
+def write_junit(path: Path, plan: Plan, state: RunView, wrote: Wrote, *, now: int = 0) -> None:
+    """Write the report. UsageError if it cannot be written."""
+    try:
+        write_whole(path, junit_report(plan, state, wrote, now=now))
+    except OSError as error:
+        raise UsageError(f"cannot write the JUnit report {path}: {error.strerror or error}") from error
+
+
+def junit_report(plan: Plan, state: RunView, wrote: Wrote, *, now: int = 0) -> str:
+    """The report as XML. A run that goes on later lasted until `now`."""
     leaves = [s for s in plan.steps if is_leaf(s) and not unused(plan, state, s.number)]
-    cases = [_case(plan, state, step, system_out) for step in leaves]
+    cases = [_case(plan, state, step, wrote) for step in leaves]
     failures = sum(state.step_status[s.number] == "failed" for s in leaves)
     skipped = sum(state.step_status[s.number] not in {"completed", "failed"} for s in leaves)
     # A run can fail although no step did: its timeout, its outputs.
@@ -56,7 +68,7 @@ def junit_report(plan: Plan, state: RunView, system_out: Callable[[str], str]) -
     if errors:
         cases.append(_run_case(plan, state.error))
     counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
-    spent = f'time="{run_took(state) / 1000:.3f}"'
+    spent = f'time="{run_took(state, now) / 1000:.3f}"'
     name = attribute(plan.workflow.id)
     begun = f' timestamp="{rfc3339(state.started)[:19]}"' if state.started else ""
     return (
@@ -69,9 +81,9 @@ def junit_report(plan: Plan, state: RunView, system_out: Callable[[str], str]) -
     )
 
 
-def _case(plan: Plan, state: RunView, step: PlanStep, system_out: Callable[[str], str]) -> str:
+def _case(plan: Plan, state: RunView, step: PlanStep, wrote: Wrote) -> str:
     i = step.number
-    body = "".join(f"      {line}\n" for line in _outcome(state, step, system_out))
+    body = "".join(f"      {line}\n" for line in _outcome(state, step, wrote))
     head = (
         f'    <testcase name="{attribute(step.id)}" classname="{attribute(_class(plan, step))}"'
         f' time="{took(state, i) / 1000:.3f}"'
@@ -89,7 +101,7 @@ def _class(plan: Plan, step: PlanStep) -> str:
     return ".".join([plan.workflow.id, *reversed(around)])
 
 
-def _outcome(state: RunView, step: PlanStep, system_out: Callable[[str], str]) -> Iterator[str]:
+def _outcome(state: RunView, step: PlanStep, wrote: Wrote) -> Iterator[str]:
     i = step.number
     status = state.step_status[i]
     error = state.errors.get(i)
@@ -100,8 +112,8 @@ def _outcome(state: RunView, step: PlanStep, system_out: Callable[[str], str]) -
     elif status != "completed":
         reason = state.reasons.get(i, "")
         yield f'<skipped message="{attribute(f"{status}: {reason}" if reason else status)}"/>'
-    if state.started_at[i] and (wrote := system_out(step.id)):
-        yield f"<system-out>{text(wrote)}</system-out>"
+    if state.started_at[i] and (lines := wrote(step.id)):
+        yield f"<system-out>{text(chr(10).join(lines))}</system-out>"
 
 
 def _run_case(plan: Plan, error: Failure | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from mplp_cli import __version__
 from mplp_cli.errors import Problem
 from mplp_cli.render.problems import ordered, others
 
@@ -15,7 +16,7 @@ _PLAIN_URI = re.compile(r"[\ud800-\udfff]")
 
 
 def sarif_document(
-    problems: Sequence[Problem], *, version: str, help_texts: Mapping[str, str] | None = None
+    problems: Sequence[Problem], help_texts: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """One SARIF log with one run. `help_texts` explain codes; columns are counted in Unicode code points."""
     texts = help_texts or {}
@@ -29,7 +30,7 @@ def sarif_document(
                 "tool": {
                     "driver": {
                         "name": "mplp",
-                        "semanticVersion": version,
+                        "semanticVersion": __version__,
                         "rules": [_rule(code, texts.get(code)) for code in codes],
                     }
                 },

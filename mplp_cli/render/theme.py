@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from typing import IO, Final, Literal
+from typing import IO, Final
 
 from msgspec import Struct
 
@@ -134,7 +135,9 @@ PLAIN: Final = Theme()
 _FALSE = {"", "0", "false", "no", "off"}
 
 
-def theme_for(stream: IO[str], environ: Mapping[str, str], *, no_color: bool = False) -> Theme:
+def make_theme(
+    stream: IO[str], environ: Mapping[str, str] = os.environ, *, no_color: bool = False
+) -> Theme:
     """The theme for a stream: `--no-color` over NO_COLOR over FORCE_COLOR over what the terminal says."""
     term = environ.get("TERM", "").lower()
     if no_color or environ.get("NO_COLOR"):
@@ -183,13 +186,3 @@ def safe_output(text: str) -> str:
     if "\x1b" in text:
         text = _SGR.sub("", text)
     return safe(text)
-
-
-Outcome = Literal["ok", "bad", "warn"]
-
-
-def outcome(status: str) -> Outcome:
-    """Whether a run's status is good, bad or neither."""
-    if status == "completed":
-        return "ok"
-    return "bad" if status == "failed" else "warn"
