@@ -11,17 +11,29 @@ import pytest
 
 from mplp_cli.errors import OperationError, UnknownObjectError
 from mplp_cli.modules.catalogue import builtin_modules
-from mplp_cli.modules.contract import Caller
+from mplp_cli.modules.contract import Caller, Operation, Parameters, Result, make_module
 from mplp_cli.modules.hub import Hub
+from mplp_cli.modules.records import change_object, make_event, make_object
+from mplp_cli.modules.session import Session
 from mplp_cli.protocols import ProtocolObject
+
+
+class Nothing(Parameters, frozen=True, kw_only=True):
+    pass
+
+
+class Said(Result, frozen=True, kw_only=True):
+    done: bool
 
 
 def test_the_store_is_read_when_an_operation_first_looks_at_an_object(world: Any) -> None:
     assert world.loads == 0
     world("context/create-context", name="a")
     assert world.loads == 0
+    context = world("context/list-contexts")["contexts"][0]["context_id"]
     world("context/list-contexts")
-    world("context/list-contexts")
+    world("context/get-context", contextId=context)
+    world("context/suspend-context", contextId=context)
     assert world.loads == 1
 
 
@@ -76,6 +88,47 @@ def test_an_older_version_never_replaces_a_newer_one(world: Any) -> None:
     world("context/suspend-context", contextId=context)
     world.hub.apply([first])
     assert world("context/get-context", contextId=context)["status"] == "suspended"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("title", ""),
+        ("status", "done"),
+        ("context_id", "x"),
+        ("created_at", "2025-02-30T00:00:00Z"),
+        ("more", 1),
+    ],
+)
+def test_an_operation_that_would_write_an_invalid_object_is_refused(
+    world: Any, field: str, wrong: Any
+) -> None:
+    def careless(given: Nothing, session: Session) -> Said:
+        event = make_event(session, "context", "created")
+        body = make_object(session, "context", session.new_id("context"), [event], title="a", status="active")
+        session.put("context", {**body, "root": {"domain": "d", "environment": "e"}, field: wrong})
+        return Said(done=True)
+
+    operation = Operation(name="go", summary="", parameters=Nothing, result=Said, handler=careless)
+    hub = Hub({"context": make_module("context", "", operation)}, world.load, world.clock, world.ids)
+    with pytest.raises(OperationError, match="the context would not be valid"):
+        hub.call("context", "go", {}, world.caller)
+
+
+def test_an_operation_sees_what_it_has_put_itself(world: Any) -> None:
+    def twice(given: Nothing, session: Session) -> Said:
+        for title in ("first", "second"):
+            body = session.find("context", run=world.caller.run)[0]
+            session.put("context", change_object(session, body, title=title))
+        identifier = session.find("context")[0]["context_id"]
+        return Said(done=session.get("context", identifier)["title"] == "second")
+
+    world("context/create-context", name="a")
+    operation = Operation(name="go", summary="", parameters=Nothing, result=Said, handler=twice)
+    hub = Hub({"context": make_module("context", "", operation)}, world.load, world.clock, world.ids)
+    outcome = hub.call("context", "go", {}, world.caller)
+    assert outcome.result == {"done": True}
+    assert [(item.version, item.body["title"]) for item in outcome.writes] == [(2, "second")]
 
 
 def test_an_id_that_is_not_there_is_explained(world: Any) -> None:

@@ -135,13 +135,12 @@ def stop_monitoring(given: StopMonitoring, session: Session) -> TraceNow:
     body = session.get("trace", given.trace_id)
     check_move("trace", given.trace_id, TRANSITIONS, body["status"], given.status)
     own = body["events"]
-    seen = {event["event_id"] for event in own}
     watched = [
         event
         for kind in _WATCHED
         for item in session.find(kind, context=body["context_id"])
         for event in item.get("events", ())
-        if event["timestamp"] >= body["started_at"] and event["event_id"] not in seen
+        if event["timestamp"] >= body["started_at"]
     ]
     events = sorted([*own, *watched], key=lambda event: str(event["timestamp"]))
     events.append(make_event(session, "trace", given.status, trace_id=given.trace_id))
