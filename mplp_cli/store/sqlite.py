@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -217,7 +217,7 @@ class SqliteStore:
         counts = db.rows(schema.COUNTS)[0]
         with translated(path):
             sizes = {name: _size(Path(f"{path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
-            free = shutil.disk_usage(path.parent).free
+            disk = os.statvfs(path.parent)
         return {
             "path": str(path),
             "sqlite": apsw.sqlite_lib_version(),
@@ -227,7 +227,7 @@ class SqliteStore:
             "integrity": "ok",
             **dict(zip(("runs", "facts", "objects", "requests", "approvals"), counts, strict=True)),
             **sizes,
-            "freeDisk": free,
+            "freeDisk": disk.f_bavail * disk.f_frsize,
         }
 
     def close(self) -> None:

@@ -243,3 +243,16 @@ def test_nothing_is_asked_of_the_tables_while_nobody_else_writes(durable: Sqlite
         journal.controls()
     assert not [statement for statement in asked if "control" in statement]
     assert asked.count("PRAGMA data_version") == 5
+
+
+def test_a_request_is_not_overlooked_when_the_connection_is_a_new_one(
+    durable: SqliteStore, tmp_path: Path
+) -> None:
+    journal = durable.create_run(new_run(), [started()])
+    durable._database.drop()  # as after a failed write of another run
+    assert journal.controls() == []
+    other = SqliteStore(tmp_path, FixedClock())
+    other.request(run_id(1), Control(seq=0, verb="cancel", by="ann"))
+    durable._database.drop()
+    assert [control.verb for control in journal.controls()] == ["cancel"]
+    other.close()
