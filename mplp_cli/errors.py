@@ -10,6 +10,7 @@
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
+    |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
     |   |-- ParallelExecutionError      children of a parallel step failed
@@ -204,6 +205,10 @@ class OutputLimitError(StepError):
     """An output or a value is larger than can be kept, parsed or passed on."""
 
     retryable = False
+
+
+class OutputFormatError(StepError):
+    """An output is not in the format that the step says it is in; the message names line and column."""
 
 
 class UnresolvedReferenceError(StepError):
