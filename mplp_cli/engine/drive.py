@@ -42,8 +42,10 @@ from mplp_cli.workflow.values import Json, duration_ms, duration_text
 class Drive:
     """Drives one run to its end, or to where only a person can take it on."""
 
-    def __init__(self, state: RunState, world: World) -> None:
+    def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
         self.state = state
+        #: Who drives, for the record of a resume.
+        self.by = by
         self.world = world
         self.scope = RunScope(state, world.secrets)
         self._facts: deque[h.Event] = deque()
@@ -59,22 +61,23 @@ class Drive:
         self._late: set[int] = set()
         self._turn_due = False
         self._killed = False
+        self._done: asyncio.Future[None] | None = None
 
     async def run(self, started: h.RunStarted | None = None) -> RunState:
         """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
         self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._done = done = self._loop.create_future()
         if started is not None:
             self._asked = self.state.handle(started)
             self._tell_all([started])
         else:
-            self._facts.append(h.RunResumed(self.world.clock.now(), by=self.world.ids.uuid()))
+            self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
         self._arm_run()
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._wake()
-                await self._done
+                await done
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -105,7 +108,7 @@ class Drive:
     # ---- a turn
 
     def _wake(self) -> None:
-        if not self._turn_due and not self._done.done():
+        if self._done is not None and not self._turn_due and not self._done.done():
             self._turn_due = True
             self._loop.call_soon(self._turn)
 

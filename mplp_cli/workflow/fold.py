@@ -40,7 +40,7 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
 def run_resumed(state: RunState, fact: h.RunResumed) -> None:
     from mplp_cli.workflow.resume import take_up
 
-    take_up(self, state._out)
+    take_up(state, fact.at)
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:

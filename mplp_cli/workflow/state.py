@@ -75,6 +75,10 @@ class RunState:
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
+        #: Steps that have just ended and whose end has not been spread yet.
+        self._ripple: list[int] = []
+        #: What the fact at hand asks for.
+        self._out: list[Command] = []
         self.clear()
 
     def clear(self) -> None:
@@ -108,8 +112,6 @@ class RunState:
         self.asking = 0
         #: Steps omitted because of a failure further up.
         self.tainted: set[int] = set()
-        self._ripple: list[int] = []
-        self._out: list[Command] = []
 
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
