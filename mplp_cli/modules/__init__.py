@@ -1,6 +1,6 @@
 """The protocol's modules: typed operations that read and write MPLP objects, and the hub that calls them.
 
-contract     what an operation, a module and a caller are
+contract     what an operation and a module are
 shapes       the values that several modules share
 parameters   what is wrong with the parameters of a call
 lookup       names to modules and operations, with did-you-mean

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from mplp_cli.modules.session import Session
-    from mplp_cli.workflow.values import RunId, StepId
 
 
 class Parameters(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -18,16 +17,6 @@ class Parameters(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkno
 
 class Result(Struct, frozen=True, kw_only=True, rename="camel"):
     """What an operation gives back, in camelCase; whole objects in it keep the protocol's snake_case."""
-
-
-class Caller(Struct, frozen=True, kw_only=True):
-    """On whose behalf an operation is called."""
-
-    run: RunId
-    workflow: str
-    step: StepId
-    #: The workflow's description; the objective of a plan that states none.
-    description: str = ""
 
 
 class Operation(Struct, frozen=True, kw_only=True):

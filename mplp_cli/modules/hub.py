@@ -9,19 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import MplpError
-from mplp_cli.modules.contract import Caller, Module
+from mplp_cli.modules.contract import Module
 from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.objects import Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import Clock, Ids, ProtocolObject
-
-
-class Outcome(Struct, frozen=True):
-    """What a call gave: its result (JSON) and the objects to be stored with it."""
-
-    result: dict[str, Any]
-    writes: list[ProtocolObject]
+from mplp_cli.protocols import Caller, Clock, Ids, Outcome, ProtocolObject
 
 
 class ModuleHealth(Struct, frozen=True):

@@ -6,10 +6,9 @@ from typing import Any
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import OperationError, UnknownObjectError
-from mplp_cli.modules.contract import Caller
 from mplp_cli.modules.objects import Objects, labels_of
 from mplp_cli.modules.schemas import check_object
-from mplp_cli.protocols import Clock, Ids, ProtocolObject
+from mplp_cli.protocols import Caller, Clock, Ids, ProtocolObject
 
 
 class Session:

@@ -12,9 +12,8 @@ from jsonschema import Draft7Validator, FormatChecker
 from referencing import Registry, Resource
 
 from mplp_cli.modules.catalogue import builtin_modules
-from mplp_cli.modules.contract import Caller
 from mplp_cli.modules.hub import Hub
-from mplp_cli.protocols import ProtocolObject
+from mplp_cli.protocols import Caller, ProtocolObject
 
 KINDS = ("context", "plan", "role", "confirm", "trace", "dialog")
 

@@ -11,11 +11,11 @@ import pytest
 
 from mplp_cli.errors import OperationError, UnknownObjectError
 from mplp_cli.modules.catalogue import builtin_modules
-from mplp_cli.modules.contract import Caller, Operation, Parameters, Result, make_module
+from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
 from mplp_cli.modules.hub import Hub
 from mplp_cli.modules.records import change_object, make_event, make_object
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import ProtocolObject
+from mplp_cli.protocols import Caller, Operations, ProtocolObject
 
 
 class Nothing(Parameters, frozen=True, kw_only=True):
@@ -129,6 +129,12 @@ def test_an_operation_sees_what_it_has_put_itself(world: Any) -> None:
     outcome = hub.call("context", "go", {}, world.caller)
     assert outcome.result == {"done": True}
     assert [(item.version, item.body["title"]) for item in outcome.writes] == [(2, "second")]
+
+
+def test_the_hub_is_what_the_engine_asks_for(world: Any) -> None:
+    hub = Hub(builtin_modules(), world.load, world.clock, world.ids)
+    operations: Operations = hub
+    assert operations.call("context", "list-contexts", {}, world.caller).writes == []
 
 
 def test_an_id_that_is_not_there_is_explained(world: Any) -> None:

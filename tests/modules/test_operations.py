@@ -442,5 +442,21 @@ def test_what_is_asked_about_must_be_there_and_clear(world: Any, plan: str, cont
             world("confirm/request-approval", targetType=kind, targetId=MISSING)
     with pytest.raises(OperationError, match="name different targets"):
         world("confirm/request-approval", planId=plan, targetType="context", targetId=context)
-    with pytest.raises(OperationError, match="needs a target"):
-        world("confirm/request-approval", confirmId=A)
+
+
+def test_without_a_target_the_newest_plan_of_the_run_is_asked_about_else_the_run(
+    world: Any, new_world: Any
+) -> None:
+    run = "11111111-1111-4111-8111-111111111111"
+    world.caller = new_world(run=run).caller
+    asked = world("confirm/request-approval", reason="go on?")["confirm"]
+    assert (asked["target_type"], asked["target_id"]) == ("other", run)
+    for kind in ("context", "plan", "trace", "extension"):
+        with pytest.raises(OperationError, match=f"an approval of a {kind} needs to know which one"):
+            world("confirm/request-approval", targetType=kind)
+    context = world("context/create-context", name="a")["contextId"]
+    made = [world("plan/create-plan", contextId=context, assignedRoles=["a"])["planId"] for _ in range(2)]
+    for given in ({}, {"targetType": "plan"}):
+        asked = world("confirm/request-approval", **given)["confirm"]
+        assert (asked["target_type"], asked["target_id"]) == ("plan", made[1])
+    assert world("confirm/request-approval", targetType="other")["confirm"]["target_id"] == run

@@ -32,9 +32,11 @@ _KEPT = {"context", "plan", "trace"}
 
 class RequestApproval(Parameters, frozen=True, kw_only=True):
     target_type: Annotated[
-        TargetType | None, Meta(description="`plan` when `planId` is given, else `other`")
+        TargetType | None, Meta(description="unless given: `other`, or `plan` when it is a plan")
     ] = None
-    target_id: ObjectId | None = None
+    target_id: Annotated[
+        ObjectId | None, Meta(description="unless given: the run's newest plan, else the run itself")
+    ] = None
     plan_id: Annotated[ObjectId | None, Meta(description="short for a target of type `plan`")] = None
     requested_by_role: Annotated[Text | None, Meta(description="the workflow's id unless given")] = None
     reason: Text | None = None
@@ -144,13 +146,21 @@ def _target(given: RequestApproval, session: Session) -> tuple[TargetType, str]:
         session.get("plan", given.plan_id)
         return "plan", given.plan_id
     if given.target_id is None:
-        raise OperationError(
-            "an approval needs a target", hint="give `planId`, or `targetType` and `targetId`"
-        )
+        return _usual_target(given.target_type, session)
     target_type = given.target_type or "other"
     if target_type in _KEPT:
         session.get(target_type, given.target_id)
     return target_type, given.target_id
+
+
+def _usual_target(target_type: TargetType | None, session: Session) -> tuple[TargetType, str]:
+    """The run's newest plan if it has one, else the run."""
+    plans = session.find("plan", run=session.caller.run) if target_type in {None, "plan"} else []
+    if plans:
+        return "plan", plans[-1]["plan_id"]
+    if target_type in {None, "other"}:
+        return "other", session.caller.run
+    raise OperationError(f"an approval of a {target_type} needs to know which one", hint="give `targetId`")
 
 
 def _ask_again(given: RequestApproval, body: dict[str, Any], session: Session) -> ConfirmNow:
@@ -240,7 +250,6 @@ MODULE = make_module(
         parameters=RequestApproval,
         result=ConfirmNow,
         handler=request_approval,
-        any_of=(("planId", "targetId", "confirmId"),),
     ),
     Operation(name="approve", summary="Say yes", parameters=Decide, result=Decided, handler=approve),
     Operation(name="reject", summary="Say no, and why", parameters=Reject, result=Decided, handler=reject),
