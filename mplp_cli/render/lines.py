@@ -86,8 +86,8 @@ class Lines:
         if isinstance(event, h.StepWaiting):
             return self._waiting(event)
         if isinstance(event, h.RunWaiting):
-            hint = f"nothing can go on without a person; then: mplp resume {self._state.run_id}"
-            return [self._line(event.at, "waiting", self._plan.workflow.id, f"waits: {hint}")]
+            hint = f"waits for a person; afterwards: mplp resume {self._state.run_id}"
+            return [self._line(event.at, "waiting", self._plan.workflow.id, f"{hint}")]
         if self._quiet:
             return []
         line = self._step_line(event) or self._run_line(event)

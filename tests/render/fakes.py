@@ -156,10 +156,10 @@ def finished(status: str = "failed") -> FakeState:
         state.errors[2] = Failure(
             type="ParallelExecutionError", message="1 of the parallel steps failed: `unit-tests`"
         )
-        for id in ("choose", "publish"):
-            state.put(id, "omitted", reason="`checks` failed")
-        for id in ("announce", "hold-back"):
-            state.put(id, "omitted", reason="`choose` was omitted")
+        for name in ("choose", "publish"):
+            state.put(name, "omitted", reason="`checks` failed")
+        for name in ("announce", "hold-back"):
+            state.put(name, "omitted", reason="`choose` was omitted")
         state.error = Failure(type="StepFailedError", message="`unit-tests` failed")
     else:
         state.put("unit-tests", "completed", 1.3, 60.0, attempt=4)
