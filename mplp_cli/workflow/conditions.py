@@ -37,9 +37,10 @@ def same(left: Json, right: Json) -> bool:
 
 def _ordered(name: str, compare: Callable[[Any, Any], bool]) -> Callable[[Json, Json], bool]:
     def judge(left: Json, right: Json) -> bool:
-        if not ((_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))):
+        numbers = _is_number(left) and _is_number(right)
+        if not (numbers or (isinstance(left, str) and isinstance(right, str))):
             raise ExpressionError(
-                f"`{name}` compares two numbers or two texts, not {kind_of(left)} and {kind_of(right)}"
+                f"`{name}` is for two numbers or two texts, not for {kind_of(left)} and {kind_of(right)}"
             )
         return compare(left, right)
 
@@ -96,9 +97,10 @@ OPERATORS: Mapping[str, Callable[[Json, Json], bool]] = {
 
 
 def judge_step_result(operator: str, found: Json, value: Json, missing: bool) -> bool:
-    """Whether what was found in a step's result fits. `missing`: nothing is there, which only `exists` may ask.
+    """Whether what was found in a step's result fits. `missing`: nothing is there; only `exists` copes.
 
-    UnresolvedReferenceError if it is missing, ExpressionError if the kinds do not fit or the operator is unknown.
+    UnresolvedReferenceError if it is missing, ExpressionError if the kinds do not fit or there is no such
+    operator.
     """
     judge = OPERATORS.get(operator)
     if judge is None:

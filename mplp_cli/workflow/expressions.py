@@ -2,9 +2,9 @@
 
     a-b.result.items | length > 2 and inputs.mode in ["fast", "full"]
 
-`parse_expression` binds each reference to a position and checks the rest against closed lists; `evaluate` takes
-the values in that order. References, comparisons and `in` of references and literals, joined by `and`, `or`
-and `not`, are evaluated here and give what Jinja2 would give; the rest goes to `sandbox`, which imports it.
+`parse_expression` binds each reference to a position and checks the rest against closed lists; `evaluate`
+takes the values in that order. References, comparisons and `in` of references and literals, joined by `and`,
+`or` and `not`, are evaluated here and give what Jinja2 would give; `sandbox`, which imports it, does the rest.
 Values are data: text in them is never parsed.
 """
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import operator
 import re
+import sys
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -43,7 +45,7 @@ class Clause(Struct, frozen=True, gc=False):
 
 
 class Expression(Struct, frozen=True):
-    """One parsed expression. `names` are its references, each once; `evaluate` wants their values in that order.
+    """One parsed expression. `names` are its references, each once; their values come in that order.
 
     `anyof` is the quick form: clauses joined by `and`, and those groups by `or`. Without it, `text` is for
     the sandbox.
@@ -79,15 +81,21 @@ def parse_expression(source: str, ids: Container[str], *, condition: bool = Fals
     literals: list[Json] = []
     anyof = _quick(words, literals)
     if anyof:
-        return Expression(source, tuple(lexer.names), anyof, tuple(literals))
+        return Expression(source, tuple(lexer.names), _shared(anyof), tuple(literals))
     return Expression(source, tuple(lexer.names), text=_checked(words))
+
+
+@lru_cache(maxsize=1_024)
+def _shared(anyof: tuple[tuple[Clause, ...], ...]) -> tuple[tuple[Clause, ...], ...]:
+    """The same quick form, in memory once: many steps ask the same of different names."""
+    return anyof
 
 
 def _checked(words: list[Word]) -> str:
     """The text for the sandbox, one word a line, after its grammar has been checked."""
     from mplp_cli.workflow import grammar
 
-    text = "\n".join(word.text for word in words)
+    text = sys.intern("\n".join(word.text for word in words))
     try:
         grammar.check(text)
     except grammar.RefusedError as error:
@@ -187,8 +195,10 @@ def evaluate(expression: Expression, values: Sequence[Json | Missing]) -> Json:
         from mplp_cli.workflow import sandbox
 
         return sandbox.run(expression.text, values)
+    except ExpressionError as error:
+        raise ExpressionError(f"{error.message}, in `{_short(expression)}`", hint=error.hint) from None
     except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
-        raise ExpressionError(f"{_plainly(error)}, in `{expression.source}`") from None
+        raise ExpressionError(f"{_plainly(error)}, in `{_short(expression)}`") from None
 
 
 def evaluate_condition(expression: Expression, values: Sequence[Json | Missing]) -> bool:
@@ -196,7 +206,7 @@ def evaluate_condition(expression: Expression, values: Sequence[Json | Missing])
     value = evaluate(expression, values)
     if value is True or value is False:
         return value
-    source = expression.source
+    source = _short(expression)
     if value is None:
         hint = f"write `{source} is not none`"
     elif isinstance(value, str):
@@ -206,7 +216,12 @@ def evaluate_condition(expression: Expression, values: Sequence[Json | Missing])
     else:
         hint = f"write `{source} | length > 0`"
     what = kind_of(value) + (f" ({value!r})" if isinstance(value, int | float) else "")
-    raise ExpressionError(f"a condition is true or false, but `{source}` is {what}", hint=hint)
+    raise ExpressionError(f"a condition is true or false, and `{source}` is {what}", hint=hint)
+
+
+def _short(expression: Expression) -> str:
+    source = expression.source
+    return source if len(source) <= 200 else f"{source[:197]}..."
 
 
 def _evaluate_quick(expression: Expression, values: Sequence[Json | Missing]) -> Json:
@@ -247,43 +262,33 @@ _KINDS = {
     "list": "a list",
     "dict": "a map",
 }
-_COMPARED = re.compile(r"'(\S+)' not supported between instances of '(\w+)' and '(\w+)'")
-_COMBINED = re.compile(r"unsupported operand type\(s\) for (\S+): (?:<class )?'(\w+)'>? and (?:<class )?'(\w+)'")
-_CONCATENATED = re.compile(r"can only concatenate (\w+) \(not \"(\w+)\"\) to")
-_NOT_A_SET = re.compile(r"argument of type '(\w+)' is not (?:iterable|a container)")
-_NOT_A_PART = re.compile(r"'in <string>' requires string as left operand, not (\w+)")
-_NOT_A_KEY = re.compile(r"unhashable type: '(\w+)'")
-_NOT_MANY = re.compile(r"'(\w+)' object is not (?:iterable|reversible|subscriptable|a mapping)")
-_NO_LENGTH = re.compile(r"object of type '(\w+)' has no len\(\)")
+#: What Python says, and how it is said here; types among the groups become kinds.
+_SAYINGS = (
+    (r"'(\S+)' not supported between .* '(\w+)' and '(\w+)'", "`{}` does not work between {} and {}"),
+    (r"operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "`{}` does not work between {} and {}"),
+    (r"bad operand type for unary (\S): '(\w+)'", "`{}` does not work before {}"),
+    (r"bad operand type for abs\(\): '(\w+)'", "`abs` is for numbers, not for {}"),
+    (r"argument of type '(\w+)' is not (?:iterable|a container)", "nothing is `in` {}"),
+    (r"'in <string>' requires string as left operand, not (\w+)", "only text is `in` text, not {}"),
+    (r"unhashable type: '(\w+)'", "{} cannot be looked up as a key"),
+    (r"'(\w+)' object is not (?:iterable|reversible|subscriptable|a mapping)", "{} has no elements"),
+    (r"object of type '(\w+)' has no len\(\)", "{} has no length"),
+    (r"'(\w+)' object cannot be interpreted as an integer", "a whole number is wanted here, not {}"),
+    (r"slice indices must be integers", "a slice is between whole numbers"),
+    (r"Can't get last item of iterator|pop from an empty", "there is nothing"),
+)
 
 
 def _plainly(error: Exception) -> str:
     """Python's complaint in the words of the language."""
-    text = str(error)
     if isinstance(error, ZeroDivisionError):
         return "a number is divided by zero"
-    if isinstance(error, RecursionError):
-        return "the values are nested too deeply"
     if isinstance(error, ArithmeticError):
         return "a number is too large"
-    if found := _COMPARED.search(text) or _COMBINED.search(text):
-        sign, left, right = found.groups()
-        return f"`{sign}` does not work between {_kind(left)} and {_kind(right)}"
-    if found := _CONCATENATED.search(text):
-        left, right = found.groups()
-        return f"`+` does not work between {_kind(left)} and {_kind(right)} (`~` joins text)"
-    if found := _NOT_A_SET.search(text):
-        return f"nothing is `in` {_kind(found.group(1))}"
-    if found := _NOT_A_PART.search(text):
-        return f"{_kind(found.group(1))} cannot be `in` text"
-    if found := _NOT_A_KEY.search(text):
-        return f"{_kind(found.group(1))} cannot be a key or one of a set"
-    if found := _NOT_MANY.search(text):
-        return f"{_kind(found.group(1))} has no elements"
-    if found := _NO_LENGTH.search(text):
-        return f"{_kind(found.group(1))} has no length"
-    return re.sub(r"\b_?\w+\(\) ", "the filter ", text) or type(error).__name__
-
-
-def _kind(name: str) -> str:
-    return _KINDS.get(name, name)
+    if isinstance(error, RecursionError):
+        return "the values are nested too deeply"
+    text = str(error)
+    for theirs, ours in _SAYINGS:
+        if found := re.search(theirs, text):
+            return ours.format(*[_KINDS.get(word, word) for word in found.groups()])
+    return re.sub(r"\b\w+(?:\.<locals>\.\w+|\.\w+)*\(\) ", "a filter ", text) or type(error).__name__

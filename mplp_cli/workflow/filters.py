@@ -82,28 +82,35 @@ def _items(value: Json) -> list[list[Json]]:
     return [[key, item] for key, item in value.items()]
 
 
-def _limited(name: str, limit: int, ordinary: Callable[..., Any]) -> Callable[..., Any]:
-    """Jinja2's filter with its first argument, a whole number, kept within -limit and limit."""
-
-    def filtered(value: Json, number: Any = 0, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(number, int) or abs(number) > limit:
-            raise ExpressionError(f"`{name}` takes a whole number up to {limit:,}")
-        return ordinary(value, number, *args, **kwargs)
-
-    return filtered
+def _cased(ordinary: Callable[[str], str]) -> Callable[[Json], str]:
+    return lambda value: ordinary(text_of(value))
 
 
 def own_filters(ordinary: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """Ours by name; `ordinary` are Jinja2's."""
+
+    def batch(value: Json, linecount: int, fill_with: Json = None) -> Any:
+        return ordinary["batch"](value, _limited("batch", linecount, _MAX_BATCH), fill_with)
+
+    def round_(value: Json, precision: int = 0, method: str = "common") -> Any:
+        return ordinary["round"](value, _limited("round", precision, _MAX_DIGITS), method)
+
     return {
-        "batch": _limited("batch", _MAX_BATCH, ordinary["batch"]),
+        "batch": batch,
         "items": _items,
         "join": _join,
         "replace": _replace,
-        "round": _limited("round", _MAX_DIGITS, ordinary["round"]),
+        "round": round_,
         "split": _split,
         "string": text_of,
         "sum": _sum,
         "tojson": _tojson,
         "trim": _trim,
+        **{name: _cased(ordinary[name]) for name in ("capitalize", "lower", "title", "upper")},
     }
+
+
+def _limited(name: str, number: Any, limit: int) -> int:
+    if not isinstance(number, int) or abs(number) > limit:
+        raise ExpressionError(f"`{name}` takes a whole number up to {limit:,}")
+    return int(number)

@@ -12,6 +12,7 @@ This module imports Jinja2; `expressions` imports it on first use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -63,8 +64,7 @@ _TOO_DEEP = f"the expression has more than {MAX_DEPTH} levels"
 
 def _said(message: str) -> str:
     """Jinja2's complaint without the words of its templates."""
-    for theirs in ("'end of template'", "'end of print statement'", "end of template", "end of print statement"):
-        message = message.replace(theirs, "the end of the expression")
+    message = re.sub("'?end of (?:template|print statement)'?", "end of the expression", message)
     return message[:1].lower() + message[1:].rstrip(".")
 
 
@@ -76,7 +76,8 @@ def _closed(node: nodes.Expr, depth: int, may_miss: bool = False) -> nodes.Expr:
     if rewrite is None:
         what = _REFUSALS.get(type(node), f"`{type(node).__name__.lower()}` is not part of the language")
         raise RefusedError("expr-syntax", what, node.lineno)
-    return rewrite(node, depth + 1, may_miss)
+    rewritten: nodes.Expr = rewrite(node, depth + 1, may_miss)
+    return rewritten
 
 
 def _step(name: str, node: nodes.Expr) -> nodes.Expr:

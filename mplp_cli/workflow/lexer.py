@@ -31,17 +31,18 @@ from mplp_cli.workflow.values import Json
 MAX_SOURCE = 4_096
 MAX_DEPTH = 50
 
-#: The filters of the language. `values | name(arguments)`.
-FILTERS = frozenset(
-    """abs batch capitalize count d default dictsort first float int items join last length list lower map max
-    min reject rejectattr replace reverse round select selectattr sort split string sum title tojson trim unique
-    upper""".split()
-)
-#: The tests of the language. `value is name`, `value is not name`.
-TESTS = frozenset(
-    """boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le lessthan
-    lower lt mapping ne none number odd sequence string true undefined upper""".split()
-)
+#: The filters of the language: `value | name(arguments)`.
+FILTERS = frozenset([
+    "abs", "batch", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join",
+    "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round",
+    "select", "selectattr", "sort", "split", "string", "sum", "title", "tojson", "trim", "unique", "upper",
+])  # fmt: skip
+#: The tests of the language: `value is name`, `value is not name`.
+TESTS = frozenset([
+    "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "greaterthan", "gt",
+    "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd",
+    "sequence", "string", "true", "undefined", "upper",
+])  # fmt: skip
 
 #: Why a filter that people know from elsewhere is not there.
 _REFUSED_FILTERS = {
@@ -108,9 +109,7 @@ class Lexer:
         self.names: list[Reference] = []
         self.depth = 0
         if len(source) > MAX_SOURCE:
-            self.refuse(
-                "expr-too-large", f"an expression has at most {MAX_SOURCE} characters, not {len(source)}"
-            )
+            self.refuse("expr-too-large", f"an expression has at most {MAX_SOURCE} characters")
 
     def read(self) -> None:
         """Read all of the source. ExpressionSyntaxError for anything that is not in the language."""
@@ -183,7 +182,7 @@ class Lexer:
         if source[at : at + 2] not in ("${", "$<"):
             self.refuse("expr-syntax", "`$` has no meaning here", at)
         if not self.brackets:
-            self.refuse("expr-syntax", "these are brackets inside brackets", at, "leave the inner ones away")
+            self.refuse("expr-syntax", "brackets stand inside brackets", at, "leave the inner ones away")
         try:
             bracket = bracket_at(source, at)
         except ReferenceSyntaxError as error:
@@ -207,8 +206,9 @@ class Lexer:
         if self.source.startswith(("**", "||", "&&", "=>"), at):
             two = self.source[at : at + 2]
             self.refuse("expr-syntax", f"there is no operator `{two}`", at, _HINTS.get(char))
-        if text == "=" and not (self.words and self.words[-1].kind == "word" and self.before(2) in ("(", ",")):
-            self.refuse("expr-syntax", "`=` gives a name to a filter's argument", at, _HINTS["="])
+        argument = bool(self.words) and self.words[-1].kind == "word" and self.before(2) in ("(", ",")
+        if text == "=" and not argument:
+            self.refuse("expr-syntax", "`=` compares nothing", at, _HINTS["="])
         if text in "([{":
             self.depth += 1
             if self.depth > MAX_DEPTH:
@@ -318,11 +318,10 @@ class Lexer:
             self.refuse("expr-unknown-field", f"`{head}` is a step, not a value", at, f"write {fields}")
         start = head.partition("-")[0]
         if "-" in head and (start in SCOPES or start in self.ids):
-            hint: str | None = "minus needs spaces"
-        else:
-            ids = self.ids if isinstance(self.ids, Iterable) else ()
-            hint = guess(head, [*SCOPES, *ids]) or f'text is quoted: "{head}"'
-        self.refuse("expr-unknown-name", f"there is no `{head}`", at, hint)
+            self.refuse("expr-unknown-name", f"there is no `{head}`", at, "minus needs spaces")
+        ids = self.ids if isinstance(self.ids, Iterable) else ()
+        near = guess(head, [*SCOPES, *ids])
+        self.refuse("expr-unknown-name", f"there is no `{head}`", at, near or f'text is quoted: "{head}"')
 
 
 def guess(name: str, known: Iterable[str]) -> str | None:

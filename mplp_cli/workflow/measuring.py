@@ -12,7 +12,7 @@ from mplp_cli.workflow.values import Json
 #: Characters and elements of one value.
 MAX_SIZE = 1_000_000
 #: Characters and elements that one evaluation may make.
-MAX_WORK = 3_000_000
+MAX_WORK = 2_000_000
 
 
 class Work:
@@ -29,7 +29,7 @@ class Work:
 
 
 def size_of(value: Json) -> int:
-    """Characters and elements in `value`, itself included. ExpressionError if too many, or if it is not JSON."""
+    """Characters and elements in `value`, itself included. ExpressionError: too many, or not JSON."""
     kind = type(value)
     if kind is str:
         return within(len(value) + 1)

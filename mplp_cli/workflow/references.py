@@ -29,9 +29,10 @@ SCOPES = ("inputs", "env", "secrets", "workflow", "run", "item", "index")
 #: What a step offers to references.
 STEP_FIELDS = ("result", "status", "error", "attempts")
 #: Words of the expression language.
-KEYWORDS = frozenset(
-    "and or not in is if else true false none null True False None range".split()  # noqa: SIM905 (one line)
-)
+KEYWORDS = frozenset([
+    "and", "or", "not", "in", "is", "if", "else", "range",
+    "true", "false", "none", "null", "True", "False", "None",
+])  # fmt: skip
 #: Names that no step may have.
 WORDS = KEYWORDS.union(SCOPES)
 

@@ -143,7 +143,8 @@ class _Environment(SandboxedEnvironment):
         elif operator == "+" and type(left) is type(right) and isinstance(left, str | list):
             context[_WORK].take(within(size_of(left) + size_of(right)))
         else:
-            raise TypeError(f"unsupported operand type(s) for {operator}: {type(left)} and {type(right)}")
+            kinds = f"{type(left).__name__!r} and {type(right).__name__!r}"
+            raise TypeError(f"unsupported operand type(s) for {operator}: {kinds}")
         return super().call_binop(context, operator, left, right)
 
     def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
