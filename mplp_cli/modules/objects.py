@@ -33,7 +33,7 @@ class Objects:
         return self._by_kind.get(kind, {}).get(identifier)
 
     def find(self, kind: str, label: str | None = None) -> Iterator[ProtocolObject]:
-        """All of a kind, or those with a label, oldest first."""
+        """All of a kind, or those with a label, in the order in which they came."""
         if not self._loaded:
             self.refresh()
         known = self._by_kind.get(kind, {})

@@ -79,12 +79,14 @@ class Session:
         for (written_kind, identifier), item in self._writes.items():
             if written_kind == kind:
                 found[identifier] = item
-        return [
+        bodies = [
             item.body
             for item in found.values()
             if labels <= labels_of(item.body)
             and all(item.body.get(name) == value for name, value in wanted.items())
         ]
+        # The store gives objects in the order of their ids.
+        return sorted(bodies, key=lambda body: str(body["meta"].get("created_at", "")))
 
     def put(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Accept a new version of an object and return it. OperationError names what makes it invalid."""

@@ -82,6 +82,17 @@ def test_what_another_process_has_stored_since_is_found(world: Any) -> None:
     assert world("context/get-context", contextId=context)["context"]["title"] == "b"
 
 
+def test_objects_are_listed_oldest_first_in_whatever_order_they_came(world: Any) -> None:
+    made = []
+    for name in "abcd":
+        made.append(world("context/create-context", name=name)["contextId"])
+        world.clock.ms += 1
+    later = type(world)(reversed(world.stored))
+    later.clock.ms, later.ids.last = world.clock.ms, 500
+    made.append(later("context/create-context", name="e")["contextId"])
+    assert [body["context_id"] for body in later("context/list-contexts")["contexts"]] == made
+
+
 def test_an_older_version_never_replaces_a_newer_one(world: Any) -> None:
     context = world("context/create-context", name="a")["contextId"]
     first = world.stored[0]
