@@ -277,10 +277,10 @@ class Runtime:
 
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
-        from mplp_cli.loading import locate_steps
+        from mplp_cli.loading.where import step_places
 
         failed = [state.plan.steps[i].id for i in state.errors]
-        return locate_steps(source.text, source.name, failed) if failed else {}
+        return step_places(source.text, source.name, state.plan.workflow, failed) if failed else {}
 
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; StoreError if it came out differently."""

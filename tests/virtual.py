@@ -87,6 +87,6 @@ def facts_of(state: Any) -> Mapping[str, Any]:
     known["tallies"] = {i: (t.left, t.met, t.bad, t.decided) for i, t in state.tallies.items()}
     known["ready"] = sorted(
         rank for rank in state.ready
-        if state.step_status[state.plan.by_rank[rank]] == "queued" and state.plan.by_rank[rank] not in state.holding
+        if state.step_status[state.plan.by_rank[rank]] == "queued" and state.plan.by_rank[rank] not in state.holding | state.in_lane
     )
     return known

@@ -11,12 +11,12 @@ from mplp_cli.runtime import Source
 
 def show_problems(problems: Sequence[Problem], sources: Sequence[Source], *, no_color: bool) -> None:
     """Findings as text on stderr, with the lines they are about."""
-    from mplp_cli.render.console import make_console
+    from mplp_cli.render.console import screen_width
     from mplp_cli.render.ink import write
     from mplp_cli.render.problems import problem_lines
     from mplp_cli.render.theme import make_theme
 
     texts = {source.name: source.text.decode("utf-8", "replace") for source in sources}
     theme = make_theme(sys.stderr, no_color=no_color)
-    width = make_console(stderr=True, no_color=no_color).size.width
+    width = screen_width(sys.stderr)
     write(sys.stderr, problem_lines(problems, texts, theme, width), theme)

@@ -104,18 +104,18 @@ class Watch:
             write_document(run_document(plan, state, now=now))
             return
         if self.how is RunOutput.auto:
-            from mplp_cli.render.console import make_console
+            from mplp_cli.render.console import screen_width
             from mplp_cli.render.ink import write
             from mplp_cli.render.summary import summary
 
-            width = make_console(stderr=True, no_color=self._no_color).size.width
+            width = screen_width(sys.stderr)
             lines = summary(plan, state, self._last_lines, theme=self.theme, width=width, places=places, now=now)
             write(sys.stderr, lines, self.theme)
         if state.outputs is not None and self.how in (RunOutput.auto, RunOutput.quiet):
             write_document(state.outputs)
 
     def _last_lines(self, step: str) -> Sequence[str]:
-        return self._kept.last(step)
+        return self._kept.last(step, 8)
 
 
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:

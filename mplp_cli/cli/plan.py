@@ -42,10 +42,10 @@ def show_plan(plan: Plan, *, as_json: bool, no_color: bool) -> None:
 
         write_document(plan_document(plan))
         return
-    from mplp_cli.render.console import make_console
+    from mplp_cli.render.console import screen_width
     from mplp_cli.render.ink import write
     from mplp_cli.render.plans import plan_screen
     from mplp_cli.render.theme import make_theme
 
     theme = make_theme(sys.stdout, no_color=no_color)
-    write(sys.stdout, plan_screen(plan, theme=theme, width=make_console().size.width), theme)
+    write(sys.stdout, plan_screen(plan, theme=theme, width=screen_width(sys.stdout)), theme)

@@ -72,9 +72,14 @@ def main(
 
 def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str, Any]:
     from mplp_cli.errors import InputError
-    from mplp_cli.loading import parse_input, read_inputs
+    from mplp_cli.loading import parse_input
+    from mplp_cli.loading.given import read_inputs
+    from mplp_cli.runtime import read_source
 
-    given: dict[str, Any] = read_inputs(inputs_file, sys.stdin.buffer) if inputs_file else {}
+    given: dict[str, Any] = {}
+    if inputs_file:
+        source = read_source(inputs_file, sys.stdin.buffer)
+        given = read_inputs(source.text, source.name)
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:

@@ -159,6 +159,8 @@ class Drive:
                     self._obey(command)
                 if not len(written) & 31 and monotonic() > stop:
                     return objects
+            if state.status in ENDED:
+                facts.clear()  # what comes after the end comes too late
             if facts or not state.settled:
                 return objects
             facts.append(settlement(self.scope, self.world.clock.now(), killed=self._killed))

@@ -196,7 +196,9 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
 
 def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     i = state.plan.number[fact.step]
-    state.give_back(i)
+    if i in state.holding:  # a lane stays taken: the fallback runs in its place
+        state.holding.discard(i)
+        state.slots += 1
     state.step_status[i] = RUNNING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error

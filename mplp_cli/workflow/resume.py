@@ -125,7 +125,7 @@ def _reenter(state: RunState, i: int) -> list[int]:
         chosen = [state.plan.number[state.branches[i]]]
     if step.parent in state.lanes:
         state.lanes[step.parent] -= 1
-        state.holding.add(i)
+        state.in_lane.add(i)
     for c in chosen:
         state.met(c)
     return chosen

@@ -96,8 +96,9 @@ class RunState:
                 self.unmet[i] = (1 if step.needs else 0) + gates
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
-        #: Steps that hold a slot or a lane.
+        #: Steps that hold a slot, and steps that hold a lane of their parallel.
         self.holding: set[int] = set()
+        self.in_lane: set[int] = set()
         self.slots = 0
         #: Free lanes of parallel steps with a limit, and the ranks that wait for one.
         self.lanes = {s.number: s.lanes for s in steps if s.lanes}
@@ -197,16 +198,15 @@ class RunState:
         self.ask(Tell(i))
 
     def give_back(self, i: int) -> None:
-        """Free the slot or the lane that step `i` holds."""
-        if i not in self.holding:
-            return
-        self.holding.discard(i)
-        step = self.plan.steps[i]
-        if step.effect:
+        """Free the slot and the lane that step `i` holds."""
+        if i in self.holding:
+            self.holding.discard(i)
             self.slots += 1
-        if step.parent in self.lanes:
-            self.lanes[step.parent] += 1
-            for rank in self.parked.pop(step.parent, ()):
+        if i in self.in_lane:
+            self.in_lane.discard(i)
+            parent = self.plan.steps[i].parent
+            self.lanes[parent] += 1
+            for rank in self.parked.pop(parent, ()):
                 heappush(self.ready, rank)
 
     def open_container(self, i: int, branch: str, at: int) -> None:
@@ -298,7 +298,7 @@ class RunState:
         ready, plan = self.ready, self.plan
         while ready:
             i = plan.by_rank[ready[0]]
-            if self.step_status[i] is not QUEUED or i in self.holding:
+            if self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane:
                 heappop(ready)
                 continue
             step = plan.steps[i]
@@ -310,9 +310,10 @@ class RunState:
                     self.parked.setdefault(step.parent, []).append(step.rank)
                     continue
                 self.lanes[step.parent] -= 1
+                self.in_lane.add(i)
             if step.effect:
                 self.slots -= 1
-            self.holding.add(i)
+                self.holding.add(i)
             self.ask(Start(i, self.attempts[i] + 1))
 
     def answered(self, i: int) -> None:
@@ -351,7 +352,7 @@ class RunState:
             self.answered(i)
         elif now is not PENDING and not (now is RUNNING and self.open.get(i)):
             self.moving -= 1
-        if self.holding:
+        if self.holding or self.in_lane:
             self.give_back(i)
         if self.due:
             self.due.pop(i, None)
