@@ -23,6 +23,8 @@ from mplp_cli.workflow.suggest import nearest
 
 #: Texts longer than this have no form; no pattern of the schema allows so many characters.
 _LONG = 5_000
+#: Keys that every step has.
+_COMMON = ("id", "name", "dependencies", "timeout", "when", "join", "priority")
 
 
 def bounded_pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -42,8 +44,8 @@ def explain(document: Any) -> list[Problem]:
     """Every reason why a document is not valid, at most 100 and a count of the steps that hold more."""
     problems: list[Problem] = []
     if not isinstance(document, dict):
-        return [Problem(code="file-root", message=f"a workflow file is a mapping with the key `workflow`, not {kind_of(document)}",
-                        hint="begin with `workflow:`")]
+        said = f"a workflow file is a mapping with the key `workflow`, not {kind_of(document)}"
+        return [Problem(code="file-root", message=said, hint="begin with `workflow:`")]
     more = 0
     problems += _errors("", without_steps(document), ())
     for path, step in every_step(document.get("workflow")):
@@ -57,8 +59,10 @@ def explain(document: Any) -> list[Problem]:
                 problems += _step_problems(bare, path)
     del problems[MAX_PROBLEMS:]
     if more:
-        problems.append(Problem(code="more-problems", message=f"{count_of(more, 'more step')} of this file also have problems",
-                                hint="mend those listed first", path=("workflow", "steps")))
+        said = f"{count_of(more, 'more step')} of this file also have problems"
+        problems.append(
+            Problem(code="more-problems", message=said, hint="mend those listed first", path=("workflow", "steps"))
+        )
     return problems or [_unexplained(document)]
 
 
@@ -88,8 +92,8 @@ def _wrong_type(kind: Any, path: Path) -> Problem:
 
 def _common_problems(step: dict[str, Any], path: Path) -> list[Problem]:
     """What can be said about a step whose type is not known: the keys that every step has."""
-    common = {key: step[key] for key in ("id", "name", "dependencies", "timeout", "when", "join", "priority") if key in step}
-    return [p for p in _errors("set-step", {**PLACEHOLDER, **common}, path)]
+    common = {key: step[key] for key in _COMMON if key in step}
+    return _errors("set-step", {**PLACEHOLDER, **common}, path)
 
 
 def _errors(name: str, instance: Any, path: Path) -> list[Problem]:
@@ -97,7 +101,8 @@ def _errors(name: str, instance: Any, path: Path) -> list[Problem]:
     made: dict[tuple[Any, ...], Problem] = {}
     for error in explainer(name).iter_errors(instance):
         for problem in sentence(error, path):
-            made.setdefault((problem.path, problem.on, problem.code), problem)
+            several = problem.message if problem.code == "schema-missing-key" else ""
+            made.setdefault((problem.path, problem.on, problem.code, several), problem)
     typed = {p.path for p in made.values() if p.code == "schema-type"}
     return [p for p in made.values() if p.code == "schema-type" or p.path not in typed or p.on == "key"]
 

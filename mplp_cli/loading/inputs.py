@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mplp_cli.errors import InputError, Path
+from mplp_cli.loading.reading import Reading
 from mplp_cli.loading.values import Fragment, takes_text, unfit
-from mplp_cli.loading.wording import quoted
-from mplp_cli.loading.yaml_reader import read_yaml
+from mplp_cli.loading.wording import quoted, shown
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.suggest import did_you_mean
 
@@ -19,28 +19,35 @@ def parse_input(workflow: Workflow, name: str, text: str) -> Any:
     An input that is not declared keeps its text; `resolve_inputs` names it. InputError if the text is
     not a YAML value.
     """
+    if not text.isprintable() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise _not_a_value(name, "it is not UTF-8")
     schema = workflow.inputs.get(name)
     if schema is None or takes_text(schema):
         return text
-    reading = read_yaml(text) if text.strip() else None
-    if reading is None:
-        value: Any = None
-    else:
-        wrong = [p for p in reading.problems if p.severity == "error"]
-        if wrong and not _may_be_text(schema, text):
-            raise InputError(
-                f"the input {quoted(name)} is not a value: {wrong[0].message}",
-                hint="lists and mappings are written as in YAML or JSON: [1, 2], {a: 1}",
-                details={"inputs": [{"name": name, "path": [name], "message": wrong[0].message}]},
-            )
-        value = text if wrong else reading.value
-    if isinstance(value, str):
+    from mplp_cli.loading.yaml_reader import read_yaml
+
+    reading = read_yaml(text) if text.strip() else Reading(value=None)
+    wrong = [p for p in reading.problems if p.severity == "error"]
+    fragment = Fragment(schema)
+    if not wrong and _fits(fragment, reading.value):
+        return reading.value
+    if _fits(fragment, text):
         return text
-    return text if _may_be_text(schema, text) and next(unfit(Fragment(schema), value), None) else value
+    if wrong:
+        raise _not_a_value(name, wrong[0].message)
+    return reading.value  # `resolve_inputs` says what is wrong with it
 
 
-def _may_be_text(schema: dict[str, Any], text: str) -> bool:
-    return next(unfit(Fragment(schema), text), None) is None
+def _not_a_value(name: str, why: str) -> InputError:
+    return InputError(
+        f"the input {quoted(name)} is not a value: {why}",
+        hint="lists and mappings are written as in YAML or JSON: [1, 2], {a: 1}",
+        details={"inputs": [{"name": name, "path": [name], "message": why}]},
+    )
+
+
+def _fits(fragment: Fragment, value: Any) -> bool:
+    return next(unfit(fragment, value), None) is None
 
 
 def resolve_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,8 +70,8 @@ def resolve_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, An
         elif "default" in schema:
             resolved[name] = schema["default"]
         else:
-            about = schema.get("description")
-            wrong.append(((name,), f"the input {quoted(name)} is missing" + (f" ({about})" if isinstance(about, str) else "")))
+            about = f" ({shown(schema['description'])})" if isinstance(schema.get("description"), str) else ""
+            wrong.append(((name,), f"the input {quoted(name)} is missing{about}"))
     if wrong:
         first = wrong[0][1]
         raise InputError(

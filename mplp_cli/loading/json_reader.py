@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the C scanner of strings
 from typing import Any, Final
@@ -53,14 +54,22 @@ def read_json(text: str) -> Reading:
     return made
 
 
-def place_of(text: str, offset: int) -> tuple[int, int]:
-    """Line and column, from 1, of a character offset."""
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+class Lines:
+    """Line and column, from 1, of character offsets."""
+
+    def __init__(self, text: str) -> None:
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def at(self, offset: int) -> tuple[int, int]:
+        """The line and column of the character at `offset`."""
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
 
 
 class _JsonReader:
     def __init__(self, text: str) -> None:
         self.text = text
+        self._lines: Lines | None = None
         self.problems: list[Problem] = []
         self.keys: dict[str, str] = {}
         self.here: Any = None
@@ -80,7 +89,7 @@ class _JsonReader:
             if kind == "number":
                 made = self.number(value, start, end)
             elif kind == "value" and not value.isprintable():
-                self.check(value, start, end)
+                made = self.checked(value, start, end)
             elif kind == "{":
                 made = {}
             elif kind == "[":
@@ -96,16 +105,16 @@ class _JsonReader:
                 self.outer.append(frame)
                 self.here, self.key = made, None
                 if len(self.outer) > MAX_DEPTH:
-                    raise Unreadable(too_deep(*place_of(self.text, start)))
+                    raise Unreadable(too_deep(*self.lines.at(start)))
         return root
 
     def name(self, value: str, start: int, end: int) -> None:
         self.key = None
-        self.check(value, start, end, key=value)
+        value = self.checked(value, start, end, key=value)
         if value in self.here:
-            line, column = place_of(self.text, start)
+            line, column = self.lines.at(start)
             self.report(written_twice("json-duplicate-key", value, (*self.path(), value), line, column,
-                                      place_of(self.text, end)))
+                                      self.lines.at(end)))
         self.key = self.keys.setdefault(value, value)
 
     def number(self, text: str, start: int, end: int) -> Any:
@@ -116,18 +125,28 @@ class _JsonReader:
                          path=self.path(), hint="put it in quotes if text is meant")
             return text
 
-    def check(self, value: str, start: int, end: int, key: str | None = None) -> None:
+    def checked(self, value: str, start: int, end: int, key: str | None = None) -> str:
+        """The text; a problem if it holds control characters. Halves of surrogate pairs are no text at all."""
         if found := control_character(value):
             path = self.path() if key is None else (*self.path(), key)
             self.problem("file-control-character", f'the control character {found} stands in "{escaped(value[:30])}"',
                          start, end, path=path, hint=CONTROL_HINT, on="value" if key is None else "key")
+            return re.sub("[\ud800-\udfff]", "\ufffd", value)
+        return value
+
+    @property
+    def lines(self) -> Lines:
+        """Made when the first problem wants a place."""
+        if self._lines is None:
+            self._lines = Lines(self.text)
+        return self._lines
 
     def path(self) -> Path:
         return path_to(self.outer, self.here, self.key)
 
     def problem(self, code: str, message: str, start: int, end: int, **more: Any) -> None:
-        line, column = place_of(self.text, start)
-        end_line, end_column = place_of(self.text, end)
+        line, column = self.lines.at(start)
+        end_line, end_column = self.lines.at(end)
         self.report(Problem(code=code, message=message, line=line, column=column, end_line=end_line,
                             end_column=end_column, **more))
 

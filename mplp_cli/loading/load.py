@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.reading import MAX_BYTES, MAX_PROBLEMS, MAX_STEPS, Reading
-from mplp_cli.loading.wording import count_of
+from mplp_cli.loading.wording import count_of, quoted
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.planning import CheckOperation
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.planning import CheckOperation
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -151,7 +154,8 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
     return document, found, valid
 
 
-class _Planning(Struct, frozen=True):
+@dataclass(frozen=True)
+class _Planning:
     check_operation: CheckOperation | None
     conditions: frozenset[str]
     effectful: Callable[[str, str], bool]
@@ -163,8 +167,11 @@ class _Planning(Struct, frozen=True):
         try:
             workflow = msgspec.convert(document["workflow"], Workflow)
         except msgspec.ValidationError as error:
+            # The schema takes 3.0 for a whole number, as JSON Schema says; the model does not.
             said, _, place = str(error).rpartition(" - at ")
-            return None, None, [Problem(code="schema-other", message=said or str(error), path=_model_path(place))]
+            path = _model_path(place)
+            return None, None, [Problem(code="schema-type", message=f"{quoted(path[-1])}: {said or error}", path=path,
+                                        hint="a whole number is written without a point: 3")]
         plan, found = make_plan(workflow, check_operation=self.check_operation, conditions=self.conditions,
                                 effectful=self.effectful)
         return workflow, plan, found
@@ -200,7 +207,6 @@ def _capped(problems: list[Problem]) -> list[Problem]:
         kept += those[:MAX_PROBLEMS]
         if len(those) > MAX_PROBLEMS:
             more = count_of(len(those) - MAX_PROBLEMS, f"more {severity}")
-            kept.append(msgspec.structs.replace(
-                those[MAX_PROBLEMS], code="more-problems", message=f"and {more} from here on", hint="mend those listed first",
-                related=(), related_line=0))
+            rest = {"code": "more-problems", "message": f"and {more} from here on", "hint": "mend those listed first"}
+            kept.append(msgspec.structs.replace(those[MAX_PROBLEMS], **rest, related=(), related_line=0))
     return sorted(kept, key=lambda p: (p.line, p.column))

@@ -17,7 +17,7 @@ def without_steps(document: dict[str, Any]) -> dict[str, Any]:
     workflow = document.get("workflow")
     if not isinstance(workflow, dict):
         return document
-    emptied = {key: [PLACEHOLDER] for key in ("steps", "finally") if _nonempty_list(workflow.get(key))}
+    emptied: dict[str, Any] = {key: [PLACEHOLDER] for key in ("steps", "finally") if _nonempty_list(workflow.get(key))}
     handling = workflow.get("error-handling")
     if isinstance(handling, dict) and "fallback-actions" in handling:
         emptied["error-handling"] = {**handling, "fallback-actions": _emptied_actions(handling["fallback-actions"])}

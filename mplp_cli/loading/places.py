@@ -6,14 +6,13 @@ key, a value behind an alias or a merge) is shown at its nearest ancestor that c
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mplp_cli.errors import Path, Problem
-from mplp_cli.loading.json_reader import JsonSyntaxError, tokens
+from mplp_cli.loading.json_reader import JsonSyntaxError, Lines, tokens
 from mplp_cli.loading.spelling import canonical
 
 if TYPE_CHECKING:
@@ -160,14 +159,7 @@ def yaml_marks(text: YamlText) -> Iterator[Mark]:
 
 def json_marks(text: str) -> Iterator[Mark]:
     """The nodes of a JSON text in order, as far as it can be read."""
-    starts = [0]
-    for line in text.split("\n"):
-        starts.append(starts[-1] + len(line) + 1)
-
-    def at(offset: int) -> tuple[int, int]:
-        line = bisect_right(starts, offset)
-        return line, offset - starts[line - 1] + 1
-
+    at = Lines(text).at
     try:
         for kind, value, start, end in tokens(text):
             if kind in ("{", "[", "}", "]"):

@@ -44,18 +44,19 @@ class Unreadable(Exception):  # noqa: N818 - ends the reading of one file; `prob
         self.problem = problem
 
 
-def path_to(outer: list[tuple[Any, str | None]], here: Any, key: str | None) -> Path:
+def path_to(outer: list[tuple[Any, Any]], here: Any, key: Any) -> Path:
     """Where the next value goes: `here` is being filled, `outer` are the (container, key) pairs around it."""
     parts: list[str | int] = []
     for n, (container, name) in enumerate([*outer, (here, key)]):
         if isinstance(container, list):
             parts.append(len(container) - (n < len(outer)))
-        elif container is not None and name is not None:
+        elif isinstance(name, str):
             parts.append(name)
     return tuple(parts)
 
 
 def too_deep(line: int, column: int) -> Problem:
+    """Nesting goes past the limit at that place."""
     return Problem(
         code="file-depth",
         message=f"values are nested deeper than {MAX_DEPTH} levels here",

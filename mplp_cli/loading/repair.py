@@ -11,7 +11,7 @@ from mplp_cli.loading.nesting import alone, every_step
 from mplp_cli.loading.schema import PLACEHOLDER, verdict
 
 #: Without one of these nobody can say which names exist.
-_NAMES = (("workflow", "inputs"), ("workflow", "env"), ("workflow", "secrets"), ("workflow", "steps"), ("workflow",), ())
+_NAMES = ((), ("workflow",), *(("workflow", key) for key in ("inputs", "env", "secrets", "steps")))
 _FILLED = {"id": "placeholder", "name": "placeholder", "version": "1.0.0"}
 
 
@@ -39,13 +39,13 @@ def repaired(document: Any, problems: list[Problem]) -> Mended | None:
     if not isinstance(copy, dict) or not isinstance(copy.get("workflow"), dict):
         return None
     lost: set[str] = set()
-    steps = {path: step for path, step in every_step(copy["workflow"])}
+    steps = dict(every_step(copy["workflow"]))
     touched: set[Path] = set()
     for problem in errors:
         where = problem.path
         home = next((where[:n] for n in range(len(where), 2, -1) if where[:n] in steps), None)
         if home is None:
-            _mend_workflow(copy, where, lost)
+            _mend_workflow(copy, where, lost, of_key=problem.on == "key")
         else:
             touched.add(home)
             _drop(steps[home], where[len(home) :], lost)
@@ -55,14 +55,16 @@ def repaired(document: Any, problems: list[Problem]) -> Mended | None:
     return Mended(copy, frozenset(lost)) if verdict().is_valid(copy) else None
 
 
-def _mend_workflow(document: dict[str, Any], path: Path, lost: set[str]) -> None:
+def _mend_workflow(document: dict[str, Any], path: Path, lost: set[str], *, of_key: bool) -> None:
     """Leave out the broken part of what is not a step: a declared name stays known."""
     workflow = document["workflow"]
     for name, value in _FILLED.items():
         if path == ("workflow", name) or name not in workflow:
             workflow[name] = value
     if path[:1] != ("workflow",):
-        document.pop(path[0] if path else "", None)
+        document.pop(str(path[0]) if path else "", None)
+    elif path[1:2] in (("inputs",), ("env",)) and len(path) > 2 and of_key:
+        workflow[path[1]].pop(path[2], None)
     elif path[1:2] == ("inputs",) and len(path) > 2:
         workflow["inputs"][path[2]] = {}
     elif path[1:2] == ("env",) and len(path) > 2:
@@ -79,6 +81,8 @@ def _drop(step: Any, inside: Path, lost: set[str]) -> None:
     if key == "dependencies" and isinstance(step.get(key), list):
         judge = verdict("step-reference")
         step[key] = list(dict.fromkeys(d for d in step[key] if isinstance(d, str) and judge.is_valid(d)))
+    elif key == "condition":
+        step[key] = "true"
     else:
         _lose(step.pop(key, None), lost)
 
@@ -94,9 +98,12 @@ def _replace(document: Any, path: Path, step: Any, lost: set[str]) -> None:
         if "dependencies" in step and verdict("set-step").is_valid({**made, "dependencies": step["dependencies"]}):
             made["dependencies"] = step["dependencies"]
     holder = document
-    for part in path[:-1]:
-        holder = holder[part]
-    holder[path[-1]] = made
+    try:
+        for part in path[:-1]:
+            holder = holder[part]
+        holder[path[-1]] = made
+    except (KeyError, IndexError, TypeError):
+        return  # what held it has been left out itself
 
 
 def _lose(value: Any, lost: set[str]) -> None:

@@ -86,7 +86,7 @@ def _references(schema: Any, path: Path) -> Iterator[Problem]:
     elif isinstance(schema, dict):
         for key, value in schema.items():
             if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-                yield Problem(code="rule-input-reference", path=(*path, key), hint="write the schema out; nothing is fetched",
+                yield Problem(code="rule-input-reference", path=(*path, key), hint="write it out; nothing is fetched",
                               message=f"the schema of an input cannot refer to {quoted(value)}")
             elif key not in ("default", "const", "enum", "examples"):
                 yield from _references(value, (*path, key))
@@ -129,8 +129,9 @@ def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
             break
     # What a reference holds is judged when it is known; what stands before it is judged here.
     if depth < 0 or cwd.startswith(("/", "~")):
-        yield Problem(code="rule-cwd", message=f"the working directory {quoted(cwd)} is outside the one the run starts in",
-                      path=path, hint="write a directory below it; a script can `cd` where it needs to")
+        said = f"the working directory {quoted(cwd)} is outside the one the run starts in"
+        yield Problem(code="rule-cwd", message=said, path=path,
+                      hint="write a directory below it; a script can `cd` where it needs to")
 
 
 def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -156,7 +157,7 @@ def _policies(holder: Any, path: Path) -> Iterator[Problem]:
 def _error_type(name: Any, path: Path) -> Iterator[Problem]:
     if not isinstance(name, str) or name in _GROUPS or name in error_types() or not name[:1].isupper():
         return
-    near = nearest(name[:200], error_types())
+    near = name.lower() if name.lower() in _GROUPS else nearest(name[:200], error_types())
     if near is not None:
         yield Problem(code="rule-error-type", severity="warning", path=path, hint=f"did you mean `{near}`?",
                       message=f"no error of mplp is called {quoted(name)}; only a plug-in's could be")

@@ -18,6 +18,8 @@ MAY_MEAN_MORE: Final = frozenset("-+.0123456789~tTfFnNyYoO")
 #: What JSON readers agree on; larger integers lose digits on their way through other programs.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
+#: Nothing that YAML 1.1 knows is longer.
+_LONG: Final = 64
 _OLD_BOOLEAN = re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
 _OLD_NUMBER = re.compile(
     r"[-+]?0[0-9]+|[-+]?0b[01_]+|[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?|[-+]?0x[0-9a-fA-F_]*_[0-9a-fA-F_]*"
@@ -56,6 +58,8 @@ def _bounded(digits: str, base: int) -> int:
 
 def ambiguity(text: str, value: Any) -> tuple[str, str] | None:
     """(what is ambiguous, how to write it) if a YAML 1.1 reader takes this plain scalar for another value."""
+    if len(text) > _LONG:
+        return None
     quoted = f'write "{text}" for text'
     if _OLD_BOOLEAN.fullmatch(text):
         truth = "true" if text.lower() in ("yes", "on") else "false"
@@ -67,10 +71,10 @@ def ambiguity(text: str, value: Any) -> tuple[str, str] | None:
             return f"plain `{text[:40]}` is text here; YAML 1.1 readers take it for a number", quoted
         return (
             f"plain `{text[:40]}` is the number {value} here; YAML 1.1 readers take it for an octal number or text",
-            f"write {value}, or \"{text[:40]}\" for text",
+            f'write {value}, or "{text[:40]}" for text',
         )
     if _OLD_TEXT.fullmatch(text) and not isinstance(value, str):
         return f"plain `{text[:40]}` is the number {value} here; YAML 1.1 readers take it for text", (
-            f"write {value}, or \"{text[:40]}\" for text"
+            f'write {value}, or "{text[:40]}" for text'
         )
     return None

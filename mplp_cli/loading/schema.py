@@ -47,7 +47,7 @@ def explainer(name: str = "") -> Any:
 
     from mplp_cli.loading.explain import bounded_pattern
 
-    kind = extend(Draft202012Validator, {"pattern": bounded_pattern})
+    kind: Any = extend(Draft202012Validator, {"pattern": bounded_pattern})  # type: ignore[no-untyped-call]  # its stubs
     return kind(part(name) if name else workflow_schema(), registry=Registry())
 
 

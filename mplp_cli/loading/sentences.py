@@ -118,6 +118,8 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
             continue
         near = _meant(key, known)
         listed = f"{_article(holder)} takes: {', '.join(known)}"
+        if "retry-policy" in known and canonical(key) in keys_of("retry-policy"):
+            near, listed = None, f"put it under `retry-policy`; {listed}"
         yield Problem(code="schema-unknown-key", path=where, on="key",
                       message=f"{_article(holder)} has no key {quoted(key)}",
                       hint=f"did you mean `{near}`? {listed}" if near else listed)
@@ -180,8 +182,8 @@ def _limit(keyword: str, limit: Any, instance: Any, schema: Mapping[str, Any], p
         return Problem(code="schema-range", message=f"{who} is {side} {limit}, not {instance}", path=path, hint=hint)
     if keyword == "uniqueItems":
         twice = _repeated(instance)
-        return Problem(code="schema-repeated", message=f"{quoted(twice[0])} stands twice in {who}", path=(*path, twice[1]),
-                       hint="remove one of them")
+        return Problem(code="schema-repeated", path=(*path, twice[1]), hint="remove one of them",
+                       message=f"{quoted(twice[0])} stands twice in {who}")
     nouns = {"minLength": "character", "maxLength": "character", "minItems": "item", "maxItems": "item"}
     if keyword in nouns:
         if limit == 1:
@@ -189,7 +191,8 @@ def _limit(keyword: str, limit: Any, instance: Any, schema: Mapping[str, Any], p
         side = "at least" if keyword.startswith("min") else "at most"
         return Problem(code="schema-length", path=path, hint=hint,
                        message=f"{who} has {count_of(len(instance), nouns[keyword])}; {side} {limit} are allowed")
-    return Problem(code="schema-other", message=f"{who} is not allowed like this (keyword `{keyword}`)", path=path, hint=hint)
+    return Problem(code="schema-other", path=path, hint=hint,
+                   message=f"{who} is not allowed like this (keyword `{keyword}`)")
 
 
 def _repeated(items: list[Any]) -> tuple[Any, int]:

@@ -65,7 +65,7 @@ def _mapping(value: Any, kind: str, path: Path, problems: list[Problem]) -> Any:
     inside = _INSIDE[kind]
     written: dict[str, str] = {}
     for key, held in value.items():
-        name = SPELLINGS.get(key, key)
+        name = canonical(key)
         if name in made:
             problems.append(
                 Problem(

@@ -77,10 +77,8 @@ def _said(error: Any) -> str:
             return f"{said}; did you mean `{near}`?" if near else said
         case "const":
             return f"it can only be {quoted(value)}"
-        case "minimum" | "exclusiveMinimum":
-            return f"{shown(instance)} is less than {shown(value)}" if kind == "minimum" else f"it must be above {shown(value)}"
-        case "maximum" | "exclusiveMaximum":
-            return f"{shown(instance)} is more than {shown(value)}" if kind == "maximum" else f"it must be below {shown(value)}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            return f"{shown(instance)} is {_BOUNDS[kind]} {shown(value)}"
         case "pattern":
             return f"{quoted(instance)} does not have the form `{shown(value)}`"
         case "minLength" | "minItems" | "minProperties":
@@ -97,6 +95,10 @@ def _said(error: Any) -> str:
             return "it has a key that is not allowed"
         case _:
             return f"{quoted(instance)} does not fit `{kind}`"
+
+
+_BOUNDS = {"minimum": "less than", "exclusiveMinimum": "not more than",
+           "maximum": "more than", "exclusiveMaximum": "not less than"}  # fmt: skip
 
 
 def _noun(keyword: str) -> str:

@@ -45,6 +45,9 @@ _SCALAR_TAGS: Final[dict[str, tuple[type, ...]]] = {
     "int": (int,), "float": (float, int), "bool": (bool,), "null": (type(None),),
 }  # fmt: skip
 _MISSING: Final = object()
+#: Where a value goes that has no key: into the list, or nowhere since it is the document.
+_ITEM: Final = object()
+_ROOT: Final = object()
 
 
 def read_yaml(text: str) -> Reading:
@@ -92,45 +95,87 @@ class _YamlReader:
         #: Plain scalars whose meaning is settled and beyond doubt.
         self.known: dict[str, Any] = {}
         self.anchors: dict[str, Any] = {}
-        #: The container being filled and, for a mapping, the key whose value comes next (None: a key comes).
+        #: The container being filled, and where the next value goes: a key of a mapping, None if its next key
+        #: comes first, or one of the two marks.
         self.here: Any = None
-        self.key: str | None = None
+        self.key: Any = _ROOT
         #: The same for every container around it, outermost first.
-        self.outer: list[tuple[Any, str | None]] = []
+        self.outer: list[tuple[Any, Any]] = []
         #: Mappings with a `<<` that is still to be merged, innermost last.
         self.merging: list[dict[str, Any]] = []
         self.expanded = 0
         self.sizes: dict[int, tuple[int, int]] = {}
 
-    def read(self) -> None:
-        get, scalar, add = self.get, self.scalar, self.add
-        other = {
-            MappingStartEvent: self.begin,
-            SequenceStartEvent: self.begin,
-            MappingEndEvent: self.end,
-            SequenceEndEvent: self.end,
-            AliasEvent: self.alias,
-        }
+    def read(self) -> None:  # noqa: C901, PLR0912 - one call an event would be a third of all time
+        """Read to the end. What is plain and common is done here; `one` does the rest."""
+        get, known, name, outer, merging = self.get, self.known, self.keys.setdefault, self.outer, self.merging
+        here, key = self.here, self.key
         while (event := get()) is not None:
             kind = type(event)
             if kind is ScalarEvent:
-                if self.key is None and type(self.here) is dict:
-                    self.name(event)
+                if event.anchor is None and event.tag is None:
+                    text = event.value
+                    if key is None:
+                        if text not in here and event.style != '"' and text != "<<":
+                            key = name(text, text)
+                            continue
+                    else:
+                        plain_one = event.implicit[0]
+                        value = known.get(text, _MISSING) if plain_one else text if text.isprintable() else _MISSING
+                        if value is not _MISSING:
+                            if key is _ITEM:
+                                here.append(value)
+                                continue
+                            if key is not _ROOT:
+                                here[key] = value
+                                key = None
+                                continue
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                if not merging or merging[-1] is not here:
+                    here, key = outer.pop()
+                    if type(key) is str:
+                        key = None
+                    continue
+            elif (
+                (kind is MappingStartEvent or kind is SequenceStartEvent)
+                and (key is _ITEM or type(key) is str)
+                and event.anchor is None and event.tag is None and len(outer) < MAX_DEPTH
+            ):  # fmt: skip
+                value = {} if kind is MappingStartEvent else []
+                if key is _ITEM:
+                    here.append(value)
                 else:
-                    value = event.value
-                    if event.implicit[0]:
-                        value = self.known.get(value, _MISSING)
-                    if value is _MISSING or event.style == '"' or event.tag is not None:
-                        value = scalar(event)
-                    if event.anchor:
-                        self.anchors[event.anchor] = value
-                    add(value)
-            elif kind in other:
-                other[kind](event)
-            elif kind is DocumentStartEvent and not self.document(event):
+                    here[key] = value
+                outer.append((here, key))
+                here = value
+                key = None if kind is MappingStartEvent else _ITEM
+                continue
+            self.here, self.key = here, key
+            if self.one(event, kind):
                 return
+            here, key = self.here, self.key
 
     # ---- events
+
+    def one(self, event: Any, kind: type) -> bool:
+        """Any event, with all its niceties. Whether the reading ends here."""
+        if kind is ScalarEvent:
+            if self.key is None:
+                self.name(event)
+            else:
+                value = self.scalar(event)
+                if event.anchor:
+                    self.anchors[event.anchor] = value
+                self.add(value)
+        elif kind is MappingStartEvent or kind is SequenceStartEvent:
+            self.begin(event)
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            self.end()
+        elif kind is AliasEvent:
+            self.alias(event)
+        elif kind is DocumentStartEvent:
+            return not self.document(event)
+        return False
 
     def document(self, event: Any) -> bool:
         """Whether the document that begins here is to be read: the first only."""
@@ -197,7 +242,7 @@ class _YamlReader:
 
     def begin(self, event: Any) -> None:
         value: Any = {} if type(event) is MappingStartEvent else []
-        if self.key is None and type(self.here) is dict:
+        if self.key is None:
             raise self.stop("yaml-key", "a key is text; a list or a mapping cannot be one", event,
                             hint="a text that begins with `{` or `[` needs quotes")
         if event.tag is not None and event.tag not in ("!", _CORE + ("map" if type(value) is dict else "seq")):
@@ -209,22 +254,24 @@ class _YamlReader:
         self.outer.append(outer)
         if len(self.outer) > MAX_DEPTH:
             raise Unreadable(too_deep(event.start_mark.line + 1, event.start_mark.column + 1))
-        self.here, self.key = value, None
+        self.here, self.key = value, None if type(value) is dict else _ITEM
 
-    def end(self, _event: Any) -> None:
+    def end(self) -> None:
         made = self.here
         self.here, self.key = self.outer.pop()
         if self.merging and self.merging[-1] is made:
             self.merging.pop()
             self.merge(made)
-        self.key = None
+        if type(self.key) is str:
+            self.key = None
 
     def alias(self, event: Any) -> None:
         name: str = event.anchor
         value = self.anchors.get(name, _MISSING)
         if value is _MISSING:
-            self.problem("yaml-unknown-anchor", f"no anchor {quoted('&' + name)} stands before this", event, self.path(),
-                         hint="an anchor must be written before its alias; text that begins with `*` needs quotes")
+            hint = "an anchor must be written before its alias; text that begins with `*` needs quotes"
+            said = f"no anchor {quoted('&' + name)} stands before this"
+            self.problem("yaml-unknown-anchor", said, event, self.path(), hint=hint)
             value = f"*{name}"
         if isinstance(value, dict | list):
             if value is self.here or any(value is container for container, _ in self.outer):
@@ -239,21 +286,20 @@ class _YamlReader:
                             event, hint=f"the alias {quoted('*' + name)} goes over it; repeat less, or write it out")
         if len(self.outer) + height > MAX_DEPTH:
             raise Unreadable(too_deep(event.start_mark.line + 1, event.start_mark.column + 1))
-        if self.key is None and type(self.here) is dict:
+        if self.key is None:
             raise self.stop("yaml-key", "a key cannot be an alias", event, hint="write the key out")
         self.add(value)
 
     # ---- building
 
     def add(self, value: Any) -> None:
-        here = self.here
-        if type(here) is dict:
-            here[self.key] = value
-            self.key = None
-        elif here is None:
+        if self.key is _ITEM:
+            self.here.append(value)
+        elif self.key is _ROOT:
             self.root = value
         else:
-            here.append(value)
+            self.here[self.key] = value
+            self.key = None
 
     def merge(self, mapping: dict[str, Any]) -> None:
         """Apply the `<<` of a mapping that is complete: its own keys win, then the earlier of several."""
