@@ -1,0 +1,48 @@
+"""`mplp schema`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    name: Annotated[str, typer.Argument(metavar="[SCHEMA]", help="Which schema.")] = "workflow",
+    list_names: Annotated[bool, typer.Option("--list", help="Print the names of the schemas and stop.")] = False,
+) -> None:
+    """Print a JSON Schema that comes with mplp: of workflow files, or of an object that a module writes.
+
+    Editors with a YAML language server complete and check a workflow by it. Save it, and put this line at
+    the top of the workflow:
+
+      # yaml-language-server: $schema=workflow.schema.json
+
+    Examples:
+
+      mplp schema > workflow.schema.json
+
+      mplp schema --list
+    """
+    from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.suggest import did_you_mean
+
+    paths = schemas()
+    if list_names:
+        sys.stdout.write("".join(f"{known}\n" for known in paths))
+        return
+    if name not in paths:
+        hint = did_you_mean(name, paths) or "`mplp schema --list` names them"
+        raise UsageError(f"there is no schema {name!r}", hint=hint)
+    sys.stdout.write(paths[name].read_text("utf-8"))
+
+
+def schemas() -> dict[str, Path]:
+    """The bundled schemas by name, that of workflow files first."""
+    from mplp_cli.bundled import bundled
+
+    folder = bundled("schemas")
+    own, objects = sorted(folder.glob("*.schema.json")), sorted(folder.glob("*/*.schema.json"))
+    return {path.name.removesuffix(".schema.json"): path for path in (*own, *objects)}

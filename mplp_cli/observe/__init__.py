@@ -1,0 +1,1 @@
+"""Looking at the system: whether its parts can do their work."""

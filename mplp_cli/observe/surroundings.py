@@ -1,0 +1,97 @@
+"""Checks of what mplp stands on: the disk, Python and the platform, the packages it needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from mplp_cli.observe.health import Finding
+
+#: Bytes and files that must be free where the state is, so that a run can be recorded to its end.
+LEAST_FREE: Final = 256 * 1024 * 1024
+LEAST_FILES: Final = 1_000
+OLDEST_PYTHON: Final = (3, 11)
+#: From here on a write-ahead log survives every order of resets and checkpoints.
+OLDEST_SQLITE: Final = (3, 51, 3)
+
+#: Distribution -> module to import, first version that will do, first version that will not.
+PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
+    "apsw": ("apsw", "3.54", "4"),
+    "jinja2": ("jinja2", "3.1.6", "4"),
+    "jsonschema": ("jsonschema", "4.23", "5"),
+    "jsonschema-rs": ("jsonschema_rs", "0.60", "0.70"),
+    "msgspec": ("msgspec", "0.20", "1"),
+    "networkx": ("networkx", "3.4", "4"),
+    "psutil": ("psutil", "7", "8"),
+    "python-dotenv": ("dotenv", "1.1", "2"),
+    "rich": ("rich", "14", "16"),
+    "ruamel.yaml": ("ruamel.yaml", "0.18.15", "0.20"),
+    "ruamel.yaml.clib": ("_ruamel_yaml", "0.2.14", "0.3"),
+    "typer": ("typer", "0.20", "0.29"),
+}
+
+
+def check_disk(place: Path) -> Finding:
+    """Room on the disk of `place`, or of its nearest ancestor that exists."""
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize
+    files = found.f_favail
+    # A file system without a fixed number of files says that it has none in all.
+    crowded = found.f_files > 0 and files < LEAST_FILES
+    return Finding(
+        free >= LEAST_FREE and not crowded,
+        {"path": str(place), "freeMiB": free >> 20, "neededMiB": LEAST_FREE >> 20, "freeFiles": files},
+    )
+
+
+def check_platform() -> Finding:
+    """The Python and the system that run this."""
+    system = platform.system()
+    python = sys.version_info[:2] >= OLDEST_PYTHON
+    return Finding(
+        python and system in {"Linux", "Darwin"},
+        {"python": platform.python_version(), "system": system, "machine": platform.machine()},
+    )
+
+
+def check_packages() -> Finding:
+    """Every package that mplp needs can be imported in a version that it knows, and so can its SQLite."""
+    versions: dict[str, str] = {}
+    problems: list[str] = []
+    for name, (module, first, last) in PACKAGES.items():
+        versions[name] = version = _version(name, module)
+        if not numbers_of(first) <= numbers_of(version) < numbers_of(last):
+            problems.append(f"{name} {version} is not in {first} up to {last}")
+    import apsw
+
+    versions["sqlite"] = sqlite = apsw.sqlite_lib_version()
+    if numbers_of(sqlite) < OLDEST_SQLITE:
+        problems.append(f"SQLite {sqlite} is older than {'.'.join(map(str, OLDEST_SQLITE))}")
+    return Finding(not problems, {"problems": problems, **versions} if problems else versions)
+
+
+def _version(name: str, module: str) -> str:
+    """The version of a package that can be imported. ImportError names the one that cannot."""
+    from importlib.metadata import version  # noqa: TID251 - of a dependency; our own is in the package
+
+    try:
+        import_module(module)
+        return version(name)
+    except ImportError as error:
+        raise ImportError(f"{name} cannot be used: {error}") from error
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    """A version as numbers to compare; what follows its last plain number is left out."""
+    numbers = []
+    for part in version.split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
