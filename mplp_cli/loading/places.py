@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mplp_cli.errors import Path, Problem
+from mplp_cli.errors import Path, Place, Problem
 from mplp_cli.loading.json_reader import JsonSyntaxError, Lines, tokens
 from mplp_cli.loading.spelling import canonical
 
@@ -40,13 +40,24 @@ def place(problems: Iterable[Problem], text: str | YamlText, file: str) -> list[
     found = list(problems)
     root = _Wanted()
     for problem in found:
-        for path in (() if problem.line else (problem.path,)) + ((problem.related,) if problem.related else ()):
+        for path in _paths(problem):
             _want(root, path)
     if root.inner or any(not p.line for p in found):
         _walk(root, json_marks(text) if isinstance(text, str) else yaml_marks(text))
     placed = [_placed(problem, root, file) for problem in found]
     placed.sort(key=lambda p: (p.line, p.column, p.severity, p.code, p.message))
     return placed
+
+
+def _paths(problem: Problem) -> Iterator[Path]:
+    """The paths of a problem that have no place yet."""
+    if not problem.line:
+        yield problem.path
+    if problem.related:
+        yield problem.related
+    for other in problem.also:
+        if not other.line:
+            yield other.path
 
 
 def _want(root: _Wanted, path: Path) -> None:
@@ -57,18 +68,33 @@ def _want(root: _Wanted, path: Path) -> None:
 
 def _placed(problem: Problem, root: _Wanted, file: str) -> Problem:
     changes: dict[str, Any] = {"file": file}
+    span = (problem.line, problem.column, problem.end_line, problem.end_column)
     if not problem.line:
-        line, column, end_line, end_column = _span(root, problem.path, problem.on)
-        changes |= {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
-    elif not problem.end_line:
-        changes |= {"end_line": problem.line, "end_column": problem.column + 1}
+        span = _span(root, problem.path, problem.on)
+    if span[2:] <= span[:2]:  # a value that is not written at all, or a single place
+        span = (*span[:2], span[0], span[1] + 1)
+    changes["line"], changes["column"], changes["end_line"], changes["end_column"] = span
     if problem.related:
-        line, column, end_line, end_column = _span(root, problem.related, problem.on)
-        changes |= {"related_line": line, "related_column": column,
-                    "related_end_column": end_column if end_line == line else column + 1}
+        line, column, end = _short(root, problem.related, problem.on)
+        changes |= {"related_line": line, "related_column": column, "related_end_column": end}
         if problem.code.endswith("duplicate-key"):
-            changes["message"] = f"{problem.message}: on line {line} and again on line {problem.line}"
+            changes["message"] = f"{problem.message}: on line {line} and again on line {span[0]}"
+    if problem.also:
+        changes["also"] = tuple(_also(root, other, problem.on) for other in problem.also)
     return msgspec.structs.replace(problem, **changes)
+
+
+def _also(root: _Wanted, other: Place, on: str) -> Place:
+    if other.line:
+        return other
+    line, column, end = _short(root, other.path, on)
+    return msgspec.structs.replace(other, line=line, column=column, end_column=end)
+
+
+def _short(root: _Wanted, path: Path, on: str) -> tuple[int, int, int]:
+    """Line, column and end column of a node, on one line."""
+    line, column, end_line, end_column = _span(root, path, on)
+    return line, column, end_column if end_line == line and end_column > column else column + 1
 
 
 def _span(root: _Wanted, path: Path, on: str) -> Span:
