@@ -52,11 +52,12 @@ def test_three_agents_collaborate(mplp: Command, name: str) -> None:
 
 
 def test_a_list_that_is_referenced_stays_a_list(mplp: Command) -> None:
-    """Both receivers get three things, not one text: three planned steps, three participants."""
     _, document = run(mplp, COLLABORATION[0])
     result = document["result"]
-    assert len(result["plan-creation"]["plan"]["steps"]) == 3
-    assert len(result["dialog-facilitation"]["dialog"]["participants"]) == 3
+    assignments = result["role-assignment"]["assignments"]
+    assert result["dialog-facilitation"]["participants"] == assignments
+    planned = [step["agent_role"] for step in result["plan-creation"]["plan"]["steps"]]
+    assert planned == [one["role"] for one in assignments]
 
 
 def test_the_twins_say_the_same(mplp: Command) -> None:
