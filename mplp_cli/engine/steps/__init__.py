@@ -1,0 +1,1 @@
+"""What runs leaf steps: one module a kind of step."""

@@ -1,0 +1,289 @@
+"""Shell steps: run a script or a command, keep what it prints, stop it without leftovers.
+
+The process gets the step's environment and
+
+    MPLP_RUN_ID  MPLP_STEP_ID  MPLP_ATTEMPT_NUMBER     who it is
+    MPLP_IDEMPOTENCY_KEY    the same for every attempt: effects keyed by it happen once
+    MPLP_OUTPUT             a file to which `name=value` lines may be appended; they become `outputs`
+    MPLP_V1, ...            the values of the references in the script
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
+from mplp_cli.engine.processes import Child, Launch
+from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
+from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.shelltext import SHELLS
+from mplp_cli.workflow.values import Json
+
+__all__ = ["attempt_mark", "read_log", "run_shell"]
+
+#: Bytes of one argument or one `NAME=value` (the system's limit, its final NUL included).
+_LONGEST = 131_072
+#: Bytes of a script that are handed over as an argument; a longer one goes through a file.
+_INLINE = 100_000
+#: Characters of output that an error carries.
+_TAIL = 4_000
+_OUTPUT_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)")
+_HINTS = {
+    126: "it was found but cannot be executed: check its permissions and its first line",
+    127: "a command was not found: check its name and the PATH of the step",
+}
+
+
+async def run_shell(
+    attempt: Attempt,
+    *,
+    masker: Masker,
+    log_dir: Path,
+    grace: float,
+    children: set[Child] | None = None,
+) -> Json:
+    """Run one attempt of a shell step: `{exitCode, stdout, stderr, output}`, and `outputs` if it wrote any.
+
+    Cancelled, it ends the process first (SIGTERM, `grace` seconds, SIGKILL). `children` has the process while
+    it runs, for whoever must end everything at once.
+    """
+    body = attempt.body
+    base = _place(log_dir, f"{attempt.step}.{attempt.number}")
+    outputs = f"{base}.outputs"
+    _remove(outputs)
+    log = StepLog(f"{base}.log")
+
+    def emit(stream: str, text: str) -> None:
+        attempt.output(attempt.step, stream, text)
+
+    streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
+    with contextlib.ExitStack() as stack:
+        stack.callback(_remove, outputs)
+        launch = _launch(attempt, outputs, _script_file(stack, body, f"{base}.script"))
+        try:
+            code = await _run(launch, streams, grace, children if children is not None else set())
+        finally:
+            for stream in streams:
+                stream.close()
+            log.close()
+            if log.problem:
+                emit("note", f"the log of this step could not be written: {log.problem}\n")
+        if code != 0:
+            raise _failed(code, streams)
+        result = _result(body.get("parse") or "text", streams)
+        if written := _outputs(outputs):
+            result["outputs"] = masker.value(written)
+    return result
+
+
+def attempt_mark(run: str, step: str = "", number: int | str = "") -> str:
+    """What the processes of one attempt carry in MPLP_ATTEMPT; without a step, what all of a run's carry."""
+    return f"{run}/{step}/{number};" if step else f"{run}/"
+
+
+async def _run(launch: Launch, streams: list[Capture], grace: float, children: set[Child]) -> int:
+    try:
+        child = Child(launch, streams[0].feed, streams[1].feed)
+    except (OSError, ValueError) as error:
+        _cannot_start(launch, error)
+    children.add(child)
+    try:
+        return await child.wait(grace)
+    finally:
+        children.discard(child)
+
+
+# ---- before ------------------------------------------------------------------------------------
+
+
+def _launch(attempt: Attempt, outputs: str, script_file: str | None) -> Launch:
+    body = attempt.body
+    bindings: Mapping[str, str] = body.get("bindings") or {}
+    env = {
+        **attempt.env,
+        **bindings,
+        "MPLP_OUTPUT": outputs,
+        "MPLP_RUN_ID": attempt.run,
+        "MPLP_STEP_ID": attempt.step,
+        "MPLP_ATTEMPT_NUMBER": str(attempt.number),
+        "MPLP_IDEMPOTENCY_KEY": attempt.idempotency_key,
+    }
+    for variable, value in env.items():
+        # No character takes more than four bytes.
+        if len(value) * 4 > _LONGEST - 100:
+            _check_size(variable, value, is_reference=variable in bindings)
+    command = body.get("command")
+    return Launch(
+        argv=list(command) if command is not None else _shell(body, script_file),
+        env=env,
+        cwd=os.path.join(attempt.cwd, folder) if (folder := body.get("cwd")) else attempt.cwd,  # noqa: PTH118
+        mark=attempt_mark(attempt.run, attempt.step, attempt.number),
+        stdin=body.get("stdin"),
+    )
+
+
+def _shell(body: Mapping[str, Any], script_file: str | None) -> list[str]:
+    shell = body.get("shell") or "/bin/sh"
+    kind = shell.rpartition("/")[2]
+    if kind not in SHELLS:
+        raise StepError(
+            f"`{shell}` is not a shell that scripts can be written for",
+            hint=f"one of {', '.join(sorted(SHELLS))}, or `command` with the arguments of your program",
+        )
+    options = ["-e", "-o", "pipefail"] if kind == "bash" else ["-e"]
+    if shell == "sh":
+        shell = "/bin/sh"
+    return [shell, *options, script_file] if script_file else [shell, *options, "-c", body["script"]]
+
+
+def _script_file(stack: contextlib.ExitStack, body: Mapping[str, Any], path: str) -> str | None:
+    """The file that holds the script, if it is too long for an argument."""
+    script = body.get("script") or ""
+    if len(script) * 4 <= _INLINE or len(script.encode("utf-8", "surrogatepass")) <= _INLINE:
+        return None
+    stack.callback(_remove, path)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(script.encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise StepError(f"the script could not be written to a file: {error.strerror}") from error
+    return path
+
+
+def _place(folder: Path, name: str) -> str:
+    """What the paths of an attempt's files begin with. The folder exists now: the script writes there too."""
+    place = str(folder)
+    if not os.path.isdir(place):  # noqa: PTH112 (once a step)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StepError(f"no place for the output of the step: {error.strerror}: {place}") from error
+    return f"{place}/{name}"
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108 (twice a step)
+
+
+def _check_size(variable: str, value: str, *, is_reference: bool) -> None:
+    size = len(variable) + 2 + len(value.encode("utf-8", "surrogatepass"))
+    if size > _LONGEST:
+        what = "a value that the script refers to" if is_reference else f"the environment variable {variable}"
+        raise OutputLimitError(
+            f"{what} has {size:,} bytes, more than a process can be given ({_LONGEST:,})",
+            hint="hand it over in `stdin`, which has no such limit, and read it there",
+            details={"variable": variable, "size": size, "limit": _LONGEST, "hint": "use `stdin`"},
+        )
+
+
+def _cannot_start(launch: Launch, error: OSError | ValueError) -> NoReturn:
+    if isinstance(error, UnicodeError):
+        raise StepError(
+            "the command, its environment or `stdin` has text that is not valid Unicode"
+        ) from error
+    if isinstance(error, ValueError):
+        raise StepError("the command or its environment holds a NUL character") from error
+    reason = error.strerror or str(error)
+    if error.errno == errno.E2BIG:
+        raise OutputLimitError(
+            "the command and its environment are larger than a process can be given",
+            hint="hand large values over in `stdin`, which has no such limit",
+        ) from error
+    if error.filename == launch.cwd:
+        raise StepError(f"the working directory cannot be used: {reason}: {launch.cwd}") from error
+    program = launch.argv[0] if launch.argv else ""
+    if error.filename is not None and str(error.filename) == program:
+        code = 127 if error.errno == errno.ENOENT else 126
+        failed = ShellExitError(code, f"{program}: {reason}")
+        failed.hint = failed.details["hint"] = _HINTS[code]
+        raise failed from error
+    raise StepError(f"the process cannot be started: {reason}") from error
+
+
+# ---- after -------------------------------------------------------------------------------------
+
+
+def _failed(code: int, streams: list[Capture]) -> ShellExitError:
+    stdout, stderr = (stream.text[-_TAIL:] for stream in streams)
+    error = ShellExitError(code, stderr)
+    for key, text in (("stdout", stdout), ("stderr", stderr)):
+        if text:
+            error.details[key] = text
+    if code > 128:
+        with contextlib.suppress(ValueError):
+            error.details["signal"] = signal.Signals(code - 128).name
+    if code in _HINTS:
+        error.hint = error.details["hint"] = _HINTS[code]
+    return error
+
+
+def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
+    stdout, stderr = streams[0].text, streams[1].text
+    output: Json = stdout.removesuffix("\n")
+    if parse != "text" and streams[0].left_out:
+        raise OutputLimitError(
+            f"only {KEPT:,} bytes of the output were kept, which is too little to read it as {parse}",
+            hint="write large data to a file and print its name",
+        )
+    if parse == "lines":
+        output = output.split("\n") if output else []
+    elif parse == "json":
+        output = _parse_json(stdout)
+    return {"exitCode": 0, "stdout": stdout, "stderr": stderr, "output": output}
+
+
+def _parse_json(text: str) -> Json:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        message = f"the output is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        if not text.strip():
+            message = "the output is not JSON: it is empty (line 1, column 1)"
+        raise OutputFormatError(message, details={"line": error.lineno, "column": error.colno}) from None
+    except RecursionError:
+        raise OutputFormatError("the output is JSON that is too deeply nested") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise OutputFormatError(f"the output is not JSON: {name} is not a JSON number")
+
+
+def _outputs(path: str) -> dict[str, str]:
+    """The `name=value` lines that the step has written; the last of a name counts."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (mostly there is none)
+            data = file.read(KEPT + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise OutputFormatError(f"$MPLP_OUTPUT cannot be read: {error.strerror}") from error
+    if len(data) > KEPT:
+        raise OutputLimitError(f"$MPLP_OUTPUT has more than {KEPT:,} bytes")
+    found = {}
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        pair = _OUTPUT_LINE.fullmatch(line.rstrip("\r"))
+        if pair is not None:
+            found[pair[1]] = pair[2].replace("\0", "\ufffd")
+        elif line.strip():
+            raise OutputFormatError(
+                f"line {number} of $MPLP_OUTPUT is not `name=value`",
+                hint='write `echo "name=value" >> "$MPLP_OUTPUT"`',
+                details={"line": number, "column": 1},
+            )
+    return found

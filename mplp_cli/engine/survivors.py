@@ -1,0 +1,119 @@
+"""The processes of this machine, as /proc shows them: whose they are, and how to end the ones that were left.
+
+Every child carries a mark in its environment, and whatever it starts inherits the mark. Where there is no /proc
+nothing is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterable
+from functools import cache
+
+#: The variable that marks the processes of an attempt. Marks of nested runs are put one behind the other.
+MARK = "MPLP_ATTEMPT"
+_MARK_SETTING = f"{MARK}=".encode()
+
+
+def find_marked(mark: str) -> set[int]:
+    """The living processes, but for this one, whose environment carries `mark` in MPLP_ATTEMPT."""
+    wanted = mark.encode("utf-8", "surrogateescape")
+    found = set()
+    for pid in _pids():
+        for setting in _read(pid, "environ").split(b"\0"):
+            if setting.startswith(_MARK_SETTING) and wanted in setting:
+                found.add(pid)
+    found.discard(os.getpid())
+    return found
+
+
+def kill_marked(mark: str) -> int:
+    """SIGKILL to the processes that carry `mark`; how many there were. Call it until there are none."""
+    found = find_marked(mark)
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _pids() -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 (hundreds of names)
+    return []
+
+
+def _read(pid: int, name: str) -> bytes:
+    """A file of /proc; empty if the process is gone or somebody else's."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 (the same)
+        return file.read()
+    return b""
+
+
+def process_table() -> dict[int, tuple[int, int]]:
+    """Parent and group of every process that is not dead yet. Empty where there is no /proc."""
+    found = {}
+    for pid in _pids():
+        fields = _read(pid, "stat").rpartition(b")")[2].split()
+        if fields and fields[0] not in {b"Z", b"X"}:
+            found[pid] = int(fields[1]), int(fields[2])
+    return found
+
+
+def escaped(leader: int, mark: str) -> set[int]:
+    """Processes that come from `leader`, by descent or by their mark, but have left its group."""
+    table = process_table()
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _) in table.items():
+        children.setdefault(parent, []).append(pid)
+    found = find_marked(mark)
+    open_ = [leader]
+    while open_:
+        below = children.get(open_.pop(), [])
+        found.update(below)
+        open_ += below
+    return {pid for pid in found if pid in table and table[pid][1] != leader}
+
+
+def open_handles(pids: Iterable[int]) -> list[int]:
+    """Handles on these processes, which stay theirs when a number is given to another process."""
+    handles = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            handles.append(os.pidfd_open(pid))
+    return handles
+
+
+def signal_handles(handles: Iterable[int], number: int) -> None:
+    """Send a signal to those that are still there."""
+    for handle in handles:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(handle, number)
+
+
+def any_lives(handles: Iterable[int]) -> bool:
+    """Whether any of them has not ended yet."""
+    poll = select.poll()
+    count = 0
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+        count += 1
+    return len(poll.poll(0)) < count
+
+
+@cache
+def inheritable() -> tuple[int, ...]:
+    """The open files beyond 0, 1 and 2 that this process was given and would hand on. What Python opens, and
+    what our libraries open, is closed in children anyway; so one look is enough."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 (no more than numbers)
+    except OSError:
+        numbers = list(range(256))
+    found = []
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+    return tuple(found)
