@@ -14,8 +14,10 @@ from mplp_cli.render.view import ENDED, RunView, is_leaf, run_took, short_id, to
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
 
-#: Room for a time at the right edge.
+#: Room for a time.
 _TIME = 8
+#: Times stand here at most, not at the far edge of a wide terminal.
+_WIDE = 110
 #: A bar longer than this says no more.
 _BAR_MOST = 40
 #: And one shorter than this says too little.
@@ -27,7 +29,7 @@ _ID_STYLE = {"pending": "dim", "queued": "dim", "skipped": "dim", "omitted": "di
 def frame(tracker: Tracker, tails: Tails, now: int, width: int, height: int, theme: Theme) -> Screen:
     """The whole view, at most `width` by `height`."""
     airy = height >= 16
-    head = [_title(tracker.plan, tracker.state, now, width, theme)]
+    head = [_title(tracker.plan, tracker.state, now, min(width, _WIDE), theme)]
     foot = [*_progress(tracker, width, theme), *_questions(tracker, theme)]
     gap = [Line()] if airy else []
     room = height - len(head) - len(foot) - 2 * len(gap)
@@ -104,14 +106,14 @@ def _settled(ms: int) -> int:
 
 def _body(tracker: Tracker, rows: list[Row], tails: Tails, now: int, width: int, theme: Theme) -> list[Line]:
     steps = tracker.plan.steps
-    column = _detail_column(tracker, rows, width)
+    column = _detail_column(tracker, rows, min(width, _WIDE))
     lines: list[Line] = []
     for row in rows:
         if isinstance(row, MoreRow):
             indent = "  " * _depth(row.depth, width)
             lines.append(Line(f"{indent}{theme.glyph('more')} {row.text}", "dim"))
             continue
-        lines.append(_step(tracker, row, now, width, column, theme))
+        lines.append(_step(tracker, row, now, min(width, _WIDE), column, theme))
         indent = "  " * (_depth(row.depth, width) + 1)
         gutter = f"{indent}{theme.glyph('gutter')} "
         wrote = tails.last(steps[row.number].id, row.tail)
@@ -142,7 +144,7 @@ def _step(tracker: Tracker, row: StepRow, now: int, width: int, column: int, the
     line = Line("  " * _depth(row.depth, width)).add(f"{glyph} ", STATUS_STYLE[status])
     line.add(step.id[: 4 * width], _ID_STYLE.get(status, "strong"))
     spent = took(state, i, now)
-    time = duration_text(spent if status in ENDED else _settled(spent)) if state.started_at[i] else ""
+    time = duration_text(spent if status in ENDED else _settled(spent)) if spent else ""
     said = detail(tracker.plan, state, i, now, {} if is_leaf(step) else tracker.children.get(i, {}))
     if said:
         line = line.fit(column - 2, more).pad(column).add(said[: 4 * width], _DETAIL_STYLE.get(status, "dim"))

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from mplp_cli.errors import Failure, Problem
 from mplp_cli.render.problems import ordered
-from mplp_cli.render.tails import BREAK
+from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import safe, safe_output
 from mplp_cli.workflow.history import (
     Event,
@@ -89,9 +89,9 @@ class GithubRun:
     def output(self, step: str, _stream: str, text: str) -> None:
         """Take what a step wrote."""
         pieces = self._wrote.setdefault(step, [""])
-        first, *rest = BREAK.split(text)
-        pieces[-1] += first
-        pieces.extend(rest)
+        pieces.extend(BREAK.split(pieces.pop() + text))
+        if len(pieces[-1]) > LONGEST:
+            pieces.append("")
         if len(pieces) > 2 * _KEPT:
             self._dropped[step] = self._dropped.get(step, 0) + len(pieces) - _KEPT
             del pieces[:-_KEPT]
@@ -142,7 +142,7 @@ class GithubRun:
             return f"{plain(step)} {plain(said)}\n"
         if dropped:
             wrote.insert(0, f"({dropped:,} earlier lines: mplp logs {self._state.run_id} {step})")
-        body = "".join(f"| {plain(line)}\n" for line in wrote)
+        body = "".join(f"| {plain(line.rstrip(chr(13)))}\n" for line in wrote)
         return f"{command('group', f'{step} {said}')}\n{body}::endgroup::\n"
 
 

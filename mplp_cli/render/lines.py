@@ -17,6 +17,8 @@ from mplp_cli.workflow.values import duration_text
 
 #: Facts that end a step.
 _ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
+#: Facts after which nothing more is told.
+_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting)
 
 
 class Lines:
@@ -42,6 +44,8 @@ class Lines:
         #: (step, stream) -> text after the last line end.
         self._partial: dict[tuple[str, str], str] = {}
         self._clock = (-1, "")
+        #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
+        self._gone = False
 
     def __call__(self, events: Sequence[h.Event]) -> None:
         """Take committed facts."""
@@ -55,7 +59,10 @@ class Lines:
                 continue
             if told := self._told(event):
                 lines += told
-        write(self._stream, lines, self._theme)
+        if not self._quiet and any(isinstance(e, _RUN_STOPS) for e in events):
+            # The summary that follows stands by itself.
+            lines.append(Line())
+        self._print(lines)
 
     def output(self, step: str, stream: str, text: str) -> None:
         """Take what a step wrote; whole lines are printed, the rest waits for its end."""
@@ -66,13 +73,20 @@ class Lines:
             whole, rest = [*whole, rest], ""
         if rest:
             self._partial[step, stream] = rest
-        write(self._stream, [self._wrote(step, stream, line) for line in whole], self._theme)
+        self._print([self._wrote(step, stream, line) for line in whole])
+
+    def _print(self, lines: list[Line]) -> None:
+        if not self._gone:
+            try:
+                write(self._stream, lines, self._theme)
+            except BrokenPipeError:
+                self._gone = True
 
     def _rest(self, step: str) -> list[Line]:
         if not self._partial:
             return []
         left = [(stream, self._partial.pop((step, stream), "")) for stream in ("stdout", "stderr")]
-        return [self._wrote(step, stream, text) for stream, text in left if text]
+        return [self._wrote(step, stream, text.rstrip("\r")) for stream, text in left if text]
 
     def _wrote(self, step: str, stream: str, text: str) -> Line:
         line = Line(f"{step} {self._theme.glyph('gutter')} ", "warn" if stream == "stderr" else "dim")
@@ -99,7 +113,7 @@ class Lines:
             case h.StepStarted(step=step, attempt=attempt) if self._is_slow(step) or attempt > 1:
                 status, said = "running", f"started{self._tries(step, attempt)}"
             case h.StepCompleted(step=step, mended=mended):
-                by = f", by its fallback after {_why(mended)}" if mended is not None else ""
+                by = f", by its fallback{self._after(step, mended)}" if mended is not None else ""
                 tries = self._tries(step, event.attempt)
                 status, said = "completed", f"completed{self._spent(step)}{tries}{by}"
             case h.StepRetrying(step=step, attempt=attempt, error=error, delay=delay):
@@ -125,7 +139,7 @@ class Lines:
         workflow = self._plan.workflow
         match event:
             case h.RunStarted(run=run):
-                steps = len(self._plan.steps)
+                steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
                 said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
                 return self._line(event.at, "running", workflow.id, said)
             case h.RunResumed():
@@ -172,6 +186,12 @@ class Lines:
     def _step(self, step: str) -> PlanStep:
         return self._plan.steps[self._plan.number[step]]
 
+    def _after(self, step: str, mended: Failure) -> str:
+        """What a fallback made good, unless a step that ran instead has said so before."""
+        children = self._step(step).children
+        told = any(self._state.attempts[c] and self._plan.steps[c].branch == "fallback" for c in children)
+        return "" if told else f" after {_why(mended)}"
+
     def _is_slow(self, step: str) -> bool:
         """Whether its start is worth a line: work that takes its time."""
         planned = self._step(step)
@@ -179,7 +199,8 @@ class Lines:
 
     def _spent(self, step: str, word: str = "in") -> str:
         i = self._plan.number[step]
-        return f" {word} {duration_text(took(self._state, i))}" if self._state.started_at[i] else ""
+        spent = took(self._state, i)
+        return f" {word} {duration_text(spent)}" if spent else ""
 
     def _tries(self, step: str, attempt: int) -> str:
         return f" ({attempt_text(self._step(step), attempt)})" if attempt > 1 else ""

@@ -61,6 +61,7 @@ class LiveView:
     def __call__(self, events: Sequence[Event]) -> None:
         """Take committed facts."""
         self._tracker(events)
+        self.tails(events)
         for event in events:
             if isinstance(event, StepCompleted):
                 self.tails.forget(event.step)

@@ -189,7 +189,7 @@ def _critical(plan: Plan, state: RunView, theme: Theme, width: int) -> list[Line
 
 def _results(plan: Plan, state: RunView, width: int, theme: Theme) -> list[Line]:
     """In short, what the last steps came to, unless the workflow says itself what its outputs are."""
-    if state.outputs or state.status not in {"completed", "failed"}:
+    if state.outputs or state.status != "completed":
         return []
     last = [
         i
@@ -197,6 +197,7 @@ def _results(plan: Plan, state: RunView, width: int, theme: Theme) -> list[Line]
         if not plan.dependants[i]
         and i not in plan.next_in_block
         and state.step_status[i] == "completed"
+        and plan.steps[i].kind != "wait"
         and state.results[i] is not UNSET
         and state.results[i] not in (None, {}, [], "")
     ]

@@ -95,7 +95,7 @@ def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int)
                 Line("  " * _depth(plan, i) + step.id),
                 _status(state.step_status[i], theme),
                 Line(tries, "dim"),
-                Line(duration_text(took(state, i, now)) if state.started_at[i] else "", "dim"),
+                Line(duration_text(spent) if (spent := took(state, i, now)) else "", "dim"),
                 Line(_why(plan, state, i), "bad" if state.step_status[i] == "failed" else "dim"),
             )
         )

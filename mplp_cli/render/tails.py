@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-#: What ends a line: also the lone carriage return of a progress bar.
-BREAK: Final = re.compile(r"\r\n|\n|\r")
+from mplp_cli.workflow.history import Event, StepStarted
+
+#: What ends a line: also the lone carriage return of a progress bar, unless a line feed may follow it yet.
+BREAK: Final = re.compile(r"\r\n|\n|\r(?!\Z)")
 _STREAMS = ("stdout", "stderr")
 #: Longer pieces are looked at from their end only.
 _LOOK = 65_536
@@ -37,11 +40,17 @@ class Tails:
         if rest:
             self._partial[step, stream] = rest[-LONGEST:]
 
+    def __call__(self, events: Sequence[Event]) -> None:
+        """Take committed facts: a further attempt of a step begins with nothing written."""
+        for event in events:
+            if isinstance(event, StepStarted) and event.attempt > 1:
+                self.forget(event.step)
+
     def last(self, step: str, count: int) -> list[str]:
         """The newest `count` lines, a line still being written included."""
         lines = list(self._lines.get(step, ()))
         partial = (self._partial.get((step, stream), "") for stream in _STREAMS)
-        lines += [rest for rest in partial if rest.strip()]
+        lines += [rest.rstrip("\r") for rest in partial if rest.strip()]
         return lines[-count:] if count > 0 else []
 
     def writing(self, step: str) -> bool:

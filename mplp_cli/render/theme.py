@@ -149,6 +149,12 @@ def make_theme(
     return Theme(color=color, unicode=_shows_unicode(stream) and term not in {"dumb", "linux"})
 
 
+def shows_live(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the live view may be drawn: on a terminal that can move its cursor, and not in CI."""
+    dumb = environ.get("TERM", "").lower() in {"", "dumb"}
+    return stream.isatty() and not dumb and environ.get("CI", "").lower() in _FALSE
+
+
 def _shows_unicode(stream: IO[str]) -> bool:
     try:
         "".join(_UNICODE.values()).encode(getattr(stream, "encoding", None) or "ascii")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, cells, clip, write
-from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, make_theme, safe, safe_output
+from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, make_theme, safe, safe_output, shows_live
 
 HOSTILE = st.text(st.characters() | st.sampled_from("\x1b\r\n\t\a\x9b\u202e\u2066\ud800日👩\u0301"), max_size=60)
 
@@ -136,3 +136,18 @@ def test_without_colour_no_escape_sequence_is_written() -> None:
     write(colored, [Line("x", "bad")], Theme(color=True))
     assert plain.getvalue() == "x\n"
     assert colored.getvalue() == "\x1b[31mx\x1b[0m\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "live"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "CI": "false"}, True),
+        ({"TERM": "xterm", "CI": "true"}, False),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+    ],
+)
+def test_the_live_view_needs_a_terminal_that_can_and_no_ci(environ: dict[str, str], live: bool) -> None:
+    assert shows_live(FakeTerminal(), environ) is live
+    assert not shows_live(io.StringIO(), environ)

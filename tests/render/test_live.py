@@ -16,7 +16,7 @@ from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN, Theme
 from mplp_cli.render.tracker import Tracker
 from mplp_cli.render.view import ENDED, is_leaf
-from mplp_cli.workflow.history import Approval, StepCompleted
+from mplp_cli.workflow.history import Approval, StepCompleted, StepStarted
 from mplp_cli.workflow.plan import Plan, PlanStep
 from tests.render.fakes import NOON, FakeState, make_plan, release, step
 
@@ -159,6 +159,14 @@ def test_tails_keep_the_last_lines_and_the_line_being_written() -> None:
     assert tails.last("a", 3) == ["3", "4", "half"]
     tails.add("a", "stdout", "10%\r20%\r")
     assert tails.last("a", 2) == ["half10%", "20%"]
+
+
+def test_a_further_attempt_begins_with_nothing_written() -> None:
+    tails = Tails()
+    tails.add("a", "stdout", "first try\n")
+    tails([StepStarted(at=NOON, step="a", attempt=2)])
+    tails.add("a", "stdout", "second try\n")
+    assert tails.last("a", 8) == ["second try"]
 
 
 def test_tails_are_bounded_whatever_comes() -> None:

@@ -184,7 +184,37 @@ def test_output_without_a_line_end_is_bounded() -> None:
     assert len(out.getvalue()) > 100_000
 
 
-@given(st.lists(st.text(st.sampled_from("ab\n"), max_size=6), max_size=6))
+@pytest.mark.parametrize("ran", [True, False])
+def test_a_step_mended_by_a_step_that_ran_instead_tells_its_failure_once(ran: bool) -> None:
+    state, out = FakeState(make_plan(step("call"), step("instead", parent=0, branch="fallback"))), io.StringIO()
+    if ran:
+        state.put("instead", "completed", 1, 2)
+    lines = Lines(state.plan, state, out, zone=UTC)
+    error = Failure(type="ShellExitError", message="exit code 1")
+    lines([h.StepCompleted(at=NOON + 3_000, step="call", attempt=1, result=None, mended=error)])
+    said = "call completed, by its fallback" + ("" if ran else " after ShellExitError: exit code 1")
+    assert out.getvalue() == f"12:00:03 ✓ {said}\n"
+
+
+def test_a_blank_line_parts_the_lines_from_the_summary() -> None:
+    lines, out = lines_of()
+    lines([h.RunCompleted(at=NOON + 3_000)])
+    assert out.getvalue() == "\n"
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_gone_does_not_stop_the_run() -> None:
+    state = release()
+    lines = Lines(state.plan, state, Gone())
+    lines(FACTS)
+    lines.output("build", "stdout", "one\n")
+
+
+@given(st.lists(st.text(st.sampled_from("ab\r\n"), max_size=6), max_size=6))
 def test_output_in_pieces_is_the_output_in_one(pieces: list[str]) -> None:
     one, out_one = lines_of()
     many, out_many = lines_of()
