@@ -131,7 +131,8 @@ class GithubRun:
     def _time(self, step: str) -> str:
         from mplp_cli.render.view import took
 
-        return f" in {duration_text(took(self._state, self._plan.number[step]))}"
+        spent = took(self._state, self._plan.number[step])
+        return f" in {duration_text(spent)}" if spent else ""
 
     def _group(self, step: str, said: str) -> str:
         wrote = self._wrote.pop(step, [])
@@ -156,7 +157,7 @@ def job_summary(plan: Plan, state: RunView) -> str:
         status = state.step_status[i]
         if is_leaf(step) and not unused(plan, state, i):
             said = _said(state.errors.get(i), state.reasons.get(i, ""))
-            spent = duration_text(took(state, i)) if state.started_at[i] else ""
+            spent = duration_text(ms) if (ms := took(state, i)) else ""
             tries = state.attempts[i] or ""
             rows.append(f"| {_cell(step.id)} | {status} | {spent} | {tries} | {_cell(said)} |")
     most = 200

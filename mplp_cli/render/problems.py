@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from mplp_cli.errors import Place, Problem
+from mplp_cli.render.grid import wrapped
 from mplp_cli.render.ink import Line, cells
 from mplp_cli.render.theme import PLAIN, Theme, safe
 
@@ -122,9 +123,11 @@ def one_problem(problem: Problem, source: Source | None, theme: Theme, width: in
         if source is not None:
             lines += pen.marked(source, other.line, other.column, other.end_column, "~")
     if problem.hint:
-        first, *more = problem.hint.splitlines()
-        lines.append(Line(" " * margin + " = ", "dim").add("help", "key").add(f": {first}"))
-        lines += [Line(" " * (margin + 9) + text) for text in more]
+        room = max(width - margin - 9, 30)
+        parts = [part for text in problem.hint.splitlines() for part in wrapped(Line(text), room)]
+        for number, part in enumerate(parts):
+            lead = Line(" " * (margin + 9)) if number else Line(" " * margin + " = ", "dim")
+            lines.append((lead if number else lead.add("help", "key").add(": ")).extend(part))
     return lines
 
 
