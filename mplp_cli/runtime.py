@@ -7,7 +7,7 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -183,16 +183,16 @@ class Runtime:
 
         return SqliteStore(self.state_dir, self.clock)
 
-    def find_run(self, name: str, *, active: bool = False) -> RunRecord:
+    def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
         """The one run that `name` means: an id, a unique prefix of one, or a workflow id with one run that fits.
 
-        With `active`, runs that have ended are passed over where the name means several.
+        Where the name means several, those that do not fit are passed over.
         """
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         if not found:
             raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
-        exact = [r for r in found if r.id == name]
-        fitting = exact or [r for r in found if not active or r.status not in ("completed", "cancelled")] or found
+        exact = [r for r in found if r.id == name.lower()]
+        fitting = exact or [r for r in found if fits(r)] or found
         if len(fitting) > 1:
             listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
             raise UnknownRunError(
