@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import Failure, MplpError, Problem
+from mplp_cli.render.problems import others
 
 if TYPE_CHECKING:
     from mplp_cli.render.view import RunView
@@ -95,8 +96,8 @@ def problem_object(problem: Problem) -> dict[str, Any]:
     }
     if problem.hint:
         found["hint"] = problem.hint
-    if problem.related_line:
-        found["related"] = [{"line": problem.related_line, "column": problem.related_column}]
+    if places := others(problem):
+        found["related"] = [{"label": p.label, "line": p.line, "column": p.column} for p in places]
     return found
 
 

@@ -162,6 +162,11 @@ def test_the_document_of_validate_has_the_stable_keys() -> None:
     ]
 
 
+def test_the_document_of_validate_names_the_second_place() -> None:
+    (found,) = validate_document([PROBLEMS[2]])["problems"]
+    assert found["related"] == [{"label": "see also", "line": 4, "column": 11}]
+
+
 def test_warnings_leave_a_file_valid() -> None:
     assert validate_document([at(1, 1, 2, severity="warning")])["valid"] is True
 
