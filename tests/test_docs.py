@@ -157,10 +157,13 @@ def test_the_reference_lists_every_condition(heading: str, there: Mapping[str, o
 
 
 @pytest.mark.parametrize("page", sorted(HELP.glob("*.md")), ids=name_of)
-def test_a_help_page_can_be_read_as_plain_text(page: Path) -> None:
-    lines = page.read_text("utf-8").splitlines()
-    assert lines[0].startswith("# ")
-    assert not [line for line in lines if "\t" in line or "<a " in line]
+def test_a_help_page_can_be_read_as_plain_text_at_80_columns(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text.startswith("# ")
+    code = "".join(re.findall(r"(?ms)^```\w+\n(.*?)^```$", text)).splitlines()
+    prose = [line for line in text.splitlines() if not line.startswith("|") and line not in code]
+    assert not [line for line in prose if len(line) > 80]
+    assert not [line for line in code if len(line) > 76], "it is shown indented"
 
 
 @pytest.mark.parametrize("page", [README, *CONTRIBUTORS], ids=name_of)
