@@ -67,6 +67,8 @@ def _compare(condition: StepResult, scope: RunScope) -> bool:
         try:
             found = follow(result, condition.path, "result")
         except UnresolvedReferenceError:
+            if condition.operator != "exists":
+                raise
             missing = True
     return judge_step_result(condition.operator, found, fill(condition.value, scope), missing)
 

@@ -184,8 +184,11 @@ class Child:
         end = self._loop.time() + LINGER
         while (self._pipes or self._has_group()) and (left := end - self._loop.time()) > 0:  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(min(_TICK, left))
-        if self._has_group():
+        for _ in range(_LOOKS):
+            if not self._has_group():
+                break
             self._signal_group(signal.SIGKILL)
+            await asyncio.sleep(_TICK)
         self._drain()
 
     async def _stop(self, grace: float) -> None:

@@ -191,7 +191,7 @@ class _YamlReader:
     def scalar(self, event: Any) -> Any:
         """The value of a scalar that is not plain and known."""
         text: str = event.value
-        if event.implicit[0]:
+        if event.implicit[0] and event.tag is None:
             if text[:1] not in MAY_MEAN_MORE and text:
                 self.known[text] = text
                 return text

@@ -1,4 +1,4 @@
-"""What a container makes of its children once all of them have ended. Pure."""
+"""Facts that follow from state alone: the end of a container, and of a step that ended with another. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, structs, to_builtins
 
 from mplp_cli.errors import Failure, ParallelExecutionError
-from mplp_cli.workflow.history import StepCompleted, StepFailed
+from mplp_cli.workflow.history import (
+    Event,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepOmitted,
+    StepSkipped,
+)
 from mplp_cli.workflow.joins import bad_end
-from mplp_cli.workflow.statuses import COMPLETED, FAILED
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED, OMITTED, SKIPPED
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.plan import PlanStep
     from mplp_cli.workflow.state import RunState
+
+
+def consequence(state: RunState, i: int) -> Event:
+    """The record of a step that the fold has ended as the consequence of something else."""
+    step, status, at = state.plan.steps[i].id, state.step_status[i], state.ended_at[i]
+    reason = state.reasons.get(i, "")
+    if status is OMITTED:
+        return StepOmitted(at, step, reason, state.because.get(i, ""))
+    if status is SKIPPED:
+        return StepSkipped(at, step, reason)
+    if status is FAILED:
+        return StepFailed(at, step, state.attempts[i], state.errors[i])
+    assert status is CANCELLED, status
+    return StepCancelled(at, step, state.attempts[i], reason)
 
 
 def conclusion(state: RunState, i: int, at: int) -> StepCompleted | StepFailed:
@@ -29,12 +50,13 @@ def conclusion(state: RunState, i: int, at: int) -> StepCompleted | StepFailed:
 
 def _parallel(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
     settled = [_settled(state, c) for c in step.children]
-    bad = [state.plan.steps[c].id for c in step.children if bad_end(state, c)]
+    bad = sum(bad_end(state, c) for c in step.children)
     result = {"status": "completed", "results": settled}
     attempt = state.attempts[step.number]
-    failed = bool(bad) if step.fail_on == "any" else step.fail_on == "all" and len(bad) == len(settled)
+    failed = bool(bad) if step.fail_on == "any" else step.fail_on == "all" and bad == len(settled)
     if failed:
-        return StepFailed(at, step.id, attempt, ParallelExecutionError(bad).failure(), result)
+        names = [state.plan.steps[c].id for c in step.children if state.step_status[c] in (FAILED, CANCELLED)]
+        return StepFailed(at, step.id, attempt, ParallelExecutionError(names).failure(), result)
     return StepCompleted(at, step.id, attempt, result)
 
 

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
-from mplp_cli.workflow.conditions import OPERATORS
+from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.graph import CycleError, file_order, topological
 from mplp_cli.workflow.plan import (
@@ -70,7 +70,7 @@ class _Planner:
         self.places: list[Where] = []
         self.number: dict[str, int] = {}
         self.scoping = Scoping(workflow, self.places, self.number, self.problems)
-        self.compiler = Compiler(self.number, self.scoping.resolve)
+        self.compiler = Compiler(self.number, self.scoping.resolve, self._refuse)
         self._policies: dict[int, Retry] = {}
         handling = workflow.error_handling
         self._outer = (workflow.defaults.retry_policy, handling.retry_policy)
@@ -93,8 +93,7 @@ class _Planner:
         env = self._values(self.workflow.env, (*base, "env"), ENV)
         needs = self.scoping.needs
         after = self._blocks(top, final)
-        if not any(p.severity == "error" for p in self.problems):
-            self._check_cycles(needs, after)
+        self._check_cycles(needs, after)
         if any(p.severity == "error" for p in self.problems):
             return None
         return self._assemble(compiled, top, final, after, outputs, env)
@@ -141,7 +140,7 @@ class _Planner:
 
         if self.workflow.execution == "sequential":
             needs = self.scoping.needs
-            chain(iter(file_order(top, lambda i: needs.get(i, ()))))
+            chain(iter(file_order(top, lambda i: tuple(needs.get(i, ())))))
         chain(iter(final))
         for where in self.places:
             if isinstance(where.step, model.ConditionalStep):
@@ -182,16 +181,15 @@ class _Planner:
 
     def _when(self, when: str | bool | None, path: Path) -> Any:
         if isinstance(when, str):
-            return self._guard(lambda: self.compiler.condition(when, path), path)
+            return self.compiler.condition(when, path)
         return when
 
-    def _judgement(self, condition: model.Condition, path: Path) -> Judgement:
+    def _judgement(self, condition: model.Condition, path: Path) -> Judgement | None:
         match condition:
             case str():
-                return self._guard(lambda: self.compiler.condition(condition, path), path)
+                return self.compiler.condition(condition, path)
             case model.ExpressionCondition():
-                inside = (*path, "expression")
-                return self._guard(lambda: self.compiler.condition(condition.expression, inside), inside)
+                return self.compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
                 return self._step_result(condition, path)
             case model.CustomCondition():
@@ -208,6 +206,10 @@ class _Planner:
         source = f"{condition.step_id}.result"
         if condition.path:
             source += condition.path if condition.path.startswith("[") else f".{condition.path}"
+        if condition.operator == "matches" and isinstance(condition.value, str) and "$" not in condition.value:
+            wrong = pattern_problem(condition.value)
+            if wrong is not None:
+                self.problem("cond-pattern", wrong, (*path, "value"))
         reference = parse_reference(source, self.number)
         if reference is None:
             self.problem("ref-syntax", f"`{condition.path}` is not a path", (*path, "path"), "write it like `items[0].name`")
@@ -261,7 +263,7 @@ class _Planner:
         made: dict[str, Any] = {"script": hoisted.script}
         if hoisted.bindings:
             bindings = {
-                b.variable: self._guard(lambda s=b.source: Text((self.compiler.source(s, path),)), path)
+                b.variable: Text((self.compiler.source(b.source, path),))
                 for b in hoisted.bindings
             }
             made["bindings"] = _tree(bindings)
@@ -313,7 +315,7 @@ class _Planner:
             self.scoping.enter(within)
             self.scoping.secrets_allowed = within == ENV
         try:
-            return self._guard(lambda: self.compiler.value(value, path), path)
+            return self.compiler.value(value, path)
         finally:
             if within is not None:
                 self.scoping.secrets_allowed = False
@@ -327,14 +329,9 @@ class _Planner:
         made = [self._text(text, (*path, n)) for n, text in enumerate(texts)]
         return self.compiler.items(made) if any(map(is_template, made)) else made
 
-    def _guard(self, compile_: Callable[[], Any], path: Path) -> Any:
-        try:
-            return compile_()
-        except ExpressionSyntaxError as error:
-            self.problem(error.code, str(error), path, error.hint)
-        except ReferenceSyntaxError as error:
-            self.problem("ref-syntax", str(error), path, "write `$${` for a literal `${`")
-        return None
+    def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
+        code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"
+        self.problem(code, str(error), path, error.hint)
 
     # ---- the result
 

@@ -66,6 +66,7 @@ def _forget_end(state: RunState, i: int) -> None:
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
     state.ended_at[i] = 0
+    state.tainted.discard(i)
     for known in (state.reasons, state.because, state.errors, state.due):
         known.pop(i, None)
     if step.kind not in CONTAINERS:

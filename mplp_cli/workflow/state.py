@@ -68,6 +68,8 @@ class RunState:
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
         self.mended: dict[int, Failure] = {}
+        #: Steps omitted because of a failure further up.
+        self.tainted: set[int] = set()
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
         self.approvals: dict[int, h.Approval] = {}
@@ -111,12 +113,11 @@ class RunState:
         self.moving = 0
         #: Steps that wait for a person.
         self.asking = 0
-        #: Steps omitted because of a failure further up.
-        self.tainted: set[int] = set()
 
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
-        self._out = out = []
+        out: list[Command] = []
+        self._out = out
         FOLD[type(fact)](self, fact)
         ripple = self._ripple
         while ripple:

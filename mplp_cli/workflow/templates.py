@@ -20,12 +20,13 @@ from msgspec import UNSET, Struct
 from mplp_cli.errors import UnresolvedReferenceError
 from mplp_cli.workflow.expressions import (
     Expression,
+    ExpressionSyntaxError,
     Missing,
     evaluate,
     evaluate_condition,
     parse_expression,
 )
-from mplp_cli.workflow.references import Bracket, Reference, follow, parse_reference, split_text, text_of
+from mplp_cli.workflow.references import Bracket, Reference, ReferenceSyntaxError, follow, parse_reference, split_text, text_of
 from mplp_cli.workflow.values import Json
 
 
@@ -89,15 +90,21 @@ class Scope(Protocol):
 
 #: Called for every reference: says which step it names (-1: none), or raises to refuse it.
 Resolve: TypeAlias = Callable[[Reference, tuple[str | int, ...]], int]
+#: Takes a text that is not in the grammar, and where it stands.
+Refuse: TypeAlias = Callable[[ReferenceSyntaxError | ExpressionSyntaxError, tuple[str | int, ...]], None]
 Path: TypeAlias = tuple[str | int, ...]
 
 
 class Compiler:
-    """Compiles the values of one step. `resolve` maps a reference to a step's number and may refuse it."""
+    """Compiles values. `resolve` maps a reference to a step's number; `refuse` takes what is not grammar.
 
-    def __init__(self, ids: Container[str], resolve: Resolve) -> None:
+    Every text of a value is judged, also after one was refused; a refused one compiles to None.
+    """
+
+    def __init__(self, ids: Container[str], resolve: Resolve, refuse: Refuse) -> None:
         self._ids = ids
         self._resolve = resolve
+        self._refuse = refuse
 
     def value(self, value: Json, path: Path) -> Template:
         """`value` as a template. `path` is where it stands in the document (for the refusals)."""
@@ -126,26 +133,35 @@ class Compiler:
 
     def text(self, text: str, path: Path) -> Template:
         """Text: one reference alone keeps its type, otherwise the pieces are joined."""
-        pieces = split_text(text)
+        try:
+            pieces = split_text(text)
+        except ReferenceSyntaxError as error:
+            self._refuse(error, path)
+            return None
         if len(pieces) == 1:
             only = pieces[0]
             if isinstance(only, Bracket):
                 return self.source(only.source, path)
             return only if only != text else text
-        return Text(tuple(p if type(p) is str else self.source(p.source, path) for p in pieces))
+        return Text(tuple(self.source(p.source, path) if isinstance(p, Bracket) else p for p in pieces))
 
-    def source(self, source: str, path: Path) -> Ref | Look | Formula:
+    def source(self, source: str, path: Path) -> Ref | Look | Formula | None:
         """What stands between the brackets."""
         plain = parse_reference(source, self._ids)
         if plain is not None:
             return self._place(plain, path)
-        return self._formula(parse_expression(source, self._ids), path)
+        return self._formula(source, path, condition=False)
 
-    def condition(self, source: str, path: Path) -> Formula:
+    def condition(self, source: str, path: Path) -> Formula | None:
         """The whole text is an expression that must give a boolean."""
-        return self._formula(parse_expression(source, self._ids, condition=True), path)
+        return self._formula(source, path, condition=True)
 
-    def _formula(self, expression: Expression, path: Path) -> Formula:
+    def _formula(self, source: str, path: Path, *, condition: bool) -> Formula | None:
+        try:
+            expression = parse_expression(source, self._ids, condition=condition)
+        except (ReferenceSyntaxError, ExpressionSyntaxError) as error:
+            self._refuse(error, path)
+            return None
         return Formula(expression, tuple(self._place(name, path) for name in expression.names))
 
     def _place(self, reference: Reference, path: Path) -> Ref | Look:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.workflow import history as h
@@ -148,9 +148,7 @@ def test_the_fold_of_every_prefix_is_sound(document: dict[str, Any]) -> None:
         assert not [i for i in starts if state.step_status[i] in ENDED]
 
 
-#: Timing decides nothing in these: a crash moves time, so only then can the ends be compared.
 @given(documents(), st.data())
-@settings(max_examples=150)
 def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(document: dict[str, Any], data: st.DataObject) -> None:
     plan = plan_of(document)
     undisturbed = Bench(plan)
