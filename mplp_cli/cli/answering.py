@@ -1,0 +1,102 @@
+"""A person's answer to what a run asks: what `approve` and `reject` share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from mplp_cli.protocols import ApprovalRecord, RunRecord
+    from mplp_cli.runtime import Runtime
+
+
+def answer(
+    run: str,
+    step: str | None,
+    decision: Literal["approved", "rejected"],
+    *,
+    reason: str,
+    by: str | None,
+    state_dir: str | None,
+    as_json: bool,
+) -> None:
+    """Record the answer and say how the run goes on. RunStateError if nothing is asked, or no longer."""
+    from mplp_cli.cli.showing import note
+    from mplp_cli.render.machine import write_document
+    from mplp_cli.render.theme import safe
+    from mplp_cli.render.view import short_id
+    from mplp_cli.runtime import Runtime
+
+    runtime = Runtime(state_dir=state_dir)
+    record = runtime.find_run(run, fits=asking(runtime))
+    who = by or user_name()
+    chosen = step or _only_step(runtime, record)
+    given = runtime.store.decide(record.id, chosen, decision, who, reason, runtime.clock.now())
+    if as_json:
+        write_document(approval_object(given))
+    else:
+        sys.stdout.write(safe(f"{decision} {chosen} of run {short_id(record.id)}") + "\n")
+    if not record.owned:
+        note(f"next: mplp resume {short_id(record.id)}")
+
+
+def asking(runtime: Runtime) -> Callable[[RunRecord], bool]:
+    """Whether a run asks something."""
+    from mplp_cli.cli.showing import stored
+
+    store = stored(runtime)
+    runs = {asked.run for asked in store.approvals()} if store is not None else set()
+    return lambda run: run.id in runs
+
+
+def _only_step(runtime: Runtime, record: RunRecord) -> str:
+    from mplp_cli.errors import RunStateError, UsageError
+    from mplp_cli.render.view import short_id
+
+    steps = [asked.step for asked in runtime.store.approvals(run_id=record.id)]
+    if not steps:
+        left = record.status == "waiting" and not record.owned
+        raise RunStateError(
+            f"run {short_id(record.id)} asks nothing now; it is {record.status}",
+            hint=f"go on with `mplp resume {short_id(record.id)}`" if left else "`mplp approvals` lists what is asked",
+            details={"runId": record.id, "status": record.status},
+        )
+    if len(steps) > 1:
+        raise UsageError(
+            f"{len(steps)} steps of run {short_id(record.id)} ask something: {', '.join(steps)}",
+            hint="name the step",
+            details={"runId": record.id, "steps": steps},
+        )
+    return steps[0]
+
+
+def user_name() -> str:
+    """Who sits at the terminal, for the record."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (OSError, KeyError):  # a container may know its users by number only
+        return f"uid {os.getuid()}"
+
+
+def approval_object(asked: ApprovalRecord) -> dict[str, Any]:
+    """A question and its answer, for machines."""
+    from mplp_cli.workflow.values import rfc3339
+
+    made: dict[str, Any] = {
+        "id": asked.id,
+        "runId": asked.run,
+        "workflowId": asked.workflow_id,
+        "step": asked.step,
+        "attempt": asked.attempt,
+        "message": asked.message,
+        "approvers": asked.approvers,
+        "askedAt": rfc3339(asked.asked_at),
+        "state": asked.state,
+    }
+    if asked.decided_at:
+        made |= {"by": asked.by, "reason": asked.reason, "decidedAt": rfc3339(asked.decided_at)}
+    return made

@@ -1,0 +1,55 @@
+"""What the store holds of a run, for the commands that only look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from mplp_cli.protocols import RunRecord
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.state import RunState
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A run as its history tells it. `now` is the present, or its last moment if nobody drives it."""
+
+    plan: Plan
+    state: RunState
+    #: The status for people: `interrupted` if it says `running` but nobody holds it.
+    status: str
+    now: int
+
+
+def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
+    """Fold the history of a run. StoreError if this version cannot."""
+    from mplp_cli.engine.drive import replay
+    from mplp_cli.render.tables import status_of
+    from mplp_cli.workflow.state import RunState
+
+    plan = runtime.stored_plan(record.id)
+    facts = [fact for _, fact in runtime.store.history(record.id)]
+    status = status_of(record)
+    return Recorded(
+        plan=plan,
+        state=replay(RunState(plan), facts),
+        status=status,
+        now=facts[-1].at if status == "interrupted" and facts else runtime.clock.now(),
+    )
+
+
+def run_object(run: RunRecord) -> dict[str, Any]:
+    """One run of the list, for machines."""
+    from mplp_cli.render.tables import status_of
+    from mplp_cli.workflow.values import rfc3339
+
+    return {
+        "runId": run.id,
+        "workflowId": run.workflow_id,
+        "name": run.name,
+        "status": status_of(run),
+        "createdAt": rfc3339(run.created_at),
+        "endedAt": rfc3339(run.ended_at) if run.ended_at else None,
+    }

@@ -1,0 +1,44 @@
+"""`mplp reject`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mplp_cli.cli.options import Output, StateDir, TextOrJson
+
+
+def main(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")],
+    step: Annotated[
+        str | None, typer.Argument(metavar="[STEP]", help="Which step; not needed if only one asks.", show_default=False)
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False)
+    ] = None,
+    output: Output = TextOrJson.text,
+    state_dir: StateDir = None,
+) -> None:
+    """Say no to what a step asks: the step fails. The first answer counts.
+
+    If a process still drives the run, it goes on by itself; otherwise `mplp resume RUN` does.
+
+    Exit code 2: nothing is asked there, or it was answered already.
+
+    Example:
+
+      mplp reject 3f2a deploy --reason "not on a Friday"
+    """
+    from mplp_cli.cli.answering import answer
+
+    answer(
+        run,
+        step,
+        "rejected",
+        reason=reason,
+        by=by,
+        state_dir=state_dir,
+        as_json=output is TextOrJson.json,
+    )

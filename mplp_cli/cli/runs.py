@@ -1,0 +1,76 @@
+"""`mplp runs`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
+
+if TYPE_CHECKING:
+    from mplp_cli.protocols import RunRecord
+    from mplp_cli.runtime import Runtime
+
+#: More runs than anybody has: what is filtered here cannot be limited by the store.
+_ALL = 1 << 31
+
+
+class RunStatus(StrEnum):
+    """What `--status` takes."""
+
+    running = "running"
+    interrupted = "interrupted"
+    waiting = "waiting"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+def main(
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", "-w", metavar="WORKFLOW", help="Only runs of the workflow with this id.")
+    ] = None,
+    status: Annotated[RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
+    output: Output = TextOrJson.text,
+    state_dir: StateDir = None,
+    no_color: NoColor = False,
+) -> None:
+    """List runs, newest first. One that should be running while no process holds it is `interrupted`.
+
+    Examples:
+
+      mplp runs
+
+      mplp runs --status interrupted --output json
+    """
+    from mplp_cli.cli.recorded import run_object
+    from mplp_cli.cli.showing import note, show
+    from mplp_cli.render.machine import write_document
+    from mplp_cli.render.tables import runs_table
+    from mplp_cli.runtime import Runtime
+
+    runtime = Runtime(state_dir=state_dir)
+    runs = _found(runtime, workflow, status, limit)
+    if output is TextOrJson.json:
+        write_document({"runs": [run_object(run) for run in runs]})
+    elif runs:
+        show(lambda theme, width: runs_table(runs, runtime.clock.now(), theme, width), no_color=no_color)
+    else:
+        note("no such runs" if workflow or status else "no runs yet; `mplp run` starts one")
+
+
+def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, limit: int) -> list[RunRecord]:
+    from mplp_cli.cli.showing import stored
+    from mplp_cli.render.tables import status_of
+
+    store = stored(runtime)
+    if store is None:
+        return []
+    if status not in (RunStatus.running, RunStatus.interrupted):
+        return store.runs(workflow_id=workflow, status=status, limit=limit)
+    # Which of the two it is, the store does not know: it is told by who holds the run.
+    found = store.runs(workflow_id=workflow, status="running", limit=_ALL)
+    return [run for run in found if status_of(run) == status][:limit]

@@ -1,0 +1,87 @@
+"""`mplp status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
+
+if TYPE_CHECKING:
+    from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.theme import Theme
+
+
+def main(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
+    output: Output = TextOrJson.text,
+    state_dir: StateDir = None,
+    no_color: NoColor = False,
+) -> None:
+    """Show where a run stands: every step with its status, attempts, time, and why.
+
+    Exit code 0 whatever became of the run; `--output json` tells its status.
+
+    Examples:
+
+      mplp status 3f2a
+
+      mplp status my-workflow --output json
+    """
+    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.cli.showing import show
+    from mplp_cli.render.machine import run_document, write_document
+    from mplp_cli.runtime import Runtime
+
+    runtime = Runtime(state_dir=state_dir)
+    told = recorded(runtime, runtime.find_run(run))
+    if output is TextOrJson.json:
+        document = run_document(told.plan, told.state, now=told.now)
+        write_document({**document, "status": told.status})
+    else:
+        show(lambda theme, width: _screen(told, theme, width), no_color=no_color)
+
+
+def _screen(told: Recorded, theme: Theme, width: int) -> Iterator[Line]:
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.tables import status_table
+    from mplp_cli.render.theme import STATUS_STYLE
+    from mplp_cli.render.view import run_took
+    from mplp_cli.workflow.values import duration_text, rfc3339
+
+    state, dot = told.state, f" {theme.glyph('dot')} "
+    head = Line(f"{theme.glyph(told.status)} {told.plan.workflow.id} ", STATUS_STYLE[told.status])
+    yield head.add(told.status, STATUS_STYLE[told.status])
+    facts = [f"run {state.run_id}", f"started {rfc3339(state.started)}"]
+    yield Line("  " + dot.join([*facts, duration_text(run_took(state, told.now))]), "dim").fit(width)
+    yield Line()
+    yield from status_table(told.plan, state, told.now, theme, width)
+    if said := list(_after(told)):
+        yield Line()
+        yield from said
+
+
+def _after(told: Recorded) -> Iterator[Line]:
+    """What went wrong, and what can be done."""
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.view import failure_text, short_id
+
+    state, run = told.state, short_id(told.state.run_id)
+    if state.error is not None:
+        yield Line("failed: ", "bad").add(f"{state.error.type}: {failure_text(state.error)}")
+    for warning in state.warnings:
+        yield Line("warning: ", "warn").add(warning)
+    for i in state.approvals:
+        step = told.plan.steps[i].id
+        yield Line("asks: ", "warn").add(state.approvals[i].message)
+        yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+    match told.status:
+        case "interrupted":
+            yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")
+        case "failed":
+            yield Line(f"Try the failed steps again: mplp resume {run}", "dim")
+        case _:
+            return
