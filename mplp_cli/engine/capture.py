@@ -92,15 +92,27 @@ class StepLog:
             return os.open(self.path, flags, 0o600)
 
 
+def log_path(log_dir: Path, step: str, attempt: int) -> Path:
+    """Where the log of an attempt is, if it has written anything."""
+    return log_dir / f"{step}.{attempt}.log"
+
+
 def read_log(path: Path) -> Iterator[tuple[str, str]]:
     """The output in a log, in order: (`stdout`, `stderr` or `note`, text with its newline if it had one)."""
     with path.open("rb") as file:
         for line in file:
-            letter = line[:1]
-            stream = _STREAMS.get(letter)
-            if stream is not None:
-                text = line[2:].decode("utf-8", "replace")
-                yield stream, text.removesuffix("\n") if letter.islower() else text
+            if told := log_line(line):
+                yield told
+
+
+def log_line(line: bytes) -> tuple[str, str] | None:
+    """One line of a log, as `read_log` gives it; None if it is none of ours."""
+    letter = line[:1]
+    stream = _STREAMS.get(letter)
+    if stream is None:
+        return None
+    text = line[2:].decode("utf-8", "replace")
+    return stream, text.removesuffix("\n") if letter.islower() else text
 
 
 class Capture:
