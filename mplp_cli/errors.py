@@ -230,7 +230,9 @@ class ParallelExecutionError(StepError):
 
     def __init__(self, steps: Sequence[str]) -> None:
         names = ", ".join(f"`{s}`" for s in steps)
-        super().__init__(f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)})
+        super().__init__(
+            f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)}
+        )
 
 
 class OperationError(StepError):

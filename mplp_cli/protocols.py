@@ -156,7 +156,9 @@ class Store(Protocol):
         """Runs whose id is or begins with `name`, else all runs of that workflow id; newest first."""
         ...
 
-    def runs(self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100) -> list[RunRecord]:
+    def runs(
+        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
         """Newest first."""
         ...
 
@@ -170,9 +172,13 @@ class Store(Protocol):
         """Leave a request for the run's owner, durably. `seq` is given by the store."""
         ...
 
-    def approvals(self, *, run_id: RunId | None = None, state: str | None = "pending") -> list[ApprovalRecord]: ...
+    def approvals(
+        self, *, run_id: RunId | None = None, state: str | None = "pending"
+    ) -> list[ApprovalRecord]: ...
 
-    def decide(self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int) -> ApprovalRecord:
+    def decide(
+        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+    ) -> ApprovalRecord:
         """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
         with the request to the owner. RunStateError shows the earlier answer, or that nothing is asked."""
         ...

@@ -196,7 +196,8 @@ class Runtime:
         if len(fitting) > 1:
             listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
             raise UnknownRunError(
-                f"{name!r} means {len(fitting)} runs: {listed}", hint="use more of the run's id",
+                f"{name!r} means {len(fitting)} runs: {listed}",
+                hint="use more of the run's id",
                 details={"runs": [r.id for r in fitting]},
             )
         return fitting[0]
@@ -261,7 +262,9 @@ class Runtime:
             recorded = list(journal.read())
             replay(state, recorded)
             if state.status in ("completed", "cancelled"):
-                raise RunStateError(f"the run is {state.status}; that is final", hint="start a new one with `mplp run`")
+                raise RunStateError(
+                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
+                )
             env = self._workflow_env(state, secrets)
             run = self._run(plan, state, journal, secrets, env, screen, None)
             run.recorded = len(recorded)
@@ -296,8 +299,14 @@ class Runtime:
         return loaded.plan
 
     def _run(
-        self, plan: Plan, state: RunState, journal: Any, secrets: Mapping[str, str], env: Mapping[str, str],
-        screen: Screen, started: RunStarted | None,
+        self,
+        plan: Plan,
+        state: RunState,
+        journal: Any,
+        secrets: Mapping[str, str],
+        env: Mapping[str, str],
+        screen: Screen,
+        started: RunStarted | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.steps.shell import run_shell
@@ -305,7 +314,9 @@ class Runtime:
         from mplp_cli.workflow.masking import Masker
 
         masker = Masker(secrets)
-        shell = partial(run_shell, masker=masker, log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000)
+        shell = partial(
+            run_shell, masker=masker, log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000
+        )
         hidden = set(plan.workflow.secrets)
         world = World(
             clock=self.clock,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.errors import Exit
-from mplp_cli.render.theme import Theme, make_theme
+from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.plan import Plan
@@ -22,8 +22,13 @@ from mplp_cli.workflow.state import RunState
 if TYPE_CHECKING:
     from mplp_cli.render.live import LiveView
 
-_EXITS = {"completed": Exit.OK, "failed": Exit.NO, "waiting": Exit.WAITING, "paused": Exit.WAITING,
-          "cancelled": Exit.CANCELLED}
+_EXITS = {
+    "completed": Exit.OK,
+    "failed": Exit.NO,
+    "waiting": Exit.WAITING,
+    "paused": Exit.WAITING,
+    "cancelled": Exit.CANCELLED,
+}
 
 
 class Watch:
@@ -48,6 +53,7 @@ class Watch:
         plan, state = run.plan, run.state
         self._seq = run.recorded
         self._kept = Tails()
+        self._sinks.append(self._kept)
         self._outputs.append(self._kept.add)
         if self.how is RunOutput.jsonl:
             self._sinks.append(self._jsonl(state))
@@ -56,7 +62,7 @@ class Watch:
 
             told = GithubRun(plan, state, sys.stdout)
             self._add(told)
-        elif self.how is RunOutput.auto and sys.stderr.isatty():
+        elif self.how is RunOutput.auto and shows_live(sys.stderr):
             from mplp_cli.render.console import make_console
             from mplp_cli.render.live import LiveView
 
@@ -109,7 +115,9 @@ class Watch:
             from mplp_cli.render.summary import summary
 
             width = screen_width(sys.stderr)
-            lines = summary(plan, state, self._last_lines, theme=self.theme, width=width, places=places, now=now)
+            lines = summary(
+                plan, state, self._last_lines, theme=self.theme, width=width, places=places, now=now
+            )
             write(sys.stderr, lines, self.theme)
         if state.outputs is not None and self.how in (RunOutput.auto, RunOutput.quiet):
             write_document(state.outputs)

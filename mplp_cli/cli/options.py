@@ -18,7 +18,9 @@ StateDir = Annotated[
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (NO_COLOR does the same).")]
 SecretsFile = Annotated[
     str | None,
-    typer.Option("--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."),
+    typer.Option(
+        "--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."
+    ),
 ]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
 
@@ -50,4 +52,7 @@ class CheckOutput(StrEnum):
 
 
 Output = Annotated[TextOrJson, typer.Option("--output", "-o", help="How to answer.")]
-HowToRun = Annotated[RunOutput, typer.Option("--output", "-o", help="How to show the run; auto: live on a terminal, else lines.")]
+HowToRun = Annotated[
+    RunOutput,
+    typer.Option("--output", "-o", help="How to show the run; auto: live on a terminal, else lines."),
+]

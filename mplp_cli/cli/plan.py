@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def main(
-    workflow: Annotated[str, typer.Argument(metavar="FILE", help="A workflow file, `-` for stdin, or example:NAME.")],
+    workflow: Annotated[
+        str, typer.Argument(metavar="FILE", help="A workflow file, `-` for stdin, or example:NAME.")
+    ],
     output: Output = TextOrJson.text,
     no_color: NoColor = False,
 ) -> None:

@@ -11,16 +11,22 @@ from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFil
 
 
 def main(
-    workflow: Annotated[str, typer.Argument(metavar="FILE", help="A workflow file, `-` for stdin, or example:NAME.")],
+    workflow: Annotated[
+        str, typer.Argument(metavar="FILE", help="A workflow file, `-` for stdin, or example:NAME.")
+    ],
     inputs: Annotated[
-        list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="A run input (repeatable).")
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="NAME=VALUE", help="A run input (repeatable)."),
     ] = None,
     inputs_file: Annotated[
-        str | None, typer.Option("--inputs", metavar="FILE", help="Run inputs as YAML or JSON; `-` for stdin.")
+        str | None,
+        typer.Option("--inputs", metavar="FILE", help="Run inputs as YAML or JSON; `-` for stdin."),
     ] = None,
     output: HowToRun = RunOutput.auto,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing on disk; the run cannot be resumed.")] = False,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Keep nothing on disk; the run cannot be resumed.")
+    ] = False,
     junit: JUnit = None,
     env_file: Annotated[
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")

@@ -12,7 +12,9 @@ from mplp_cli.cli.options import CheckOutput, NoColor
 
 def main(
     files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Workflow files, or `-` for stdin.")],
-    output: Annotated[CheckOutput, typer.Option("--output", "-o", help="How to show what is found.")] = CheckOutput.text,
+    output: Annotated[
+        CheckOutput, typer.Option("--output", "-o", help="How to show what is found.")
+    ] = CheckOutput.text,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings make a file invalid too.")] = False,
     no_color: NoColor = False,
 ) -> None:

@@ -16,7 +16,8 @@ from typing import Literal
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.deadlines import Deadlines
 from mplp_cli.engine.judging import after_failure, branch_of, may_run, skip_reason
-from mplp_cli.engine.people import answer, caller_of, question
+from mplp_cli.engine.local import duration_of, operate
+from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, StepTimeoutError, failure_of
@@ -30,7 +31,7 @@ from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
-from mplp_cli.workflow.values import Json, duration_ms, duration_text
+from mplp_cli.workflow.values import Json, duration_text
 
 #: The "step" of the run's own deadline.
 _RUN = -1
@@ -218,13 +219,16 @@ class Drive:
                 if step.timeout:
                     self._deadlines.set(i, attempt, step.timeout)
             elif step.kind == "wait":
-                facts.append(h.StepWaiting(now, step.id, attempt, now + self._duration(step)))
+                facts.append(h.StepWaiting(now, step.id, attempt, now + duration_of(step, scope)))
             elif step.effect:
                 self._acts.append((i, attempt, fill(step.body, scope)))
                 self._record(h.StepStarted(now, step.id, attempt))
             else:
                 self._record(h.StepStarted(now, step.id, attempt))
-                self._operate(step, attempt)
+                done, writes = operate(step, attempt, scope, self.world)
+                if writes:
+                    self._attached[_key(done)] = writes
+                facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self._failed(step, attempt, failure_of(error))
 
@@ -233,29 +237,6 @@ class Drive:
         self._written.append(fact)
         self.state.handle(fact)
 
-    def _operate(self, step: PlanStep, attempt: int) -> None:
-        """A local module operation: its result and its objects are stored in one commit."""
-        assert step.target is not None
-        clock, operations = self.world.clock, self.world.operations
-        began = clock.monotonic()
-        outcome = operations.call(*step.target, fill(step.body, self.scope), caller_of(self.state, step))
-        if step.timeout and (clock.monotonic() - began) * 1000 > step.timeout:
-            raise StepTimeoutError(step.id, step.timeout)
-        operations.apply(outcome.writes)
-        fact = h.StepCompleted(clock.now(), step.id, attempt, outcome.result)
-        if outcome.writes:
-            self._attached[_key(fact)] = outcome.writes
-        self._facts.append(fact)
-
-    def _duration(self, step: PlanStep) -> int:
-        value = fill(step.body, self.scope)
-        try:
-            if isinstance(value, bool) or not isinstance(value, int | str):
-                raise ValueError(f"{value!r} is not a duration")
-            return duration_ms(value)
-        except ValueError as error:
-            raise StepError(str(error)) from None
-
     def _judge(self, step: PlanStep) -> None:
         now = self.world.clock.now()
         try:
@@ -263,7 +244,9 @@ class Drive:
         except StepError as error:
             self._failed(step, 1, error.failure())
             return
-        self._facts.append(h.StepQueued(now, step.id) if runs else h.StepSkipped(now, step.id, skip_reason(step)))
+        self._facts.append(
+            h.StepQueued(now, step.id) if runs else h.StepSkipped(now, step.id, skip_reason(step))
+        )
 
     def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
@@ -299,7 +282,9 @@ class Drive:
             self.post(h.StepRetryDue(now, step.id))
         elif status is WAITING and i in state.approvals:
             asked_for = state.approvals[i].deadline - state.started_at[i]
-            self.post(h.StepFailed(now, step.id, state.attempts[i], StepTimeoutError(step.id, asked_for).failure()))
+            self.post(
+                h.StepFailed(now, step.id, state.attempts[i], StepTimeoutError(step.id, asked_for).failure())
+            )
         elif status is WAITING:
             result = {"by": "time", "waited": now - state.started_at[i]}
             self.post(h.StepCompleted(now, step.id, state.attempts[i], result))

@@ -54,7 +54,9 @@ def _judge(condition: Judgement | None, scope: RunScope, world: World) -> bool:
                 raise UnsupportedConditionTypeError(f"no condition handler is called `{condition.handler}`")
             answer = handler(fill(condition.arguments, scope), View(scope))
             if not isinstance(answer, bool):
-                raise ExpressionError(f"the condition handler `{condition.handler}` gave {answer!r}, not true or false")
+                raise ExpressionError(
+                    f"the condition handler `{condition.handler}` gave {answer!r}, not true or false"
+                )
             return answer
     raise UnsupportedConditionTypeError("the condition has no type that can be judged")
 

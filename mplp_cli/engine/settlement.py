@@ -41,7 +41,9 @@ def _end(
     state = scope.state
     if status == CANCELLED:
         stopping = state.stopping
-        return h.RunCancelled(at, stopping.by if stopping else "", stopping.message if stopping else "", outputs)
+        return h.RunCancelled(
+            at, stopping.by if stopping else "", stopping.message if stopping else "", outputs
+        )
     found = [*warnings(state), *notes]
     if status == FAILED:
         assert error is not None
@@ -63,5 +65,7 @@ def _outputs(scope: RunScope) -> tuple[Outputs, list[Failure]]:
         except StepError as error:
             failure = error.failure()
             outputs[name] = None
-            unresolved.append(Failure(type=failure.type, message=f"output `{name}`: {failure.message}", retryable=False))
+            unresolved.append(
+                Failure(type=failure.type, message=f"output `{name}`: {failure.message}", retryable=False)
+            )
     return outputs, unresolved

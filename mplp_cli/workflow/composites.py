@@ -102,9 +102,7 @@ def _fallback(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepF
 def _inside(state: RunState, c: int) -> Failure:
     """The failure of a child as its container's own."""
     failure = state.errors[c]
-    return structs.replace(
-        failure, message=f"`{state.plan.steps[c].id}`: {failure.message}", retryable=False
-    )
+    return structs.replace(failure, message=f"`{state.plan.steps[c].id}`: {failure.message}", retryable=False)
 
 
 def _value(state: RunState, c: int) -> Json:

@@ -14,9 +14,7 @@ from mplp_cli.workflow.resume import take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
-    ENDED,
     FAILED,
-    PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
@@ -38,7 +36,6 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
 
 
 def run_resumed(state: RunState, fact: h.RunResumed) -> None:
-    from mplp_cli.workflow.resume import take_up
 
     take_up(state, fact.at)
 

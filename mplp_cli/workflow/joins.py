@@ -53,7 +53,12 @@ def bad_end(state: RunState, i: int) -> bool:
 def omission(state: RunState, d: int, because: int) -> str:
     """Why step `d` is omitted, for people."""
     steps = state.plan.steps
-    how = {"failed": "failed", "cancelled": "was cancelled", "skipped": "was skipped", "omitted": "was omitted"}
+    how = {
+        "failed": "failed",
+        "cancelled": "was cancelled",
+        "skipped": "was skipped",
+        "omitted": "was omitted",
+    }
     other = f"`{steps[because].id}` {how.get(state.step_status[because], 'ended')}"
     if because not in steps[d].needs:
         return f"{other} before it in the same block"

@@ -14,7 +14,9 @@ from msgspec import UNSET, Struct, UnsetType, field
 from mplp_cli.workflow.values import Duration, StepId
 
 
-class _Node(Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True):
+class _Node(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
     pass
 
 
@@ -26,7 +28,7 @@ class RetryPolicy(_Node, kw_only=True):
     initial_delay: Duration | None = None
     max_delay: Duration | None = None
     jitter: Literal["none", "full"] | None = None
-    #: Conditions as in a fallback action (`timeout`, `error`, `any`, or an error's type); none: all that may be retried.
+    #: Conditions as in a fallback action; none: whatever may be retried.
     retry_on: list[str] | None = None
 
 

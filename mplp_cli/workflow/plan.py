@@ -120,7 +120,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     def stored(self) -> bytes:
         """The shape of the plan as JSON, for the record and to notice a plan that came out differently."""
         rows = [
-            [s.id, s.kind, s.parent, s.branch, s.needs, s.after, s.timeout, s.max_attempts] for s in self.steps
+            [s.id, s.kind, s.parent, s.branch, s.needs, s.after, s.timeout, s.max_attempts]
+            for s in self.steps
         ]
         body = msgspec.json.encode(rows)
         digest = hashlib.sha256(body).hexdigest()

@@ -43,5 +43,4 @@ def _measure(
     for i in reversed(topological(members, before)):
         behind[i] = length[i] + furthest[i]
         for d in before(i):
-            if behind[i] > furthest[d]:
-                furthest[d] = behind[i]
+            furthest[d] = max(furthest[d], behind[i])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.statuses import (
     CANCELLED,
@@ -40,7 +41,7 @@ def take_up(state: RunState, at: int) -> None:
     _count(state)
     if not again and not state.stopping:
         for i, status in enumerate(state.step_status):
-            if status is FAILED and (halt := state.halt_after(i)) is not None:
+            if status is FAILED and (halt := halt_after(state, i)) is not None:
                 state.ask(halt)
                 break
 
@@ -110,7 +111,7 @@ def _count(state: RunState) -> None:
             _wait_on(state, i)
     for i in members:
         if statuses[i] in ENDED:
-            state.spread(i)
+            spread(state, i)
     for i, chosen in opened:
         state.open[i] = sum(statuses[c] not in ENDED for c in chosen)
         if not state.open[i]:

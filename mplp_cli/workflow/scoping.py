@@ -84,7 +84,9 @@ class Scoping:
         if other is None:
             self._unknown_step(name, path, "dep-unknown")
         elif other == self._here:
-            self._problem("dep-self", f"`{name}` depends on itself", path, "remove it from its own dependencies")
+            self._problem(
+                "dep-self", f"`{name}` depends on itself", path, "remove it from its own dependencies"
+            )
         else:
             self._link(other, path, declared=True)
 
@@ -94,10 +96,16 @@ class Scoping:
             self._unknown_step(reference.step, path, "ref-unknown-step")
             return -1
         if other == self._here:
-            self._problem("ref-self", f"`{reference.step}` refers to its own {reference.field}", path,
-                          "a step can only use what other steps have produced")
+            self._problem(
+                "ref-self",
+                f"`{reference.step}` refers to its own {reference.field}",
+                path,
+                "a step can only use what other steps have produced",
+            )
         elif self._here == ENV:
-            self._problem("ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path)
+            self._problem(
+                "ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path
+            )
         else:
             self._link(other, path, declared=False)
         return other
@@ -112,27 +120,47 @@ class Scoping:
         name = reference.path[0]
         if name not in known:
             listed = ", ".join(f"`{k}`" for k in known) or "there are none"
-            self._problem("ref-unknown-name", f"there is no {what} `{name}`", path,
-                          did_you_mean(str(name), known) or f"known: {listed}")
+            self._problem(
+                "ref-unknown-name",
+                f"there is no {what} `{name}`",
+                path,
+                did_you_mean(str(name), known) or f"known: {listed}",
+            )
 
     def _env(self, reference: Reference, path: Path) -> None:
         name = str(reference.path[0]) if reference.path else ""
         if name not in self.workflow.env:
-            self._problem("ref-env-undeclared", f"`{name}` is not declared under the workflow's `env`", path,
-                          did_you_mean(name, self.workflow.env)
-                          or f"add `{name}:` under the workflow's `env` to take it from the environment")
+            self._problem(
+                "ref-env-undeclared",
+                f"`{name}` is not declared under the workflow's `env`",
+                path,
+                did_you_mean(name, self.workflow.env)
+                or f"add `{name}:` under the workflow's `env` to take it from the environment",
+            )
         elif name in self.secret_env:
-            self._problem("ref-secret-place", f"`env.{name}` holds a secret", path,
-                          f"a shell step finds it in its environment as `${name}`")
+            self._problem(
+                "ref-secret-place",
+                f"`env.{name}` holds a secret",
+                path,
+                f"a shell step finds it in its environment as `${name}`",
+            )
 
     def _secret(self, reference: Reference, path: Path) -> None:
         name = str(reference.path[0]) if reference.path else ""
         if name not in self.workflow.secrets:
-            self._problem("ref-unknown-name", f"`{name}` is not declared under the workflow's `secrets`", path,
-                          did_you_mean(name, self.workflow.secrets) or f"add `{name}` to `secrets`")
+            self._problem(
+                "ref-unknown-name",
+                f"`{name}` is not declared under the workflow's `secrets`",
+                path,
+                did_you_mean(name, self.workflow.secrets) or f"add `{name}` to `secrets`",
+            )
         elif not self.secrets_allowed:
-            self._problem("ref-secret-place", "a secret may only be handed over in `env`", path,
-                          f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script")
+            self._problem(
+                "ref-secret-place",
+                "a secret may only be handed over in `env`",
+                path,
+                f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script",
+            )
         elif self._here == ENV:
             self.secret_env.add(str(path[2]))
 
@@ -146,8 +174,12 @@ class Scoping:
             return
         mine, theirs = self._lift(self._here, other)
         if mine < 0 or theirs < 0:
-            self._problem("ref-container", f"`{name}` and `{self.places[self._here].step.id}` contain each other", path,
-                          "a step cannot wait for its own container, nor a container for its own steps")
+            self._problem(
+                "ref-container",
+                f"`{name}` and `{self.places[self._here].step.id}` contain each other",
+                path,
+                "a step cannot wait for its own container, nor a container for its own steps",
+            )
             return
         outer, inner = self.places[mine], self.places[theirs]
         if not self._outside(other, name, path, below=inner):
@@ -158,11 +190,19 @@ class Scoping:
             return  # everything has ended when `finally` begins; what has no result says so then
         elif outer.branch in ("then", "else", "fallback", "finally"):
             if inner.branch != outer.branch or theirs > mine:
-                self._problem("ref-later", f"`{name}` does not run before `{outer.step.id}`", path,
-                              "the steps of a block run one after the other, in file order")
+                self._problem(
+                    "ref-later",
+                    f"`{name}` does not run before `{outer.step.id}`",
+                    path,
+                    "the steps of a block run one after the other, in file order",
+                )
         elif outer.parent >= 0 and mine == self._here and not declared and name not in self._declared:
-            self._problem("ref-sibling", f"`{outer.step.id}` and `{name}` run at the same time", path,
-                          f"declare `dependencies: [{name}]` if `{outer.step.id}` is to wait for it")
+            self._problem(
+                "ref-sibling",
+                f"`{outer.step.id}` and `{name}` run at the same time",
+                path,
+                f"declare `dependencies: [{name}]` if `{outer.step.id}` is to wait for it",
+            )
         else:
             self.needs.setdefault(mine, {})[theirs] = None
 
@@ -189,8 +229,12 @@ class Scoping:
             where = self.places[i]
             if where.branch in ("then", "else", "fallback"):
                 box = self.places[where.parent].step.id
-                self._problem("ref-inside-branch", f"`{name}` may not have run: it stands in `{where.branch}` of `{box}`",
-                              path, f"refer to `{box}.result`, the result of the branch that ran")
+                self._problem(
+                    "ref-inside-branch",
+                    f"`{name}` may not have run: it stands in `{where.branch}` of `{box}`",
+                    path,
+                    f"refer to `{box}.result`, the result of the branch that ran",
+                )
                 return False
             if where.branch == "finally" and self._here == OUTPUTS:
                 self._problem("ref-later", f"`{name}` runs in `finally`, after the outputs are settled", path)

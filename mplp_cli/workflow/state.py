@@ -15,17 +15,15 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
+from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.fold import FOLD
-from mplp_cli.workflow.joins import Tally, bad_end, omission, verdict_of
-from mplp_cli.workflow.plan import CONTAINERS, Plan
-from mplp_cli.workflow.retry import fallback_for
+from mplp_cli.workflow.joins import Tally
+from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.statuses import (
     CANCELLED,
-    COMPLETED,
     ENDED,
     FAILED,
-    OMITTED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -121,7 +119,7 @@ class RunState:
         FOLD[type(fact)](self, fact)
         ripple = self._ripple
         while ripple:
-            self.spread(ripple.pop())
+            spread(self, ripple.pop())
         if self.ready:
             self._release()
         return out
@@ -233,68 +231,6 @@ class RunState:
         self.moving += 1
         self.ask(Conclude(i))
 
-    # ---- what the end of a step means for others
-
-    def spread(self, i: int) -> None:
-        """What the end of step `i` means for others."""
-        steps, status = self.plan.steps, self.step_status
-        ended = status[i]
-        for d in self.plan.dependants[i]:
-            if status[d] is not PENDING:
-                continue
-            if steps[d].join == "all-completed":
-                if ended is COMPLETED:
-                    self.unmet[d] -= 1
-                    if not self.unmet[d]:
-                        self.make_ready(d)
-                else:
-                    self._omit(d, i)
-            else:
-                self._join(d, i)
-        step = steps[i]
-        following = self.plan.next_in_block.get(i, -1)
-        if following >= 0:
-            if step.breaks and bad_end(self, i):
-                self._break_block(following, i)
-            else:
-                self.met(following)
-        if step.children and step.kind not in CONTAINERS:
-            for c in step.children:
-                self.drop(c, SKIPPED, f"`{step.id}` did not fall back to it", self.ended_at[i])
-        if step.parent in self.open:
-            self.open[step.parent] -= 1
-            if not self.open[step.parent] and status[step.parent] is RUNNING:
-                self.conclude(step.parent)
-
-    def _join(self, d: int, i: int) -> None:
-        step = self.plan.steps[d]
-        tally = self.tallies.get(d)
-        if tally is None:
-            tally = self.tallies[d] = Tally(len(step.needs))
-        tally.count(self.step_status[i] is COMPLETED, bad_end(self, i))
-        verdict = verdict_of(step.join, tally)
-        if verdict is True:
-            tally.decided = True
-            self.met(d)
-        elif verdict is False:
-            self._omit(d, i)
-
-    def _omit(self, d: int, because: int) -> None:
-        self.reasons[d] = omission(self, d, because)
-        self.because[d] = self.plan.steps[because].id
-        if bad_end(self, because):
-            self.tainted.add(d)
-        at = self.ended_at[because]
-        self.close_inside(d, OMITTED, self.reasons[d], at)
-        self.close(d, OMITTED, at)
-        self.ask(Tell(d))
-
-    def _break_block(self, following: int, failed: int) -> None:
-        while following >= 0:
-            if self.step_status[following] is PENDING:
-                self._omit(following, failed)
-            following = self.plan.next_in_block.get(following, -1)
-
     def _release(self) -> None:
         ready, plan = self.ready, self.plan
         while ready:
@@ -329,19 +265,8 @@ class RunState:
             self.results[i] = result
         self.close_inside(i, CANCELLED, f"`{self.plan.steps[i].id}` failed", at)
         self.close(i, FAILED, at)
-        halt = self.halt_after(i)
-        if halt is not None:
+        if (halt := halt_after(self, i)) is not None:
             self.ask(halt)
-
-    def halt_after(self, i: int) -> Halt | None:
-        """Whether the failure of step `i` stops the whole run."""
-        step = self.plan.steps[i]
-        fallback = fallback_for(step.fallbacks, self.errors[i])
-        if fallback is not None and fallback.action == "abort":
-            return Halt("abort", f"`{step.id}` failed and its fallback is `abort`")
-        if self.plan.workflow.fail_fast and step.parent < 0 and step.branch != "finally":
-            return Halt("fail-fast", f"`{step.id}` failed and the workflow says `fail-fast`")
-        return None
 
     def ending(self, step: str) -> int:
         """The number of a step that is about to end; it stops moving and gives back what it holds."""

@@ -26,7 +26,15 @@ from mplp_cli.workflow.expressions import (
     evaluate_condition,
     parse_expression,
 )
-from mplp_cli.workflow.references import Bracket, Reference, ReferenceSyntaxError, follow, parse_reference, split_text, text_of
+from mplp_cli.workflow.references import (
+    Bracket,
+    Reference,
+    ReferenceSyntaxError,
+    follow,
+    parse_reference,
+    split_text,
+    text_of,
+)
 from mplp_cli.workflow.values import Json
 
 

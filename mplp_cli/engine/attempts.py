@@ -1,0 +1,106 @@
+"""Attempts with effects: each is a task that ends in exactly one fact."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from mplp_cli.engine.world import World
+from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
+from mplp_cli.protocols import Attempt
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.values import Json
+
+Post = Callable[[h.Event], None]
+Fail = Callable[[PlanStep, int, Failure], None]
+
+
+class Attempts:
+    """The attempts that run now. Ends are posted as facts; failures go to `fail`, which judges them."""
+
+    def __init__(
+        self, state: RunState, world: World, tasks: asyncio.TaskGroup, post: Post, fail: Fail
+    ) -> None:
+        self._state = state
+        self._world = world
+        self._tasks = tasks
+        self._post = post
+        self._fail = fail
+        #: Step number -> (attempt, its task).
+        self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        #: Steps whose attempt was stopped because its time was over.
+        self._late: set[int] = set()
+        self.closed = False
+
+    def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
+        """Start the work of an attempt whose start is committed."""
+        task = self._tasks.create_task(self._work(step, attempt, body))
+        self._running[step.number] = attempt, task
+
+    def stop(self, number: int) -> None:
+        """Stop the attempt of a step, if one runs."""
+        if number in self._running:
+            self._running[number][1].cancel()
+
+    def expire(self, number: int, attempt: int) -> None:
+        """The time of an attempt is over, if it still runs."""
+        if number in self._running and self._running[number][0] == attempt:
+            self._late.add(number)
+            self.stop(number)
+
+    async def _work(self, step: PlanStep, attempt: int, body: Json) -> None:
+        try:
+            runner = self._world.runners.get(step.kind)
+            if runner is None:
+                raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
+            result = await runner(self._attempt(step, attempt, body))
+        except asyncio.CancelledError:
+            if self.closed:
+                raise
+            self._stopped(step, attempt)
+        except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
+            self._fail(step, attempt, self._masked(failure_of(error)))
+        else:
+            self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
+        finally:
+            self._running.pop(step.number, None)
+            self._late.discard(step.number)
+
+    def _stopped(self, step: PlanStep, attempt: int) -> None:
+        """An attempt was stopped by us: its time was over, or the run or its container ended."""
+        if step.number in self._late:
+            self._fail(step, attempt, StepTimeoutError(step.id, step.timeout).failure())
+            return
+        stopping = self._state.stopping
+        reason = stopping.message if stopping is not None else "its container ended"
+        self._post(h.StepCancelled(self._world.clock.now(), step.id, attempt, reason))
+
+    def _masked(self, failure: Failure) -> Failure:
+        mask = self._world.mask
+        return Failure(
+            type=failure.type,
+            message=mask(failure.message),
+            details=mask(failure.details),
+            retryable=failure.retryable,
+        )
+
+    def _attempt(self, step: PlanStep, attempt: int, body: Json) -> Attempt:
+        state, env = self._state, self._world.environ
+        if isinstance(body, dict) and body.get("env"):
+            env = {**env, **{name: str(value) for name, value in body["env"].items()}}
+        key = hashlib.sha256(f"{state.run_id}\0{step.id}".encode()).hexdigest()[:32]
+        return Attempt(
+            run=state.run_id,
+            workflow=state.plan.workflow.id,
+            step=step.id,
+            number=attempt,
+            timeout=step.timeout,
+            cwd=state.cwd,
+            env=env,
+            body=body,
+            idempotency_key=key,
+            output=self._world.output,
+        )

@@ -1,0 +1,37 @@
+"""Work that is done inside the turn, because it has no effect outside the journal."""
+
+from __future__ import annotations
+
+from mplp_cli.engine.people import caller_of
+from mplp_cli.engine.world import World
+from mplp_cli.errors import StepError, StepTimeoutError
+from mplp_cli.protocols import ProtocolObject
+from mplp_cli.workflow.history import StepCompleted
+from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.templates import fill
+from mplp_cli.workflow.values import duration_ms
+
+
+def operate(
+    step: PlanStep, attempt: int, scope: RunScope, world: World
+) -> tuple[StepCompleted, list[ProtocolObject]]:
+    """A local module operation: its result and its objects are stored in one commit."""
+    assert step.target is not None
+    began = world.clock.monotonic()
+    outcome = world.operations.call(*step.target, fill(step.body, scope), caller_of(scope.state, step))
+    if step.timeout and (world.clock.monotonic() - began) * 1000 > step.timeout:
+        raise StepTimeoutError(step.id, step.timeout)
+    world.operations.apply(outcome.writes)
+    return StepCompleted(world.clock.now(), step.id, attempt, outcome.result), outcome.writes
+
+
+def duration_of(step: PlanStep, scope: RunScope) -> int:
+    """How long a `wait` step waits, in milliseconds."""
+    value = fill(step.body, scope)
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError(f"{value!r} is not a duration")
+        return duration_ms(value)
+    except ValueError as error:
+        raise StepError(str(error)) from None

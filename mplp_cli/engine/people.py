@@ -1,0 +1,53 @@
+"""Questions to people: a pending Confirm object for each, and their answers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mplp_cli.engine.world import World
+from mplp_cli.errors import Failure, RunStateError
+from mplp_cli.protocols import Caller, ProtocolObject
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.retry import Fallback
+from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.templates import fill
+
+Writes = list[ProtocolObject]
+
+
+def caller_of(state: RunState, step: PlanStep) -> Caller:
+    """Who calls a module operation for a step."""
+    workflow = state.plan.workflow
+    return Caller(run=state.run_id, workflow=workflow.id, step=step.id, description=workflow.description)
+
+
+def question(
+    step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, world: World
+) -> tuple[h.StepWaiting, Writes]:
+    """A failed step asks a person whether to try again."""
+    now = world.clock.now()
+    said = fill(fallback.message, scope) if fallback.message else None
+    message = str(said or f"`{step.id}` failed: {failure.message}. Try again?")
+    parameters: dict[str, Any] = {"reason": message, "requestedByRole": "engine"}
+    outcome = world.operations.call("confirm", "request-approval", parameters, caller_of(scope.state, step))
+    world.operations.apply(outcome.writes)
+    deadline = now + fallback.timeout if fallback.timeout else 0
+    approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
+    return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def answer(
+    step_id: str, verb: Literal["approve", "reject"], by: str, reason: str, state: RunState, world: World
+) -> tuple[h.StepDecided, Writes]:
+    """A person's answer as a fact; RunStateError if the step does not wait for one."""
+    i = state.plan.number.get(step_id, -1)
+    approval = state.approvals.get(i)
+    if approval is None:
+        raise RunStateError(f"`{step_id}` does not wait for an approval")
+    said: Literal["approved", "rejected"] = "approved" if verb == "approve" else "rejected"
+    parameters = {"confirmId": approval.id, "decidedByRole": by or "user", "reason": reason or said}
+    outcome = world.operations.call("confirm", verb, parameters, caller_of(state, state.plan.steps[i]))
+    world.operations.apply(outcome.writes)
+    return h.StepDecided(world.clock.now(), step_id, said, by, reason), outcome.writes

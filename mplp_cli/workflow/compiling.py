@@ -1,0 +1,257 @@
+"""One step compiled: its condition, what its type needs, its retry and fallback policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+
+from mplp_cli.errors import Path, Problem
+from mplp_cli.workflow import model
+from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
+from mplp_cli.workflow.expressions import ExpressionSyntaxError
+from mplp_cli.workflow.plan import Custom, Judgement, StepResult
+from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
+from mplp_cli.workflow.retry import Fallback, effective
+from mplp_cli.workflow.scoping import ENV, Scoping
+from mplp_cli.workflow.shelltext import ShellTextError, hoist
+from mplp_cli.workflow.suggest import did_you_mean
+from mplp_cli.workflow.templates import Compiler, Template, Text, Tree, is_template
+from mplp_cli.workflow.values import duration_ms
+
+#: Says what is wrong with a module operation: (module, operation, parameters) -> problems with relative paths.
+CheckOperation = Callable[[str, str, dict[str, Any]], list[Problem]]
+
+
+class StepCompiler:
+    """Compiles what steps and the workflow hold. What is wrong goes into `problems`."""
+
+    def __init__(
+        self,
+        workflow: model.Workflow,
+        scoping: Scoping,
+        problems: list[Problem],
+        *,
+        check_operation: CheckOperation | None,
+        conditions: frozenset[str],
+        effectful: Callable[[str, str], bool],
+    ) -> None:
+        self._workflow = workflow
+        self._scoping = scoping
+        self._problems = problems
+        self._check_operation = check_operation
+        self._conditions = conditions
+        self._effectful = effectful
+        self._number = scoping.number
+        self._compiler = Compiler(scoping.number, scoping.resolve, self._refuse)
+        self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
+        self._shared_retry = effective(*self._outer)
+        self._shared_fallbacks: tuple[Fallback, ...] | None = None
+
+    def _problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
+        self._problems.append(Problem(code=code, message=message, path=path, hint=hint, **more))
+
+    def compile(self, number: int) -> dict[str, Any]:
+        """The fields of the step's `PlanStep` that come from its values, and `timeout` where one is stated."""
+        where = self._scoping.places[number]
+        step, path = where.step, where.path
+        self._scoping.enter(number)
+        for index, name in enumerate(step.dependencies):
+            self._scoping.depend(name, (*path, "dependencies", index))
+        made: dict[str, Any] = {"when": self._when(step.when, (*path, "when"))}
+        if isinstance(step, model.ParallelStep):
+            made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0}
+        elif isinstance(step, model.ConditionalStep):
+            made["condition"] = self._judgement(step.condition, (*path, "condition"))
+        else:
+            made |= self._body(step, path)
+            made |= self._policy(step, path)
+        return made
+
+    def _when(self, when: str | bool | None, path: Path) -> Any:
+        if isinstance(when, str):
+            return self._compiler.condition(when, path)
+        return when
+
+    def _judgement(self, condition: model.Condition, path: Path) -> Judgement | None:
+        match condition:
+            case str():
+                return self._compiler.condition(condition, path)
+            case model.ExpressionCondition():
+                return self._compiler.condition(condition.expression, (*path, "expression"))
+            case model.StepResultCondition():
+                return self._step_result(condition, path)
+            case model.CustomCondition():
+                if condition.handler not in self._conditions:
+                    self._problem(
+                        "cond-unknown-handler",
+                        f"no condition handler is called `{condition.handler}`",
+                        (*path, "handler"),
+                        did_you_mean(condition.handler, self._conditions)
+                        or "handlers come from the entry-point group `mplp.conditions`; see `mplp help conditions`",
+                    )
+                return Custom(condition.handler, self.values(condition.arguments, (*path, "arguments")))
+
+    def _step_result(self, condition: model.StepResultCondition, path: Path) -> Judgement:
+        if condition.operator not in OPERATORS:
+            self._problem(
+                "cond-unknown-operator",
+                f"there is no operator `{condition.operator}`",
+                (*path, "operator"),
+                did_you_mean(condition.operator, OPERATORS) or f"one of: {', '.join(OPERATORS)}",
+            )
+        source = f"{condition.step_id}.result"
+        if condition.path:
+            source += condition.path if condition.path.startswith("[") else f".{condition.path}"
+        if (
+            condition.operator == "matches"
+            and isinstance(condition.value, str)
+            and "$" not in condition.value
+        ):
+            wrong = pattern_problem(condition.value)
+            if wrong is not None:
+                self._problem("cond-pattern", wrong, (*path, "value"))
+        reference = parse_reference(source, self._number)
+        if reference is None:
+            self._problem(
+                "ref-syntax",
+                f"`{condition.path}` is not a path",
+                (*path, "path"),
+                "write it like `items[0].name`",
+            )
+            return False
+        number = self._scoping.resolve(reference, (*path, "step-id"))
+        return StepResult(
+            number, reference.path, condition.operator, self.values(condition.value, (*path, "value"))
+        )
+
+    def _body(self, step: model.Step, path: Path) -> dict[str, Any]:
+        match step:
+            case model.SetStep():
+                return {"body": self.values(step.values, (*path, "values"))}
+            case model.WaitStep():
+                return {"body": self.values(step.for_, (*path, "for"))}
+            case model.ModuleOperationStep():
+                if self._check_operation is not None:
+                    for found in self._check_operation(step.module, step.operation, step.parameters):
+                        self._problem(
+                            found.code,
+                            found.message,
+                            (*path, *found.path),
+                            found.hint,
+                            on=found.on,
+                            severity=found.severity,
+                        )
+                return {
+                    "body": self.values(step.parameters, (*path, "parameters")),
+                    "target": (step.module, step.operation),
+                    "effect": self._effectful(step.module, step.operation),
+                }
+            case model.ShellStep():
+                return {"body": self._shell(step, path), "effect": True}
+        raise AssertionError(step)
+
+    def _shell(self, step: model.ShellStep, path: Path) -> Template:
+        body: dict[str, Any] = {"shell": step.shell, "parse": step.parse}
+        if step.run is not None:
+            body |= self._script(step.run, (*path, "run"))
+        if step.command is not None:
+            body["command"] = self._texts(step.command, (*path, "command"))
+        for key in ("cwd", "stdin"):
+            text = getattr(step, key)
+            if text is not None:
+                body[key] = self._text(text, (*path, key))
+        self._scoping.secrets_allowed = True
+        env = self.values(step.env, (*path, "env"))
+        self._scoping.secrets_allowed = False
+        if step.env:
+            body["env"] = env
+        return _tree(body)
+
+    def _script(self, script: str, path: Path) -> dict[str, Any]:
+        try:
+            hoisted = hoist(script)
+        except ShellTextError as error:
+            self._problem(error.code, str(error), path, error.hint)
+            return {"script": script}
+        made: dict[str, Any] = {"script": hoisted.script}
+        if hoisted.bindings:
+            bindings = {b.variable: Text((self._compiler.source(b.source, path),)) for b in hoisted.bindings}
+            made["bindings"] = _tree(bindings)
+        return made
+
+    def _policy(self, step: Any, path: Path) -> dict[str, Any]:
+        timeout = next((t for t in (step.timeout, self._workflow.defaults.timeout) if t is not None), None)
+        made: dict[str, Any] = {"retry": self._shared_retry}
+        if timeout is not None and not isinstance(step, model.SetStep | model.WaitStep):
+            made["timeout"] = duration_ms(timeout)
+        if step.retry_policy is not None:
+            made["retry"] = effective(step.retry_policy, *self._outer)
+        if step.fallback_actions is not None:
+            made["fallbacks"] = self._fallbacks(step.fallback_actions, (*path, "fallback-actions"))
+        else:
+            made["fallbacks"] = self._inherited_fallbacks()
+        return made
+
+    def _inherited_fallbacks(self) -> tuple[Fallback, ...]:
+        if self._shared_fallbacks is None:
+            path = ("workflow", "error-handling", "fallback-actions")
+            actions = self._workflow.error_handling.fallback_actions
+            self._scoping.enter(ENV)
+            self._shared_fallbacks = self._fallbacks(actions, path)
+            for index, action in enumerate(actions):
+                if action.step is not None:
+                    self._problem(
+                        "plan-shared-fallback",
+                        "one `run-step` fallback cannot serve every step of the workflow",
+                        (*path, index, "step"),
+                        "put it under the `fallback-actions` of the step that needs it",
+                    )
+        return self._shared_fallbacks
+
+    def _fallbacks(self, actions: list[model.FallbackAction], path: Path) -> tuple[Fallback, ...]:
+        return tuple(
+            Fallback(
+                condition=action.condition,
+                action=action.action,
+                message=self.values(action.message, (*path, n, "message")),
+                approvers=tuple(action.approvers),
+                timeout=duration_ms(action.timeout) if action.timeout is not None else 0,
+                value=UNSET if action.value is UNSET else self.values(action.value, (*path, n, "value")),
+                instead=self._number.get(action.step.id, -1) if action.step is not None else -1,
+            )
+            for n, action in enumerate(actions)
+        )
+
+    # ---- values
+
+    def values(self, value: Any, path: Path, within: int | None = None) -> Template:
+        """A value as a template; `within` says in which pseudo-place of `scoping` it stands."""
+        if within is not None:
+            self._scoping.enter(within)
+            self._scoping.secrets_allowed = within == ENV
+        try:
+            return self._compiler.value(value, path)
+        finally:
+            if within is not None:
+                self._scoping.secrets_allowed = False
+
+    def _text(self, text: str, path: Path) -> Template:
+        """A template that always gives text, also where it is exactly one reference."""
+        made = self.values(text, path)
+        return Text((made,)) if is_template(made) and not isinstance(made, Text) else made
+
+    def _texts(self, texts: list[Any], path: Path) -> Template:
+        made = [self._text(text, (*path, n)) for n, text in enumerate(texts)]
+        return self._compiler.items(made) if any(map(is_template, made)) else made
+
+    def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
+        code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"
+        self._problem(code, str(error), path, error.hint)
+
+
+def _tree(body: dict[str, Any]) -> Template:
+    """A mapping whose values are compiled already."""
+    moving = tuple((key, value) for key, value in body.items() if is_template(value))
+    return Tree(body, moving) if moving else body

@@ -1,0 +1,89 @@
+"""What the end of one step means for the others, and for the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mplp_cli.workflow.commands import Halt, Tell
+from mplp_cli.workflow.joins import Tally, bad_end, omission, verdict_of
+from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.retry import fallback_for
+from mplp_cli.workflow.statuses import COMPLETED, OMITTED, PENDING, RUNNING, SKIPPED
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.state import RunState
+
+
+def spread(state: RunState, i: int) -> None:
+    """What the end of step `i` means for others."""
+    steps, status = state.plan.steps, state.step_status
+    ended = status[i]
+    for d in state.plan.dependants[i]:
+        if status[d] is not PENDING:
+            continue
+        if steps[d].join == "all-completed":
+            if ended is COMPLETED:
+                state.unmet[d] -= 1
+                if not state.unmet[d]:
+                    state.make_ready(d)
+            else:
+                _omit(state, d, i)
+        else:
+            _join(state, d, i)
+    step = steps[i]
+    following = state.plan.next_in_block.get(i, -1)
+    if following >= 0:
+        if step.breaks and bad_end(state, i):
+            _break_block(state, following, i)
+        else:
+            state.met(following)
+    if step.children and step.kind not in CONTAINERS:
+        for c in step.children:
+            state.drop(c, SKIPPED, f"`{step.id}` did not fall back to it", state.ended_at[i])
+    if step.parent in state.open:
+        state.open[step.parent] -= 1
+        if not state.open[step.parent] and status[step.parent] is RUNNING:
+            state.conclude(step.parent)
+
+
+def _join(state: RunState, d: int, i: int) -> None:
+    step = state.plan.steps[d]
+    tally = state.tallies.get(d)
+    if tally is None:
+        tally = state.tallies[d] = Tally(len(step.needs))
+    tally.count(state.step_status[i] is COMPLETED, bad_end(state, i))
+    verdict = verdict_of(step.join, tally)
+    if verdict is True:
+        tally.decided = True
+        state.met(d)
+    elif verdict is False:
+        _omit(state, d, i)
+
+
+def _omit(state: RunState, d: int, because: int) -> None:
+    state.reasons[d] = omission(state, d, because)
+    state.because[d] = state.plan.steps[because].id
+    if bad_end(state, because):
+        state.tainted.add(d)
+    at = state.ended_at[because]
+    state.close_inside(d, OMITTED, state.reasons[d], at)
+    state.close(d, OMITTED, at)
+    state.ask(Tell(d))
+
+
+def _break_block(state: RunState, following: int, failed: int) -> None:
+    while following >= 0:
+        if state.step_status[following] is PENDING:
+            _omit(state, following, failed)
+        following = state.plan.next_in_block.get(following, -1)
+
+
+def halt_after(state: RunState, i: int) -> Halt | None:
+    """Whether the failure of step `i` stops the whole run."""
+    step = state.plan.steps[i]
+    fallback = fallback_for(step.fallbacks, state.errors[i])
+    if fallback is not None and fallback.action == "abort":
+        return Halt("abort", f"`{step.id}` failed and its fallback is `abort`")
+    if state.plan.workflow.fail_fast and step.parent < 0 and step.branch != "finally":
+        return Halt("fail-fast", f"`{step.id}` failed and the workflow says `fail-fast`")
+    return None
