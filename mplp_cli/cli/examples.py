@@ -39,6 +39,7 @@ def main(
 
 
 def _list(*, as_json: bool, no_color: bool) -> None:
+    from mplp_cli.cli.library import called
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.machine import write_document
     from mplp_cli.render.tables import examples_table
@@ -54,13 +55,6 @@ def _list(*, as_json: bool, no_color: bool) -> None:
         return
     show(lambda theme, width: examples_table(described, theme, width), no_color=no_color)
     note("`mplp run example:NAME` runs one, `mplp examples NAME` prints it.")
-
-
-def called(path: Path) -> str:
-    """The shortest name by which a bundled workflow is found."""
-    from mplp_cli.runtime import example_path
-
-    return path.stem if example_path(path.stem) == path else path.name
 
 
 def _description(path: Path) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mplp_cli.cli.library import page, topics
 from mplp_cli.cli.options import NoColor
-
-PAGES = Path(__file__).parent.parent / "help"
 
 
 def main(
@@ -32,16 +30,11 @@ def main(
     if topic is None:
         _contents(no_color=no_color)
     elif topic in topics():
-        _page(PAGES / f"{topic}.md", no_color=no_color)
+        _page(topic, no_color=no_color)
     elif topic in COMMANDS:
         _command(topic)
     else:
         _unknown(topic, COMMANDS)
-
-
-def topics() -> list[str]:
-    """The pages by name."""
-    return sorted(path.stem for path in PAGES.glob("*.md"))
 
 
 def _contents(*, no_color: bool) -> None:
@@ -50,7 +43,7 @@ def _contents(*, no_color: bool) -> None:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.pages import page_title
 
-    rows = [(Line(name, "key"), Line(page_title((PAGES / f"{name}.md").read_text("utf-8")))) for name in topics()]
+    rows = [(Line(name, "key"), Line(page_title(page(name)))) for name in topics()]
     show(
         lambda theme, width: [
             *grid(("TOPIC", "WHAT IT IS ABOUT"), rows, theme=theme, width=width),
@@ -61,11 +54,11 @@ def _contents(*, no_color: bool) -> None:
     )
 
 
-def _page(path: Path, *, no_color: bool) -> None:
+def _page(topic: str, *, no_color: bool) -> None:
     from mplp_cli.cli.showing import show
     from mplp_cli.render.pages import page_screen
 
-    text = path.read_text("utf-8")
+    text = page(topic)
     show(lambda theme, width: page_screen(text, theme=theme, width=width), no_color=no_color)
 
 

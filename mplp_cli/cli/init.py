@@ -42,7 +42,7 @@ def main(
 
 
 def _list() -> None:
-    from mplp_cli.cli.examples import called
+    from mplp_cli.cli.library import called
     from mplp_cli.runtime import examples
 
     sys.stdout.write("".join(f"{called(path)}\n" for path in examples()))

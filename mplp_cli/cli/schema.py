@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +25,7 @@ def main(
 
       mplp schema --list
     """
+    from mplp_cli.cli.library import schemas
     from mplp_cli.errors import UsageError
     from mplp_cli.workflow.suggest import did_you_mean
 
@@ -37,12 +37,3 @@ def main(
         hint = did_you_mean(name, paths) or "`mplp schema --list` names them"
         raise UsageError(f"there is no schema {name!r}", hint=hint)
     sys.stdout.write(paths[name].read_text("utf-8"))
-
-
-def schemas() -> dict[str, Path]:
-    """The bundled schemas by name, that of workflow files first."""
-    from mplp_cli.bundled import bundled
-
-    folder = bundled("schemas")
-    own, objects = sorted(folder.glob("*.schema.json")), sorted(folder.glob("*/*.schema.json"))
-    return {path.name.removesuffix(".schema.json"): path for path in (*own, *objects)}

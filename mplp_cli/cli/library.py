@@ -1,0 +1,33 @@
+"""What comes with mplp by name: pages of the reference, workflows, schemas. Without the argument parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PAGES = Path(__file__).parent.parent / "help"
+
+
+def topics() -> list[str]:
+    """The pages of the reference."""
+    return sorted(path.stem for path in PAGES.glob("*.md"))
+
+
+def page(topic: str) -> str:
+    """The text of a page."""
+    return (PAGES / f"{topic}.md").read_text("utf-8")
+
+
+def called(path: Path) -> str:
+    """The shortest name by which a bundled workflow is found."""
+    from mplp_cli.runtime import example_path
+
+    return path.stem if example_path(path.stem) == path else path.name
+
+
+def schemas() -> dict[str, Path]:
+    """The bundled schemas by name, that of workflow files first."""
+    from mplp_cli.bundled import bundled
+
+    folder = bundled("schemas")
+    own, objects = sorted(folder.glob("*.schema.json")), sorted(folder.glob("*/*.schema.json"))
+    return {path.name.removesuffix(".schema.json"): path for path in (*own, *objects)}
