@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ class Watch:
             from mplp_cli.render.junit import write_junit
 
             write_junit(Path(self.junit), plan, state, self._last_lines, now=now)
+        if self.how is RunOutput.github:
+            self._github_summary(plan, state)
         if self.how is RunOutput.json:
             write_document(run_document(plan, state, now=now))
             return
@@ -121,6 +124,15 @@ class Watch:
             write(sys.stderr, lines, self.theme)
         if state.outputs is not None and self.how in (RunOutput.auto, RunOutput.quiet):
             write_document(state.outputs)
+
+    def _github_summary(self, plan: Plan, state: RunState) -> None:
+        """The page that GitHub shows for the job."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if path:
+            from mplp_cli.render.github import job_summary
+
+            with open(path, "a", encoding="utf-8") as page:
+                page.write(job_summary(plan, state))
 
     def _last_lines(self, step: str) -> Sequence[str]:
         return self._kept.last(step, 8)

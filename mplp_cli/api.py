@@ -1,0 +1,95 @@
+"""mplp for library users: load, validate, plan and run workflows from Python.
+
+    from mplp_cli import api
+
+    report = api.run("workflow.yaml", inputs={"tag": "v1.2"})
+    report["status"], report["outputs"]
+
+Functions take a path, or `example:NAME` for a bundled workflow. They raise the errors of
+`mplp_cli.errors`; a run that fails is no error: its report says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from mplp_cli.errors import Problem, WorkflowValidationError
+from mplp_cli.render.machine import event_object, plan_document, run_document
+from mplp_cli.runtime import Runtime, Screen, read_source
+from mplp_cli.workflow.history import Event
+
+__all__ = ["plan", "resume", "run", "validate"]
+
+
+def validate(*files: str | PathLike[str]) -> list[Problem]:
+    """Everything that is wrong with these files, in their order; warnings too. UsageError if one cannot be read."""
+    runtime = Runtime()
+    return [problem for file in files for problem in runtime.load(read_source(str(file))).problems]
+
+
+def plan(file: str | PathLike[str]) -> dict[str, Any]:
+    """What a run would do: `{workflowId, waves, criticalPath, steps}`. WorkflowValidationError if it is not valid."""
+    loaded = Runtime().load(read_source(str(file)))
+    if loaded.plan is None:
+        raise WorkflowValidationError(loaded.problems)
+    return plan_document(loaded.plan)
+
+
+def run(
+    file: str | PathLike[str],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    state_dir: str | PathLike[str] | None = None,
+    ephemeral: bool = False,
+    secrets_file: str | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Run a workflow to its end (or to where only a person can take it on) and give its report.
+
+    The report is that of `mplp run --output json`; `on_event` is called with every committed history
+    event. WorkflowValidationError and InputError come before anything has started.
+    """
+    from mplp_cli.loading import resolve_inputs
+
+    runtime = Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral)
+    source = read_source(str(file))
+    loaded = runtime.load(source)
+    if loaded.plan is None or loaded.workflow is None:
+        raise WorkflowValidationError(loaded.problems)
+    given = resolve_inputs(loaded.workflow, inputs or {})
+    secrets = runtime.secrets(loaded.workflow.secrets, secrets_file)
+    ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
+    state = asyncio.run(ready.drive.run(ready.started))
+    return run_document(loaded.plan, state, now=runtime.clock.now())
+
+
+def resume(
+    run_id: str,
+    *,
+    state_dir: str | PathLike[str] | None = None,
+    secrets_file: str | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Go on with an interrupted, waiting or failed run and give its report. RunBusyError if somebody drives it."""
+    runtime = Runtime(state_dir=None if state_dir is None else str(state_dir))
+    record = runtime.find_run(run_id, active=True)
+    ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
+    state = asyncio.run(ready.drive.run(None))
+    return run_document(ready.plan, state, now=runtime.clock.now())
+
+
+def _screen(on_event: Callable[[dict[str, Any]], None] | None, run_id: str = "") -> Screen:
+    if on_event is None:
+        return Screen()
+    tell, seen = on_event, {"run": run_id, "seq": 0}
+
+    def subscriber(facts: Sequence[Event]) -> None:
+        for fact in facts:
+            seen["run"] = getattr(fact, "run", seen["run"])
+            tell(event_object(int(seen["seq"]), str(seen["run"]), fact))
+            seen["seq"] = int(seen["seq"]) + 1
+
+    return Screen(subscribers=[subscriber])
