@@ -46,7 +46,7 @@ def explain(document: Any) -> list[Problem]:
     if not isinstance(document, dict):
         said = f"a workflow file is a mapping with the key `workflow`, not {kind_of(document)}"
         return [Problem(code="file-root", message=said, hint="begin with `workflow:`")]
-    more = 0
+    unlisted: list[Path] = []
     problems += _errors("", without_steps(document), ())
     for path, step in every_step(document.get("workflow")):
         if verdict("step").is_valid(step):
@@ -54,15 +54,13 @@ def explain(document: Any) -> list[Problem]:
         bare = alone(step)
         if not verdict("step").is_valid(bare):
             if len(problems) >= MAX_PROBLEMS:
-                more += 1
+                unlisted.append(path)
             else:
                 problems += _step_problems(bare, path)
     del problems[MAX_PROBLEMS:]
-    if more:
-        said = f"{count_of(more, 'more step')} of this file also have problems"
-        problems.append(
-            Problem(code="more-problems", message=said, hint="mend those listed first", path=("workflow", "steps"))
-        )
+    if unlisted:
+        said = f"{count_of(len(unlisted), 'more step')} from here on also have problems"
+        problems.append(Problem(code="more-problems", message=said, hint="mend those listed first", path=unlisted[0]))
     return problems or [_unexplained(document)]
 
 

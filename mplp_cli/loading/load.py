@@ -18,7 +18,7 @@ from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.planning import CheckOperation
+    from mplp_cli.workflow.compiling import CheckOperation
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.wording import quoted
@@ -29,7 +29,7 @@ class Reading(Struct, kw_only=True):
     wait for their place by path, in the file's own spelling.
     """
 
-    value: Any | UnsetType = UNSET
+    value: Any = UNSET
     keys: frozenset[str] = frozenset()
     problems: list[Problem] = []
     #: The YAML text in another guise, if the parser needed one (a `YamlText`).

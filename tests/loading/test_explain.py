@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a sample is easiest to judge on one line
 from __future__ import annotations
 
 import pytest
@@ -86,7 +87,7 @@ def test_one_mistake_is_one_problem_at_its_place_with_its_fix(step: str, code: s
 )
 def test_mistakes_of_the_workflow_itself_are_named(line: str, code: str, message: str) -> None:
     base = {"id": "demo", "name": "Demo", "version": "1.0.0"}
-    key = line.split(":")[0]
+    key = line.split(":", 1)[0]
     head = "workflow:\n" + "".join(f"  {k}: {v}\n" for k, v in base.items() if k != key) + f"  {line}\n"
     problem = only(steps("{id: a, type: set, values: {}}", head=head))
     assert problem.code == code

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a sample is easiest to judge on one line
 from __future__ import annotations
 
 from typing import Any
@@ -89,7 +90,7 @@ def test_every_error_of_a_step_is_a_known_type() -> None:
 # ---- inputs of a run
 
 
-INPUTS = "{tag: {type: string}, limit: {type: integer, default: 20, minimum: 1}, on: {type: boolean, default: true}, any: {default: 1}, list: {type: array, items: {type: integer}, default: []}}"  # noqa: E501
+INPUTS = "{tag: {type: string}, limit: {type: integer, default: 20, minimum: 1}, on: {type: boolean, default: true}, any: {default: 1}, list: {type: array, items: {type: integer}, default: []}}"
 
 
 @pytest.mark.parametrize(
