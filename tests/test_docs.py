@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -103,6 +105,16 @@ def test_every_command_that_is_shown_runs(page: Path, reader: Mplp, tmp_path: Pa
         ended = reader(*words)
         assert ended.code == code, (words, ended.err)
         assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_program_that_is_shown_runs(page: Path, reader: Mplp, tmp_path: Path) -> None:
+    for block in blocks(page, "python"):
+        program = [sys.executable, "-W", "error", "-c", block]
+        done = subprocess.run(
+            program, cwd=tmp_path, env=reader.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_readme_has_the_two_commands_that_the_checks_run() -> None:
