@@ -16,7 +16,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
@@ -287,9 +286,13 @@ def _spawn_here(argv: list[str], env: Mapping[str, str], stdout: int, stderr: in
 def _file_of(text: str) -> IO[bytes]:
     """An open file without a name that holds `text`: a pipe would have to be fed while we read others."""
     data = text.encode()
-    in_memory = hasattr(os, "memfd_create")
-    # The caller closes it.
-    file: IO[bytes] = os.fdopen(os.memfd_create("stdin"), "w+b") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
+    file: IO[bytes]
+    if hasattr(os, "memfd_create"):
+        file = os.fdopen(os.memfd_create("stdin"), "w+b")
+    else:
+        from tempfile import TemporaryFile
+
+        file = TemporaryFile()  # noqa: SIM115 (who asked for it closes it)
     file.write(data)
     file.seek(0)
     return file

@@ -12,13 +12,9 @@ line, not the first. Lines of a secret shorter than four characters are left alo
 
 from __future__ import annotations
 
-import html
-import json
 import re
-from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from mplp_cli.workflow.values import Json
 
@@ -129,6 +125,10 @@ def _forms(secret: str) -> Iterator[str]:
 
 def _written(value: str) -> Iterator[str]:
     """Text as it is, and as it is written in JSON, URLs, HTML and shell."""
+    import html
+    import json
+    from urllib.parse import quote, quote_plus
+
     yield value
     for ascii_only in (True, False):
         escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
@@ -147,6 +147,8 @@ def _written(value: str) -> Iterator[str]:
 
 def _base64(data: bytes) -> Iterator[str]:
     """Base64 of `data` alone, and what is always the same of it when it stands inside longer data."""
+    from base64 import b64encode, urlsafe_b64encode
+
     for encode in (b64encode, urlsafe_b64encode):
         whole = encode(data).decode()
         yield whole

@@ -6,7 +6,8 @@ import re
 
 from msgspec import Struct, field
 
-from mplp_cli.workflow.shellrules import REFERENCE, RESERVED, ShellTextError, Word, judge, reads_program
+from mplp_cli.workflow.shellrules import REFERENCE, RESERVED, Word, judge, reads_program
+from mplp_cli.workflow.shelltext import ShellTextError
 
 #: The beginning of a word that assigns: `name=`, `name[...]+=`.
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=")

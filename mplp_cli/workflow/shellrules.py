@@ -14,6 +14,8 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from mplp_cli.workflow.shelltext import ShellTextError
+
 #: What stands in the text of a word where the shell puts a value: a reference, an expansion, `<(...)`.
 REFERENCE, EXPANSION, PROCESS = "\x01", "\x02", "\x03"
 
@@ -44,20 +46,6 @@ _DECLARES = frozenset(("declare", "typeset", "local", "readonly", "export", "int
 _NAMES = frozenset(("unset", "getopts", "mapfile", "readarray"))
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=")
 _NUMERIC = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge"))
-
-
-class ShellTextError(ValueError):
-    """A reference stands where its value would be parsed again, or where that cannot be told.
-
-    `code` is stable and begins with `shell-`; `offset` counts characters from the start of the script.
-    """
-
-    def __init__(self, code: str, message: str, offset: int, hint: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.offset = offset
-        self.hint = hint
 
 
 class Word(Struct, frozen=True):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
-
 from mplp_cli.workflow.references import Bracket, ReferenceSyntaxError, bracket_at
 from mplp_cli.workflow.shellframes import (
     ANSI_QUOTE,
@@ -16,7 +14,8 @@ from mplp_cli.workflow.shellframes import (
     Frame,
     Refusal,
 )
-from mplp_cli.workflow.shellrules import EXPANSION, ShellTextError, arithmetic
+from mplp_cli.workflow.shellrules import EXPANSION, arithmetic
+from mplp_cli.workflow.shelltext import Binding, ShellTextError
 
 _OPENING = re.compile(r"\$(?:\{|<)([A-Za-z_][A-Za-z0-9_-]*)(\.[0-9]?|[ ]*[}>|\[])?")
 _PARAMETER = re.compile(r"\$\{(?:[#!]?(?:[A-Za-z_]\w*|[0-9]+|[@*])|[#?$!@*-])")
@@ -30,17 +29,6 @@ _RUNS = {
 }
 #: How the expansion of a variable is written in each kind of place.
 _UNQUOTED, _QUOTED, _SINGLE = '"${%s}"', "${%s}", "'\"${%s}\"'"
-
-
-class Binding(Struct, frozen=True):
-    """An environment variable of the script and the reference whose value it carries.
-
-    `source` is the inside of the brackets, stripped; `offset` is where the bracket opens in the script.
-    """
-
-    variable: str
-    source: str
-    offset: int
 
 
 def is_ours(found: re.Match[str], loop_names: frozenset[str]) -> bool:
@@ -136,12 +124,11 @@ class Scan:
         if not frame.quoted:
             self.single(frame)
             return
-        if frame.refusal is PATTERN:
-            closing = self.text.find("'", self.at + 1, frame.end)
-            if closing < 0 or re.search(r"[}\"`$\\]", self.text[self.at : closing]):
-                raise self.unclear("a single quote in a pattern between double quotes")
-            self.at = closing
-        self.at += 1
+        # To some shells it is a quote here, to others a letter; without anything special it is the same.
+        closing = self.text.find("'", self.at + 1, frame.end)
+        if closing < 0 or re.search(r"[}\"`$\\]", self.text[self.at : closing]):
+            raise self.unclear("a single quote in `${...}` between double quotes")
+        self.at = closing + 1
 
     def _arithmetic(self, frame: Frame, char: str) -> None:
         self.at += 1

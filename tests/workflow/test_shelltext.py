@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from mplp_cli.workflow.shelltext import Binding, ShellTextError, hoist
 
 EXHAUSTIVE = os.environ.get("MPLP_EXHAUSTIVE") == "1"
-SHELLS = [shell for shell in ("sh", "bash", "dash", "busybox") if shutil.which(shell)]
+_found = {
+    os.path.realpath(path): shell
+    for shell in ("dash", "bash", "busybox", "sh")
+    if (path := shutil.which(shell))
+}
+SHELLS = sorted(_found.values())
 
 #: A script, and what it must print when the reference has the value `<V>`.
 CONTEXTS = [
@@ -163,6 +168,51 @@ def test_hostile_values_arrive_byte_for_byte_and_run_nothing(shell: str, tmp_pat
         assert not list((tmp_path / "empty").iterdir()), "a canary was written"
 
 
+def nested_word(rnd: random.Random, depth: int) -> tuple[str, str]:
+    """A word with references in nested quotes and substitutions, and the text that it stands for."""
+    kind = rnd.randint(0, 12 if depth else 6)
+    plain = {
+        0: ("${a.r}", "<V>"),
+        1: ('"x ${a.r} \'y"', "x <V> 'y"),
+        2: ("'x ${a.r} \"y'", 'x <V> "y'),
+        3: ("\\'\\\"\\$\\#a#b", "'\"$#a#b"),
+        4: ("'#'\"'\"'\"'$((1+2))`printf '%s' \"x\"`", "#'\"3x"),
+        5: ('"\\"${a.r}\\$\\`"', '"<V>$`'),
+        6: ("$<a.r>'$<a.r>'", "<V><V>"),
+    }
+    if kind in plain:
+        return plain[kind]
+    (one, first), (two, second) = nested_word(rnd, depth - 1), nested_word(rnd, depth - 1)
+    end, (flat, third) = f"E{rnd.randint(0, 10**9)}", nested_word(rnd, 0)
+    return {
+        7: (one + two, first + second),
+        8: (f"\"a$(printf '%s|' {one})${{a.r}}$(printf %s. {two})\"", f"a{first}|<V>{second}."),
+        9: (
+            f'"$(cat <<{end}; printf %s. {flat}\n ${{a.r}} \'$(printf %s. {two})" \\$\n{end}\n)"',
+            f" <V> '{second}.\" $\n{third}.",
+        ),
+        10: (f"\"$(case {one} in (')') ;; {one}) printf %s. {two} ;; esac)\"", f"{second}."),
+        11: (f'"$( # it\'s ) "\n( {{ printf %s. {one}; }} ) | cat)${{UNSET:-${{a.r}}}}"', f"{first}.<V>"),
+        12: (f"${{UNSET:-{one}}}", first),
+    }[kind]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_nested_quotes_and_substitutions_are_followed(shell: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    rnd = random.Random(7)
+    values = hostile_values(400, seed=5)
+    for _ in range(200 if EXHAUSTIVE else 3):
+        words = [(*nested_word(rnd, rnd.randint(1, 3)), rnd.choice(values)) for _ in range(60)]
+        scripts = [(hoist(f"printf %s {word}").script, value) for word, _, value in words]
+        outputs = printed(shell, scripts, tmp_path)
+        assert len(outputs) == len(words)
+        for (word, expected, value), output in zip(words, outputs, strict=True):
+            assert output == expected.replace("<V>", value).encode(), (shell, word, value)
+        assert not list((tmp_path / "empty").iterdir()), "a canary was written"
+
+
 REFUSED = {
     "shell-eval": [
         "eval echo ${a.r}",
@@ -265,6 +315,7 @@ REFUSED = {
         "echo $'it\\'s' ${a.r}",
         "cat <<E $(\n:)\nE\necho ${a.r}",
         "echo ${a.r} `x",
+        "echo \"${x:-'${a.r}'}\"",
     ],
     "shell-reference": ["echo ${a.r", "echo ${a.r | default('x)}"],
 }

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import signal
@@ -248,7 +247,8 @@ def _parse_json(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        pass
+        # The standard library says where, and reads integers of any size.
+        import json
     try:
         return json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
