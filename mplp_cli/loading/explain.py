@@ -7,9 +7,6 @@ not looked at again.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from mplp_cli.errors import Path, Problem
@@ -21,23 +18,8 @@ from mplp_cli.loading.sentences import sentence
 from mplp_cli.loading.wording import count_of, kind_of, quoted
 from mplp_cli.workflow.suggest import nearest
 
-#: Texts longer than this have no form; no pattern of the schema allows so many characters.
-_LONG = 5_000
 #: Keys that every step has.
 _COMMON = ("id", "name", "dependencies", "timeout", "when", "join", "priority")
-
-
-def bounded_pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
-    """The keyword `pattern` as the fast validator has it: `$` is the very end; and no time spent on huge texts."""
-    from jsonschema import ValidationError
-
-    if isinstance(instance, str) and (len(instance) > _LONG or not _compiled(pattern).search(instance)):
-        yield ValidationError("does not match")
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))
 
 
 def explain(document: Any) -> list[Problem]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from mplp_cli.errors import InputError
-from mplp_cli.loading.load import _decoded, _read
+from mplp_cli.loading.load import read_document
 
 
 def read_inputs(source: bytes, name: str) -> dict[str, Any]:
     """The inputs in a YAML or JSON file called `name`; InputError says where it cannot be read."""
-    reading, _ = _read(_decoded(source)[0], name)
-    value, problems = reading.value, reading.problems
-    wrong = [p for p in problems if p.severity == "error"]
+    reading, _ = read_document(source, name)
+    value = reading.value
+    wrong = [p for p in reading.problems if p.severity == "error"]
+    if [p.code for p in wrong] == ["file-empty"]:
+        return {}
     if wrong:
         first = wrong[0]
         raise InputError(f"{name}:{first.line}:{first.column}: {first.message}", hint=first.hint)

@@ -44,10 +44,7 @@ def load_workflow(
     the module operations. Nothing is executed, imported or fetched.
     """
     with _no_collection():
-        text, refused = _decoded(source)
-        if refused is not None:
-            return _refused([msgspec.structs.replace(refused, file=name)])
-        reading, placeable = _read(text, name)
+        reading, placeable = read_document(source, name)
         problems = list(reading.problems)
         workflow, plan = None, None
         if reading.value is not UNSET:
@@ -88,6 +85,12 @@ def _no_collection() -> Iterator[None]:
 # ---- text ----------------------------------------------------------------------------------------
 
 
+def read_document(source: bytes, name: str) -> tuple[Reading, Any]:
+    """A file as plain data, and what `places.place` can walk over again. `.json` names are read as JSON."""
+    text, refused = _decoded(source)
+    return _read(text, name) if refused is None else (Reading(problems=[refused]), "")
+
+
 def _decoded(source: bytes) -> tuple[str, Problem | None]:
     if len(source) > MAX_BYTES:
         limit = MAX_BYTES // 1024 // 1024
@@ -108,7 +111,6 @@ def _decoded(source: bytes) -> tuple[str, Problem | None]:
 
 
 def _read(text: str, name: str) -> tuple[Reading, Any]:
-    """The document, and what `places` can walk over again."""
     from mplp_cli.loading.json_reader import read_json
 
     lower = name.lower()
@@ -203,7 +205,8 @@ def _capped(problems: list[Problem]) -> list[Problem]:
     """The first problems of each severity, and a word about the rest."""
     kept: list[Problem] = []
     for severity in ("error", "warning"):
-        those = [p for p in problems if p.severity == severity]
+        those = [p for p in problems if p.severity == severity and p.code != "more-problems"]
+        kept += [p for p in problems if p.severity == severity and p.code == "more-problems"]
         kept += those[:MAX_PROBLEMS]
         if len(those) > MAX_PROBLEMS:
             more = count_of(len(those) - MAX_PROBLEMS, f"more {severity}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -9,6 +11,8 @@ import msgspec
 
 from mplp_cli.bundled import bundled
 
+#: Texts longer than this have no form; no pattern of the schema allows so many characters.
+_LONG = 5_000
 #: A valid step, put in the place of nested ones when their container is judged alone.
 PLACEHOLDER: dict[str, Any] = {"id": "placeholder", "type": "set", "values": {}}
 
@@ -45,9 +49,7 @@ def explainer(name: str = "") -> Any:
     from jsonschema.validators import extend
     from referencing import Registry
 
-    from mplp_cli.loading.explain import bounded_pattern
-
-    kind: Any = extend(Draft202012Validator, {"pattern": bounded_pattern})  # type: ignore[no-untyped-call]  # its stubs
+    kind: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # its stubs
     return kind(part(name) if name else workflow_schema(), registry=Registry())
 
 
@@ -60,3 +62,16 @@ def keys_of(name: str) -> tuple[str, ...]:
 def step_types() -> list[str]:
     """The step types that this version runs."""
     return list(definition("step")["properties"]["type"]["enum"])
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    """The keyword `pattern` as the fast validator has it: `$` is the very end; and no time spent on huge texts."""
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and (len(instance) > _LONG or not _compiled(pattern).search(instance)):
+        yield ValidationError("does not match")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))

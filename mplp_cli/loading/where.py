@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mplp_cli.errors import Path, Problem
-from mplp_cli.loading.load import _decoded, _read
+from mplp_cli.loading.load import read_document
 from mplp_cli.loading.places import place
 from mplp_cli.workflow import model
 
@@ -15,7 +15,7 @@ def step_places(source: bytes, name: str, workflow: model.Workflow, ids: Sequenc
     """`file:line` of each of these steps."""
     wanted = set(ids)
     paths = {step: path for step, path in _steps(workflow) if step in wanted}
-    _, placeable = _read(_decoded(source)[0], name)
+    _, placeable = read_document(source, name)
     found = place([Problem(code="", message=step, path=path) for step, path in paths.items()], placeable, name)
     return {p.message: f"{name}:{p.line}" for p in found if p.line}
 

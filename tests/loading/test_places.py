@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from mplp_cli.loading.where import step_places
 from tests.loading.samples import errors, load, marked, only, steps
 
 
@@ -68,3 +69,11 @@ def test_problems_come_in_the_order_of_the_file_and_carry_its_name() -> None:
 @pytest.mark.parametrize("name", ["flow.yaml", "flow.yml", "-", "flow"])
 def test_yaml_is_the_form_of_any_name_but_json(name: str) -> None:
     assert load(steps("{id: a, type: set, values: {}}"), name).problems == []
+
+
+def test_steps_of_a_workflow_are_found_at_any_depth() -> None:
+    text = steps("{id: a, type: set, values: {}}", "{id: p, type: parallel, steps: [{id: b, type: set, values: {}}]}")
+    loaded = load(text)
+    assert loaded.workflow is not None
+    found = step_places(text.encode(), "flow.yaml", loaded.workflow, ["a", "b", "nope"])
+    assert found == {"a": "flow.yaml:6", "b": "flow.yaml:7"}

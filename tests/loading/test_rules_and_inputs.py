@@ -7,6 +7,7 @@ import pytest
 
 from mplp_cli.errors import InputError
 from mplp_cli.loading import load_workflow, parse_input, resolve_inputs
+from mplp_cli.loading.given import read_inputs
 from mplp_cli.loading.rules import error_types
 from mplp_cli.workflow.model import Workflow
 from tests.loading.samples import HEAD, codes, load, marked, only, steps
@@ -169,3 +170,19 @@ def test_a_runaway_pattern_ends() -> None:
 def test_names_of_inputs_may_hold_hyphens_and_nothing_odd() -> None:
     assert codes(with_inputs("{dry-run: {type: boolean, default: false}}")) == []
     assert codes(with_inputs("{'a b': {}}")) == ["schema-form"]
+
+
+# ---- a file of inputs
+
+
+def test_a_file_of_inputs_is_read_as_yaml_or_json() -> None:
+    assert read_inputs(b"a: 1\nb: [x]\n", "in.yaml") == {"a": 1, "b": ["x"]}
+    assert read_inputs(b'{"a": 1}', "in.json") == {"a": 1}
+    assert read_inputs(b"# none\n", "in.yaml") == {}
+    assert read_inputs(b"", "in.json") == {}
+
+
+@pytest.mark.parametrize("source", [b"[1]", b"a: [", b"a: 1\na: 2\n", b"\xff", b"a: !!binary x"])
+def test_a_file_that_holds_no_inputs_is_refused_by_name(source: bytes) -> None:
+    with pytest.raises(InputError, match=r"in\.yaml"):
+        read_inputs(source, "in.yaml")
