@@ -1,0 +1,222 @@
+# Completion of mplp for bash (3.2 and later). Made by `mplp completion bash`; changes will be lost.
+#
+#   mplp completion bash > ~/.local/share/bash-completion/completions/mplp
+
+# Sets `words` to the words up to the cursor: bash breaks words at `:` and `=`, this puts them together.
+_mplp_words() {
+  local i word line=$COMP_LINE
+  words=()
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    if ((i > 0)) && [[ -n $word && -n $line && $line != [[:space:]]* ]]; then
+      words[${#words[@]}-1]+=$word
+    else
+      words[${#words[@]}]=$word
+    fi
+    line=${line#*"$word"}
+  done
+}
+
+# Adds the lines of standard input that begin with what is typed; what follows a tab is a description.
+_mplp_add() {
+  local word
+  while IFS= read -r word; do
+    word=${word%%$'\t'*}
+    [[ -n $word && $word == "$cur"* ]] && COMPREPLY[${#COMPREPLY[@]}]=$before$word
+  done
+}
+
+# Asks mplp itself.
+_mplp_ask() {
+  MPLP_STATE_DIR=${state:-$MPLP_STATE_DIR} "$program" __complete "$@" 2>/dev/null </dev/null
+}
+
+_mplp_files() {
+  # Readline knows how to quote names, and what to put behind directories.
+  compopt -o default -o bashdefault 2>/dev/null || _mplp_add < <(compgen -f -- "$cur")
+}
+
+_mplp_complete() { # KIND [CHOICE...]
+  local kind=$1
+  shift
+  case $kind in
+    choices) _mplp_add < <(printf '%s\n' "$@") ;;
+    topics) _mplp_add < <(printf '%s\n' "$@" | cat - <(_mplp_ask topics)) ;;
+    runs) _mplp_add < <(_mplp_ask runs "$verb") ;;
+    steps) _mplp_add < <(_mplp_ask steps "$verb" "${positional[0]}") ;;
+    file) _mplp_files ;;
+    workflow)
+      if [[ -n $cur && (example: == "$cur"* || $cur == example:*) ]]; then
+        _mplp_add < <(_mplp_ask examples run)
+        _mplp_add < <(compgen -f -- "$cur")
+      else
+        _mplp_files
+      fi
+      ;;
+    directory) compopt -o dirnames 2>/dev/null || _mplp_add < <(compgen -d -- "$cur") ;;
+    text) ;;
+    *) _mplp_add < <(_mplp_ask "$kind") ;;
+  esac
+}
+
+_mplp_takes_value() {
+  case "$verb $word" in
+    "init --from") return 0 ;;
+    "examples --output" | "examples -o") return 0 ;;
+    "validate --output" | "validate -o") return 0 ;;
+    "plan --output" | "plan -o") return 0 ;;
+    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
+    "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
+    "runs --workflow" | "runs -w" | "runs --status" | "runs -s" | "runs --limit" | "runs -n" | "runs --output" | "runs -o" | "runs --state-dir") return 0 ;;
+    "status --output" | "status -o" | "status --state-dir") return 0 ;;
+    "logs --attempt" | "logs --state-dir") return 0 ;;
+    "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
+    "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
+    "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+_mplp_value() {
+  case "$verb $option" in
+    "init --from") _mplp_complete examples ;;
+    "examples --output" | "examples -o") _mplp_complete choices text json ;;
+    "validate --output" | "validate -o") _mplp_complete choices text json github sarif ;;
+    "plan --output" | "plan -o") _mplp_complete choices text json ;;
+    "run --input" | "run -i") _mplp_complete text ;;
+    "run --inputs") _mplp_complete file ;;
+    "run --output" | "run -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "run --junit") _mplp_complete file ;;
+    "run --env-file") _mplp_complete file ;;
+    "run --secrets-file") _mplp_complete file ;;
+    "run --state-dir") _mplp_complete directory ;;
+    "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "resume --junit") _mplp_complete file ;;
+    "resume --secrets-file") _mplp_complete file ;;
+    "resume --state-dir") _mplp_complete directory ;;
+    "cancel --reason") _mplp_complete text ;;
+    "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
+    "cancel --secrets-file") _mplp_complete file ;;
+    "cancel --state-dir") _mplp_complete directory ;;
+    "runs --workflow" | "runs -w") _mplp_complete workflows ;;
+    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --limit" | "runs -n") _mplp_complete text ;;
+    "runs --output" | "runs -o") _mplp_complete choices text json ;;
+    "runs --state-dir") _mplp_complete directory ;;
+    "status --output" | "status -o") _mplp_complete choices text json ;;
+    "status --state-dir") _mplp_complete directory ;;
+    "logs --attempt") _mplp_complete text ;;
+    "logs --state-dir") _mplp_complete directory ;;
+    "approvals --run" | "approvals -r") _mplp_complete runs ;;
+    "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
+    "approvals --state-dir") _mplp_complete directory ;;
+    "approve --reason") _mplp_complete text ;;
+    "approve --by") _mplp_complete text ;;
+    "approve --output" | "approve -o") _mplp_complete choices text json ;;
+    "approve --state-dir") _mplp_complete directory ;;
+    "reject --reason") _mplp_complete text ;;
+    "reject --by") _mplp_complete text ;;
+    "reject --output" | "reject -o") _mplp_complete choices text json ;;
+    "reject --state-dir") _mplp_complete directory ;;
+    "health --timeout") _mplp_complete text ;;
+    "health --output" | "health -o") _mplp_complete choices text json ;;
+    "health --state-dir") _mplp_complete directory ;;
+    *) : ;;
+  esac
+}
+
+_mplp_options() {
+  case "$verb" in
+    "") _mplp_complete choices --version -V -h --help ;;
+    "init") _mplp_complete choices --from --force -f --list -h --help ;;
+    "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
+    "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
+    "plan") _mplp_complete choices --output -o --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
+    "runs") _mplp_complete choices --workflow -w --status -s --limit -n --output -o --state-dir --no-color -h --help ;;
+    "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
+    "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
+    "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
+    "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
+    "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
+    "schema") _mplp_complete choices --list -h --help ;;
+    "completion") _mplp_complete choices -h --help ;;
+    "help") _mplp_complete choices --no-color -h --help ;;
+    *) : ;;
+  esac
+}
+
+_mplp_argument() {
+  case "$verb ${#positional[@]}" in
+    "init 0") _mplp_complete file ;;
+    "examples 0") _mplp_complete examples ;;
+    "validate "*) _mplp_complete workflow ;;
+    "plan 0") _mplp_complete workflow ;;
+    "run 0") _mplp_complete workflow ;;
+    "resume 0") _mplp_complete runs ;;
+    "cancel 0") _mplp_complete runs ;;
+    "status 0") _mplp_complete runs ;;
+    "logs 0") _mplp_complete runs ;;
+    "logs 1") _mplp_complete steps ;;
+    "approve 0") _mplp_complete runs ;;
+    "approve 1") _mplp_complete steps ;;
+    "reject 0") _mplp_complete runs ;;
+    "reject 1") _mplp_complete steps ;;
+    "schema 0") _mplp_complete schemas ;;
+    "completion 0") _mplp_complete choices bash zsh fish powershell ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs approvals approve reject health schema completion help ;;
+    *) _mplp_options ;;
+  esac
+}
+
+_mplp() {
+  local words cur before='' word option='' verb='' positional state='' program=${1/#\~/$HOME} i
+  positional=()
+  COMPREPLY=()
+  _mplp_words
+  for ((i = 1; i < ${#words[@]} - 1; i++)); do
+    word=${words[i]}
+    if [[ -n $option ]]; then
+      [[ $option == --state-dir ]] && state=$word
+      option=''
+    elif [[ $word == --state-dir=* ]]; then
+      state=${word#*=}
+    elif [[ $word == -?* ]]; then
+      _mplp_takes_value && option=$word
+    elif [[ -z $verb ]]; then
+      verb=$word
+    else
+      positional[${#positional[@]}]=$word
+    fi
+  done
+  cur=${words[${#words[@]}-1]}
+  if [[ -z $option && $cur == --*=* ]]; then
+    option=${cur%%=*}
+    before=$option=
+    cur=${cur#*=}
+  fi
+  if [[ -n $option ]]; then
+    _mplp_value
+  elif [[ $cur == -?* || $cur == - ]]; then
+    _mplp_options
+  elif [[ -z $verb ]]; then
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs approvals approve reject health schema completion help
+  else
+    _mplp_argument
+  fi
+  # Bash puts in what follows the last `:` or `=`.
+  word=$before$cur
+  for i in : =; do
+    if [[ $COMP_WORDBREAKS == *$i* && $word == *$i* ]]; then
+      before=${word%"${word##*"$i"}"}
+      COMPREPLY=("${COMPREPLY[@]#"$before"}")
+    fi
+  done
+}
+
+complete -F _mplp mplp

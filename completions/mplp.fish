@@ -1,0 +1,198 @@
+# Completion of mplp for fish. Made by `mplp completion fish`; changes will be lost.
+#
+#   mplp completion fish > ~/.config/fish/completions/mplp.fish
+
+# Prints the command and its arguments up to the cursor, without options; a last line `--state-dir DIR` if it is given.
+function __mplp_words
+    set -l verb ''
+    set -l option ''
+    set -l state ''
+    for word in (commandline -opc)[2..-1]
+        if test -n "$option"
+            test "$option" = --state-dir; and set state $word
+            set option ''
+        else if string match -q -- '--state-dir=*' $word
+            set state (string replace -- --state-dir= '' $word)
+        else if string match -qr -- '^-.' $word
+            if contains -- "$verb $word" $__mplp_valued
+                set option $word
+            end
+        else
+            test -z "$verb"; and set verb $word
+            echo -- $word
+        end
+    end
+    test -n "$state"; and echo -- "--state-dir $state"
+end
+
+# Whether the cursor is behind this command (with no name: before all commands).
+function __mplp_verb
+    set -l words (__mplp_words | string match -v -- '--state-dir *')
+    test "$words[1]" = "$argv[1]"
+end
+
+# Whether the cursor is at argument N, from 0, of this command.
+function __mplp_at
+    set -l words (__mplp_words | string match -v -- '--state-dir *')
+    test "$words[1]" = "$argv[1]"; and test (count $words) -eq (math $argv[2] + 1)
+end
+
+# Asks mplp itself.
+function __mplp_ask
+    set -l words (__mplp_words)
+    set -l program (commandline -opc)[1]
+    set -l state (string replace -- '--state-dir ' '' (string match -- '--state-dir *' $words))
+    test -n "$state"; and set -lx MPLP_STATE_DIR $state
+    switch $argv[1]
+        case runs
+            $program __complete runs $words[1] 2>/dev/null
+        case steps
+            $program __complete steps $words[1] $words[2] 2>/dev/null
+        case '*'
+            $program __complete $argv 2>/dev/null
+    end
+end
+
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --workflow' 'runs -w' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'runs --output' 'runs -o' 'runs --state-dir' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+
+complete -c mplp -f
+complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
+complete -c mplp -n '__mplp_verb \'\'' -a examples -d 'List the workflows that come with mplp, or print one of them'
+complete -c mplp -n '__mplp_verb \'\'' -a validate -d 'Check workflow files and show every problem with its place'
+complete -c mplp -n '__mplp_verb \'\'' -a plan -d 'Show what a run would do: waves, the critical path, timeouts and attempts of every step'
+complete -c mplp -n '__mplp_verb \'\'' -a run -d 'Validate a workflow and run it'
+complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with an interrupted, waiting or failed run'
+complete -c mplp -n '__mplp_verb \'\'' -a cancel -d 'Cancel a run that another process drives, or one that waits or was interrupted'
+complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
+complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands: every step with its status, attempts, time, and why'
+complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run have written, in the order in which they started'
+complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
+complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks: the step is tried again'
+complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
+complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check what mplp works with: the store, the disk, the bundled schemas, the modules, the packages, Python'
+complete -c mplp -n '__mplp_verb \'\'' -a schema -d 'Print a JSON Schema that comes with mplp: of workflow files, or of an object that a module writes'
+complete -c mplp -n '__mplp_verb \'\'' -a completion -d 'Print the completion script of a shell: commands, options, files, and the runs and steps there are'
+complete -c mplp -n '__mplp_verb \'\'' -a help -d 'Show the reference: a page of it, or the list of its pages'
+
+complete -c mplp -n '__mplp_verb \'\'' -s V -l version -d 'Print the version and exit'
+complete -c mplp -n '__mplp_verb \'\'' -s h -l help -d 'Show the help and exit'
+
+complete -c mplp -n '__mplp_verb init' -l from -x -a '(__mplp_ask examples)' -d 'Start from a bundled workflow instead'
+complete -c mplp -n '__mplp_verb init' -s f -l force -d 'Write over a file that is there'
+complete -c mplp -n '__mplp_verb init' -l list -d 'Print what --from takes and stop'
+complete -c mplp -n '__mplp_verb init' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at init 0' -F
+
+complete -c mplp -n '__mplp_verb examples' -l show -d 'Print the file of EXAMPLE'
+complete -c mplp -n '__mplp_verb examples' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb examples' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb examples' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at examples 0' -a '(__mplp_ask examples)'
+
+complete -c mplp -n '__mplp_verb validate' -s o -l output -x -a 'text json github sarif' -d 'How to show what is found'
+complete -c mplp -n '__mplp_verb validate' -l strict -d 'Warnings make a file invalid too'
+complete -c mplp -n '__mplp_verb validate' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb validate' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb validate' -F
+complete -c mplp -n '__mplp_verb validate' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb plan' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb plan' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb plan' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at plan 0' -F
+complete -c mplp -n '__mplp_at plan 0' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb run' -s i -l input -x -d 'A run input (repeatable)'
+complete -c mplp -n '__mplp_verb run' -l inputs -r -F -d 'Run inputs as YAML or JSON'
+complete -c mplp -n '__mplp_verb run' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb run' -l dry-run -d 'Print the plan and stop'
+complete -c mplp -n '__mplp_verb run' -l ephemeral -d 'Keep nothing on disk'
+complete -c mplp -n '__mplp_verb run' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb run' -l env-file -r -F -d 'More environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb run' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb run' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb run' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb run' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at run 0' -F
+complete -c mplp -n '__mplp_at run 0' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb resume' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb resume' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb resume' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at resume 0' -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb cancel' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb cancel' -l no-wait -d 'Leave the request and do not wait for the end'
+complete -c mplp -n '__mplp_verb cancel' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb cancel' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb cancel' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb cancel' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at cancel 0' -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb runs' -s w -l workflow -x -a '(__mplp_ask workflows)' -d 'Only runs of the workflow with this id'
+complete -c mplp -n '__mplp_verb runs' -s s -l status -x -a 'running interrupted waiting completed failed cancelled' -d 'Only runs with this status'
+complete -c mplp -n '__mplp_verb runs' -s n -l limit -x -d 'At most so many'
+complete -c mplp -n '__mplp_verb runs' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb runs' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb runs' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb runs' -s h -l help -d 'Show the help and exit'
+
+complete -c mplp -n '__mplp_verb status' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb status' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb status' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb status' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at status 0' -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb logs' -s f -l follow -d 'Go on until the run ends'
+complete -c mplp -n '__mplp_verb logs' -l attempt -x -d 'Only this attempt'
+complete -c mplp -n '__mplp_verb logs' -l history -d 'Print the facts of the run, one JSON object a line'
+complete -c mplp -n '__mplp_verb logs' -l raw -d 'Print control characters as they are'
+complete -c mplp -n '__mplp_verb logs' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb logs' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb logs' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at logs 0' -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at logs 1' -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb approvals' -s r -l run -x -a '(__mplp_ask runs)' -d 'Only what this run asks'
+complete -c mplp -n '__mplp_verb approvals' -s a -l all -d 'Also what is answered or withdrawn'
+complete -c mplp -n '__mplp_verb approvals' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb approvals' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb approvals' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb approvals' -s h -l help -d 'Show the help and exit'
+
+complete -c mplp -n '__mplp_verb approve' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb approve' -l by -x -d 'Who answers'
+complete -c mplp -n '__mplp_verb approve' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb approve' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb approve' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at approve 0' -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at approve 1' -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb reject' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb reject' -l by -x -d 'Who answers'
+complete -c mplp -n '__mplp_verb reject' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb reject' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb reject' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at reject 0' -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at reject 1' -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb health' -l timeout -x -d 'How long one check may take'
+complete -c mplp -n '__mplp_verb health' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb health' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb health' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb health' -s h -l help -d 'Show the help and exit'
+
+complete -c mplp -n '__mplp_verb schema' -l list -d 'Print the names of the schemas and stop'
+complete -c mplp -n '__mplp_verb schema' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at schema 0' -a '(__mplp_ask schemas)'
+
+complete -c mplp -n '__mplp_verb completion' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
+
+complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs approvals approve reject health schema completion help'

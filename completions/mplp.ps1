@@ -1,0 +1,182 @@
+# Completion of mplp for PowerShell. Made by `mplp completion powershell`; changes will be lost.
+#
+#   mplp completion powershell >> $PROFILE
+
+Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $verbs = @(
+        'init	Write a commented workflow to start from'
+        'examples	List the workflows that come with mplp, or print one of them'
+        'validate	Check workflow files and show every problem with its place'
+        'plan	Show what a run would do: waves, the critical path, timeouts and attempts of every step'
+        'run	Validate a workflow and run it'
+        'resume	Go on with an interrupted, waiting or failed run'
+        'cancel	Cancel a run that another process drives, or one that waits or was interrupted'
+        'runs	List runs, newest first'
+        'status	Show where a run stands: every step with its status, attempts, time, and why'
+        'logs	Print what the steps of a run have written, in the order in which they started'
+        'approvals	List what runs ask a person'
+        'approve	Say yes to what a step asks: the step is tried again'
+        'reject	Say no to what a step asks: the step fails'
+        'health	Check what mplp works with: the store, the disk, the bundled schemas, the modules, the packages, Python'
+        'schema	Print a JSON Schema that comes with mplp: of workflow files, or of an object that a module writes'
+        'completion	Print the completion script of a shell: commands, options, files, and the runs and steps there are'
+        'help	Show the reference: a page of it, or the list of its pages'
+    )
+    $options = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
+    $options[''] = @('--version	Print the version and exit', '-V	Print the version and exit', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['init'] = @('--from	Start from a bundled workflow instead', '--force	Write over a file that is there', '-f	Write over a file that is there', '--list	Print what --from takes and stop', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait for the end', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['runs'] = @('--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--status	Only runs with this status', '-s	Only runs with this status', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
+    $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $values = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
+    $values['init --from'] = @('examples', @())
+    $values['examples --output'] = @('choices', @('text', 'json'))
+    $values['examples -o'] = @('choices', @('text', 'json'))
+    $values['validate --output'] = @('choices', @('text', 'json', 'github', 'sarif'))
+    $values['validate -o'] = @('choices', @('text', 'json', 'github', 'sarif'))
+    $values['plan --output'] = @('choices', @('text', 'json'))
+    $values['plan -o'] = @('choices', @('text', 'json'))
+    $values['run --input'] = @('text', @())
+    $values['run -i'] = @('text', @())
+    $values['run --inputs'] = @('file', @())
+    $values['run --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['run -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['run --junit'] = @('file', @())
+    $values['run --env-file'] = @('file', @())
+    $values['run --secrets-file'] = @('file', @())
+    $values['run --state-dir'] = @('directory', @())
+    $values['resume --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['resume -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['resume --junit'] = @('file', @())
+    $values['resume --secrets-file'] = @('file', @())
+    $values['resume --state-dir'] = @('directory', @())
+    $values['cancel --reason'] = @('text', @())
+    $values['cancel --output'] = @('choices', @('text', 'json'))
+    $values['cancel -o'] = @('choices', @('text', 'json'))
+    $values['cancel --secrets-file'] = @('file', @())
+    $values['cancel --state-dir'] = @('directory', @())
+    $values['runs --workflow'] = @('workflows', @())
+    $values['runs -w'] = @('workflows', @())
+    $values['runs --status'] = @('choices', @('running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
+    $values['runs -s'] = @('choices', @('running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
+    $values['runs --limit'] = @('text', @())
+    $values['runs -n'] = @('text', @())
+    $values['runs --output'] = @('choices', @('text', 'json'))
+    $values['runs -o'] = @('choices', @('text', 'json'))
+    $values['runs --state-dir'] = @('directory', @())
+    $values['status --output'] = @('choices', @('text', 'json'))
+    $values['status -o'] = @('choices', @('text', 'json'))
+    $values['status --state-dir'] = @('directory', @())
+    $values['logs --attempt'] = @('text', @())
+    $values['logs --state-dir'] = @('directory', @())
+    $values['approvals --run'] = @('runs', @())
+    $values['approvals -r'] = @('runs', @())
+    $values['approvals --output'] = @('choices', @('text', 'json'))
+    $values['approvals -o'] = @('choices', @('text', 'json'))
+    $values['approvals --state-dir'] = @('directory', @())
+    $values['approve --reason'] = @('text', @())
+    $values['approve --by'] = @('text', @())
+    $values['approve --output'] = @('choices', @('text', 'json'))
+    $values['approve -o'] = @('choices', @('text', 'json'))
+    $values['approve --state-dir'] = @('directory', @())
+    $values['reject --reason'] = @('text', @())
+    $values['reject --by'] = @('text', @())
+    $values['reject --output'] = @('choices', @('text', 'json'))
+    $values['reject -o'] = @('choices', @('text', 'json'))
+    $values['reject --state-dir'] = @('directory', @())
+    $values['health --timeout'] = @('text', @())
+    $values['health --output'] = @('choices', @('text', 'json'))
+    $values['health -o'] = @('choices', @('text', 'json'))
+    $values['health --state-dir'] = @('directory', @())
+    $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
+    $arguments['init 0'] = @('file', @())
+    $arguments['examples 0'] = @('examples', @())
+    $arguments['validate *'] = @('workflow', @())
+    $arguments['plan 0'] = @('workflow', @())
+    $arguments['run 0'] = @('workflow', @())
+    $arguments['resume 0'] = @('runs', @())
+    $arguments['cancel 0'] = @('runs', @())
+    $arguments['status 0'] = @('runs', @())
+    $arguments['logs 0'] = @('runs', @())
+    $arguments['logs 1'] = @('steps', @())
+    $arguments['approve 0'] = @('runs', @())
+    $arguments['approve 1'] = @('steps', @())
+    $arguments['reject 0'] = @('runs', @())
+    $arguments['reject 1'] = @('steps', @())
+    $arguments['schema 0'] = @('schemas', @())
+    $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'approvals', 'approve', 'reject', 'health', 'schema', 'completion', 'help'))
+
+    $program = $commandAst.CommandElements[0].ToString()
+    $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |
+        Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString().Trim("'", '"') })
+    $verb = ''
+    $option = ''
+    $state = ''
+    $positional = @()
+    foreach ($word in $typed) {
+        if ($option) {
+            if ($option -ceq '--state-dir') { $state = $word }
+            $option = ''
+        } elseif ($word -clike '--state-dir=*') {
+            $state = $word.Substring('--state-dir='.Length)
+        } elseif ($word -like '-?*') {
+            if ($values.ContainsKey("$verb $word")) { $option = $word }
+        } elseif (-not $verb) {
+            $verb = $word
+        } else {
+            $positional += $word
+        }
+    }
+
+    # Asks mplp itself: one candidate a line, a description behind a tab.
+    function Get-Answer {
+        $before = $env:MPLP_STATE_DIR
+        if ($state) { $env:MPLP_STATE_DIR = $state }
+        try { & $program __complete @args 2>$null } catch { } finally { $env:MPLP_STATE_DIR = $before }
+    }
+
+    function Get-Candidate($source) {
+        $kind, $choices = $source
+        switch ($kind) {
+            'choices' { $choices }
+            'topics' { Get-Answer topics; $choices }
+            'runs' { Get-Answer runs $verb }
+            'steps' { Get-Answer steps $verb $positional[0] }
+            'workflow' { if ($wordToComplete -like 'e*') { Get-Answer examples run } }
+            { $_ -in 'file', 'directory', 'text' } { }
+            default { Get-Answer $kind }
+        }
+    }
+
+    $at = "$verb $($positional.Count)"
+    $found = if ($option) { Get-Candidate $values["$verb $option"] }
+    elseif ($wordToComplete -like '-*') { $options[$verb] }
+    elseif (-not $verb) { $verbs }
+    elseif ($arguments.ContainsKey($at)) { Get-Candidate $arguments[$at] }
+    elseif ($arguments.ContainsKey("$verb *")) { Get-Candidate $arguments["$verb *"] }
+
+    # What gives nothing here is completed as a file name by the shell.
+    $found | ForEach-Object {
+        $name, $says = $_ -split "`t", 2
+        if ($name -like "$wordToComplete*") {
+            if (-not $says) { $says = $name }
+            [System.Management.Automation.CompletionResult]::new($name, $name, 'ParameterValue', $says)
+        }
+    }
+}

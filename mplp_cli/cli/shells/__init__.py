@@ -1,0 +1,1 @@
+"""Completion scripts, made from the application's own commands; one module a shell, one function each."""
