@@ -54,16 +54,16 @@ def run(
     """
     from mplp_cli.loading import resolve_inputs
 
-    runtime = Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral)
-    source = read_source(str(file))
-    loaded = runtime.load(source)
-    if loaded.plan is None or loaded.workflow is None:
-        raise WorkflowValidationError(loaded.problems)
-    given = resolve_inputs(loaded.workflow, inputs or {})
-    secrets = runtime.secrets(loaded.workflow.secrets, secrets_file)
-    ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
-    state = asyncio.run(ready.drive.run(ready.started))
-    return run_document(loaded.plan, state, now=runtime.clock.now())
+    with Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral) as runtime:
+        source = read_source(str(file))
+        loaded = runtime.load(source)
+        if loaded.plan is None or loaded.workflow is None:
+            raise WorkflowValidationError(loaded.problems)
+        given = resolve_inputs(loaded.workflow, inputs or {})
+        secrets = runtime.secrets(loaded.workflow.secrets, secrets_file)
+        ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
+        state = asyncio.run(ready.go())
+        return run_document(loaded.plan, state, now=runtime.clock.now())
 
 
 def resume(
@@ -74,11 +74,11 @@ def resume(
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Go on with an interrupted, waiting or failed run and give its report. RunBusyError if somebody drives it."""
-    runtime = Runtime(state_dir=None if state_dir is None else str(state_dir))
-    record = runtime.find_run(run_id, active=True)
-    ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
-    state = asyncio.run(ready.drive.run(None))
-    return run_document(ready.plan, state, now=runtime.clock.now())
+    with Runtime(state_dir=None if state_dir is None else str(state_dir)) as runtime:
+        record = runtime.find_run(run_id, fits=lambda run: run.status not in ("completed", "cancelled"))
+        ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
+        state = asyncio.run(ready.go())
+        return run_document(ready.plan, state, now=runtime.clock.now())
 
 
 def _screen(on_event: Callable[[dict[str, Any]], None] | None, run_id: str = "") -> Screen:

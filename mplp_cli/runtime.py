@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import InputError, RunStateError, StoreError, UnknownRunError, UsageError
 from mplp_cli.ids import RandomIds
-from mplp_cli.protocols import NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
@@ -122,9 +122,17 @@ class Run:
     plan: Plan
     drive: Drive
     state: RunState
+    journal: Journal
     started: RunStarted | None
     #: Facts that the journal already holds.
     recorded: int = 0
+
+    async def go(self) -> RunState:
+        """Drive it to its end, or to where only a person can take it on, and give it up."""
+        try:
+            return await self.drive.run(self.started)
+        finally:
+            self.journal.close()
 
 
 @dataclass(kw_only=True)
@@ -154,6 +162,16 @@ class Runtime:
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
         self._scratch: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store and drop what an ephemeral run has left."""
+        if "store" in vars(self):
+            self.store.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     # ---- the store
 
@@ -331,7 +349,7 @@ class Runtime:
             output=screen.output,
             subscribers=screen.subscribers,
         )
-        return Run(plan=plan, drive=Drive(state, world), state=state, started=started)
+        return Run(plan=plan, drive=Drive(state, world), state=state, journal=journal, started=started)
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules

@@ -144,7 +144,7 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    with ExitStack() as stack:
+    with runtime, ExitStack() as stack:
         watch.open(run, stack)
         asyncio.run(_drive(runtime, run, watch))
     watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
@@ -176,7 +176,7 @@ async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
     if watch.live is not None:
         tick()
     try:
-        await run.drive.run(run.started)
+        await run.go()
     finally:
         if ticking is not None:
             ticking.cancel()
