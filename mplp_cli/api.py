@@ -84,12 +84,13 @@ def resume(
 def _screen(on_event: Callable[[dict[str, Any]], None] | None, run_id: str = "") -> Screen:
     if on_event is None:
         return Screen()
-    tell, seen = on_event, {"run": run_id, "seq": 0}
+    tell, seq = on_event, 0
 
     def subscriber(facts: Sequence[Event]) -> None:
+        nonlocal run_id, seq
         for fact in facts:
-            seen["run"] = getattr(fact, "run", seen["run"])
-            tell(event_object(int(seen["seq"]), str(seen["run"]), fact))
-            seen["seq"] = int(seen["seq"]) + 1
+            run_id = getattr(fact, "run", run_id)
+            tell(event_object(seq, run_id, fact))
+            seq += 1
 
     return Screen(subscribers=[subscriber])

@@ -85,8 +85,7 @@ def facts_of(state: Any) -> Mapping[str, Any]:
     """Everything a RunState knows, comparable: two states are equal if these are."""
     known = {name: value for name, value in vars(state).items() if name not in ("plan", "_out", "_ripple", "dropped")}
     known["tallies"] = {i: (t.left, t.met, t.bad, t.decided) for i, t in state.tallies.items()}
-    known["ready"] = sorted(
-        rank for rank in state.ready
-        if state.step_status[state.plan.by_rank[rank]] == "queued" and state.plan.by_rank[rank] not in state.holding | state.in_lane
-    )
+    taken = state.holding | state.in_lane
+    queued = {i for i, status in enumerate(state.step_status) if status == "queued"} - taken
+    known["ready"] = sorted(rank for rank in state.ready if state.plan.by_rank[rank] in queued)
     return known

@@ -131,7 +131,7 @@ class Watch:
         if path:
             from mplp_cli.render.github import job_summary
 
-            with open(path, "a", encoding="utf-8") as page:
+            with Path(path).open("a", encoding="utf-8") as page:
                 page.write(job_summary(plan, state))
 
     def _last_lines(self, step: str) -> Sequence[str]:

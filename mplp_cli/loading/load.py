@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ def load_workflow(
     name: str,
     *,
     check_operation: CheckOperation | None = None,
-    conditions: frozenset[str] = frozenset(),
+    conditions: Collection[str] = (),
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
@@ -159,7 +159,7 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
 @dataclass(frozen=True)
 class _Planning:
     check_operation: CheckOperation | None
-    conditions: frozenset[str]
+    conditions: Collection[str]
     effectful: Callable[[str, str], bool]
 
     def plan(self, document: Any) -> tuple[Workflow | None, Plan | None, list[Problem]]:

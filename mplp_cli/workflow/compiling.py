@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from msgspec import UNSET
@@ -34,7 +34,7 @@ class StepCompiler:
         problems: list[Problem],
         *,
         check_operation: CheckOperation | None,
-        conditions: frozenset[str],
+        conditions: Collection[str],
         effectful: Callable[[str, str], bool],
     ) -> None:
         self._workflow = workflow

@@ -6,7 +6,7 @@ if nothing is. Which step may refer to which is decided in `scoping`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from mplp_cli.errors import Path, Problem
@@ -24,7 +24,7 @@ def make_plan(
     workflow: model.Workflow,
     *,
     check_operation: CheckOperation | None = None,
-    conditions: frozenset[str] = frozenset(),
+    conditions: Collection[str] = (),
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
@@ -42,7 +42,7 @@ class _Planner:
         self,
         workflow: model.Workflow,
         check_operation: CheckOperation | None,
-        conditions: frozenset[str],
+        conditions: Collection[str],
         effectful: Callable[[str, str], bool],
     ) -> None:
         self.workflow = workflow
