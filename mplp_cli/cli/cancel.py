@@ -29,9 +29,9 @@ def main(
     secrets_file: SecretsFile = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Cancel a run that another process drives, or one that waits or was interrupted.
+    """Cancel a run.
 
-    Running steps get SIGTERM, and SIGKILL after the workflow's grace time; everything else is cancelled at
+    It may be driven by another process, wait, or have been interrupted. Running steps get SIGTERM, and SIGKILL after the workflow's grace time; everything else is cancelled at
     once; `finally` steps run. That is final: to go on with a run later, let it wait or fail.
 
     Exit codes: 0 cancelled (or asked, with --no-wait), 1 it ended otherwise before the request was seen,

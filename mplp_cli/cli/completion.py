@@ -25,17 +25,18 @@ FILES = {Shell.bash: "mplp.bash", Shell.zsh: "_mplp", Shell.fish: "mplp.fish", S
 def main(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
 ) -> None:
-    """Print the completion script of a shell: commands, options, files, and the runs and steps there are.
+    """Print the completion script of a shell.
 
-    To install it:
+    It completes commands, options, files, and the runs and steps that there are.
 
-      bash: mplp completion bash > ~/.local/share/bash-completion/completions/mplp
+    To keep it:
 
-      zsh: mplp completion zsh > a directory of $fpath, as _mplp
-
-      fish: mplp completion fish > ~/.config/fish/completions/mplp.fish
-
-      PowerShell: mplp completion powershell >> $PROFILE
+    \b
+      bash        mplp completion bash \\
+                    > ~/.local/share/bash-completion/completions/mplp
+      zsh         mplp completion zsh > _mplp    (in a directory of $fpath)
+      fish        mplp completion fish > ~/.config/fish/completions/mplp.fish
+      PowerShell  mplp completion powershell >> $PROFILE
 
     Example, for this session only:
 

@@ -19,7 +19,9 @@ def main(
     output: Output = TextOrJson.text,
     no_color: NoColor = False,
 ) -> None:
-    """List the workflows that come with mplp, or print one of them. `mplp run example:NAME` runs one.
+    """List the workflows that come with mplp, or print one.
+
+    `mplp run example:NAME` runs one.
 
     Examples:
 

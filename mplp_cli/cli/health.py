@@ -23,9 +23,9 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Check what mplp works with: the store, the disk, the bundled schemas, the modules, the packages, Python.
+    """Check whether mplp can do its work.
 
-    Every component is checked by itself; one that is broken keeps no other from being checked. Any error
+    Checked are the store, the disk, the bundled schemas, the modules, the packages and Python, each by itself: one that is broken keeps no other from being checked. Any error
     makes the whole critical, more than 3 in 10 unhealthy ones degraded, fewer a warning. The disk is
     unhealthy with less than 256 MiB or 1,000 files free.
 

@@ -34,9 +34,9 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Print what the steps of a run have written, in the order in which they started.
+    """Print what the steps of a run have written.
 
-    Lines of several steps begin with the step. Control characters are shown escaped unless --raw is given.
+    Steps come in the order in which they started; lines of several steps begin with the step. Control characters are shown escaped unless --raw is given.
 
     With --follow it stops when no process drives the run any more.
 

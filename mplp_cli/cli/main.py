@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from mplp_cli.errors import Exit, MplpError
+from mplp_cli.errors import Exit, MplpError, UsageError
 
 #: Command -> module of `mplp_cli.cli`, in the order of the help.
 COMMANDS = {
@@ -50,7 +50,6 @@ def application(names: list[str]) -> typer.Typer:
     app = typer.Typer(
         name="mplp",
         help=ABOUT,
-        no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -79,14 +78,19 @@ def run() -> NoReturn:
     named = next((a for a in arguments if not a.startswith("-")), "")
     names = [named] if named in COMMANDS else list(COMMANDS)
     try:
-        code = application(names)(args=arguments, prog_name="mplp", standalone_mode=False)
+        # Without a command there is nothing to do but to say which there are.
+        code = application(names)(args=arguments or ["--help"], prog_name="mplp", standalone_mode=False)
+        code = code if arguments else Exit.USAGE
+        sys.stdout.flush()
     except MplpError as error:
         code = complain(error, arguments)
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`mplp runs | head`); nothing more can be said, and that is no failure.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
         code = Exit.OK
     except Exception as error:  # noqa: BLE001 - the last one to catch it
         code = _foreign(error, arguments)
@@ -110,32 +114,36 @@ def complain(error: MplpError, arguments: list[str]) -> int:
 
 def wants_json(arguments: list[str]) -> bool:
     """Whether `--output json` or `--output jsonl` is among the arguments."""
-    joined = " ".join(arguments)
-    return any(f"{flag}{between}json" in joined for flag in ("--output", "-o") for between in (" ", "="))
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    apart = any(word in ("--output", "-o") and value.startswith("json") for word, value in pairs)
+    return apart or any(word.startswith(("--output=json", "-ojson", "-o=json")) for word in arguments)
+
+
+class _Bug(MplpError):
+    """An error that is none of ours."""
+
+    exit_code = Exit.BUG
+    machine_name = "InternalError"
 
 
 def _foreign(error: Exception, arguments: list[str]) -> int:
     """An error that is not ours: wrong usage as the argument parser says it, or a bug."""
     show: Any = getattr(error, "format_message", None)
     if show is not None:
-        return _usage(error, show())
+        return _usage(error, show(), arguments)
     if os.environ.get("MPLP_TRACEBACK"):
         raise error
-    bug = MplpError(
+    bug = _Bug(
         f"a bug in mplp: {type(error).__name__}: {error}",
         hint="set MPLP_TRACEBACK=1 to see where, and please report it",
     )
-    complain(bug, arguments)
-    return Exit.BUG
+    return complain(bug, arguments)
 
 
-def _usage(error: Any, message: str) -> int:
-    from mplp_cli.render.theme import safe
-
+def _usage(error: Any, message: str, arguments: list[str]) -> int:
+    """Wrong usage, as the argument parser found it. `ctx` is where."""
     context = getattr(error, "ctx", None)
-    if context is not None:
+    hint = f"try `{context.command_path} --help`" if context is not None else None
+    if context is not None and not wants_json(arguments):
         sys.stderr.write(f"{context.get_usage()}\n")
-    sys.stderr.write(f"mplp: {safe(message)}\n")
-    if context is not None:
-        sys.stderr.write(f"help: try `{context.command_path} --help`\n")
-    return Exit.USAGE
+    return complain(UsageError(message, hint=hint), arguments)

@@ -12,7 +12,9 @@ def main(
     name: Annotated[str, typer.Argument(metavar="[SCHEMA]", help="Which schema.")] = "workflow",
     list_names: Annotated[bool, typer.Option("--list", help="Print the names of the schemas and stop.")] = False,
 ) -> None:
-    """Print a JSON Schema that comes with mplp: of workflow files, or of an object that a module writes.
+    """Print a JSON Schema that comes with mplp.
+
+    That of workflow files, or of an object that a module writes.
 
     Editors with a YAML language server complete and check a workflow by it. Save it, and put this line at
     the top of the workflow:

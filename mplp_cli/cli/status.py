@@ -21,7 +21,9 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Show where a run stands: every step with its status, attempts, time, and why.
+    """Show where a run stands.
+
+    Every step with its status, attempts, time, and why it is so.
 
     Exit code 0 whatever became of the run; `--output json` tells its status.
 
