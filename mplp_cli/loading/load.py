@@ -51,11 +51,16 @@ def load_workflow(
             make = _Planning(check_operation, conditions, effectful)
             document, found, valid = _judged(reading)
             problems += found
-            if valid:
-                workflow, plan, found = make.plan(document)
-                problems += found
-            else:
+            if not valid:
                 problems += make.despite(document, problems)
+            else:
+                workflow, found = make.typed(document)
+                # The model has copied what it needs; a large document and a large plan need not be there at once.
+                reading.value = document = None
+                problems += found
+                if workflow is not None:
+                    plan, found = make.planned(workflow)
+                    problems += found
         if not problems:
             return Loaded(workflow=workflow, plan=plan, problems=[])
         from mplp_cli.loading.places import place
@@ -162,28 +167,35 @@ class _Planning:
     conditions: Collection[str]
     effectful: Callable[[str, str], bool]
 
-    def plan(self, document: Any) -> tuple[Workflow | None, Plan | None, list[Problem]]:
-        """The typed workflow and its plan, or the reasons why there is none."""
-        from mplp_cli.workflow.planning import make_plan
-
+    def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
+        """The document as the model, or the reason why it is none."""
         try:
-            workflow = msgspec.convert(document["workflow"], Workflow)
+            return msgspec.convert(document["workflow"], Workflow), []
         except msgspec.ValidationError as error:
             # The schema takes 3.0 for a whole number, as JSON Schema says; the model does not.
             said, _, place = str(error).rpartition(" - at ")
             path = _model_path(place)
-            return None, None, [Problem(code="schema-type", message=f"{quoted(path[-1])}: {said or error}", path=path,
-                                        hint="a whole number is written without a point: 3")]
-        plan, found = make_plan(workflow, check_operation=self.check_operation, conditions=self.conditions,
-                                effectful=self.effectful)
-        return workflow, plan, found
+            return None, [Problem(code="schema-type", message=f"{quoted(path[-1])}: {said or error}", path=path,
+                                  hint="a whole number is written without a point: 3")]
+
+    def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
+        """The plan, or the reasons why there is none."""
+        from mplp_cli.workflow.planning import make_plan
+
+        return make_plan(workflow, check_operation=self.check_operation, conditions=self.conditions,
+                         effectful=self.effectful)
 
     def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
         """What the plan has to say about a file that is not valid: about its sound parts only."""
         from mplp_cli.loading.repair import repaired
 
         mended = repaired(document, problems)
-        return [] if mended is None else mended.sound(self.plan(mended.document)[2])
+        if mended is None:
+            return []
+        workflow, found = self.typed(mended.document)
+        if workflow is not None:
+            found = self.planned(workflow)[1]
+        return mended.sound(found)
 
 
 def _model_path(place: str) -> Path:
