@@ -20,7 +20,9 @@ def main(
     output: Output = TextOrJson.text,
     no_color: NoColor = False,
 ) -> None:
-    """Show what a run would do: waves, the critical path, timeouts and attempts of every step.
+    """Show what a run would do.
+
+    Waves, the critical path, timeouts and attempts of every step.
 
     Example:
 

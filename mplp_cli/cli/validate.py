@@ -18,7 +18,9 @@ def main(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings make a file invalid too.")] = False,
     no_color: NoColor = False,
 ) -> None:
-    """Check workflow files and show every problem with its place. Nothing is executed, imported or fetched.
+    """Check workflow files and show every problem with its place.
+
+    Nothing is executed, imported or fetched.
 
     Exit codes: 0 all valid, 1 a problem was found, 2 a file cannot be read.
 
