@@ -24,7 +24,6 @@ def answer(
 ) -> None:
     """Record the answer and say how the run goes on. RunStateError if nothing is asked, or no longer."""
     from mplp_cli.cli.showing import note
-    from mplp_cli.render.machine import write_document
     from mplp_cli.render.theme import safe
     from mplp_cli.render.view import short_id
     from mplp_cli.runtime import Runtime
@@ -35,6 +34,8 @@ def answer(
     chosen = step or _only_step(runtime, record)
     given = runtime.store.decide(record.id, chosen, decision, who, reason, runtime.clock.now())
     if as_json:
+        from mplp_cli.render.machine import write_document
+
         write_document(approval_object(given))
     else:
         sys.stdout.write(safe(f"{decision} {chosen} of run {short_id(record.id)}") + "\n")
@@ -60,7 +61,9 @@ def _only_step(runtime: Runtime, record: RunRecord) -> str:
         left = record.status == "waiting" and not record.owned
         raise RunStateError(
             f"run {short_id(record.id)} asks nothing now; it is {record.status}",
-            hint=f"go on with `mplp resume {short_id(record.id)}`" if left else "`mplp approvals` lists what is asked",
+            hint=f"go on with `mplp resume {short_id(record.id)}`"
+            if left
+            else "`mplp approvals` lists what is asked",
             details={"runId": record.id, "status": record.status},
         )
     if len(steps) > 1:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 def main(
     run: Annotated[
-        str | None, typer.Option("--run", "-r", metavar="RUN", help="Only what this run asks.", show_default=False)
+        str | None,
+        typer.Option("--run", "-r", metavar="RUN", help="Only what this run asks.", show_default=False),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", "-a", help="Also what is answered or withdrawn.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help="Also what is answered or withdrawn.")
+    ] = False,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -32,16 +35,19 @@ def main(
     """
     from mplp_cli.cli.answering import approval_object
     from mplp_cli.cli.showing import note, show
-    from mplp_cli.render.machine import write_document
     from mplp_cli.render.tables import approvals_table
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     found = _found(runtime, run, everything=everything)
     if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
         write_document({"approvals": [approval_object(one) for one in found]})
     elif found:
-        show(lambda theme, width: approvals_table(found, runtime.clock.now(), theme, width), no_color=no_color)
+        show(
+            lambda theme, width: approvals_table(found, runtime.clock.now(), theme, width), no_color=no_color
+        )
     else:
         note("nothing was ever asked" if everything else "nothing is asked")
 

@@ -12,11 +12,15 @@ from mplp_cli.cli.options import Output, StateDir, TextOrJson
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
     step: Annotated[
-        str | None, typer.Argument(metavar="[STEP]", help="Which step; not needed if only one asks.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[STEP]", help="Which step; not needed if only one asks.", show_default=False),
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
+    ] = "",
     by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False)
+        str | None,
+        typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
     ] = None,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,

@@ -24,15 +24,18 @@ _PATIENCE = 20.0
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")] = "",
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the request and do not wait for the end.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave the request and do not wait for the end.")
+    ] = False,
     output: Output = TextOrJson.text,
     secrets_file: SecretsFile = None,
     state_dir: StateDir = None,
 ) -> None:
     """Cancel a run.
 
-    It may be driven by another process, wait, or have been interrupted. Running steps get SIGTERM, and SIGKILL after the workflow's grace time; everything else is cancelled at
-    once; `finally` steps run. That is final: to go on with a run later, let it wait or fail.
+    It may be driven by another process, wait, or have been interrupted. Running steps get SIGTERM, and
+    SIGKILL after the workflow's grace time; everything else is cancelled at once; `finally` steps run.
+    A cancelled run cannot be resumed.
 
     Exit codes: 0 cancelled (or asked, with --no-wait), 1 it ended otherwise before the request was seen,
     2 it had ended already, 75 it is still stopping after the grace time and 20 seconds.
@@ -50,7 +53,8 @@ def main(
     record = runtime.find_run(run, fits=lambda found: found.status not in _ENDED)
     if record.status in _ENDED:
         raise RunStateError(
-            f"run {short_id(record.id)} is {record.status} already", hint="`mplp runs` lists those that go on",
+            f"run {short_id(record.id)} is {record.status} already",
+            hint="`mplp runs` lists those that go on",
             details={"runId": record.id, "status": record.status},
         )
     by = user_name()
@@ -64,10 +68,11 @@ def main(
 
 
 def _tell(record: RunRecord, status: str, *, as_json: bool) -> None:
-    from mplp_cli.render.machine import write_document
     from mplp_cli.render.view import short_id
 
     if as_json:
+        from mplp_cli.render.machine import write_document
+
         write_document({"runId": record.id, "workflowId": record.workflow_id, "status": status})
     else:
         sys.stdout.write(f"run {short_id(record.id)} is {status}\n")
@@ -98,7 +103,8 @@ def _end(runtime: Runtime, record: RunRecord, by: str, reason: str, secrets_file
             asked, deadline = True, deadline + runtime.stored_plan(record.id).grace / 1000
         if runtime.clock.monotonic() > deadline:
             raise RunBusyError(
-                f"run {record.id} is still stopping", hint="`mplp status` shows what it waits for",
+                f"run {record.id} is still stopping",
+                hint="`mplp status` shows what it waits for",
                 details={"runId": record.id},
             )
         sleep(_PAUSE)

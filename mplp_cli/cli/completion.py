@@ -41,7 +41,7 @@ def main(
     Example, for this session only:
 
       source <(mplp completion bash)
-    """
+    """  # noqa: D301 - the marks are the argument parser's: lines that are not to be wrapped
     sys.stdout.write(script(shell))
 
 

@@ -13,7 +13,8 @@ from mplp_cli.cli.options import NoColor, Output, TextOrJson
 
 def main(
     name: Annotated[
-        str | None, typer.Argument(metavar="[EXAMPLE]", help="One of them, to be printed.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[EXAMPLE]", help="One of them, to be printed.", show_default=False),
     ] = None,
     show_text: Annotated[bool, typer.Option("--show", help="Print the file of EXAMPLE.")] = False,
     output: Output = TextOrJson.text,
@@ -43,12 +44,13 @@ def main(
 def _list(*, as_json: bool, no_color: bool) -> None:
     from mplp_cli.cli.library import called
     from mplp_cli.cli.showing import note, show
-    from mplp_cli.render.machine import write_document
     from mplp_cli.render.tables import examples_table
     from mplp_cli.runtime import examples
 
     described = [(called(path), _description(path)) for path in examples()]
     if as_json:
+        from mplp_cli.render.machine import write_document
+
         listed = [
             {"name": name, "file": path.name, "description": says}
             for (name, says), path in zip(described, examples(), strict=True)

@@ -25,9 +25,10 @@ def main(
 ) -> None:
     """Check whether mplp can do its work.
 
-    Checked are the store, the disk, the bundled schemas, the modules, the packages and Python, each by itself: one that is broken keeps no other from being checked. Any error
-    makes the whole critical, more than 3 in 10 unhealthy ones degraded, fewer a warning. The disk is
-    unhealthy with less than 256 MiB or 1,000 files free.
+    Checked are the store, the disk, the bundled schemas, the modules, the packages and Python, each by
+    itself: one that is broken keeps no other from being checked. Any error makes the whole critical, more
+    than 3 in 10 unhealthy ones degraded, fewer a warning. The disk is unhealthy with less than 256 MiB or
+    1,000 files free.
 
     Exit codes: 0 healthy or warning, 1 degraded or critical.
 

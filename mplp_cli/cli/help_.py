@@ -13,7 +13,8 @@ from mplp_cli.cli.options import NoColor
 
 def main(
     topic: Annotated[
-        str | None, typer.Argument(metavar="[TOPIC]", help="A page of the reference, or a command.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[TOPIC]", help="A page of the reference, or a command.", show_default=False),
     ] = None,
     no_color: NoColor = False,
 ) -> None:
@@ -73,5 +74,8 @@ def _unknown(topic: str, commands: dict[str, str]) -> None:
     from mplp_cli.errors import UsageError
     from mplp_cli.workflow.suggest import did_you_mean
 
-    hint = did_you_mean(topic, [*topics(), *commands]) or "`mplp help` lists the topics, `mplp --help` the commands"
+    hint = (
+        did_you_mean(topic, [*topics(), *commands])
+        or "`mplp help` lists the topics, `mplp --help` the commands"
+    )
     raise UsageError(f"there is no help on {topic!r}", hint=hint)

@@ -13,7 +13,9 @@ STARTER = Path(__file__).parent / "starter.yaml"
 
 
 def main(
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write the workflow.")] = "workflow.yaml",
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="Where to write the workflow.")
+    ] = "workflow.yaml",
     example: Annotated[
         str | None, typer.Option("--from", metavar="EXAMPLE", help="Start from a bundled workflow instead.")
     ] = None,
@@ -55,6 +57,8 @@ def _write(path: Path, text: bytes, *, force: bool) -> None:
         with path.open("wb" if force else "xb") as stream:
             stream.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} is there already", hint="name another file, or write over it with --force") from None
+        raise UsageError(
+            f"{path} is there already", hint="name another file, or write over it with --force"
+        ) from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None

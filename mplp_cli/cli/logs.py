@@ -21,11 +21,15 @@ _PAUSE = 0.1
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
     step: Annotated[
-        str | None, typer.Argument(metavar="[STEP]", help="Only this step [default: all].", show_default=False)
+        str | None,
+        typer.Argument(metavar="[STEP]", help="Only this step [default: all].", show_default=False),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", metavar="N", min=1, help="Only this attempt [default: all].", show_default=False)
+        int | None,
+        typer.Option(
+            "--attempt", metavar="N", min=1, help="Only this attempt [default: all].", show_default=False
+        ),
     ] = None,
     history: Annotated[
         bool, typer.Option("--history", help="Print the facts of the run, one JSON object a line.")
@@ -36,9 +40,9 @@ def main(
 ) -> None:
     """Print what the steps of a run have written.
 
-    Steps come in the order in which they started; lines of several steps begin with the step. Control characters are shown escaped unless --raw is given.
-
-    With --follow it stops when no process drives the run any more.
+    Steps come in the order in which they started; lines of several steps begin with the step. Control
+    characters are shown escaped unless --raw is given. With --follow it stops when no process drives the
+    run any more.
 
     Examples:
 

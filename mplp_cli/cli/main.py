@@ -119,7 +119,7 @@ def wants_json(arguments: list[str]) -> bool:
     return apart or any(word.startswith(("--output=json", "-ojson", "-o=json")) for word in arguments)
 
 
-class _Bug(MplpError):
+class _BugError(MplpError):
     """An error that is none of ours."""
 
     exit_code = Exit.BUG
@@ -133,7 +133,7 @@ def _foreign(error: Exception, arguments: list[str]) -> int:
         return _usage(error, show(), arguments)
     if os.environ.get("MPLP_TRACEBACK"):
         raise error
-    bug = _Bug(
+    bug = _BugError(
         f"a bug in mplp: {type(error).__name__}: {error}",
         hint="set MPLP_TRACEBACK=1 to see where, and please report it",
     )

@@ -30,9 +30,12 @@ class RunStatus(StrEnum):
 
 def main(
     workflow: Annotated[
-        str | None, typer.Option("--workflow", "-w", metavar="WORKFLOW", help="Only runs of the workflow with this id.")
+        str | None,
+        typer.Option("--workflow", "-w", metavar="WORKFLOW", help="Only runs of the workflow with this id."),
     ] = None,
-    status: Annotated[RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")] = None,
+    status: Annotated[
+        RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
@@ -48,13 +51,14 @@ def main(
     """
     from mplp_cli.cli.recorded import run_object
     from mplp_cli.cli.showing import note, show
-    from mplp_cli.render.machine import write_document
     from mplp_cli.render.tables import runs_table
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     runs = _found(runtime, workflow, status, limit)
     if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
         write_document({"runs": [run_object(run) for run in runs]})
     elif runs:
         show(lambda theme, width: runs_table(runs, runtime.clock.now(), theme, width), no_color=no_color)

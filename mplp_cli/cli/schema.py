@@ -10,7 +10,9 @@ import typer
 
 def main(
     name: Annotated[str, typer.Argument(metavar="[SCHEMA]", help="Which schema.")] = "workflow",
-    list_names: Annotated[bool, typer.Option("--list", help="Print the names of the schemas and stop.")] = False,
+    list_names: Annotated[
+        bool, typer.Option("--list", help="Print the names of the schemas and stop.")
+    ] = False,
 ) -> None:
     """Print a JSON Schema that comes with mplp.
 

@@ -35,12 +35,13 @@ def main(
     """
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
-    from mplp_cli.render.machine import run_document, write_document
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     told = recorded(runtime, runtime.find_run(run))
     if output is TextOrJson.json:
+        from mplp_cli.render.machine import run_document, write_document
+
         document = run_document(told.plan, told.state, now=told.now)
         write_document({**document, "status": told.status})
     else:

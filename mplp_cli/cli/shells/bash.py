@@ -129,7 +129,9 @@ def script(table: Table) -> str:
         _case("_mplp_argument", '"$verb ${#positional[@]}"', _arguments(table.verbs), "_mplp_options"),
     ]
     names = " ".join(verb.name for verb in table.verbs)
-    return _HEAD + _BODY.replace("\n_mplp() {", "\n" + "\n\n".join(tables) + "\n\n_mplp() {").replace("@VERBS@", names)
+    return _HEAD + _BODY.replace("\n_mplp() {", "\n" + "\n\n".join(tables) + "\n\n_mplp() {").replace(
+        "@VERBS@", names
+    )
 
 
 def _case(name: str, word: str, rows: Iterator[tuple[str, str]], otherwise: str) -> str:

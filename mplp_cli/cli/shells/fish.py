@@ -120,7 +120,7 @@ def _sources(parameter: Parameter) -> list[str]:
         case "topics":
             return ["-a '(__mplp_ask topics)'", f"-a {_quoted(' '.join(parameter.choices))}"]
         case kind:
-            return [f"-a '(__mplp_ask {kind})'"]
+            return [f"-k -a '(__mplp_ask {kind})'"]
 
 
 def _quoted(text: str) -> str:

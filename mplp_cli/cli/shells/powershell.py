@@ -107,7 +107,9 @@ def _options(verb: Verb) -> str:
 
 def _values(verb: Verb) -> list[str]:
     return [
-        f"[{_quoted(f'{verb.name} {name}')}] = {_source(option)}" for option in verb.valued for name in option.names
+        f"[{_quoted(f'{verb.name} {name}')}] = {_source(option)}"
+        for option in verb.valued
+        for name in option.names
     ]
 
 

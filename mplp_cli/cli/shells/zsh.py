@@ -14,10 +14,10 @@ _HEAD = """\
 _BODY = r"""
 # Asks mplp itself, and shows what it answers with its descriptions: _mplp_ask TAG KIND [ARGUMENT...]
 _mplp_ask() {
-  local tag=$1 line name
+  local tag=$1 line name state=${(Q)opt_args[--state-dir]:-$MPLP_STATE_DIR}
   local -a found
   shift
-  for line in "${(@f)$(MPLP_STATE_DIR=${(Q)opt_args[--state-dir]:-$MPLP_STATE_DIR} $mplp_program __complete "$@" 2>/dev/null </dev/null)}"; do
+  for line in "${(@f)$(MPLP_STATE_DIR=$state $mplp_program __complete "$@" 2>/dev/null </dev/null)}"; do
     name=${line%%$'\t'*}
     [[ -n $name ]] && found+=("${name//:/\\:}:${line#*$'\t'}")
   done
