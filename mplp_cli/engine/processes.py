@@ -24,10 +24,10 @@ from msgspec import Struct
 from mplp_cli.engine.survivors import (
     MARK,
     any_lives,
-    escaped,
     inheritable,
     kill_marked,
-    open_handles,
+    kin,
+    open_handle,
     process_table,
     signal_handles,
 )
@@ -193,21 +193,26 @@ class Child:
     async def _stop(self, grace: float) -> None:
         """Stop the child, its group and everything marked, whether or not the task is cancelled again."""
         self._stopping = True
-        strays = open_handles(escaped(self.pid, self._mark))
+        # Handles, because a process may leave the group, lose its mark and its parent while it is stopped.
+        family = [
+            (group, handle) for pid, group in kin(self.pid, self._mark).items() for handle in open_handle(pid)
+        ]
+        everyone = [handle for _, handle in family]
         try:
             self._signal_group(signal.SIGTERM)
             self._signal_group(signal.SIGCONT)
-            signal_handles(strays, signal.SIGTERM)
+            signal_handles([handle for group, handle in family if group != self.pid], signal.SIGTERM)
             end = self._loop.time() + grace
-            while (self._has_group() or any_lives(strays)) and self._loop.time() < end:
+            while (self._has_group() or any_lives(everyone)) and self._loop.time() < end:
                 await _pause(_TICK)
             for _ in range(_LOOKS):
-                signal_handles(strays, signal.SIGKILL)
-                if not self.kill() and not self._has_group():
+                marked = self.kill()
+                signal_handles(everyone, signal.SIGKILL)
+                if not marked and not self._has_group() and not any_lives(everyone):
                     break
                 await _pause(_TICK)
         finally:
-            for handle in strays:
+            for handle in everyone:
                 os.close(handle)
         self._drain()
 

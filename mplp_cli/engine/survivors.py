@@ -62,28 +62,27 @@ def process_table() -> dict[int, tuple[int, int]]:
     return found
 
 
-def escaped(leader: int, mark: str) -> set[int]:
-    """Processes that come from `leader`, by descent or by their mark, but have left its group."""
+def kin(leader: int, mark: str) -> dict[int, int]:
+    """Processes that come from `leader`, by descent or by their mark, but for itself; with their groups."""
     table = process_table()
     children: dict[int, list[int]] = {}
     for pid, (parent, _) in table.items():
         children.setdefault(parent, []).append(pid)
     found = find_marked(mark)
-    open_ = [leader]
+    open_ = [leader, *found]
     while open_:
-        below = children.get(open_.pop(), [])
+        below = [pid for pid in children.get(open_.pop(), []) if pid not in found]
         found.update(below)
         open_ += below
-    return {pid for pid in found if pid in table and table[pid][1] != leader}
+    found.discard(leader)
+    return {pid: table[pid][1] for pid in found if pid in table}
 
 
-def open_handles(pids: Iterable[int]) -> list[int]:
-    """Handles on these processes, which stay theirs when a number is given to another process."""
-    handles = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            handles.append(os.pidfd_open(pid))
-    return handles
+def open_handle(pid: int) -> list[int]:
+    """A handle on that process, which stays its own when the number is given to another; none if it is gone."""
+    with contextlib.suppress(OSError):
+        return [os.pidfd_open(pid)]
+    return []
 
 
 def signal_handles(handles: Iterable[int], number: int) -> None:
