@@ -327,13 +327,19 @@ class Runtime:
         started: RunStarted | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
+        from mplp_cli.engine.processes import Child, kill_all
         from mplp_cli.engine.steps.shell import run_shell
         from mplp_cli.engine.world import World
         from mplp_cli.workflow.masking import Masker
 
         masker = Masker(secrets)
+        children: set[Child] = set()
         shell = partial(
-            run_shell, masker=masker, log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000
+            run_shell,
+            masker=masker,
+            log_dir=self._log_dir(state.run_id),
+            grace=plan.grace / 1000,
+            children=children,
         )
         hidden = set(plan.workflow.secrets)
         world = World(
@@ -348,6 +354,7 @@ class Runtime:
             mask=masker.value,
             output=screen.output,
             subscribers=screen.subscribers,
+            kill=lambda: kill_all(children),
         )
         return Run(plan=plan, drive=Drive(state, world), state=state, journal=journal, started=started)
 

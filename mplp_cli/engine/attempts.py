@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 
+from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
 from mplp_cli.protocols import Attempt
@@ -56,7 +57,7 @@ class Attempts:
             runner = self._world.runners.get(step.kind)
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
-            result = await runner(self._attempt(step, attempt, body))
+            result = kept(await runner(self._attempt(step, attempt, body)))
         except asyncio.CancelledError:
             if self.closed:
                 raise

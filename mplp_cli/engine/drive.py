@@ -16,6 +16,7 @@ from typing import Literal
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.deadlines import Deadlines
 from mplp_cli.engine.judging import after_failure, branch_of, may_run, skip_reason
+from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.local import duration_of, operate
 from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
@@ -212,7 +213,7 @@ class Drive:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(h.StepCompleted(now, step.id, attempt, fill(step.body, scope)))
+                facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
             elif step.kind in CONTAINERS:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))

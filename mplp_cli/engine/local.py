@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
 from mplp_cli.errors import StepError, StepTimeoutError
@@ -23,7 +24,7 @@ def operate(
     if step.timeout and (world.clock.monotonic() - began) * 1000 > step.timeout:
         raise StepTimeoutError(step.id, step.timeout)
     world.operations.apply(outcome.writes)
-    return StepCompleted(world.clock.now(), step.id, attempt, outcome.result), outcome.writes
+    return StepCompleted(world.clock.now(), step.id, attempt, kept(outcome.result)), outcome.writes
 
 
 def duration_of(step: PlanStep, scope: RunScope) -> int:
