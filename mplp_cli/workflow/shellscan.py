@@ -46,6 +46,14 @@ def has_references(text: str, loop_names: frozenset[str]) -> bool:
     return any(is_ours(found, loop_names) for found in _OPENING.finditer(text))
 
 
+def _bracket(text: str, at: int) -> Bracket:
+    try:
+        return bracket_at(text, at)
+    except ReferenceSyntaxError as error:
+        hint = error.hint or "close the brackets of the reference"
+        raise ShellTextError("shell-reference", error.message, error.offset, hint) from None
+
+
 class Scan:
     """A script, how far it has been read, what is open there, and the text that takes its place."""
 
@@ -190,7 +198,7 @@ class Scan:
 
     def _reference(self, frame: Frame, form: str) -> None:
         at = self.at
-        bracket = self._bracket(at)
+        bracket = _bracket(self.text, at)
         if any(inner.kind == "arithmetic" for inner in self.stack):
             raise arithmetic(at)
         if frame.refusal is not None:
@@ -202,13 +210,6 @@ class Scan:
                 open_.pipeline.flows(at)
         self._replace(at, bracket.end, form % self._variable(bracket))
         self.at = bracket.end
-
-    def _bracket(self, at: int) -> Bracket:
-        try:
-            return bracket_at(self.text, at)
-        except ReferenceSyntaxError as error:
-            hint = error.hint or "close the brackets of the reference"
-            raise ShellTextError("shell-reference", error.message, error.offset, hint) from None
 
     def _variable(self, bracket: Bracket) -> str:
         """The variable that carries this reference's value; the same reference has the same one."""
