@@ -18,7 +18,8 @@ from typing import Any
 
 from mplp_cli.errors import Problem, WorkflowValidationError
 from mplp_cli.render.machine import event_object, plan_document, run_document
-from mplp_cli.runtime import Runtime, Screen, read_source
+from mplp_cli.runtime import Runtime, Screen
+from mplp_cli.sources import read_secrets, read_source
 from mplp_cli.workflow.history import Event
 
 __all__ = ["plan", "resume", "run", "validate"]
@@ -60,7 +61,7 @@ def run(
         if loaded.plan is None or loaded.workflow is None:
             raise WorkflowValidationError(loaded.problems)
         given = resolve_inputs(loaded.workflow, inputs or {})
-        secrets = runtime.secrets(loaded.workflow.secrets, secrets_file)
+        secrets = read_secrets(loaded.workflow.secrets, runtime.environ, secrets_file)
         ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
         state = asyncio.run(ready.go())
         return run_document(loaded.plan, state, now=runtime.clock.now())

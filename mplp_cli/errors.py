@@ -58,7 +58,8 @@ class Exit(IntEnum):
 class MplpError(Exception):
     """Anything that mplp says no to. `details` is JSON for machine readers."""
 
-    exit_code: ClassVar[Exit] = Exit.NO
+    #: What a command ends with.
+    exit_code: Exit = Exit.NO
     #: The name in machine output, where it differs from the class name.
     machine_name: ClassVar[str | None] = None
 

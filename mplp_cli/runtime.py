@@ -7,112 +7,30 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import InputError, RunStateError, StoreError, UnknownRunError, UsageError
+from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
+from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.sources import Source, read_secrets
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.conditions import Handler
     from mplp_cli.workflow.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
-SHORTEST_SECRET = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A workflow's text and where it came from; `directory` is what its relative paths start from."""
-
-    name: str
-    text: bytes
-    directory: Path
-
-
-def read_source(name: str, stdin: Any = None) -> Source:
-    """The workflow called `name`: a file, `-` for standard input, or `example:NAME` for a bundled one."""
-    if name == "-":
-        text = stdin.read() if stdin is not None else b""
-        return Source("<stdin>", text, Path.cwd())
-    path = example_path(name.removeprefix("example:")) if name.startswith("example:") else Path(name)
-    try:
-        text = path.read_bytes()
-    except IsADirectoryError:
-        raise UsageError(f"{name} is a directory", hint="name a workflow file") from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot read {name}: {reason}", hint=_similar_file(path)) from None
-    return Source(name, text, path.absolute().parent)
-
-
-def examples() -> list[Path]:
-    """The bundled workflows, by name."""
-    from mplp_cli.bundled import bundled
-
-    return sorted(p for p in bundled("workflows").iterdir() if p.suffix in (".yaml", ".json"))
-
-
-def example_path(name: str) -> Path:
-    """The file of a bundled workflow; UsageError if there is none of that name."""
-    from mplp_cli.workflow.suggest import did_you_mean
-
-    known = {p.name: p for p in examples()} | {p.stem: p for p in reversed(examples())}
-    if name not in known:
-        hint = did_you_mean(name, known) or "`mplp examples` lists them"
-        raise UsageError(f"there is no bundled workflow {name!r}", hint=hint)
-    return known[name]
-
-
-def _similar_file(path: Path) -> str | None:
-    from mplp_cli.workflow.suggest import did_you_mean
-
-    try:
-        return did_you_mean(path.name, (p.name for p in path.absolute().parent.iterdir()))
-    except OSError:
-        return None
-
-
-class ConditionHandlers(Mapping[str, "Handler"]):
-    """Condition handlers by name: the built-in ones, then the entry-point group `mplp.conditions` on first need."""
-
-    def __getitem__(self, name: str) -> Handler:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-
-        return BUILTIN_CONDITIONS.get(name) or self._plugins[name]
-
-    def __contains__(self, name: object) -> bool:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-
-        return name in BUILTIN_CONDITIONS or name in self._entry_points
-
-    def __iter__(self) -> Iterator[str]:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-
-        return iter([*BUILTIN_CONDITIONS, *self._entry_points])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    @cached_property
-    def _entry_points(self) -> dict[str, Any]:
-        from importlib.metadata import entry_points
-
-        return {point.name: point for point in entry_points(group="mplp.conditions")}
-
-    @cached_property
-    def _plugins(self) -> dict[str, Handler]:
-        return {name: point.load() for name, point in self._entry_points.items()}
+#: Looks at what a lost process has left running before it is given up.
+_LOOKS = 100
 
 
 @dataclass(kw_only=True)
@@ -273,9 +191,10 @@ class Runtime:
         from mplp_cli.workflow.state import RunState
 
         plan = self.stored_plan(run_id)
-        secrets = self.secrets(plan.workflow.secrets, secrets_file)
+        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
+            self._end_survivors(run_id)
             state = RunState(plan)
             recorded = list(journal.read())
             replay(state, recorded)
@@ -290,6 +209,15 @@ class Runtime:
             journal.close()
             raise
         return run
+
+    def _end_survivors(self, run_id: str) -> None:
+        """End what a lost process of this run has left running: its attempts are about to start again."""
+        from mplp_cli.engine.steps.shell import attempt_mark
+        from mplp_cli.engine.survivors import kill_marked
+
+        for _ in range(_LOOKS):
+            if not kill_marked(attempt_mark(run_id)):
+                return
 
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
@@ -391,33 +319,3 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
-
-    def secrets(self, names: Sequence[str], secrets_file: str | None) -> dict[str, str]:
-        """Declared secrets, from the environment, then from the file (dotenv). InputError names what is missing."""
-        if not names:
-            return {}
-        given = read_dotenv(secrets_file) if secrets_file else {}
-        found = {name: self.environ.get(name) or given.get(name) or "" for name in names}
-        missing = [name for name, value in found.items() if not value]
-        if missing:
-            raise InputError(
-                f"missing secrets: {', '.join(missing)}",
-                hint="set them in the environment, or name a file with `--secrets-file`",
-                details={"missing": missing},
-            )
-        short = [name for name, value in found.items() if len(value) < SHORTEST_SECRET]
-        if short:
-            raise InputError(
-                f"secrets shorter than {SHORTEST_SECRET} characters cannot be masked: {', '.join(short)}",
-                details={"short": short},
-            )
-        return found
-
-
-def read_dotenv(path: str) -> dict[str, str]:
-    """NAME=value lines of a dotenv file; UsageError if it cannot be read."""
-    from dotenv import dotenv_values
-
-    if not Path(path).is_file():
-        raise UsageError(f"cannot read {path}: no such file")
-    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}

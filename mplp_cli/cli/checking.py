@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mplp_cli.errors import Problem
-from mplp_cli.runtime import Source
+from mplp_cli.sources import Source
 
 
 def show_problems(problems: Sequence[Problem], sources: Sequence[Source], *, no_color: bool) -> None:

@@ -105,7 +105,7 @@ def _workflows(_: Sequence[str]) -> Iterator[Pair]:
 
 def _examples(rest: Sequence[str]) -> Iterator[Pair]:
     from mplp_cli.cli.library import called
-    from mplp_cli.runtime import examples
+    from mplp_cli.sources import examples
 
     prefix = "example:" if rest == ["run"] else ""
     yield from ((f"{prefix}{called(path)}", "") for path in examples())

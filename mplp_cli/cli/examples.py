@@ -31,7 +31,7 @@ def main(
       mplp examples data-pipeline > pipeline.yaml
     """
     from mplp_cli.errors import UsageError
-    from mplp_cli.runtime import example_path
+    from mplp_cli.sources import example_path
 
     if name is not None:
         sys.stdout.write(example_path(name.removeprefix("example:")).read_text("utf-8"))
@@ -45,7 +45,7 @@ def _list(*, as_json: bool, no_color: bool) -> None:
     from mplp_cli.cli.library import called
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.tables import examples_table
-    from mplp_cli.runtime import examples
+    from mplp_cli.sources import examples
 
     described = [(called(path), _description(path)) for path in examples()]
     if as_json:
@@ -62,7 +62,8 @@ def _list(*, as_json: bool, no_color: bool) -> None:
 
 
 def _description(path: Path) -> str:
-    from mplp_cli.runtime import Runtime, Source
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.sources import Source
 
     workflow = Runtime().load(Source(path.name, path.read_bytes(), path.parent)).workflow
     return "" if workflow is None else workflow.description or workflow.name

@@ -32,7 +32,7 @@ def main(
 
       mplp init pipeline.yaml --from data-pipeline
     """
-    from mplp_cli.runtime import example_path
+    from mplp_cli.sources import example_path
 
     if list_names:
         _list()
@@ -45,7 +45,7 @@ def main(
 
 def _list() -> None:
     from mplp_cli.cli.library import called
-    from mplp_cli.runtime import examples
+    from mplp_cli.sources import examples
 
     sys.stdout.write("".join(f"{called(path)}\n" for path in examples()))
 

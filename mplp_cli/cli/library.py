@@ -19,7 +19,7 @@ def page(topic: str) -> str:
 
 def called(path: Path) -> str:
     """The shortest name by which a bundled workflow is found."""
-    from mplp_cli.runtime import example_path
+    from mplp_cli.sources import example_path
 
     return path.stem if example_path(path.stem) == path else path.name
 

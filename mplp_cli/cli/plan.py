@@ -29,7 +29,8 @@ def main(
       mplp plan workflow.yaml
     """
     from mplp_cli.cli.checking import show_problems
-    from mplp_cli.runtime import Runtime, read_source
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.sources import read_source
 
     source = read_source(workflow, sys.stdin.buffer)
     loaded = Runtime().load(source)

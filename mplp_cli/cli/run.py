@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+
+if TYPE_CHECKING:
+    from mplp_cli.errors import Problem, WorkflowValidationError
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.sources import Source
+    from mplp_cli.workflow.model import Workflow
+    from mplp_cli.workflow.plan import Plan
+
+#: Ways to show a run that only machines read.
+MACHINE = (RunOutput.json, RunOutput.jsonl)
 
 
 def main(
@@ -47,40 +58,51 @@ def main(
 
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
-    from mplp_cli.cli.checking import show_problems
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.errors import WorkflowValidationError
+    from mplp_cli.errors import UsageError
     from mplp_cli.loading import resolve_inputs
-    from mplp_cli.runtime import Runtime, read_dotenv, read_source
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
-    loaded = runtime.load(source)
-    if loaded.workflow is None or loaded.plan is None:
-        if output in (RunOutput.json, RunOutput.jsonl):
-            raise _invalid(WorkflowValidationError(loaded.problems))
-        show_problems(loaded.problems, [source], no_color=no_color)
-        raise typer.Exit(2)
-    given = _given(loaded.workflow, inputs or [], inputs_file)
-    resolved = resolve_inputs(loaded.workflow, given)
+    valid, plan = _checked(runtime, source, output, no_color=no_color)
+    if workflow == inputs_file == "-":
+        raise UsageError("standard input cannot be both the workflow and its inputs")
+    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file))
     if dry_run:
-        _show_plan(loaded.plan, output, no_color=no_color)
+        from mplp_cli.cli.plan import show_plan
+
+        show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
-    secrets = runtime.secrets(loaded.workflow.secrets, secrets_file)
-    if loaded.problems and output in (RunOutput.auto, RunOutput.quiet):
-        show_problems(loaded.problems, [source], no_color=no_color)
+    secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
     watch = Watch(output, no_color=no_color, junit=junit)
-    run = runtime.start(source, loaded.plan, resolved, secrets, watch.screen)
+    run = runtime.start(source, plan, resolved, secrets, watch.screen)
     raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
+
+
+def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
+    """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
+    from mplp_cli.cli.checking import show_problems
+
+    loaded = runtime.load(source)
+    valid = loaded.workflow is not None and loaded.plan is not None
+    if not valid and output in MACHINE:
+        raise _invalid(loaded.problems)
+    if loaded.problems and (not valid or output in (RunOutput.auto, RunOutput.quiet)):
+        show_problems(loaded.problems, [source], no_color=no_color)
+    if loaded.workflow is None or loaded.plan is None:
+        raise typer.Exit(2)
+    return loaded.workflow, loaded.plan
 
 
 def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str, Any]:
     from mplp_cli.errors import InputError
     from mplp_cli.loading import parse_input
     from mplp_cli.loading.given import read_inputs
-    from mplp_cli.runtime import read_source
+    from mplp_cli.sources import read_source
 
     given: dict[str, Any] = {}
     if inputs_file:
@@ -94,16 +116,12 @@ def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str
     return given
 
 
-def _invalid(error: Any) -> Any:
-    from mplp_cli.errors import Exit
+def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:
+    """An invalid file for machine readers: `run` could not start."""
+    from mplp_cli.errors import Exit, WorkflowValidationError
     from mplp_cli.render.machine import problem_object
 
+    error = WorkflowValidationError(problems)
     error.exit_code = Exit.USAGE
-    error.details["problems"] = [problem_object(p) for p in error.problems]
+    error.details["problems"] = [problem_object(problem) for problem in problems]
     return error
-
-
-def _show_plan(plan: Any, output: RunOutput, *, no_color: bool) -> None:
-    from mplp_cli.cli.plan import show_plan
-
-    show_plan(plan, as_json=output in (RunOutput.json, RunOutput.jsonl), no_color=no_color)

@@ -31,7 +31,8 @@ def main(
       mplp validate workflows/*.yaml --output sarif > mplp.sarif
     """
     from mplp_cli.cli.checking import show_problems
-    from mplp_cli.runtime import Runtime, read_source
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.sources import read_source
 
     runtime = Runtime()
     sources = [read_source(name, sys.stdin.buffer) for name in files]
