@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +81,19 @@ class Watch:
         self._outputs.append(view.output)
 
     def _facts(self, facts: Sequence[Event]) -> None:
-        for sink in self._sinks:
-            sink(facts)
+        for sink in list(self._sinks):
+            try:
+                sink(facts)
+            except BrokenPipeError:
+                # The reader has gone (`| head`). That is no reason for a run to stop.
+                self._sinks.remove(sink)
 
     def _output(self, step: str, stream: str, text: str) -> None:
-        for sink in self._outputs:
-            sink(step, stream, text)
+        for sink in list(self._outputs):
+            try:
+                sink(step, stream, text)
+            except BrokenPipeError:
+                self._outputs.remove(sink)
 
     def _jsonl(self, state: RunState) -> Callable[[Sequence[Event]], None]:
         from mplp_cli.render.machine import event_line
@@ -147,7 +154,8 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
     with runtime, ExitStack() as stack:
         watch.open(run, stack)
         asyncio.run(_drive(runtime, run, watch))
-    watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
+    with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
+        watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
     return _EXITS[run.state.status]
 
 

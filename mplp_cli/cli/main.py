@@ -81,20 +81,27 @@ def run() -> NoReturn:
         # Without a command there is nothing to do but to say which there are.
         code = application(names)(args=arguments or ["--help"], prog_name="mplp", standalone_mode=False)
         code = code if arguments else Exit.USAGE
-        sys.stdout.flush()
     except MplpError as error:
         code = complain(error, arguments)
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`mplp runs | head`); nothing more can be said, and that is no failure.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.dup2(nowhere, sys.stderr.fileno())
+    except SystemExit:
+        # The argument parser leaves so when the reader has gone (`mplp runs | head`), and that is no failure.
         code = Exit.OK
     except Exception as error:  # noqa: BLE001 - the last one to catch it
         code = _foreign(error, arguments)
+    _flush()
     sys.exit(int(code or 0))
+
+
+def _flush() -> None:
+    """Write what is left; if nobody reads it any more, it is written nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
 
 
 def complain(error: MplpError, arguments: list[str]) -> int:

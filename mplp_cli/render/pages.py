@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from mplp_cli.render.grid import grid
-from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.grid import grid, wrapped
+from mplp_cli.render.ink import Line, Screen, cells
 from mplp_cli.render.theme import Theme
+
+#: Columns between two cells, and for the last one at least.
+_GAP = 2
+_LAST_LEAST = 24
 
 
 def page_screen(text: str, *, theme: Theme, width: int) -> Screen:
@@ -49,10 +53,23 @@ def _plain(row: str) -> Line:
 
 
 def _table(rows: Sequence[str], theme: Theme, width: int) -> list[Line]:
-    cells = [_cells(row) for row in rows if row.strip("|-: ")]
-    columns = max(len(row) for row in cells)
-    head, *body = [row + [""] * (columns - len(row)) for row in cells]
+    table = [_cells(row) for row in rows if row.strip("|-: ")]
+    columns = max(len(row) for row in table)
+    head, *body = [row + [""] * (columns - len(row)) for row in table]
+    sizes = [max(cells(row[n]) for row in (head, *body)) + _GAP for n in range(columns - 1)]
+    # A grid cuts what has no room; a reference says everything, below each other if it must.
+    if sum(sizes) + _LAST_LEAST > width:
+        return [line for row in body for line in _record(head, row, width)]
     return grid(head, [[Line(cell) for cell in row] for row in body], theme=theme, width=width).lines
+
+
+def _record(head: Sequence[str], row: Sequence[str], width: int) -> Iterator[Line]:
+    """A row by itself: its first cell, and below it the others behind their titles."""
+    yield from wrapped(Line(row[0], "strong"), width)
+    for title, cell in zip(head[1:], row[1:], strict=True):
+        if cell:
+            for part in wrapped(Line(f"{title}: {cell}"), width - 4):
+                yield Line("    ").extend(part)
 
 
 def _cells(row: str) -> list[str]:
