@@ -14,7 +14,7 @@ import pytest
 
 from mplp_cli.clock import SystemClock
 from mplp_cli.store.sqlite import SqliteStore
-from tests.conftest import Mplp
+from tests.conftest import Ended, Mplp
 
 #: Asks a person when it fails, which it does until there is a file called `approved`.
 ASK = """\
@@ -75,6 +75,22 @@ class Terminal(Mplp):
 
     def write(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text, "utf-8")
+
+    def run(self, *command: str) -> Ended:
+        """Run another program where the commands run."""
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.env,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=100,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def python(self, *args: str) -> Ended:
+        return self.run(sys.executable, *args)
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
