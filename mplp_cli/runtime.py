@@ -22,6 +22,7 @@ from mplp_cli.sources import Source, read_secrets
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
+    from mplp_cli.engine.guardian import Guardian
     from mplp_cli.loading import Loaded
     from mplp_cli.workflow.history import RunStarted
     from mplp_cli.workflow.plan import Plan
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
-#: Looks at what a lost process has left running before it is given up.
-_LOOKS = 100
 
 
 @dataclass(kw_only=True)
@@ -41,6 +40,7 @@ class Run:
     drive: Drive
     state: RunState
     journal: Journal
+    guardian: Guardian
     started: RunStarted | None
     #: Facts that the journal already holds.
     recorded: int = 0
@@ -50,6 +50,7 @@ class Run:
         try:
             return await self.drive.run(self.started)
         finally:
+            self.guardian.close()
             self.journal.close()
 
 
@@ -213,11 +214,9 @@ class Runtime:
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""
         from mplp_cli.engine.steps.shell import attempt_mark
-        from mplp_cli.engine.survivors import kill_marked
+        from mplp_cli.engine.survivors import end_marked
 
-        for _ in range(_LOOKS):
-            if not kill_marked(attempt_mark(run_id)):
-                return
+        end_marked(attempt_mark(run_id))
 
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
@@ -255,19 +254,24 @@ class Runtime:
         started: RunStarted | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
+        from mplp_cli.engine.guardian import Guardian
         from mplp_cli.engine.processes import Child, kill_all
-        from mplp_cli.engine.steps.shell import run_shell
+        from mplp_cli.engine.steps.shell import attempt_mark, run_shell
         from mplp_cli.engine.world import World
         from mplp_cli.workflow.masking import Masker
 
         masker = Masker(secrets)
         children: set[Child] = set()
+        owner = self.ids.uuid()[:8]
+        guardian = Guardian(attempt_mark(state.run_id, owner))
         shell = partial(
             run_shell,
             masker=masker,
             log_dir=self._log_dir(state.run_id),
             grace=plan.grace / 1000,
             children=children,
+            owner=owner,
+            guardian=guardian,
         )
         hidden = set(plan.workflow.secrets)
         world = World(
@@ -284,7 +288,8 @@ class Runtime:
             subscribers=screen.subscribers,
             kill=lambda: kill_all(children),
         )
-        return Run(plan=plan, drive=Drive(state, world), state=state, journal=journal, started=started)
+        drive = Drive(state, world)
+        return Run(plan=plan, drive=drive, state=state, journal=journal, guardian=guardian, started=started)
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules

@@ -119,4 +119,4 @@ def _end_here(runtime: Runtime, run_id: str, by: str, reason: str, secrets_file:
 
     run = runtime.take_up(run_id, Screen(), secrets_file)
     run.drive.cancel(by, reason)
-    return asyncio.run(run.drive.run()).status
+    return asyncio.run(run.go()).status

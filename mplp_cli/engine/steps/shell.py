@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
+from mplp_cli.engine.guardian import Guardian
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
@@ -51,11 +52,14 @@ async def run_shell(
     log_dir: Path,
     grace: float,
     children: set[Child] | None = None,
+    owner: str = "",
+    guardian: Guardian | None = None,
 ) -> Json:
     """Run one attempt of a shell step: `{exitCode, stdout, stderr, output}`, and `outputs` if it wrote any.
 
     Cancelled, it ends the process first (SIGTERM, `grace` seconds, SIGKILL). `children` has the process while
-    it runs, for whoever must end everything at once.
+    it runs, for whoever must end everything at once; `owner` is a word for the process that drives the run,
+    and `guardian` guards what carries it.
     """
     body = attempt.body
     base = _place(log_dir, f"{attempt.step}.{attempt.number}")
@@ -69,7 +73,9 @@ async def run_shell(
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, outputs)
-        launch = _launch(attempt, outputs, _script_file(stack, body, f"{base}.script"))
+        launch = _launch(attempt, owner, outputs, _script_file(stack, body, f"{base}.script"))
+        if guardian is not None:
+            guardian.watch()
         try:
             code = await _run(launch, streams, grace, children if children is not None else set())
         finally:
@@ -86,9 +92,12 @@ async def run_shell(
     return result
 
 
-def attempt_mark(run: str, step: str = "", number: int | str = "") -> str:
-    """What the processes of one attempt carry in MPLP_ATTEMPT; without a step, what all of a run's carry."""
-    return f"{run}/{step}/{number};" if step else f"{run}/"
+def attempt_mark(run: str, owner: str | None = None, step: str = "", number: int | str = "") -> str:
+    """What the processes of one attempt carry in MPLP_ATTEMPT; without a step, what all of an owner's carry;
+    without an owner, what all of a run's carry."""
+    if owner is None:
+        return f"{run}/"
+    return f"{run}/{owner}/{step}/{number};" if step else f"{run}/{owner}/"
 
 
 async def _run(launch: Launch, streams: list[Capture], grace: float, children: set[Child]) -> int:
@@ -106,7 +115,7 @@ async def _run(launch: Launch, streams: list[Capture], grace: float, children: s
 # ---- before ------------------------------------------------------------------------------------
 
 
-def _launch(attempt: Attempt, outputs: str, script_file: str | None) -> Launch:
+def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None) -> Launch:
     body = attempt.body
     bindings: Mapping[str, str] = body.get("bindings") or {}
     env = {
@@ -127,7 +136,7 @@ def _launch(attempt: Attempt, outputs: str, script_file: str | None) -> Launch:
         argv=list(command) if command is not None else _shell(body, script_file),
         env=env,
         cwd=os.path.join(attempt.cwd, folder) if (folder := body.get("cwd")) else attempt.cwd,  # noqa: PTH118
-        mark=attempt_mark(attempt.run, attempt.step, attempt.number),
+        mark=attempt_mark(attempt.run, owner, attempt.step, attempt.number),
         stdin=body.get("stdin"),
     )
 
