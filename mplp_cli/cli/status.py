@@ -45,21 +45,26 @@ def main(
         document = run_document(told.plan, told.state, now=told.now)
         write_document({**document, "status": told.status})
     else:
-        show(lambda theme, width: _screen(told, theme, width), no_color=no_color)
+        present = runtime.clock.now()
+        show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
 
 
-def _screen(told: Recorded, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.tables import status_table
+    from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
     from mplp_cli.render.view import run_took
-    from mplp_cli.workflow.values import duration_text, rfc3339
+    from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
     head = Line(f"{theme.glyph(told.status)} {told.plan.workflow.id} ", STATUS_STYLE[told.status])
     yield head.add(told.status, STATUS_STYLE[told.status])
-    facts = [f"run {state.run_id}", f"started {rfc3339(state.started)}"]
-    yield Line("  " + dot.join([*facts, duration_text(run_took(state, told.now))]), "dim").fit(width)
+    facts = [
+        f"run {state.run_id}",
+        duration_text(run_took(state, told.now)),
+        f"started {ago(present - state.started)}",
+    ]
+    yield Line("  " + dot.join(facts), "dim").fit(width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if said := list(_after(told)):

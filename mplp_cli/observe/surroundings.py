@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,9 @@ PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
     "ruamel.yaml.clib": ("_ruamel_yaml", "0.2.14", "0.3"),
     "typer": ("typer", "0.20", "0.29"),
 }
+#: Modules that may be there and not load: built for another Python or system. Loading them all would take seconds
+#: where nothing is compiled yet.
+COMPILED: Final = frozenset({"_ruamel_yaml", "apsw", "jsonschema_rs", "msgspec", "psutil"})
 
 
 def check_disk(place: Path) -> Finding:
@@ -61,7 +65,7 @@ def check_platform() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Every package that mplp needs can be imported in a version that it knows, and so can its SQLite."""
+    """Every package that mplp needs is there in a version that it knows, and so is SQLite."""
     versions: dict[str, str] = {}
     problems: list[str] = []
     for name, (module, first, last) in PACKAGES.items():
@@ -81,7 +85,10 @@ def _version(name: str, module: str) -> str:
     from importlib.metadata import version  # noqa: TID251 - of a dependency; our own is in the package
 
     try:
-        import_module(module)
+        if module in COMPILED:
+            import_module(module)
+        elif find_spec(module) is None:
+            raise ImportError(f"there is no module {module}")
         return version(name)
     except ImportError as error:
         raise ImportError(f"{name} cannot be used: {error}") from error

@@ -149,8 +149,10 @@ def test_a_package_of_another_version_is_unhealthy(monkeypatch: pytest.MonkeyPat
     assert "rich" in found.details["problems"][0]
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_package_that_is_missing_is_named(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "rich", ("no_such_package", "1", "2"))
+    monkeypatch.setattr(surroundings, "COMPILED", {"no_such_package"} if compiled else set())
     [component] = check_health({"packages": check_packages}, Still(), deadline=60)["components"]
     assert component["status"] == "error"
     assert "rich" in component["error"]
