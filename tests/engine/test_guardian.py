@@ -89,7 +89,7 @@ def test_a_resumed_run_first_ends_what_was_left(mplp: Any, tmp_path: Path) -> No
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     pids = tmp_path / "pids"
     assert until(lambda: pids.exists() and pids.read_text().endswith("\n"))
-    for pid in [int(p) for p in os.listdir("/proc") if p.isdecimal()]:
+    for pid in [int(p.name) for p in Path("/proc").iterdir() if p.name.isdecimal()]:
         if parent_of(pid) == driver.pid and pid != int(pids.read_text()):
             os.kill(pid, signal.SIGKILL)  # the guardian
     driver.kill()
