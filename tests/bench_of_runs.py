@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-from mplp_cli.workflow.history import Event, RunStarted, StepRetrying, StepStarted
+from mplp_cli.workflow.history import Event, RunStarted, StepFailed, StepRetrying, StepStarted, StepWaiting
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning import make_plan
@@ -28,7 +29,8 @@ RUN = "11111111-1111-4111-8111-111111111111"
 
 
 def workflow(steps: list[dict[str, Any]], **more: Any) -> Workflow:
-    """A workflow document as the model."""
+    """A workflow document as the model; `fail_fast=...` is written `fail-fast`."""
+    more = {key.strip("_").replace("_", "-"): value for key, value in more.items()}
     return msgspec.convert({"id": "w", "name": "W", "version": "1.0.0", "steps": steps, **more}, Workflow)
 
 
@@ -70,19 +72,30 @@ class DyingJournal:
 
 @dataclass
 class Work:
-    """Scripted work of shell steps: the script is `ok`, `fail`, `fail N` (N times, then ok) or `sleep SECONDS`."""
+    """Scripted work of shell steps. The script is one of
 
-    history: Callable[[], list[Event]]
+    ok, fail, fail N      done after 10 ms; `fail N` fails N times, then it is well
+    sleep SECONDS         done after that long
+    linger SECONDS N      as `sleep`, but it takes N seconds to stop
+    deaf SECONDS          as `sleep`, but it cannot be stopped and ends with a result
+    sour SECONDS          as `sleep`, but it fails when it is stopped
+    """
+
+    #: The committed facts from a number on.
+    history: Callable[[int], list[Event]]
     running: set[str] = field(default_factory=set)
     most: int = 0
     executed: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
+    _read: int = 0
+    _begun: set[tuple[str, int]] = field(default_factory=set)
+    _failed: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, attempt: Attempt) -> Any:
         step, (word, *rest) = attempt.step, attempt.body["script"].split()
-        facts = self.history()
-        begun = [f for f in facts if isinstance(f, StepStarted) and f.step == step and f.attempt == attempt.number]
-        if not begun:
+        self._catch_up()
+        failed = self._failed[step]
+        if (step, attempt.number) not in self._begun:
             self.breaches.append(f"{step} acted before its start was committed")
         if step in self.running:
             self.breaches.append(f"two attempts of {step} at once")
@@ -90,13 +103,43 @@ class Work:
         self.most = max(self.most, len(self.running))
         self.executed.append(step)
         try:
-            await asyncio.sleep(float(rest[0]) if word == "sleep" else 0.01)
+            await self._pass_time(word, [float(number) for number in rest])
         finally:
             self.running.discard(step)
-        failed = sum(isinstance(f, StepRetrying) and f.step == step for f in facts)
         if word == "fail" and (not rest or failed < int(rest[0])):
             raise OSError("scripted failure")
         return {"output": step, "attempt": failed + 1}
+
+    def _catch_up(self) -> None:
+        new = self.history(self._read)
+        self._read += len(new)
+        self._begun.update((f.step, f.attempt) for f in new if isinstance(f, StepStarted))
+        self._failed.update(getattr(f, "step", "") for f in new if _says_failed(f))
+
+    async def _pass_time(self, word: str, numbers: list[float]) -> None:
+        seconds = 0.01 if word in ("ok", "fail") else numbers[0]
+        until = asyncio.get_running_loop().time() + seconds
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if word == "sour":
+                raise OSError("it did not like to be stopped") from None
+            if word == "linger":
+                await asyncio.sleep(numbers[1])
+            if word != "deaf":
+                raise
+            await asyncio.sleep(until - asyncio.get_running_loop().time())
+
+
+def _says_failed(fact: Event) -> bool:
+    """Whether the fact says that an attempt failed."""
+    return isinstance(fact, StepRetrying | StepFailed) or (
+        isinstance(fact, StepWaiting) and fact.approval is not None
+    )
+
+
+#: What happens to a run from outside: after how many seconds, and what is done to its drive.
+Intervention = tuple[float, Callable[[Drive], None]]
 
 
 class Bench:
@@ -108,34 +151,61 @@ class Bench:
         self.store = MemoryStore(self.clock)
         self.slots = plan.workflow.max_parallel or slots
         self.world = world
-        self.work = Work(self.history)
+        self.work = Work(lambda after: [fact for _, fact in self.store.history(RUN, after - 1)])
         self.told: list[Event] = []
+        #: The same facts, commit by commit.
+        self.commits: list[list[Event]] = []
         self.drive: Drive | None = None
+        self.ids = CountingIds()
 
     def history(self) -> list[Event]:
         """The facts that are committed."""
         return [fact for _, fact in self.store.history(RUN)]
 
-    def start(self, inputs: dict[str, Any] | None = None, dies: tuple[int, bool] | None = None) -> RunState:
+    def start(
+        self,
+        inputs: dict[str, Any] | None = None,
+        dies: tuple[int, bool] | None = None,
+        during: Sequence[Intervention] = (),
+    ) -> RunState:
         """A new run."""
         now = self.clock.now()
         started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots)
-        new = NewRun(id=RUN, workflow_id="w", name="W", source=b"", source_name="w.yaml", source_dir="/", cwd="/",
-                     plan=self.plan.stored(), created_at=now)
+        new = NewRun(
+            id=RUN,
+            workflow_id="w",
+            name="W",
+            source=b"",
+            source_name="w.yaml",
+            source_dir="/",
+            cwd="/",
+            plan=self.plan.stored(),
+            created_at=now,
+        )
         journal = self.store.create_run(new, [started])
         state = RunState(self.plan)
         state.inputs = inputs or {}
-        return self._drive(state, journal, started, dies)
+        return self._drive(state, journal, started, dies, None, during)
 
-    def resume(self, dies: tuple[int, bool] | None = None, before: Callable[[Drive], None] | None = None) -> RunState:
+    def resume(
+        self,
+        dies: tuple[int, bool] | None = None,
+        before: Callable[[Drive], None] | None = None,
+        during: Sequence[Intervention] = (),
+    ) -> RunState:
         """Take the run up again from what was stored."""
         journal = self.store.own_run(RUN, by="test")
         state = replay(RunState(self.plan), journal.read())
-        return self._drive(state, journal, None, dies, before)
+        return self._drive(state, journal, None, dies, before, during)
 
     def _drive(
-        self, state: RunState, journal: Any, started: RunStarted | None, dies: tuple[int, bool] | None,
+        self,
+        state: RunState,
+        journal: Any,
+        started: RunStarted | None,
+        dies: tuple[int, bool] | None,
         before: Callable[[Drive], None] | None = None,
+        during: Sequence[Intervention] = (),
     ) -> RunState:
         if dies is not None:
             journal_used: Any = DyingJournal(journal, dies[0], after=dies[1])
@@ -144,17 +214,32 @@ class Bench:
         self.work.running.clear()
         settings = {"poll": 1e9, "conditions": BUILTIN_CONDITIONS, **self.world}
         world = World(
-            clock=self.clock, ids=CountingIds(), journal=journal_used,
-            operations=Hub(builtin_modules(), self.store.objects, self.clock, CountingIds()),
-            runners={"shell": self.work}, subscribers=[self.told.extend], **settings,
+            clock=self.clock,
+            ids=self.ids,
+            journal=journal_used,
+            operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
+            runners={"shell": self.work},
+            subscribers=[self._hear],
+            **settings,
         )
         self.drive = drive = Drive(state, world)
         if before is not None:
             before(self.drive)
+
+        async def driven() -> RunState:
+            loop = asyncio.get_running_loop()
+            for seconds, act in during:
+                loop.call_later(seconds, act, drive)
+            return await drive.run(started)
+
         try:
-            return self.clock.run(lambda: drive.run(started))
+            return self.clock.run(driven)
         finally:
             journal.close()
+
+    def _hear(self, told: Sequence[Event]) -> None:
+        self.told.extend(told)
+        self.commits.append(list(told))
 
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""
@@ -170,3 +255,106 @@ def run_steps(steps: list[dict[str, Any]], **more: Any) -> tuple[RunState, Bench
     """Run a workflow once, undisturbed."""
     bench = Bench(planned(steps, **more))
     return bench.start(), bench
+
+
+def result_of(state: RunState, step: str) -> Any:
+    """The result of a step."""
+    return state.results[state.plan.number[step]]
+
+
+def reason_of(state: RunState, step: str) -> str:
+    """Why a step ended as it did, where the state says so."""
+    return state.reasons.get(state.plan.number[step], "")
+
+
+def error_of(state: RunState, step: str) -> Any:
+    """The failure of a step, None without one."""
+    return state.errors.get(state.plan.number[step])
+
+
+# ---- steps, shortly -----------------------------------------------------------------------------
+
+
+def step(kind: str, name: str, **keys: Any) -> dict[str, Any]:
+    """A step of the file; `fail_on=...` is written `fail-on`."""
+    return {
+        "id": name,
+        "type": kind,
+        **{key.strip("_").replace("_", "-"): value for key, value in keys.items()},
+    }
+
+
+def shell(name: str, run: str = "ok", **keys: Any) -> dict[str, Any]:
+    """A shell step whose script is one of those that `Work` knows."""
+    return step("shell", name, run=run, **keys)
+
+
+def given(name: str, values: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+    """A `set` step."""
+    return step("set", name, values={"n": 1} if values is None else values, **keys)
+
+
+def pause(name: str, length: str = "1s", **keys: Any) -> dict[str, Any]:
+    """A `wait` step."""
+    return step("wait", name, for_=length, **keys)
+
+
+def parallel(name: str, *steps: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """A parallel step."""
+    return step("parallel", name, steps=list(steps), **keys)
+
+
+def choice(name: str, condition: Any, then: Any, otherwise: Any = None, **keys: Any) -> dict[str, Any]:
+    """A conditional step."""
+    made = step("conditional", name, condition=condition, then=then, **keys)
+    return made if otherwise is None else made | {"else": otherwise}
+
+
+def retries(count: int, **keys: Any) -> dict[str, Any]:
+    """A retry policy."""
+    return {"max-retries": count, **{key.replace("_", "-"): value for key, value in keys.items()}}
+
+
+def fallback(action: str, condition: str = "any", **keys: Any) -> list[dict[str, Any]]:
+    """A list of one fallback action."""
+    return [{"condition": condition, "action": action, **keys}]
+
+
+def ask(**keys: Any) -> list[dict[str, Any]]:
+    """A fallback that asks a person."""
+    return fallback("escalate-to-human", **keys)
+
+
+# ---- a run, shortly -----------------------------------------------------------------------------
+
+
+def facts(bench: Bench, kind: type[Any], name: str = "") -> list[Any]:
+    """The committed facts of one kind, of one step if it is named."""
+    return [
+        f for f in bench.history() if isinstance(f, kind) and (not name or getattr(f, "step", "") == name)
+    ]
+
+
+def moment(bench: Bench, fact: Event) -> int:
+    """Milliseconds from the start of the run to a fact."""
+    return fact.at - bench.history()[0].at
+
+
+def begun(bench: Bench, name: str) -> list[int]:
+    """When the attempts of a step began: milliseconds after the start of the run."""
+    return [moment(bench, f) for f in facts(bench, StepStarted, name)]
+
+
+def collapse(drive: Drive) -> None:
+    """The process dies now."""
+    assert drive._over is not None
+    drive._over.set_exception(Died())
+
+
+def die(bench: Bench, dies: tuple[int, bool], *, resume: bool = False, **how: Any) -> None:
+    """Drive a run until its process dies at that commit."""
+    try:
+        bench.resume(dies, **how) if resume else bench.start(dies=dies, **how)
+    except Died:
+        return
+    raise AssertionError("it did not die")

@@ -32,7 +32,8 @@ class Attempts:
         self._fail = fail
         #: Step number -> (attempt, its task).
         self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
-        #: Steps whose attempt was stopped because its time was over.
+        #: Steps whose attempt was told to stop; those of them whose time was over.
+        self._told: set[int] = set()
         self._late: set[int] = set()
         self.closed = False
 
@@ -43,7 +44,8 @@ class Attempts:
 
     def stop(self, number: int) -> None:
         """Stop the attempt of a step, if one runs."""
-        if number in self._running:
+        if number in self._running and number not in self._told:
+            self._told.add(number)
             self._running[number][1].cancel()
 
     def expire(self, number: int, attempt: int) -> None:
@@ -63,20 +65,24 @@ class Attempts:
                 raise
             self._stopped(step, attempt)
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
-            self._fail(step, attempt, self._masked(failure_of(error)))
+            late = step.number in self._late
+            self._fail(step, attempt, _timeout(step) if late else self._masked(failure_of(error)))
         else:
-            self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
+            if step.number in self._late:  # it paid no heed; what it gives now is thrown away
+                self._fail(step, attempt, _timeout(step))
+            else:
+                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
         finally:
             self._running.pop(step.number, None)
+            self._told.discard(step.number)
             self._late.discard(step.number)
 
     def _stopped(self, step: PlanStep, attempt: int) -> None:
         """An attempt was stopped by us: its time was over, or the run or its container ended."""
         if step.number in self._late:
-            self._fail(step, attempt, StepTimeoutError(step.id, step.timeout).failure())
+            self._fail(step, attempt, _timeout(step))
             return
-        stopping = self._state.stopping
-        reason = stopping.message if stopping is not None else "its container ended"
+        reason = self._state.doomed(step.number) or "it was stopped"
         self._post(h.StepCancelled(self._world.clock.now(), step.id, attempt, reason))
 
     def _masked(self, failure: Failure) -> Failure:
@@ -105,3 +111,7 @@ class Attempts:
             idempotency_key=key,
             output=self._world.output,
         )
+
+
+def _timeout(step: PlanStep) -> Failure:
+    return StepTimeoutError(step.id, step.timeout).failure()

@@ -6,9 +6,20 @@ import asyncio
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from mplp_cli.engine.local import duration_of
+from mplp_cli.engine.people import expired
+from mplp_cli.errors import Failure, StepTimeoutError
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.statuses import RETRYING, RUNNING
+
 
 class Deadlines:
-    """Calls `due(step number, attempt)` when the time of a deadline is over. It never holds what it times."""
+    """Calls `due(step number, mark)` when the time of a deadline is over. It never holds what it times.
+
+    The mark tells what the deadline was for, so that one which is out of date can be told from a new one.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, due: Callable[[int, int], None]) -> None:
         self._loop = loop
@@ -16,13 +27,13 @@ class Deadlines:
         self._heap: list[tuple[float, int, int]] = []
         self._alarm: asyncio.TimerHandle | None = None
 
-    def set(self, number: int, attempt: int, ms: float) -> None:
+    def set(self, number: int, mark: int, ms: float) -> None:
         """A deadline `ms` milliseconds from now."""
         at = self._loop.time() + ms / 1000
         if not self._heap or at < self._heap[0][0]:
             self.close()
             self._alarm = self._loop.call_at(at, self._ring)
-        heappush(self._heap, (at, number, attempt))
+        heappush(self._heap, (at, number, mark))
 
     def close(self) -> None:
         """Call nothing any more."""
@@ -32,6 +43,22 @@ class Deadlines:
     def _ring(self) -> None:
         now, heap = self._loop.time(), self._heap
         while heap and heap[0][0] <= now:
-            _, number, attempt = heappop(heap)
-            self._due(number, attempt)
+            _, number, mark = heappop(heap)
+            self._due(number, mark)
         self._alarm = self._loop.call_at(heap[0][0], self._ring) if heap else None
+
+
+def time_came(step: PlanStep, scope: RunScope, now: int) -> h.Event | Failure:
+    """What follows when a retry, a wait, an answer or the end of a container is due."""
+    state, i = scope.state, step.number
+    status, attempt = state.step_status[i], state.attempts[i]
+    timeout = StepTimeoutError(step.id, step.timeout).failure()
+    if status is RETRYING:
+        return h.StepRetryDue(now, step.id)
+    if status is RUNNING:
+        return h.StepFailed(now, step.id, attempt, timeout)
+    if i in state.approvals:
+        return expired(step, state, now)
+    if step.timeout and duration_of(step, scope) > step.timeout:
+        return timeout
+    return h.StepCompleted(now, step.id, attempt, {"by": "time", "waited": now - state.started_at[i]})

@@ -11,31 +11,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 from mplp_cli.engine.attempts import Attempts
-from mplp_cli.engine.deadlines import Deadlines
+from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.judging import after_failure, branch_of, may_run, skip_reason
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.local import duration_of, operate
 from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, StepError, StepTimeoutError, failure_of
+from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
 from mplp_cli.workflow.composites import conclusion, consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RETRYING, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
-
-#: The "step" of the run's own deadline.
-_RUN = -1
 
 
 class Drive:
@@ -55,7 +53,6 @@ class Drive:
         self._acts: list[tuple[int, int, Json]] = []
         self._asked: list[Command] = []
         self._turn_due = False
-        self._killed = False
         self._over: asyncio.Future[None] | None = None
 
     async def run(self, started: h.RunStarted | None = None) -> RunState:
@@ -68,7 +65,6 @@ class Drive:
             self._tell_all([started])
         else:
             self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
-        self._limit_run()
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -88,19 +84,21 @@ class Drive:
     # ---- requests from outside
 
     def cancel(self, by: str, message: str = "") -> None:
-        """Stop the run: what runs is stopped, what waits is cancelled, `finally` runs."""
-        if self.state.stopping is None:
+        """Stop the run: what runs is stopped, what waits is cancelled, `finally` runs (and is not stopped)."""
+        if self.state.stopping is None and self.state.finalizing is None:
             now = self.world.clock.now()
             self.post(h.RunStopping(now, "cancel", by, message or f"cancelled by {by}"))
 
     def kill(self, by: str) -> None:
-        """Stop the run at once: processes are killed and `finally` does not run."""
-        self._killed = True
-        self.cancel(by)
+        """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
+        if not self.state.killed:
+            self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
         self.world.kill()
 
     def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
-        """A person's answer to what a step asks. RunStateError if it does not ask."""
+        """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
+        if (step_id, 0) in self._attached:
+            raise RunStateError(f"`{step_id}` has its answer already")
         fact, writes = answer(step_id, verb, by, reason, self.state, self.world)
         self._attached[_key(fact)] = writes
         self.post(fact)
@@ -149,7 +147,9 @@ class Drive:
         if self._facts:
             self._wake()
         elif state.stuck:
-            self.post(h.RunWaiting(self.world.clock.now()))
+            now = self.world.clock.now()
+            if all(state.due.get(i, now + 1) > now for i in state.approvals):  # else its alarm rings next
+                self.post(h.RunWaiting(now))
         return not self._facts and (state.status in ENDED or state.status == WAITING)
 
     def _fold(self) -> list[ProtocolObject]:
@@ -174,7 +174,7 @@ class Drive:
                 facts.clear()  # what comes after the end comes too late
             if facts or not state.settled:
                 return objects
-            facts.append(settlement(self.scope, self.world.clock.now(), killed=self._killed))
+            facts.append(settlement(self.scope, self.world.clock.now()))
 
     def _too_late(self, fact: h.Event) -> bool:
         """Whether the step of a fact has been ended from outside in the meantime."""
@@ -197,11 +197,11 @@ class Drive:
             case Conclude():
                 self._facts.append(conclusion(self.state, command.number, now()))
             case Arm():
-                self._deadlines.set(command.number, 0, max(0, command.due - now()))
+                self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
             case Judge():
                 self._judge(self.state.plan.steps[command.number])
             case Stop():
-                self._attempts.stop(command.number)
+                self._stop(command.number)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
 
@@ -217,10 +217,10 @@ class Drive:
             elif step.kind in CONTAINERS:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
-                if step.timeout:
-                    self._deadlines.set(i, attempt, step.timeout)
             elif step.kind == "wait":
-                facts.append(h.StepWaiting(now, step.id, attempt, now + duration_of(step, scope)))
+                length = duration_of(step, scope)
+                until = now + (min(length, step.timeout) if step.timeout else length)
+                facts.append(h.StepWaiting(now, step.id, attempt, until))
             elif step.effect:
                 self._acts.append((i, attempt, fill(step.body, scope)))
                 self._record(h.StepStarted(now, step.id, attempt))
@@ -233,6 +233,16 @@ class Drive:
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self._failed(step, attempt, failure_of(error))
 
+    def _stop(self, i: int) -> None:
+        """Stop the attempt of a step; one that waits for the commit of its start never begins."""
+        for place, (number, attempt, _) in enumerate(self._acts):
+            if number == i:
+                del self._acts[place]
+                step, reason = self.state.plan.steps[i].id, self.state.doomed(i)
+                self._facts.append(h.StepCancelled(self.world.clock.now(), step, attempt, reason))
+                return
+        self._attempts.stop(i)
+
     def _record(self, fact: h.Event) -> None:
         """A fact that must stand in the same commit as its cause; it asks for nothing."""
         self._written.append(fact)
@@ -242,8 +252,8 @@ class Drive:
         now = self.world.clock.now()
         try:
             runs = may_run(step, self.scope)
-        except StepError as error:
-            self._failed(step, 1, error.failure())
+        except Exception as error:  # noqa: BLE001 - as in `_start`
+            self._failed(step, self.state.attempts[step.number] + 1, failure_of(error))
             return
         self._facts.append(
             h.StepQueued(now, step.id) if runs else h.StepSkipped(now, step.id, skip_reason(step))
@@ -252,6 +262,10 @@ class Drive:
     def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
         world = self.world
+        if why := self.state.doomed(step.number):
+            reason = f"{why}; its attempt failed: {failure.message}"
+            self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
+            return
         found = after_failure(step, attempt, failure, self.scope, world.clock.now(), world.ids.fraction())
         if isinstance(found, Fallback):
             found, writes = question(step, attempt, failure, found, self.scope, world)
@@ -260,44 +274,35 @@ class Drive:
 
     # ---- time, and requests of other processes
 
-    def _limit_run(self) -> None:
-        limit = self.state.plan.timeout
-        if limit:
-            left = limit - (self.world.clock.now() - self.state.started)
-            self._deadlines.set(_RUN, 0, min(max(0, left), limit))
-
-    def _due(self, i: int, attempt: int) -> None:
-        """A deadline is over: of the run, of an attempt or a container, of a wait (attempt 0)."""
+    def _due(self, i: int, mark: int) -> None:
+        """A deadline is over: of attempt `mark`, or (minus `mark`) the moment that was armed last."""
         state, now = self.state, self.world.clock.now()
-        if i == _RUN:
-            if state.stopping is None and state.finalizing is None and state.status not in ENDED:
-                message = f"the run's timeout of {duration_text(state.plan.timeout)} is over"
-                self.post(h.RunStopping(now, "timeout", "", message))
+        state.dropped = True  # whatever is queued about this step may come too late
+        if i == WHOLE_RUN and (state.stopping is not None or state.finalizing is not None):
             return
-        step, status = state.plan.steps[i], state.step_status[i]
-        if attempt and step.kind not in CONTAINERS:
-            self._attempts.expire(i, attempt)
-        elif attempt and status is RUNNING:
-            self.post(h.StepFailed(now, step.id, attempt, StepTimeoutError(step.id, step.timeout).failure()))
-        elif status is RETRYING:
-            self.post(h.StepRetryDue(now, step.id))
-        elif status is WAITING and i in state.approvals:
-            asked_for = state.approvals[i].deadline - state.started_at[i]
-            self.post(
-                h.StepFailed(now, step.id, state.attempts[i], StepTimeoutError(step.id, asked_for).failure())
-            )
-        elif status is WAITING:
-            result = {"by": "time", "waited": now - state.started_at[i]}
-            self.post(h.StepCompleted(now, step.id, state.attempts[i], result))
+        if i == WHOLE_RUN:
+            message = f"the run's timeout of {duration_text(state.plan.timeout)} is over"
+            self.post(h.RunStopping(now, "timeout", "", message))
+            return
+        step = state.plan.steps[i]
+        if mark > 0:
+            self._attempts.expire(i, mark)
+        elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
+            found = time_came(step, self.scope, now)
+            if isinstance(found, Failure):
+                self._failed(step, state.attempts[i], found)
+            else:
+                self.post(found)
 
     def _poll(self) -> None:
         try:
             for control in self.world.journal.controls():
                 if control.verb == "cancel":
                     self.cancel(control.by, control.reason)
-                elif self.state.plan.number.get(control.step, -1) in self.state.approvals:
+                else:
                     verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
-                    self.decide(control.step, verb, control.by, control.reason)
+                    with suppress(RunStateError):  # the question is gone, or has its answer
+                        self.decide(control.step, verb, control.by, control.reason)
         except BaseException as error:  # noqa: BLE001 - as in a turn
             assert self._over is not None
             if not self._over.done():

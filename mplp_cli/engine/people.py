@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import structs
+
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, RunStateError
+from mplp_cli.errors import Failure, RunStateError, StepError, StepTimeoutError
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
-from mplp_cli.workflow.retry import Fallback
+from mplp_cli.workflow.retry import Fallback, fallback_for
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.templates import fill
+from mplp_cli.workflow.values import duration_text
 
 Writes = list[ProtocolObject]
 
@@ -28,14 +31,35 @@ def question(
 ) -> tuple[h.StepWaiting, Writes]:
     """A failed step asks a person whether to try again."""
     now = world.clock.now()
-    said = fill(fallback.message, scope) if fallback.message else None
-    message = str(said or f"`{step.id}` failed: {failure.message}. Try again?")
+    message = _message(step, failure, fallback, scope)
     parameters: dict[str, Any] = {"reason": message, "requestedByRole": "engine"}
     outcome = world.operations.call("confirm", "request-approval", parameters, caller_of(scope.state, step))
     world.operations.apply(outcome.writes)
     deadline = now + fallback.timeout if fallback.timeout else 0
     approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def _message(step: PlanStep, failure: Failure, fallback: Fallback, scope: RunScope) -> str:
+    """What the person reads. A message that cannot be filled in is no reason not to ask."""
+    usual = f"`{step.id}` failed: {failure.message}. Try again?"
+    try:
+        said = fill(fallback.message, scope)
+    except StepError as error:
+        return f"{usual} (its own message could not be filled in: {error.message})"
+    return str(said) if said else usual
+
+
+def expired(step: PlanStep, state: RunState, now: int) -> h.StepFailed:
+    """Nobody answered in time: no yes, so the step fails."""
+    i, failure = step.number, state.errors[step.number]
+    fallback = fallback_for(step.fallbacks, failure)
+    limit = fallback.timeout if fallback is not None else 0
+    error = StepTimeoutError(step.id, limit).failure()
+    message = f"{failure.message}; nobody answered within {duration_text(limit)}"
+    return h.StepFailed(
+        now, step.id, state.attempts[i], structs.replace(error, message=message, retryable=False)
+    )
 
 
 def answer(

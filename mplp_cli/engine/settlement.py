@@ -14,7 +14,7 @@ from mplp_cli.workflow.verdict import final_failure, verdict, warnings
 Outputs = dict[str, Any] | None
 
 
-def settlement(scope: RunScope, at: int, *, killed: bool) -> h.Event:
+def settlement(scope: RunScope, at: int) -> h.Event:
     """What follows when all steps of a phase have ended. A killed run does not run `finally`."""
     state = scope.state
     if state.finalizing is not None:
@@ -22,17 +22,20 @@ def settlement(scope: RunScope, at: int, *, killed: bool) -> h.Event:
         failure = final_failure(state)
         if failure is not None and status == COMPLETED:
             status, error = FAILED, failure
-        return _end(scope, at, status, error, outputs, [])
+        elif state.killed and status == COMPLETED:
+            status = CANCELLED
+        return _end(scope, at, status, error, outputs, _notes(_outputs(scope)[1]))
     status, error = verdict(state)
     outputs, unresolved = _outputs(scope)
-    notes = []
     if unresolved and status == COMPLETED:
-        status, error = FAILED, unresolved[0]
-    elif unresolved:
-        notes = [f"an output could not be resolved: {failure.message}" for failure in unresolved]
-    if state.plan.final and not killed:
+        status, error = FAILED, unresolved.pop(0)
+    if state.plan.final and not state.killed:
         return h.RunFinalizing(at, status, outputs, error)
-    return _end(scope, at, status, error, outputs, notes)
+    return _end(scope, at, status, error, outputs, _notes(unresolved))
+
+
+def _notes(unresolved: list[Failure]) -> list[str]:
+    return [f"an output could not be resolved: {failure.message}" for failure in unresolved]
 
 
 def _end(

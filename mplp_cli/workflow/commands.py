@@ -22,8 +22,12 @@ class Judge(Struct, frozen=True, gc=False):
     number: int
 
 
+#: The "number" of the run itself.
+WHOLE_RUN = -1
+
+
 class Arm(Struct, frozen=True, gc=False):
-    """Wake this step at `due` (ms since the epoch): its retry, its wait or its approval's deadline."""
+    """Wake this step at `due` (ms since the epoch): its retry, its wait, its approval's or container's deadline."""
 
     number: int
     due: int

@@ -182,9 +182,12 @@ class StepCompiler:
         return made
 
     def _policy(self, step: Any, path: Path) -> dict[str, Any]:
-        timeout = next((t for t in (step.timeout, self._workflow.defaults.timeout) if t is not None), None)
+        default = (
+            None if isinstance(step, model.SetStep | model.WaitStep) else self._workflow.defaults.timeout
+        )
+        timeout = next((t for t in (step.timeout, default) if t is not None), None)
         made: dict[str, Any] = {"retry": self._shared_retry}
-        if timeout is not None and not isinstance(step, model.SetStep | model.WaitStep):
+        if timeout is not None:
             made["timeout"] = duration_ms(timeout)
         if step.retry_policy is not None:
             made["retry"] = effective(step.retry_policy, *self._outer)

@@ -34,12 +34,12 @@ def spread(state: RunState, i: int) -> None:
     following = state.plan.next_in_block.get(i, -1)
     if following >= 0:
         if step.breaks and bad_end(state, i):
-            _break_block(state, following, i)
+            if ended is not OMITTED:  # else whatever omitted it has omitted the rest too
+                _break_block(state, following, i)
         else:
             state.met(following)
     if step.children and step.kind not in CONTAINERS:
-        for c in step.children:
-            state.drop(c, SKIPPED, f"`{step.id}` did not fall back to it", state.ended_at[i])
+        state.close_inside(i, SKIPPED, f"`{step.id}` did not fall back to it", state.ended_at[i])
     if step.parent in state.open:
         state.open[step.parent] -= 1
         if not state.open[step.parent] and status[step.parent] is RUNNING:

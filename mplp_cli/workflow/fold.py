@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.resume import take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
+    ENDED,
     FAILED,
     RETRYING,
     RUNNING,
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
     state.status = RUNNING
-    state.started = fact.at
+    state.started = state.limited_from = fact.at
     state.slots = state.all_slots = fact.slots
+    limit_run(state)
     for i in state.plan.top:
         if not state.unmet[i]:
             state.make_ready(i)
@@ -41,24 +44,28 @@ def run_resumed(state: RunState, fact: h.RunResumed) -> None:
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
-    if state.finalizing is not None:
-        return  # `finally` is not stopped by a cancel
-    state.stopping = fact
-    reason = fact.message or f"the run was stopped ({fact.cause})"
-    for i in range(state.plan.final[0] if state.plan.final else len(state.step_status)):
-        state.drop(i, CANCELLED, reason, fact.at)
+    if fact.cause == "kill":
+        state.killed = True
+    elif state.finalizing is not None or state.stopping is not None:
+        return  # `finally` is not stopped by a cancel, and the first cause stands
+    state.stopping = state.stopping or fact
+    for i in range(len(state.step_status)):
+        if why := state.doomed(i):
+            state.drop(i, CANCELLED, why, fact.at)
     state.ready.clear()
     state.parked.clear()
+    state.halting = False
 
 
 def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
     state.status = WAITING
+    state.waits_since = fact.at
 
 
 def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
     state.finalizing = fact
     state.outputs, state.error = fact.outputs, fact.error
-    state.left = len(state.step_status) - state.plan.final[0]
+    state.left = len(state.step_status) - state.first_final
     for i in state.plan.final:
         state.met(i)
 
@@ -93,6 +100,7 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
     kind = state.plan.steps[i].kind
     if kind in CONTAINERS:
         state.branches[i] = fact.branch
+        limit_container(state, i, fact.at)
         state.open_container(i, fact.branch, fact.at)
 
 
@@ -123,6 +131,8 @@ def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
+    if _cut_short(state, i, fact.at):
+        return
     state.due[i] = fact.due
     state.ask(Arm(i, fact.due))
 
@@ -172,6 +182,8 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.approvals[i] = fact.approval
         state.asking += 1
         state.moving -= 1
+    if _cut_short(state, i, fact.at):
+        return
     if fact.until:
         state.due[i] = fact.until
         state.ask(Arm(i, fact.until))
@@ -202,7 +214,21 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     state.branches[i] = fact.instead
     state.moving -= 1
     state.open[i] = 1
-    state.met(state.plan.number[fact.instead])
+    if _cut_short(state, i, fact.at):
+        return
+    instead = state.plan.number[fact.instead]
+    state.met(instead)
+    if state.step_status[instead] in ENDED:  # it ended well before the run was taken up again
+        state.open[i] = 0
+        state.conclude(i)
+
+
+def _cut_short(state: RunState, i: int, at: int) -> bool:
+    """Whether step `i`, which would have gone on, was told to stop while its attempt ended."""
+    why = state.doomed(i)
+    if why:
+        state.drop(i, CANCELLED, why, at)
+    return bool(why)
 
 
 FOLD: dict[type, Callable[[RunState, Any], None]] = {

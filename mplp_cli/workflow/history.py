@@ -14,7 +14,7 @@ from msgspec import Struct
 from mplp_cli.errors import Failure
 
 #: Why a run stops before all its steps have ended.
-StopCause = Literal["cancel", "timeout", "abort", "fail-fast"]
+StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
 
 
 class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False):
@@ -43,7 +43,7 @@ class RunResumed(_Fact, tag="run.resumed"):
 
 
 class RunStopping(_Fact, tag="run.stopping"):
-    """The run stops early. Everything not running is cancelled by this very fact."""
+    """The run stops early. Everything not running is cancelled by this very fact (`kill`: `finally` too)."""
 
     cause: StopCause
     by: str = ""

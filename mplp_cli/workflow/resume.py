@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.statuses import (
     CANCELLED,
@@ -32,90 +35,102 @@ if TYPE_CHECKING:
 def take_up(state: RunState, at: int) -> None:
     """Fold `run.resumed`."""
     again = state.status == FAILED
-    state.status = RUNNING
     if again:
-        _reopen(state)
+        _reopen(state, at)
+        state.limited_from = at
+    elif state.status == WAITING:
+        state.limited_from += at - state.waits_since
+    state.status = RUNNING
     _lose_attempts(state, at)
     state.clear()
     state.slots = state.all_slots
     _count(state)
-    if not again and not state.stopping:
+    limit_run(state)
+    if not again and state.stopping is None and state.finalizing is None:
         for i, status in enumerate(state.step_status):
             if status is FAILED and (halt := halt_after(state, i)) is not None:
+                state.halting = True
                 state.ask(halt)
                 break
 
 
-def _reopen(state: RunState) -> None:
-    """A failed run: what did not end well is pending again; `finally` runs again at the next end."""
+def _reopen(state: RunState, at: int) -> None:
+    """A failed run: what did not end well is pending again; `finally` runs again at the next end.
+
+    What stands inside a container that ended well stays as it is: its failures were tolerated.
+    """
     state.stopping = state.finalizing = state.error = state.outputs = None
+    state.killed = False
     state.ended, state.warnings = 0, []
-    first_final = state.plan.final[0] if state.plan.final else len(state.step_status)
-    for i, status in enumerate(state.step_status):
-        if i < first_final and status in (COMPLETED, SKIPPED):
+    first_final = state.first_final
+    for i, status in enumerate(state.step_status):  # containers come before their children
+        step = state.plan.steps[i]
+        if i < first_final and (status is COMPLETED or (status is SKIPPED and not _open_again(state, i))):
+            continue
+        if step.parent >= 0 and state.step_status[step.parent] in ENDED:
             continue
         _forget_end(state, i)
-    for i in state.branches:
-        if state.step_status[i] is PENDING and state.plan.steps[i].kind in CONTAINERS and i < first_final:
+        if step.kind in CONTAINERS and i in state.branches and i < first_final:
             state.step_status[i] = RUNNING
+            limit_container(state, i, at)
+
+
+def _open_again(state: RunState, i: int) -> bool:
+    """Whether the skipped step `i` is a fallback, not needed so far, of a step that starts once more."""
+    step = state.plan.steps[i]
+    return step.branch == "fallback" and state.step_status[step.parent] is PENDING
 
 
 def _forget_end(state: RunState, i: int) -> None:
-    step = state.plan.steps[i]
-    if step.parent >= 0 and step.branch and state.step_status[step.parent] is SKIPPED:
-        return
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
-    state.ended_at[i] = 0
+    state.results[i] = UNSET
+    state.started_at[i] = state.ended_at[i] = 0
     state.tainted.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.due):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
         known.pop(i, None)
-    if step.kind not in CONTAINERS:
+    if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
 
 
 def _lose_attempts(state: RunState, at: int) -> None:
     """Attempts in flight and places in the queue are gone with the process that held them."""
-    stopping = state.stopping is not None and state.finalizing is None
     for i, status in enumerate(state.step_status):
-        step = state.plan.steps[i]
         if status is QUEUED:
             state.step_status[i] = PENDING
-        elif status is RUNNING and step.kind not in CONTAINERS and i not in state.branches:
-            state.step_status[i] = CANCELLED if stopping else PENDING
+        elif status is RUNNING and state.plan.steps[i].kind not in CONTAINERS and i not in state.branches:
+            state.step_status[i] = PENDING
             state.uncounted[i] = state.uncounted.get(i, 0) + 1
-            if stopping:
+            if why := state.doomed(i):
+                state.step_status[i] = CANCELLED
                 state.ended_at[i] = at
-                state.reasons[i] = "its attempt was lost while the run was stopping"
+                state.reasons[i] = f"{why}; its attempt was lost with the process"
                 state.ask(Tell(i))
 
 
 def _count(state: RunState) -> None:
     """Fill the counters as the facts would have filled them, one ended or open step after the other."""
     steps, statuses = state.plan.steps, state.step_status
-    first_final = state.plan.final[0] if state.plan.final else len(steps)
+    first_final = state.first_final
     final = state.finalizing is not None
     members = range(first_final, len(steps)) if final else range(first_final)
-    state.left = sum(statuses[i] not in ENDED for i in members)
+    ended = [i for i in members if statuses[i] in ENDED]
+    state.left = len(members) - len(ended)
     for i in state.plan.final if final else state.plan.top:
         if final:
             state.met(i)
         elif not state.unmet[i] and statuses[i] is PENDING:
             state.make_ready(i)
-    opened = []
+    chosen: set[int] = set()
     for i in members:
         status = statuses[i]
         if status is RUNNING:
-            opened.append((i, _reenter(state, i)))
+            chosen.update(_reenter(state, i))
         elif status is RETRYING or status is WAITING:
             _wait_on(state, i)
-    for i in members:
-        if statuses[i] in ENDED:
+    for i in ended:
+        if steps[i].parent < 0 or i in chosen:  # the others' containers have judged them, or passed them over
             spread(state, i)
-    for i, chosen in opened:
-        state.open[i] = sum(statuses[c] not in ENDED for c in chosen)
-        if not state.open[i]:
-            state.conclude(i)
 
 
 def _reenter(state: RunState, i: int) -> list[int]:
@@ -128,8 +143,13 @@ def _reenter(state: RunState, i: int) -> list[int]:
     if step.parent in state.lanes:
         state.lanes[step.parent] -= 1
         state.in_lane.add(i)
+    if i in state.due:
+        state.ask(Arm(i, state.due[i]))
+    state.open[i] = len(chosen)
     for c in chosen:
         state.met(c)
+    if not chosen:
+        state.conclude(i)
     return chosen
 
 

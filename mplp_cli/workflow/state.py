@@ -19,7 +19,7 @@ from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Te
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.joins import Tally
-from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
@@ -40,6 +40,8 @@ class RunState:
     def __init__(self, plan: Plan) -> None:
         n = len(plan.steps)
         self.plan = plan
+        #: Steps from this number on are those of `finally`.
+        self.first_final = plan.final[0] if plan.final else n
         self.run_id = ""
         self.status = PENDING
         self.inputs: dict[str, Json] = {}
@@ -47,10 +49,16 @@ class RunState:
         self.cwd = ""
         self.started = 0
         self.ended = 0
+        #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
+        #: not the time in which only a person could take it on.
+        self.limited_from = 0
+        self.waits_since = 0
         self.outputs: dict[str, Json] | None = None
         self.error: Failure | None = None
         self.warnings: list[str] = []
         self.stopping: h.RunStopping | None = None
+        #: Stopped at once: `finally` does not run, or stops too.
+        self.killed = False
         #: Slots in all.
         self.all_slots = 0
         #: Whether anything was ended from outside, so that a fact may come too late.
@@ -71,7 +79,7 @@ class RunState:
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
         self.approvals: dict[int, h.Approval] = {}
-        #: When a retry, a wait or an approval's deadline is due (ms since the epoch).
+        #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
@@ -83,7 +91,7 @@ class RunState:
 
     def clear(self) -> None:
         """The counters as before anything happened; `resume` fills them again from the statuses."""
-        plan, steps = self.plan, self.plan.steps
+        steps = self.plan.steps
         n = len(steps)
         #: What each step still waits for: dependencies, the step before it, its container; 0 is ready.
         self.unmet = [0] * n
@@ -106,11 +114,13 @@ class RunState:
         #: Children of each open container that have not ended.
         self.open: dict[int, int] = {}
         #: Steps of this phase that have not ended.
-        self.left = plan.final[0] if plan.final else n
+        self.left = self.first_final
         #: Steps that go on by themselves: queued, running, retrying, waiting for a time, concluding.
         self.moving = 0
         #: Steps that wait for a person.
         self.asking = 0
+        #: The run is about to stop: nothing more is started.
+        self.halting = False
 
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
@@ -120,7 +130,7 @@ class RunState:
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready:
+        if self.ready and not self.halting:
             self._release()
         return out
 
@@ -133,6 +143,17 @@ class RunState:
     def stuck(self) -> bool:
         """Nothing can go on without a person."""
         return bool(self.asking) and not self.moving and bool(self.left) and self.status == RUNNING
+
+    def doomed(self, i: int) -> str:
+        """Why step `i` cannot go on: the run stops, or a container around it has ended. Empty if it can."""
+        if self.stopping is not None and (self.killed if i >= self.first_final else self.finalizing is None):
+            return self.stopping.message or f"the run was stopped ({self.stopping.cause})"
+        parent = self.plan.steps[i].parent
+        while parent >= 0:
+            if self.step_status[parent] in ENDED:
+                return f"`{self.plan.steps[parent].id}` ended before it"
+            parent = self.plan.steps[parent].parent
+        return ""
 
     # ---- moves shared by the facts
 
@@ -193,7 +214,8 @@ class RunState:
         self.step_status[i] = status
         self.ended_at[i] = at
         self.reasons[i] = reason
-        self.left -= 1
+        if (i >= self.first_final) == (self.finalizing is not None):
+            self.left -= 1
         self.ask(Tell(i))
 
     def give_back(self, i: int) -> None:
@@ -205,8 +227,16 @@ class RunState:
             self.in_lane.discard(i)
             parent = self.plan.steps[i].parent
             self.lanes[parent] += 1
-            for rank in self.parked.pop(parent, ()):
+            self._unpark(parent)
+
+    def _unpark(self, parent: int) -> None:
+        """A lane of `parent` is free: the first child that waits for one may try for a slot."""
+        waiting = self.parked.get(parent)
+        while waiting:
+            rank = heappop(waiting)
+            if self.step_status[self.plan.by_rank[rank]] is QUEUED:
                 heappush(self.ready, rank)
+                return
 
     def open_container(self, i: int, branch: str, at: int) -> None:
         """The children of `branch` (parallel: all) may start; the others are skipped."""
@@ -244,7 +274,7 @@ class RunState:
             heappop(ready)
             if step.parent in self.lanes:
                 if not self.lanes[step.parent]:
-                    self.parked.setdefault(step.parent, []).append(step.rank)
+                    heappush(self.parked.setdefault(step.parent, []), step.rank)
                     continue
                 self.lanes[step.parent] -= 1
                 self.in_lane.add(i)
@@ -263,9 +293,12 @@ class RunState:
         self.errors[i] = error
         if result is not None:
             self.results[i] = result
-        self.close_inside(i, CANCELLED, f"`{self.plan.steps[i].id}` failed", at)
+        if self.plan.steps[i].kind in CONTAINERS:
+            self.close_inside(i, CANCELLED, f"`{self.plan.steps[i].id}` failed", at)
+        self.dropped = True
         self.close(i, FAILED, at)
-        if (halt := halt_after(self, i)) is not None:
+        if (halt := halt_after(self, i)) is not None and self.stopping is None and self.finalizing is None:
+            self.halting = True
             self.ask(halt)
 
     def ending(self, step: str) -> int:

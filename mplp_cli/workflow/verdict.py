@@ -26,7 +26,7 @@ def verdict(state: RunState) -> tuple[str, Failure | None]:
     """
     stopping = state.stopping
     if stopping is not None:
-        if stopping.cause == "cancel":
+        if stopping.cause in ("cancel", "kill"):
             return CANCELLED, None
         if stopping.cause == "timeout":
             limit = duration_text(state.plan.timeout)

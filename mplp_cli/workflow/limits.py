@@ -1,0 +1,23 @@
+"""When time limits begin to count that outlive a process: of the run, and of containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mplp_cli.workflow.commands import WHOLE_RUN, Arm
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.state import RunState
+
+
+def limit_run(state: RunState) -> None:
+    """The run's own timeout begins to count, or goes on counting in another process."""
+    if state.plan.timeout:
+        state.ask(Arm(WHOLE_RUN, state.limited_from + state.plan.timeout))
+
+
+def limit_container(state: RunState, i: int, at: int) -> None:
+    """The timeout of container `i` begins to count."""
+    if timeout := state.plan.steps[i].timeout:
+        state.due[i] = at + timeout
+        state.ask(Arm(i, at + timeout))
