@@ -23,9 +23,6 @@ def moments(victim: Victim, chance: random.Random) -> Moment:
     kind = chance.choice(["effects", "effects", "told", "told", "journal", "journal", "start"])
     log = victim.state / "state.db-wal"
 
-    def size(path: Path) -> int:
-        return path.stat().st_size if path.exists() else 0
-
     if kind == "effects":
         wanted = size(victim.file) + chance.randint(1, 8) * len("wide-01\n")
         return lambda: size(victim.file) >= wanted
@@ -36,8 +33,24 @@ def moments(victim: Victim, chance: random.Random) -> Moment:
         # Just opened it is as long as it was left; a page and its header are 4,120 bytes.
         grown = size(log) + chance.randint(1, 60) * 4_120
         return lambda: size(log) >= grown
-    began = victim.state.stat().st_mtime_ns if victim.state.exists() else 0
-    return lambda: victim.state.exists() and victim.state.stat().st_mtime_ns != began
+    began = changed(victim.state)
+    return lambda: changed(victim.state) != began
+
+
+def size(path: Path) -> int:
+    """Bytes, 0 if there is no such file (any more)."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def changed(path: Path) -> int:
+    """When names came or went in a directory; 0 if it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def check_status(victim: Victim, *wanted: str) -> None:
