@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import msgspec
-
 from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
 from mplp_cli.engine.guardian import Guardian
+from mplp_cli.engine.jsontext import parse_json
 from mplp_cli.engine.processes import Child, Launch
+from mplp_cli.engine.workplace import attempt_mark, attend, file_place, identity, remove
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.masking import Masker
@@ -62,9 +62,9 @@ async def run_shell(
     and `guardian` guards what carries it.
     """
     body = attempt.body
-    base = _place(log_dir, f"{attempt.step}.{attempt.number}")
+    base = file_place(log_dir, attempt)
     outputs = f"{base}.outputs"
-    _remove(outputs)
+    remove(outputs)
     log = StepLog(f"{base}.log")
 
     def emit(stream: str, text: str) -> None:
@@ -72,12 +72,12 @@ async def run_shell(
 
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     with contextlib.ExitStack() as stack:
-        stack.callback(_remove, outputs)
+        stack.callback(remove, outputs)
         launch = _launch(attempt, owner, outputs, _script_file(stack, body, f"{base}.script"))
         if guardian is not None:
             guardian.watch()
         try:
-            code = await _run(launch, streams, grace, children if children is not None else set())
+            code = await _run(launch, streams, grace, children)
         finally:
             for stream in streams:
                 stream.close()
@@ -92,24 +92,12 @@ async def run_shell(
     return result
 
 
-def attempt_mark(run: str, owner: str | None = None, step: str = "", number: int | str = "") -> str:
-    """What the processes of one attempt carry in MPLP_ATTEMPT; without a step, what all of an owner's carry;
-    without an owner, what all of a run's carry."""
-    if owner is None:
-        return f"{run}/"
-    return f"{run}/{owner}/{step}/{number};" if step else f"{run}/{owner}/"
-
-
-async def _run(launch: Launch, streams: list[Capture], grace: float, children: set[Child]) -> int:
+async def _run(launch: Launch, streams: list[Capture], grace: float, children: set[Child] | None) -> int:
     try:
         child = Child(launch, streams[0].feed, streams[1].feed)
     except (OSError, ValueError) as error:
         _cannot_start(launch, error)
-    children.add(child)
-    try:
-        return await child.wait(grace)
-    finally:
-        children.discard(child)
+    return await attend(child, grace, children)
 
 
 # ---- before ------------------------------------------------------------------------------------
@@ -122,10 +110,7 @@ def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None)
         **attempt.env,
         **bindings,
         "MPLP_OUTPUT": outputs,
-        "MPLP_RUN_ID": attempt.run,
-        "MPLP_STEP_ID": attempt.step,
-        "MPLP_ATTEMPT_NUMBER": str(attempt.number),
-        "MPLP_IDEMPOTENCY_KEY": attempt.idempotency_key,
+        **identity(attempt),
     }
     for variable, value in env.items():
         # No character takes more than four bytes.
@@ -160,29 +145,13 @@ def _script_file(stack: contextlib.ExitStack, body: Mapping[str, Any], path: str
     script = body.get("script") or ""
     if len(script) * 4 <= _INLINE or len(script.encode("utf-8", "surrogatepass")) <= _INLINE:
         return None
-    stack.callback(_remove, path)
+    stack.callback(remove, path)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(script.encode("utf-8", "surrogatepass"))
     except OSError as error:
         raise StepError(f"the script could not be written to a file: {error.strerror}") from error
     return path
-
-
-def _place(folder: Path, name: str) -> str:
-    """What the paths of an attempt's files begin with. The folder exists now: the script writes there too."""
-    place = str(folder)
-    if not os.path.isdir(place):  # noqa: PTH112 (once a step)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StepError(f"no place for the output of the step: {error.strerror}: {place}") from error
-    return f"{place}/{name}"
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 (twice a step)
 
 
 def _check_size(variable: str, value: str, *, is_reference: bool) -> None:
@@ -248,29 +217,8 @@ def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
     if parse == "lines":
         output = output.split("\n") if output else []
     elif parse == "json":
-        output = _parse_json(stdout)
+        output = parse_json(stdout, "the output")
     return {"exitCode": 0, "stdout": stdout, "stderr": stderr, "output": output}
-
-
-def _parse_json(text: str) -> Json:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        # The standard library says where, and reads integers of any size.
-        import json
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        message = f"the output is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        if not text.strip():
-            message = "the output is not JSON: it is empty (line 1, column 1)"
-        raise OutputFormatError(message, details={"line": error.lineno, "column": error.colno}) from None
-    except RecursionError:
-        raise OutputFormatError("the output is JSON that is too deeply nested") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise OutputFormatError(f"the output is not JSON: {name} is not a JSON number")
 
 
 def _outputs(path: str) -> dict[str, str]:
