@@ -13,7 +13,7 @@ from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
-from mplp_cli.workflow.retry import Fallback, effective
+from mplp_cli.workflow.retry import Fallback, Retry, effective
 from mplp_cli.workflow.scoping import ENV, Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.suggest import did_you_mean
@@ -47,6 +47,7 @@ class StepCompiler:
         self._compiler = Compiler(scoping.number, scoping.resolve, self._refuse)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
+        self._retries: dict[tuple[Any, ...], Retry] = {}
         self._shared_fallbacks: tuple[Fallback, ...] | None = None
 
     def _problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
@@ -190,12 +191,26 @@ class StepCompiler:
         if timeout is not None:
             made["timeout"] = duration_ms(timeout)
         if step.retry_policy is not None:
-            made["retry"] = effective(step.retry_policy, *self._outer)
+            made["retry"] = self._retry(step.retry_policy)
         if step.fallback_actions is not None:
             made["fallbacks"] = self._fallbacks(step.fallback_actions, (*path, "fallback-actions"))
         else:
             made["fallbacks"] = self._inherited_fallbacks()
         return made
+
+    def _retry(self, policy: model.RetryPolicy) -> Retry:
+        """The effective policy of a step; equal ones are one object."""
+        key = (
+            policy.max_retries,
+            policy.backoff_strategy,
+            policy.initial_delay,
+            policy.max_delay,
+            policy.jitter,
+            None if policy.retry_on is None else tuple(policy.retry_on),
+        )
+        if key not in self._retries:
+            self._retries[key] = effective(policy, *self._outer)
+        return self._retries[key]
 
     def _inherited_fallbacks(self) -> tuple[Fallback, ...]:
         if self._shared_fallbacks is None:

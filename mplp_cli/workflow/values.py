@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 #: What every input, parameter and result is made of: None, bool, int, float, str, list, dict with text keys.
@@ -20,6 +21,7 @@ _WHOLE = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
 _UNIT = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
+@lru_cache(1024)
 def duration_ms(text: Duration) -> int:
     """Milliseconds of a duration; 0 for `none`. ValueError if it is not one."""
     if isinstance(text, int):
