@@ -11,6 +11,13 @@
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
     |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
+    |   |-- HttpRequestError            a request cannot be sent as it stands, or may not be
+    |   |   `-- NetworkPolicyError      the policy of this machine denies the address
+    |   |-- HttpConnectionError         no answer came, or not the whole of it
+    |   |-- HttpStatusError             the status of an answer is not an expected one
+    |   |-- PythonCallError             a function is not there, or not to be called like that
+    |   |-- PythonExitError             the process of a function ended before the function did
+    |   |-- (the exception's class)     a function raised it
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
     |   |-- ParallelExecutionError      children of a parallel step failed
@@ -210,6 +217,71 @@ class OutputLimitError(StepError):
 
 class OutputFormatError(StepError):
     """An output is not in the format that the step says it is in; the message names line and column."""
+
+
+class HttpRequestError(StepError):
+    """A request cannot be sent as it stands (its URL, a header), or leads where it may not go."""
+
+    retryable = False
+
+
+class NetworkPolicyError(HttpRequestError):
+    """The policy of this machine denies every address of a host."""
+
+    def __init__(self, host: str, addresses: Sequence[str]) -> None:
+        listed = ", ".join(addresses)
+        super().__init__(
+            f"`{host}` is {listed}, which is not a public address: the policy of this machine denies it",
+            details={"host": host, "addresses": list(addresses)},
+        )
+
+
+class HttpConnectionError(StepError):
+    """No answer came, or not the whole of it."""
+
+
+class HttpStatusError(StepError):
+    """An answer has a status that is not expected. Retried: 408, 425, 429 and those from 500 on.
+
+    `details`: status, url, headers, the beginning of the body, and `retryAfter` (milliseconds) if the server
+    has named a time.
+    """
+
+    def __init__(self, message: str, status: int, details: Mapping[str, Any]) -> None:
+        super().__init__(message, details={"status": status, **details})
+        self.status = status
+
+    def failure(self) -> Failure:
+        again = self.status in (408, 425, 429) or self.status >= 500
+        return Failure(type=self.type_name, message=self.message, details=self.details, retryable=again)
+
+
+class PythonCallError(StepError):
+    """A function is not there, cannot be imported, or does not take these arguments."""
+
+    retryable = False
+
+
+class PythonExitError(StepError):
+    """The process of a function ended before the function did (128 + signal number when ended by a signal)."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(
+            f"the process of the function ended with exit code {exit_code} before the function did",
+            details={"exitCode": exit_code},
+        )
+
+
+class RaisedError(StepError):
+    """A function raised an exception; it is recorded under the name of the exception's class."""
+
+    def __init__(self, kind: str, message: str, details: Mapping[str, Any]) -> None:
+        super().__init__(message, details=details)
+        self.kind = kind
+
+    @property
+    def type_name(self) -> str:
+        return self.kind
 
 
 class UnresolvedReferenceError(StepError):
