@@ -63,13 +63,32 @@ def one_step(lab: Lab) -> Row:
 
 
 def validation(lab: Lab, steps: int) -> Iterator[Row]:
-    """`mplp validate` of a mixed file: seconds and MB."""
-    file = lab.document("mixed", steps, "mixed")
+    """`mplp validate` of a mixed file, against the YAML parser alone: seconds and MB."""
+    file = str(lab.document("mixed", steps, "mixed"))
+    taken: list[Sample] = []
+
+    def ours() -> float:
+        taken.append(lab.mplp("validate", file))
+        return taken[-1].wall
+
+    def theirs() -> float:
+        return lab.python("-m", "tests.bench.events", file).wall
+
     count = max(1, min(5, 20_000 // steps, lab.sizes.starts))
-    wall, peak = _medians([lab.mplp("validate", str(file)) for _ in range(count)])
+    wall, parsing, ratio = pairs(ours, theirs, count)
+    cpu = statistics.median(s.cpu for s in taken)
+    peak = statistics.median(s.peak for s in taken)
     seconds, megabytes = VALIDATE_LIMITS.get(steps, (None, None))
     name = f"mplp validate, {steps:,} steps"
-    yield Row(name=name, value=wall, unit="s", limit=seconds)
+    yield Row(
+        name=name,
+        value=wall,
+        unit="s",
+        reference=parsing,
+        ratio=ratio,
+        limit=seconds,
+        note=f"YAML parser alone; {cpu:.2f} s of its own",
+    )
     yield Row(name=f"{name}, memory", value=peak, unit="MB", limit=megabytes)
 
 

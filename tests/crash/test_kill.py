@@ -110,6 +110,35 @@ def test_a_run_killed_at_a_dozen_moments_does_everything_once(tmp_path: Path) ->
     kill_often(tmp_path, 12, seed=1)
 
 
+SLOW = """
+workflow:
+  id: slow
+  name: A step that takes its time
+  version: 1.0.0
+  inputs:
+    file: {type: string}
+  steps:
+    - id: work
+      type: shell
+      run: |
+        trap '' TERM
+        echo "begin $MPLP_ATTEMPT_NUMBER" >> "${inputs.file}"
+        (setsid sh -c 'sleep 0.5; echo "late $MPLP_ATTEMPT_NUMBER" >> "$1"' sh "${inputs.file}")
+        echo "end $MPLP_ATTEMPT_NUMBER" >> "${inputs.file}"
+"""
+
+
+def test_what_a_lost_attempt_has_left_running_does_not_act_beside_the_next(tmp_path: Path) -> None:
+    workflow = tmp_path / "slow.yaml"
+    workflow.write_text(SLOW, "utf-8")
+    victim = Victim(tmp_path, workflow)
+    assert victim.kill_when(lambda: size(victim.file) > 0, *victim.first)
+    ended = victim.finish("resume", "slow")
+    assert ended.code == 0, ended.err
+    victim.settle()
+    assert victim.file.read_text("utf-8").splitlines() == ["begin 1", "begin 2", "late 2", "end 2"]
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_runs_killed_at_many_moments_do_everything_once(tmp_path: Path, seed: int) -> None:
