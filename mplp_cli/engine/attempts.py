@@ -32,6 +32,8 @@ class Attempts:
         self._fail = fail
         #: Step number -> (attempt, its task).
         self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        #: Steps whose task has not had its first turn: such a task would end without a word.
+        self._fresh: set[int] = set()
         #: Steps whose attempt was told to stop; those of them whose time was over.
         self._told: set[int] = set()
         self._late: set[int] = set()
@@ -41,20 +43,26 @@ class Attempts:
         """Start the work of an attempt whose start is committed."""
         task = self._tasks.create_task(self._work(step, attempt, body))
         self._running[step.number] = attempt, task
+        self._fresh.add(step.number)
 
     def stop(self, number: int) -> None:
         """Stop the attempt of a step, if one runs."""
         if number in self._running and number not in self._told:
             self._told.add(number)
-            self._running[number][1].cancel()
+            attempt, task = self._running[number]
+            task.cancel()
+            if number in self._fresh:
+                self._stopped(self._state.plan.steps[number], attempt)
+                self._forget(number)
 
     def expire(self, number: int, attempt: int) -> None:
         """The time of an attempt is over, if it still runs."""
-        if number in self._running and self._running[number][0] == attempt:
+        if number in self._running and self._running[number][0] == attempt and number not in self._told:
             self._late.add(number)
             self.stop(number)
 
     async def _work(self, step: PlanStep, attempt: int, body: Json) -> None:
+        self._fresh.discard(step.number)
         try:
             runner = self._world.runners.get(step.kind)
             if runner is None:
@@ -73,9 +81,12 @@ class Attempts:
             else:
                 self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
         finally:
-            self._running.pop(step.number, None)
-            self._told.discard(step.number)
-            self._late.discard(step.number)
+            self._forget(step.number)
+
+    def _forget(self, number: int) -> None:
+        self._running.pop(number, None)
+        for known in (self._fresh, self._told, self._late):
+            known.discard(number)
 
     def _stopped(self, step: PlanStep, attempt: int) -> None:
         """An attempt was stopped by us: its time was over, or the run or its container ended."""

@@ -146,11 +146,7 @@ class Drive:
                     self._deadlines.set(number, attempt, step.timeout)
         if self._facts:
             self._wake()
-        elif state.stuck:
-            now = self.world.clock.now()
-            if all(state.due.get(i, now + 1) > now for i in state.approvals):  # else its alarm rings next
-                self.post(h.RunWaiting(now))
-        return not self._facts and (state.status in ENDED or state.status == WAITING)
+        return state.status in ENDED or state.status == WAITING
 
     def _fold(self) -> list[ProtocolObject]:
         """Fold facts until nothing more follows, the batch is full or its time is over."""
@@ -168,13 +164,20 @@ class Drive:
                     objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
+                if state.status is not RUNNING:
+                    facts.clear()  # what comes after the end, or after the last who could go on, comes too late
+                    return objects
                 if not len(written) & 31 and monotonic() > stop:
                     return objects
-            if state.status in ENDED:
-                facts.clear()  # what comes after the end comes too late
-            if facts or not state.settled:
+            if facts:
                 return objects
-            facts.append(settlement(self.scope, self.world.clock.now()))
+            now = self.world.clock.now()
+            if state.settled:
+                facts.append(settlement(self.scope, now))
+            elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
+                facts.append(h.RunWaiting(now))  # an alarm that is due would ring next
+            else:
+                return objects
 
     def _too_late(self, fact: h.Event) -> bool:
         """Whether the step of a fact has been ended from outside in the meantime."""
