@@ -66,7 +66,8 @@ def _omit(state: RunState, d: int, because: int) -> None:
     if bad_end(state, because):
         state.tainted.add(d)
     at = state.ended_at[because]
-    state.close_inside(d, OMITTED, state.reasons[d], at)
+    inside = f"`{state.plan.steps[d].id}` was omitted: {state.reasons[d]}"
+    state.close_inside(d, OMITTED, inside, at, state.because[d])
     state.close(d, OMITTED, at)
     state.ask(Tell(d))
 

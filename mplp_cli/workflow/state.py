@@ -186,12 +186,14 @@ class RunState:
         self.left -= 1
         self._ripple.append(i)
 
-    def close_inside(self, i: int, status: str, reason: str, at: int) -> None:
+    def close_inside(self, i: int, status: str, reason: str, at: int, because: str = "") -> None:
         """Everything inside container `i` that has not ended ends with it; what runs is stopped."""
         stack = list(self.plan.steps[i].children)
         while stack:
             c = stack.pop()
             stack.extend(self.plan.steps[c].children)
+            if because and self.step_status[c] not in ENDED:
+                self.because[c] = because
             self.drop(c, status, reason, at)
 
     def drop(self, i: int, status: str, reason: str, at: int) -> None:
