@@ -153,6 +153,8 @@ class Bench:
         self.world = world
         self.work = Work(lambda after: [fact for _, fact in self.store.history(RUN, after - 1)])
         self.told: list[Event] = []
+        #: What is done to the drive when that many facts have been told.
+        self.acts: dict[int, Callable[[Drive], None]] = {}
         #: The same facts, commit by commit.
         self.commits: list[list[Event]] = []
         self.drive: Drive | None = None
@@ -238,8 +240,12 @@ class Bench:
             journal.close()
 
     def _hear(self, told: Sequence[Event]) -> None:
-        self.told.extend(told)
         self.commits.append(list(told))
+        for fact in told:
+            self.told.append(fact)
+            act = self.acts.pop(len(self.told), None)
+            if act is not None and self.drive is not None:
+                act(self.drive)
 
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""
@@ -348,7 +354,8 @@ def begun(bench: Bench, name: str) -> list[int]:
 def collapse(drive: Drive) -> None:
     """The process dies now."""
     assert drive._over is not None
-    drive._over.set_exception(Died())
+    if not drive._over.done():
+        drive._over.set_exception(Died())
 
 
 def die(bench: Bench, dies: tuple[int, bool], *, resume: bool = False, **how: Any) -> None:

@@ -70,12 +70,14 @@ class _Planner:
         top = tuple(i for i, w in enumerate(self.places) if w.parent < 0)
         self._enter(self.workflow.finally_, (*base, "finally"), -1, "finally")
         final = tuple(i for i, w in enumerate(self.places) if w.parent < 0 and w.branch == "finally")
+        # First of all, because which names hold secrets decides who may refer to them.
+        env = self.compiler.values(self.workflow.env, (*base, "env"), ENV)
         compiled = [self.compiler.compile(i) for i in range(len(self.places))]
         outputs = self.compiler.values(self.workflow.outputs, (*base, "outputs"), OUTPUTS)
-        env = self.compiler.values(self.workflow.env, (*base, "env"), ENV)
         needs = self.scoping.needs
         after = self._blocks(top, final)
         self._check_cycles(needs, after)
+        self._check_joins(needs)
         if any(p.severity == "error" for p in self.problems):
             return None
         return self._assemble(compiled, top, final, after, outputs, env)
@@ -149,6 +151,17 @@ class _Planner:
                 (*self.places[error.cycle[0]].path, "dependencies"),
                 "remove one of these dependencies or references (a -> b: a waits for b)",
             )
+
+    def _check_joins(self, needs: dict[int, dict[int, None]]) -> None:
+        for i, where in enumerate(self.places):
+            join = where.step.join
+            if isinstance(join, model.CountJoin) and 0 < (there := len(needs.get(i, ()))) < join.count:
+                self.problem(
+                    "plan-join-count",
+                    f"`{where.step.id}` waits for {join.count} completed dependencies and has only {there}",
+                    (*where.path, "join", "count"),
+                    "such a step could never run",
+                )
 
     # ---- the result
 

@@ -3,8 +3,9 @@
 A step may refer to a step that must have ended before it starts. Both are lifted to the container
 that they share: there, the one that holds the referring step comes to depend on the one that holds
 the other. Refused: itself, its own container, a step inside a branch (it may not have run: refer to
-its container), a later step of an ordered block, and a sibling inside one `parallel` without a
-declared dependency.
+its container), a later step of an ordered block, and a sibling inside one `parallel` (or a step inside
+one) without a declared dependency. A fallback may read `error`, `status` and `attempts` of the step that
+it stands in for.
 """
 
 from __future__ import annotations
@@ -50,12 +51,10 @@ class Scoping:
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
         self._here = OUTPUTS
-        self._declared: frozenset[str] = frozenset()
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
         self._here = here
-        self._declared = frozenset(self.places[here].step.dependencies) if here >= 0 else frozenset()
 
     # ---- references
 
@@ -106,9 +105,18 @@ class Scoping:
             self._problem(
                 "ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path
             )
-        else:
+        elif reference.field == "result" or not self._replaces(other):
             self._link(other, path, declared=False)
         return other
+
+    def _replaces(self, other: int) -> bool:
+        """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
+        i = self._here
+        while i >= 0:
+            if self.places[i].branch == "fallback" and self.places[i].parent == other:
+                return True
+            i = self.places[i].parent
+        return False
 
     def _unknown_step(self, name: str, path: Path, code: str) -> None:
         hint = did_you_mean(name, [*self.number, *SCOPES]) or "steps are referred to by their `id`"
@@ -196,7 +204,7 @@ class Scoping:
                     path,
                     "the steps of a block run one after the other, in file order",
                 )
-        elif outer.parent >= 0 and mine == self._here and not declared and name not in self._declared:
+        elif outer.parent >= 0 and not declared and theirs not in self.needs.get(mine, ()):
             self._problem(
                 "ref-sibling",
                 f"`{outer.step.id}` and `{name}` run at the same time",

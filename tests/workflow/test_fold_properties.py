@@ -1,12 +1,20 @@
-"""What must hold for every workflow: replay equals live, never stuck, and a crash changes nothing."""
+"""What must hold for every workflow: replay equals live, never stuck, nothing leaks, a crash changes nothing.
+
+`documents()` gives workflows whose end does not depend on time, so that a run which dies anywhere must
+end like one that does not. `wild_documents()` has everything (timeouts, attempts that are hard to stop,
+questions to people, aborts); there, what must hold is that the run stays whole, whatever is done to it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mplp_cli.engine.drive import Drive
+from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Start
 from mplp_cli.workflow.plan import Plan
@@ -16,11 +24,24 @@ from mplp_cli.workflow.statuses import ENDED, RUNNING
 from tests.bench_of_runs import Bench, Died, statuses, workflow
 from tests.virtual import facts_of
 
-SCRIPTS = st.sampled_from(["ok", "ok", "ok", "fail", "fail 1", "fail 2", "sleep 0.5"])
+CALM = ["ok", "ok", "ok", "fail", "fail 1", "fail 2", "sleep 0.5"]
+WILD = [*CALM, "sleep 3", "linger 2 1", "deaf 1", "sour 2"]
+JOINS: list[Any] = [
+    "all-completed",
+    "all-completed",
+    "all-ended",
+    "none-failed",
+    "any-completed",
+    "count",
+    "count",
+]
+# Actions of fallbacks; a question needs a person, and an abort depends on time.
+ACTIONS = [None, None, "skip", "use-value", "run-step"]
 
 
 class _Names:
-    def __init__(self) -> None:
+    def __init__(self, *, wild: bool) -> None:
+        self.wild = wild
         self.count = 0
 
     def next(self) -> str:
@@ -36,30 +57,51 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     step["type"] = kind
     if kind == "set":
         step["values"] = {"n": 1}
-        if before and draw(st.booleans()):
-            step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.status}}"
+        if draw(st.booleans()) and before:
+            fields = ["status", "status", "attempts", "result"] if names.wild else ["status"]
+            field = draw(st.sampled_from(fields))
+            step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
-        step["for"] = draw(st.sampled_from(["0ms", "10ms", "2s"]))
-        step["for"] = "1ms" if step["for"] == "0ms" else step["for"]
+        step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
     else:
-        step["run"] = draw(SCRIPTS)
+        step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
         if draw(st.booleans()):
             step["retry-policy"] = {"max-retries": draw(st.integers(0, 2)), "initial-delay": "10ms"}
         if draw(st.integers(0, 3)) == 0:
             step["timeout"] = "100ms"
-        action = draw(st.sampled_from([None, None, "skip", "use-value", "run-step"]))
-        if action is not None:
-            step["fallback-actions"] = [{"condition": "any", "action": action}]
-            if action == "use-value":
-                step["fallback-actions"][0]["value"] = {"output": "instead"}
-            if action == "run-step":
-                inner = {"id": names.next(), "type": "shell", "run": draw(SCRIPTS)}
-                step["fallback-actions"][0]["step"] = inner
+    action = draw(st.sampled_from([*ACTIONS, "abort", "escalate-to-human"] if names.wild else ACTIONS))
+    if action is not None and (kind == "shell" or names.wild):
+        step["fallback-actions"] = [draw(_fallback(names, action))]
+        if names.wild and draw(st.integers(0, 3)) == 0:
+            more = draw(_fallback(names, draw(st.sampled_from(["skip", "run-step"]))))
+            step["fallback-actions"].insert(
+                0, more | {"condition": draw(st.sampled_from(["timeout", "error"]))}
+            )
     return step
 
 
 @st.composite
-def graph(draw: st.DrawFn, names: _Names, depth: int, *, ordered: bool, most: int = 5) -> list[dict[str, Any]]:
+def _fallback(draw: st.DrawFn, names: _Names, action: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"condition": "any", "action": action}
+    if action == "use-value":
+        made["value"] = {"output": "instead"}
+    if action == "escalate-to-human" and draw(st.booleans()):
+        made["timeout"] = draw(st.sampled_from(["10ms", "1s"]))
+    if action == "run-step":
+        made["step"] = {
+            "id": names.next(),
+            "type": "shell",
+            "run": draw(st.sampled_from(WILD if names.wild else CALM)),
+        }
+        if names.wild and draw(st.integers(0, 3)) == 0:
+            made["step"] = {"id": names.next(), "type": "parallel", "steps": [made["step"]]}
+    return made
+
+
+@st.composite
+def graph(
+    draw: st.DrawFn, names: _Names, depth: int, *, ordered: bool, most: int = 5
+) -> list[dict[str, Any]]:
     """Steps of one container; dependencies only on earlier siblings."""
     steps: list[dict[str, Any]] = []
     for _ in range(draw(st.integers(1, most))):
@@ -68,23 +110,35 @@ def graph(draw: st.DrawFn, names: _Names, depth: int, *, ordered: bool, most: in
         if kind == "leaf":
             step = draw(leaf(names, before))
         elif kind == "parallel":
-            step = {"id": names.next(), "type": "parallel", "fail-on": draw(st.sampled_from(["any", "all", "none"]))}
+            step = {
+                "id": names.next(),
+                "type": "parallel",
+                "fail-on": draw(st.sampled_from(["any", "all", "none"])),
+            }
             step["steps"] = draw(graph(names, depth - 1, ordered=False, most=3))
             if draw(st.booleans()):
                 step["max-parallel"] = draw(st.integers(1, 2))
         else:
-            step = {"id": names.next(), "type": "conditional", "condition": draw(st.sampled_from(["true", "false"]))}
+            step = {
+                "id": names.next(),
+                "type": "conditional",
+                "condition": draw(st.sampled_from(["true", "false"])),
+            }
             step["then"] = draw(graph(names, depth - 1, ordered=True, most=2))
             if draw(st.booleans()):
                 step["else"] = draw(graph(names, depth - 1, ordered=True, most=2))
+        if names.wild and kind != "leaf" and draw(st.integers(0, 2)) == 0:
+            step["timeout"] = draw(st.sampled_from(["10ms", "20ms", "500ms", "1s"]))
         if before:
             needs = draw(st.lists(st.sampled_from(before), unique=True, max_size=3))
             step["dependencies"] = sorted({*needs, *_mentioned(step)})
             if step["dependencies"]:
-                step["join"] = draw(st.sampled_from(
-                    ["all-completed", "all-completed", "all-ended", "none-failed", "any-completed", {"count": 1}]))
+                join = draw(st.sampled_from(JOINS))
+                most_of_them = len(step["dependencies"])
+                step["join"] = {"count": draw(st.integers(1, most_of_them))} if join == "count" else join
         if draw(st.integers(0, 4)) == 0:
             step["when"] = draw(st.sampled_from(["false", "true", "1 < 2"]))
+        step["priority"] = draw(st.integers(-1, 1))
         steps.append(step)
     return steps
 
@@ -95,15 +149,26 @@ def _mentioned(step: dict[str, Any]) -> list[str]:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> dict[str, Any]:
+def documents(draw: st.DrawFn, *, wild: bool = False) -> dict[str, Any]:
     """A whole workflow."""
-    names = _Names()
+    names = _Names(wild=wild)
     document: dict[str, Any] = {"steps": draw(graph(names, 2, ordered=False))}
     if draw(st.booleans()):
-        document["finally"] = draw(graph(names, 0, ordered=True, most=2))
+        document["finally"] = draw(graph(names, 1 if wild else 0, ordered=True, most=2))
     document["execution"] = draw(st.sampled_from(["graph", "graph", "sequential"]))
     document["max-parallel"] = draw(st.integers(1, 3))
+    if wild:
+        document["fail-fast"] = draw(st.integers(0, 3)) == 0
+        if draw(st.integers(0, 3)) == 0:
+            document["timeout"] = draw(st.sampled_from(["10ms", "100ms", "1s"]))
+        if draw(st.booleans()):
+            document["outputs"] = {"x": f"${{{document['steps'][0]['id']}.result}}", "y": "${run.status}"}
     return document
+
+
+def wild_documents() -> st.SearchStrategy[dict[str, Any]]:
+    """Workflows with everything."""
+    return documents(wild=True)
 
 
 def plan_of(document: dict[str, Any]) -> Plan:
@@ -112,44 +177,117 @@ def plan_of(document: dict[str, Any]) -> Plan:
     return plan
 
 
+# ---- what must hold ----------------------------------------------------------------------------
+
+
 def check_whole(state: RunState, bench: Bench) -> None:
     """What must hold for any run that has ended."""
     assert state.status in ENDED
     assert all(status in ENDED for status in state.step_status)
     assert not bench.work.breaches
     assert bench.work.most <= bench.slots
+    assert bench.work.running == set()
     assert (state.slots, state.moving, state.asking, state.left) == (bench.slots, 0, 0, 0)
     assert state.lanes == {s.number: s.lanes for s in bench.plan.steps if s.lanes}
+    assert not state.holding
+    assert not state.in_lane
+    assert not state.due
+    assert not state.approvals
+    check_explained(state)
+    check_order(bench)
 
 
-@given(documents())
-def test_every_run_ends_and_its_history_gives_the_same_state(document: dict[str, Any]) -> None:
-    bench = Bench(plan_of(document))
-    state = bench.start()
-    check_whole(state, bench)
-    assert facts_of(bench.replayed()) == facts_of(state)
-    assert [f for f in bench.told] == bench.history()
+def check_explained(state: RunState) -> None:
+    """Every end state says why: a reason, the step that decided it, or an error."""
+    for i, status in enumerate(state.step_status):
+        if status in ("skipped", "omitted", "cancelled"):
+            assert state.reasons[i], state.plan.steps[i].id
+        if status == "omitted":
+            assert state.because[i] in state.plan.number
+        if status == "failed":
+            assert state.errors[i].message
+            assert state.ended_at[i]
+    if state.status == "failed":
+        assert state.error is not None
 
 
-@given(documents())
-def test_the_fold_of_every_prefix_is_sound(document: dict[str, Any]) -> None:
-    """At no fact do more attempts run than there are slots, and no started step starts again while it runs."""
-    bench = Bench(plan_of(document))
-    bench.start()
+def check_order(bench: Bench) -> None:
+    """Nothing after the end; nothing starts in a run that stops; what is completed never starts again."""
+    first_final = RunState(bench.plan).first_final
+    over = stopping = finalizing = False
+    completed: set[int] = set()
+    for fact in bench.history():
+        assert not over or isinstance(fact, h.RunResumed)
+        over = isinstance(fact, h.RUN_ENDS)
+        if isinstance(fact, h.RunStopping):
+            stopping = True
+        elif isinstance(fact, h.RunFinalizing):
+            assert not finalizing, "finally ran twice for one ending"
+            finalizing = True
+        elif isinstance(fact, h.RunFailed):
+            stopping = finalizing = False
+            completed = {i for i in completed if i < first_final}
+        elif isinstance(fact, h.StepCompleted):
+            i = bench.plan.number[fact.step]
+            assert i not in completed, "a completed step was recorded twice"
+            completed.add(i)
+        elif isinstance(fact, h.StepStarted):
+            i = bench.plan.number[fact.step]
+            assert i not in completed, "a completed step started again"
+            assert (i >= first_final) == finalizing
+            assert not stopping or finalizing, "a step started in a run that stops"
+
+
+def check_prefixes(bench: Bench) -> None:
+    """At no fact do more attempts run than there are slots, and nothing that has ended is started."""
     state = RunState(bench.plan)
     for fact in bench.history():
         commands = state.handle(fact)
-        running = [i for i, s in enumerate(state.step_status) if s is RUNNING and bench.plan.steps[i].effect
-                   and i not in state.open]
+        running = [
+            i
+            for i, s in enumerate(state.step_status)
+            if s is RUNNING and bench.plan.steps[i].effect and i not in state.open
+        ]
         assert len(running) <= bench.slots
         assert 0 <= state.slots <= bench.slots
-        assert all(free >= 0 for free in state.lanes.values())
+        assert all(0 <= free <= bench.plan.steps[i].lanes for i, free in state.lanes.items())
+        assert state.left >= 0
+        assert state.moving >= 0
+        assert all(left >= 0 for left in state.open.values())
         starts = [c.number for c in commands if isinstance(c, Start)]
+        assert len(starts) == len(set(starts))
         assert not [i for i in starts if state.step_status[i] in ENDED]
 
 
+# ---- undisturbed -------------------------------------------------------------------------------
+
+
+@given(documents() | wild_documents())
+def test_every_run_ends_or_asks_and_its_history_gives_the_same_state(document: dict[str, Any]) -> None:
+    bench = Bench(plan_of(document))
+    state = bench.start()
+    if state.status == "waiting":
+        assert state.approvals
+    else:
+        check_whole(state, bench)
+    assert facts_of(bench.replayed()) == facts_of(state)
+    assert bench.told == bench.history()
+
+
+@given(documents() | wild_documents())
+def test_the_fold_of_every_prefix_is_sound(document: dict[str, Any]) -> None:
+    bench = Bench(plan_of(document))
+    bench.start()
+    check_prefixes(bench)
+
+
+# ---- deaths ------------------------------------------------------------------------------------
+
+
 @given(documents(), st.data())
-def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(document: dict[str, Any], data: st.DataObject) -> None:
+def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
     plan = plan_of(document)
     undisturbed = Bench(plan)
     wanted = undisturbed.start()
@@ -168,7 +306,72 @@ def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(document: di
     assert facts_of(bench.replayed()) == facts_of(state)
     assert statuses(state) == statuses(wanted)
     assert state.status == wanted.status
-    assert bench.work.running == set()
-    completed = [f.step for f in bench.history() if isinstance(f, h.StepCompleted)]
-    assert len(completed) == len(set(completed)), "a completed step was recorded twice"
     assert state.results == wanted.results
+
+
+# ---- everything --------------------------------------------------------------------------------
+
+
+def _answer(verb: Any) -> Any:
+    def act(drive: Drive) -> None:
+        for i in sorted(drive.state.approvals):
+            try:
+                drive.decide(drive.state.plan.steps[i].id, verb, "ann", "")
+            except RunStateError:  # it has its answer already
+                continue
+
+    return act
+
+
+def _die(drive: Drive) -> None:
+    raise Died
+
+
+ACTS = {
+    "cancel": lambda drive: drive.cancel("ann"),
+    "kill": lambda drive: drive.kill("ann"),
+    "approve": _answer("approve"),
+    "reject": _answer("reject"),
+    "die": _die,
+}
+
+
+@given(wild_documents(), st.data())
+def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data: st.DataObject) -> None:
+    """Cancels, kills, answers and deaths at any fact and any commit, failed runs resumed until they are well."""
+    bench = Bench(plan_of(document), batch=data.draw(st.sampled_from([1, 2, 256])))
+    state = None
+    for life in range(10):
+        acts = (
+            data.draw(st.dictionaries(st.integers(1, 12), st.sampled_from(sorted(ACTS)), max_size=3))
+            if life < 6
+            else {}
+        )
+        bench.acts = {len(bench.told) + after: ACTS[act] for after, act in acts.items()}
+        dies = data.draw(st.none() | st.tuples(st.integers(1, 6), st.booleans())) if life < 6 else None
+        answer = data.draw(st.sampled_from(["approve", "reject"]))
+        try:
+            state = (
+                bench.resume(dies, before=_answer(answer)) if state is not None else bench.start(dies=dies)
+            )
+        except Died:
+            state = bench.replayed()
+        else:
+            assert facts_of(bench.replayed()) == facts_of(state)
+        if state.status in ENDED:
+            check_whole(state, bench)
+        if state.status in ("completed", "cancelled"):
+            break
+    check_order(bench)
+    check_prefixes(bench)
+    assert state is not None
+    if state.status == "waiting":  # a step that fails, is approved and fails again
+        assert state.approvals
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_run_of_next_to_nothing_is_whole_too(steps: int) -> None:
+    bench = Bench(
+        plan_of({"steps": [{"id": "a", "type": "set", "values": {}}] * 1, "max-parallel": 1 + steps})
+    )
+    check_whole(bench.start(), bench)
