@@ -88,7 +88,9 @@ def run_cancelled(state: RunState, fact: h.RunCancelled) -> None:
 
 
 def step_queued(state: RunState, fact: h.StepQueued) -> None:
-    heappush(state.ready, state.plan.steps[state.plan.number[fact.step]].rank)
+    i = state.plan.number[fact.step]
+    state.judged.add(i)
+    heappush(state.ready, state.plan.steps[i].rank)
 
 
 def step_started(state: RunState, fact: h.StepStarted) -> None:

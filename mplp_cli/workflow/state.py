@@ -74,6 +74,8 @@ class RunState:
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
         self.mended: dict[int, Failure] = {}
+        #: Steps with effects whose condition was found true.
+        self.judged: set[int] = set()
         #: Steps omitted because of a failure further up.
         self.tainted: set[int] = set()
         #: Branch that a conditional took; the fallback step that an owner fell back to.
@@ -119,6 +121,8 @@ class RunState:
         self.moving = 0
         #: Steps that wait for a person.
         self.asking = 0
+        #: Containers about to open and steps about to be judged: slots are given when all who want one are there.
+        self.opening: set[int] = set()
         #: The run is about to stop: nothing more is started.
         self.halting = False
 
@@ -126,11 +130,13 @@ class RunState:
         """Fold one fact; what to do next."""
         out: list[Command] = []
         self._out = out
+        if self.opening and (step := getattr(fact, "step", "")):
+            self.opening.discard(self.plan.number[step])
         FOLD[type(fact)](self, fact)
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready and not self.halting:
+        if self.ready and not self.halting and not self.opening:
             self._release()
         return out
 
@@ -166,11 +172,14 @@ class RunState:
         step = self.plan.steps[i]
         self.step_status[i] = QUEUED
         self.moving += 1
-        if step.effect and step.when is not None and not self.attempts[i]:
+        if step.effect and step.when is not None and i not in self.judged:
+            self.opening.add(i)
             self.ask(Judge(i))
         elif step.effect or (step.parent >= 0 and step.parent in self.lanes):
             heappush(self.ready, step.rank)
         else:
+            if step.kind in CONTAINERS:
+                self.opening.add(i)
             self.ask(Start(i, self.attempts[i] + 1))
 
     def met(self, i: int) -> None:
@@ -212,6 +221,7 @@ class RunState:
         self.give_back(i)
         self.due.pop(i, None)
         self.open.pop(i, None)
+        self.opening.discard(i)
         self.dropped = True
         self.step_status[i] = status
         self.ended_at[i] = at
@@ -284,6 +294,9 @@ class RunState:
                 self.slots -= 1
                 self.holding.add(i)
             self.ask(Start(i, self.attempts[i] + 1))
+            if step.kind in CONTAINERS:
+                self.opening.add(i)
+                break
 
     def answered(self, i: int) -> None:
         """Step `i` does not wait for a person any more."""

@@ -421,3 +421,11 @@ def test_a_step_with_nothing_to_start_it_never_hangs_a_resumed_run() -> None:
     state = resumed(bench)
     assert reason_of(state, "c") == "`b` was omitted, and it needs every dependency completed"
     assert statuses(state) == {"a": "failed", "b": "omitted", "c": "omitted"}
+
+
+def test_a_reopened_step_is_judged_again_because_what_it_asks_about_may_have_changed() -> None:
+    judged = shell("b", "fail 1", when="a.attempts < 2", dependencies=["a"], join="all-ended")
+    bench = Bench(planned([shell("a", "fail 1"), judged]))
+    assert statuses(bench.start()) == {"a": "failed", "b": "failed"}
+    state = resumed(bench)
+    assert statuses(state) == {"a": "completed", "b": "skipped"}
