@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mplp_cli.engine.guardian import Guardian
 from mplp_cli.engine.processes import Child
 from mplp_cli.errors import StepError
 from mplp_cli.protocols import Attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where the processes of one run work, and who looks after them."""
+
+    #: Where what they print is kept.
+    log_dir: Path
+    #: Seconds between SIGTERM and SIGKILL.
+    grace: float
+    #: Those that run now, for whoever must end everything at once.
+    children: set[Child] = field(default_factory=set)
+    #: A word for the process that drives the run.
+    owner: str = ""
+    guardian: Guardian | None = None
 
 
 def attempt_mark(run: str, owner: str | None = None, step: str = "", number: int | str = "") -> str:

@@ -1,0 +1,196 @@
+"""Calls of functions inside this process: async ones in the event loop, others in threads.
+
+What such a function prints goes to its step, not to the screen: while calls are under way, the standard streams
+of the process look at who writes. The thread of a function that was given up goes on; it is a daemon, so that it
+cannot keep the process from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from importlib.machinery import PathFinder
+from typing import Any
+
+from mplp_cli.engine import calling
+from mplp_cli.engine.capture import Capture, Emit
+from mplp_cli.protocols import Attempt
+
+#: Takes what the call under way prints: the name of a stream and text.
+_WRITES: contextvars.ContextVar[Emit | None] = contextvars.ContextVar("writes", default=None)
+_lock = threading.Lock()
+#: A module is loaded by one thread; it may load others.
+_loading = threading.RLock()
+calling.OURS.add(__file__)
+
+
+class _Stream:
+    """A standard stream that hands on what a call prints; everything else goes where it went before."""
+
+    #: Calls under way, those included that were given up.
+    calls = 0
+
+    def __init__(self, name: str, before: Any) -> None:
+        self._name = name
+        self.before = before
+
+    def write(self, text: str) -> int:
+        writes = _WRITES.get()
+        if writes is None:
+            return int(self.before.write(text))
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        writes(self._name, text)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if _WRITES.get() is None:
+            self.before.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.before, name)
+
+
+def _begin() -> None:
+    with _lock:
+        _Stream.calls += 1
+        for name in ("stdout", "stderr"):
+            if not isinstance(getattr(sys, name), _Stream):
+                setattr(sys, name, _Stream(name, getattr(sys, name)))
+
+
+def _end() -> None:
+    with _lock:
+        _Stream.calls -= 1
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if not _Stream.calls and isinstance(stream, _Stream):
+                setattr(sys, name, stream.before)
+
+
+async def call_inside(
+    attempt: Attempt, source_dir: str, streams: list[Capture], emit: Emit
+) -> dict[str, Any]:
+    """The outcome of the call that the step asks for, as `calling` describes it."""
+    loop = asyncio.get_running_loop()
+    by_name = dict(zip(("stdout", "stderr"), streams, strict=True))
+    over = False
+
+    def feed(stream: str, text: str) -> None:
+        if not over:
+            by_name[stream].feed(text.encode("utf-8", "backslashreplace"))
+
+    def writes(stream: str, text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: a thread that was given up
+            loop.call_soon_threadsafe(feed, stream, text)
+
+    context = contextvars.copy_context()
+    context.run(_WRITES.set, writes)
+    _begin()
+    try:
+        try:
+            made = await _in_thread(lambda: _first(attempt.body, source_dir), context)
+        except asyncio.CancelledError:
+            emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
+            raise
+        if "awaits" in made:
+            made = await _finished(made["awaits"], context)
+        await asyncio.sleep(0)  # what it printed last has been asked to be fed
+        return made
+    finally:
+        over = True
+        _end()
+
+
+async def _finished(awaitable: Any, context: contextvars.Context) -> dict[str, Any]:
+    """The outcome of an async function, awaited in a task of its own."""
+
+    async def wait() -> dict[str, Any]:
+        try:
+            return {"value": await awaitable}
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 (its failure; SystemExit would end the event loop)
+            return {"error": error}
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(wait(), context=context)
+    ended = {"error": asyncio.CancelledError()} if task.cancelled() else task.result()
+
+    def again() -> Any:
+        if "error" in ended:
+            raise ended["error"]
+        return ended["value"]
+
+    return context.run(calling.outcome, again)
+
+
+def _first(body: Mapping[str, Any], source_dir: str) -> dict[str, Any]:
+    """The outcome of a plain function; of an async one `{awaits: its coroutine}`."""
+    awaitable: Any = None
+
+    def load(module: str) -> Any:
+        _look_in(source_dir, module.partition(".")[0])
+        return importlib.import_module(module)
+
+    def work() -> Any:
+        nonlocal awaitable
+        made = calling.invoke(calling.find(body["call"], load), body.get("arguments") or {})
+        if hasattr(made, "__await__"):
+            awaitable, made = made, None
+        return made
+
+    made = calling.outcome(work)
+    return made if awaitable is None else {"awaits": awaitable}
+
+
+def _look_in(directory: str, package: str) -> None:
+    """Load `package` from `directory` if it is there and not loaded. Its neighbours are found last: a file beside
+    the workflow must not take the place of a module that mplp itself needs."""
+    with _loading:
+        if directory not in sys.path:
+            sys.path.append(directory)
+        if package in sys.modules:
+            return
+        spec = PathFinder.find_spec(package, [directory])
+        if spec is None or spec.loader is None:
+            return
+        module = sys.modules[package] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(package, None)
+            raise
+
+
+async def _in_thread(work: Callable[[], dict[str, Any]], context: contextvars.Context) -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[dict[str, Any]] = loop.create_future()
+
+    def tell(made: dict[str, Any]) -> None:
+        if not done.done():
+            done.set_result(made)
+        elif "awaits" in made:
+            made["awaits"].close()  # it came too late
+
+    def run() -> None:
+        try:
+            made = context.run(work)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(tell, made)
+        finally:
+            _end()
+
+    _begin()
+    threading.Thread(target=run, name="mplp python step", daemon=True).start()
+    return await done

@@ -1,0 +1,113 @@
+"""Python steps: call a function, keep what it prints, take its result if it is JSON.
+
+`isolation: process` (the default) calls it in a process of its own: what it does to the interpreter stays there,
+and a stop ends it like the process of a shell step. `isolation: thread` calls it in this process, an async
+function in the event loop of the engine, any other in a thread: that costs next to nothing, and a function that
+does not end by itself goes on after its timeout. Modules are looked for in the directory of the workflow file
+first, then where this Python looks for them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from mplp_cli.engine import calling
+from mplp_cli.engine.capture import Capture, StepLog
+from mplp_cli.engine.keeping import MAX_RESULT
+from mplp_cli.engine.processes import Child, Launch
+from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity, remove
+from mplp_cli.errors import OutputLimitError, PythonCallError, PythonExitError, RaisedError, StepError
+from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.values import Json
+
+
+async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workplace: Workplace) -> Json:
+    """Run one attempt of a python step: what the function returns. `source_dir` has the workflow file."""
+    base = file_place(workplace.log_dir, attempt)
+    log = StepLog(f"{base}.log")
+
+    def emit(stream: str, text: str) -> None:
+        attempt.output(attempt.step, stream, text)
+
+    streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
+    try:
+        if attempt.body.get("isolation") == "thread":
+            from mplp_cli.engine.inside import call_inside
+
+            made = await call_inside(attempt, source_dir, streams, emit)
+        else:
+            if workplace.guardian is not None:
+                workplace.guardian.watch()
+            made = await _call_apart(attempt, source_dir, f"{base}.outcome", streams, workplace)
+    finally:
+        for stream in streams:
+            stream.close()
+        log.close()
+        if log.problem:
+            emit("note", f"the log of this step could not be written: {log.problem}\n")
+    return masker.value(_result(made))
+
+
+def _result(made: dict[str, Any]) -> Json:
+    if "result" in made:
+        return made["result"]
+    if "raised" in made:
+        said = made["raised"]
+        details = {key: said[key] for key in ("file", "line", "in") if key in said}
+        raise RaisedError(said["type"], said["message"], details)
+    raise PythonCallError(made["refused"])
+
+
+# ---- in a process of its own -------------------------------------------------------------------
+
+
+async def _call_apart(
+    attempt: Attempt, source_dir: str, outcome: str, streams: list[Capture], workplace: Workplace
+) -> dict[str, Any]:
+    body = attempt.body
+    job = {
+        "call": body["call"],
+        "path": source_dir,
+        "arguments": body.get("arguments") or {},
+        "outcome": outcome,
+    }
+    remove(outcome)
+    try:
+        launch = Launch(
+            # -P: the directory of the script is not for the function.
+            argv=[sys.executable, "-P", calling.__file__],
+            env={**attempt.env, **identity(attempt)},
+            cwd=attempt.cwd,
+            mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
+            stdin=json.dumps(job),
+        )
+        child = Child(launch, streams[0].feed, streams[1].feed)
+    except (OSError, ValueError) as error:
+        raise StepError(f"the process of the function cannot be started: {error}") from error
+    try:
+        code = await attend(child, workplace.grace, workplace.children)
+        return _outcome(outcome, code)
+    finally:
+        remove(outcome)
+
+
+def _outcome(path: str, code: int) -> dict[str, Any]:
+    """What the process left: its outcome counts, whatever became of the process afterwards."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (once a step)
+            data = file.read(MAX_RESULT * 2 + 1)
+    except OSError:
+        raise PythonExitError(code) from None
+    if len(data) > MAX_RESULT * 2:
+        raise OutputLimitError(
+            f"the result is larger than {MAX_RESULT >> 20} MiB as JSON",
+            hint="write large data to a file and hand on its name",
+        )
+    try:
+        made = json.loads(data)
+    except ValueError:
+        raise PythonExitError(code) from None
+    return dict(made)
