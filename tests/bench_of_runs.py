@@ -214,19 +214,21 @@ class Bench:
         else:
             journal_used = journal
         self.work.running.clear()
-        settings = {"poll": 1e9, "conditions": BUILTIN_CONDITIONS, **self.world}
+        settings = {
+            "poll": 1e9,
+            "conditions": BUILTIN_CONDITIONS,
+            "runners": {"shell": self.work},
+            **self.world,
+        }
         world = World(
             clock=self.clock,
             ids=self.ids,
             journal=journal_used,
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
-            runners={"shell": self.work},
             subscribers=[self._hear],
             **settings,
         )
         self.drive = drive = Drive(state, world)
-        if before is not None:
-            before(self.drive)
 
         async def driven() -> RunState:
             loop = asyncio.get_running_loop()
@@ -235,6 +237,8 @@ class Bench:
             return await drive.run(started)
 
         try:
+            if before is not None:
+                before(drive)
             return self.clock.run(driven)
         finally:
             journal.close()

@@ -82,7 +82,7 @@ def _break_block(state: RunState, following: int, failed: int) -> None:
 def halt_after(state: RunState, i: int) -> Halt | None:
     """Whether the failure of step `i` stops the whole run."""
     step = state.plan.steps[i]
-    fallback = fallback_for(step.fallbacks, state.errors[i])
+    fallback = None if i in state.refused else fallback_for(step.fallbacks, state.errors[i])
     if fallback is not None and fallback.action == "abort":
         return Halt("abort", f"`{step.id}` failed and its fallback is `abort`")
     if state.plan.workflow.fail_fast and step.parent < 0 and step.branch != "finally":

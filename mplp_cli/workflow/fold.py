@@ -122,7 +122,9 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
 def step_failed(state: RunState, fact: h.StepFailed) -> None:
     if state.step_status[state.plan.number[fact.step]] is FAILED:
         return
-    i = state.ending(fact.step)
+    if (i := state.plan.number[fact.step]) in state.approvals:
+        state.refused.add(i)
+    state.ending(fact.step)
     state.attempts[i] = fact.attempt
     state.fail(i, fact.error, fact.at, fact.result)
 
@@ -200,6 +202,7 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
         state.make_ready(i)
         return
     why = fact.reason or "no reason given"
+    state.refused.add(i)
     error = RejectedError(f"rejected by {fact.by or 'somebody'}: {why}").failure()
     state.fail(i, error, fact.at)
     state.ask(Tell(i))

@@ -88,6 +88,7 @@ def _forget_end(state: RunState, i: int) -> None:
     state.started_at[i] = state.ended_at[i] = 0
     state.tainted.discard(i)
     state.judged.discard(i)
+    state.refused.discard(i)
     for known in (state.reasons, state.because, state.errors, state.mended, state.due):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:

@@ -81,6 +81,8 @@ class RunState:
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
         self.approvals: dict[int, h.Approval] = {}
+        #: Steps that failed because a person said no, or nothing: that was their fallback.
+        self.refused: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
