@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.deadlines import Deadlines, time_came
@@ -207,6 +207,8 @@ class Drive:
                 self._stop(command.number)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
+            case _:
+                assert_never(command)
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""

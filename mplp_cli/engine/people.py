@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import structs
 
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, RunStateError, StepError, StepTimeoutError
+from mplp_cli.errors import Failure, OperationError, RunStateError, StepError, StepTimeoutError
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
@@ -28,12 +28,20 @@ def caller_of(state: RunState, step: PlanStep) -> Caller:
 
 def question(
     step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, world: World
-) -> tuple[h.StepWaiting, Writes]:
-    """A failed step asks a person whether to try again."""
+) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
+    """A failed step asks a person whether to try again. It fails for good if that cannot be asked."""
     now = world.clock.now()
     message = _message(step, failure, fallback, scope)
     parameters: dict[str, Any] = {"reason": message, "requestedByRole": "engine"}
-    outcome = world.operations.call("confirm", "request-approval", parameters, caller_of(scope.state, step))
+    try:
+        outcome = world.operations.call(
+            "confirm", "request-approval", parameters, caller_of(scope.state, step)
+        )
+    except StepError as error:
+        unasked = structs.replace(
+            failure, message=f"{failure.message}; nobody could be asked: {error.message}"
+        )
+        return h.StepFailed(now, step.id, attempt, unasked), []
     world.operations.apply(outcome.writes)
     deadline = now + fallback.timeout if fallback.timeout else 0
     approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
@@ -72,6 +80,12 @@ def answer(
         raise RunStateError(f"`{step_id}` does not wait for an approval")
     said: Literal["approved", "rejected"] = "approved" if verb == "approve" else "rejected"
     parameters = {"confirmId": approval.id, "decidedByRole": by or "user", "reason": reason or said}
-    outcome = world.operations.call("confirm", verb, parameters, caller_of(state, state.plan.steps[i]))
+    fact = h.StepDecided(world.clock.now(), step_id, said, by, reason)
+    try:
+        outcome = world.operations.call("confirm", verb, parameters, caller_of(state, state.plan.steps[i]))
+    except (
+        OperationError
+    ):  # a step of the workflow has settled the object; the answer to the run counts all the same
+        return fact, []
     world.operations.apply(outcome.writes)
-    return h.StepDecided(world.clock.now(), step_id, said, by, reason), outcome.writes
+    return fact, outcome.writes

@@ -51,10 +51,6 @@ class Conclude(Struct, frozen=True, gc=False):
     number: int
 
 
-class Settle(Struct, frozen=True, gc=False):
-    """All steps of this phase have ended: outputs, `finally`, the end of the run."""
-
-
 class Halt(Struct, frozen=True, gc=False):
     """Stop the run early: `fail-fast`, or an `abort` fallback."""
 
@@ -62,8 +58,4 @@ class Halt(Struct, frozen=True, gc=False):
     message: str
 
 
-class Park(Struct, frozen=True, gc=False):
-    """Nothing can go on without a person."""
-
-
-Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Settle | Halt | Park
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Halt

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import dataclasses
+from typing import Any, cast
 
 import pytest
 
 from mplp_cli.engine.drive import Drive
-from mplp_cli.errors import RunStateError
+from mplp_cli.errors import OperationError, RunStateError
+from mplp_cli.protocols import Operations
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.state import RunState
 from tests.bench_of_runs import (
@@ -183,6 +185,31 @@ def test_approved_and_failed_again_asks_again_in_an_object_of_its_own() -> None:
     assert len({f.approval.id for f in facts(bench, h.StepWaiting, "a")}) == 2
     assert resumed(bench, before=approve("a")).status == "completed"
     assert sorted(c["status"] for c in confirms(bench)) == ["approved", "approved"]
+
+
+def test_a_question_that_the_module_refuses_fails_the_step_with_both_reasons() -> None:
+    bench = Bench(planned([shell("a", "fail", fallback_actions=ask())]))
+    state = bench.start(during=[(0.005, _refuse_all)])
+    assert statuses(state) == {"a": "failed"}
+    assert error_of(state, "a").message == "scripted failure; nobody could be asked: no"
+
+
+def _refuse_all(drive: Drive) -> None:
+    class Refusing:
+        def call(self, module: str, operation: str, parameters: Any, caller: Any) -> Any:
+            raise OperationError("no")
+
+    drive.world = dataclasses.replace(drive.world, operations=cast("Operations", Refusing()))
+
+
+def test_an_object_that_a_step_has_settled_itself_does_not_keep_the_answer_out() -> None:
+    _, bench = asked(shell("a", "fail 1", fallback_actions=ask()))
+
+    def answer(drive: Drive) -> None:
+        _refuse_all(drive)
+        approve("a")(drive)
+
+    assert resumed(bench, before=answer).status == "completed"
 
 
 def test_two_questions_are_answered_each_for_itself() -> None:
