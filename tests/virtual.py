@@ -16,7 +16,7 @@ class StuckError(AssertionError):
     """Nothing is left to happen, and the run has not ended."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Selector(selectors.DefaultSelector):
     """Never waits: it moves the clock on instead."""
 
     loop: VirtualLoop
@@ -83,7 +83,11 @@ class CountingIds:
 
 def facts_of(state: Any) -> Mapping[str, Any]:
     """Everything a RunState knows, comparable: two states are equal if these are."""
-    known = {name: value for name, value in vars(state).items() if name not in ("plan", "_out", "_ripple", "dropped")}
+    known = {
+        name: value
+        for name, value in vars(state).items()
+        if name not in ("plan", "_out", "_ripple", "dropped")
+    }
     known["tallies"] = {i: (t.left, t.met, t.bad, t.decided) for i, t in state.tallies.items()}
     taken = state.holding | state.in_lane
     queued = {i for i, status in enumerate(state.step_status) if status == "queued"} - taken

@@ -42,7 +42,9 @@ def explain(document: Any) -> list[Problem]:
     del problems[MAX_PROBLEMS:]
     if unlisted:
         said = f"{count_of(len(unlisted), 'more step')} from here on also have problems"
-        problems.append(Problem(code="more-problems", message=said, hint="mend those listed first", path=unlisted[0]))
+        problems.append(
+            Problem(code="more-problems", message=said, hint="mend those listed first", path=unlisted[0])
+        )
     return problems or [_unexplained(document)]
 
 
@@ -61,13 +63,23 @@ def _wrong_type(kind: Any, path: Path) -> Problem:
     known = step_types()
     listed = f"step types: {', '.join(known)}"
     if not isinstance(kind, str):
-        return Problem(code="schema-type", message=f"`type` takes text, not {kind_of(kind)}", path=path, hint=listed)
+        return Problem(
+            code="schema-type", message=f"`type` takes text, not {kind_of(kind)}", path=path, hint=listed
+        )
     if kind in later.STEP_TYPES:
-        return Problem(code="schema-unsupported-step-type", path=path, hint=listed,
-                       message=f"`{kind}` steps are part of the format, but this version does not run them yet")
+        return Problem(
+            code="schema-unsupported-step-type",
+            path=path,
+            hint=listed,
+            message=f"`{kind}` steps are part of the format, but this version does not run them yet",
+        )
     near = later.TYPE_WORDS.get(kind) or nearest(kind, [*known, *sorted(later.STEP_TYPES)])
-    return Problem(code="schema-unknown-step-type", message=f"there is no step type {quoted(kind)}", path=path,
-                   hint=f"did you mean `{near}`? {listed}" if near else listed)
+    return Problem(
+        code="schema-unknown-step-type",
+        message=f"there is no step type {quoted(kind)}",
+        path=path,
+        hint=f"did you mean `{near}`? {listed}" if near else listed,
+    )
 
 
 def _common_problems(step: dict[str, Any], path: Path) -> list[Problem]:
@@ -92,6 +104,6 @@ def _unexplained(document: Any) -> Problem:
     error = next(iter(verdict().iter_errors(document)), None)
     place = tuple(error.instance_path) if error is not None else ()
     said = error.kind.name if error is not None else "schema"
-    return Problem(code="schema-other", message=f"the schema refuses this value (keyword `{said}`)", path=place)
-
-
+    return Problem(
+        code="schema-other", message=f"the schema refuses this value (keyword `{said}`)", path=place
+    )

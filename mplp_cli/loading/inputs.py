@@ -77,7 +77,9 @@ def resolve_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, An
         raise InputError(
             first if len(wrong) == 1 else "; ".join(said for _, said in wrong),
             hint="give inputs with --input name=value or --inputs FILE",
-            details={"inputs": [{"name": path[0], "path": list(path), "message": said} for path, said in wrong]},
+            details={
+                "inputs": [{"name": path[0], "path": list(path), "message": said} for path, said in wrong]
+            },
         )
     return resolved
 

@@ -113,24 +113,40 @@ class _JsonReader:
         value = self.checked(value, start, end, key=value)
         if value in self.here:
             line, column = self.lines.at(start)
-            self.report(written_twice("json-duplicate-key", value, (*self.path(), value), line, column,
-                                      self.lines.at(end)))
+            self.report(
+                written_twice(
+                    "json-duplicate-key", value, (*self.path(), value), line, column, self.lines.at(end)
+                )
+            )
         self.key = self.keys.setdefault(value, value)
 
     def number(self, text: str, start: int, end: int) -> Any:
         try:
             return plain(text)
         except OverflowError:
-            self.problem("file-number", f"{quoted(text)} is not a number that every JSON reader can hold", start, end,
-                         path=self.path(), hint="put it in quotes if text is meant")
+            self.problem(
+                "file-number",
+                f"{quoted(text)} is not a number that every JSON reader can hold",
+                start,
+                end,
+                path=self.path(),
+                hint="put it in quotes if text is meant",
+            )
             return text
 
     def checked(self, value: str, start: int, end: int, key: str | None = None) -> str:
         """The text; a problem if it holds control characters. Halves of surrogate pairs are no text at all."""
         if found := control_character(value):
             path = self.path() if key is None else (*self.path(), key)
-            self.problem("file-control-character", f'the control character {found} stands in "{escaped(value[:30])}"',
-                         start, end, path=path, hint=CONTROL_HINT, on="value" if key is None else "key")
+            self.problem(
+                "file-control-character",
+                f'the control character {found} stands in "{escaped(value[:30])}"',
+                start,
+                end,
+                path=path,
+                hint=CONTROL_HINT,
+                on="value" if key is None else "key",
+            )
             return re.sub("[\ud800-\udfff]", "\ufffd", value)
         return value
 
@@ -147,8 +163,17 @@ class _JsonReader:
     def problem(self, code: str, message: str, start: int, end: int, **more: Any) -> None:
         line, column = self.lines.at(start)
         end_line, end_column = self.lines.at(end)
-        self.report(Problem(code=code, message=message, line=line, column=column, end_line=end_line,
-                            end_column=end_column, **more))
+        self.report(
+            Problem(
+                code=code,
+                message=message,
+                line=line,
+                column=column,
+                end_line=end_line,
+                end_column=end_column,
+                **more,
+            )
+        )
 
     def report(self, problem: Problem) -> None:
         if len(self.problems) < 10 * MAX_PROBLEMS:
@@ -187,7 +212,9 @@ def tokens(text: str) -> Iterator[Token]:
             key, at = _key(text, at)
             yield key
     if at < len(text):
-        raise JsonSyntaxError("something follows after the end of the document", at, "a JSON file is one value")
+        raise JsonSyntaxError(
+            "something follows after the end of the document", at, "a JSON file is one value"
+        )
 
 
 def _end(match: re.Match[str] | None) -> int:
@@ -224,8 +251,16 @@ def _string(text: str, at: int) -> tuple[str, int]:
     except JSONDecodeError as error:
         if "Unterminated" in error.msg:
             raise JsonSyntaxError("a quote is opened here and never closed", at) from None
-        hint = "write \\n for a line break, \\t for a tab" if "control" in error.msg else "write \\\\ for a backslash"
-        message = "a line break or control character stands in a text" if "control" in error.msg else "no such escape"
+        hint = (
+            "write \\n for a line break, \\t for a tab"
+            if "control" in error.msg
+            else "write \\\\ for a backslash"
+        )
+        message = (
+            "a line break or control character stands in a text"
+            if "control" in error.msg
+            else "no such escape"
+        )
         raise JsonSyntaxError(message, min(error.pos, len(text)), hint) from None
     return str(value), int(end)
 

@@ -99,8 +99,13 @@ def read_document(source: bytes, name: str) -> tuple[Reading, Any]:
 def _decoded(source: bytes) -> tuple[str, Problem | None]:
     if len(source) > MAX_BYTES:
         limit = MAX_BYTES // 1024 // 1024
-        return "", Problem(code="file-too-large", message=f"the file is larger than {limit} MiB", line=1, column=1,
-                           hint="keep data in files of their own and let a step read them")
+        return "", Problem(
+            code="file-too-large",
+            message=f"the file is larger than {limit} MiB",
+            line=1,
+            column=1,
+            hint="keep data in files of their own and let a step read them",
+        )
     try:
         return source.decode("utf-8"), None
     except UnicodeDecodeError as error:
@@ -120,8 +125,13 @@ def _read(text: str, name: str) -> tuple[Reading, Any]:
 
     lower = name.lower()
     if not text.strip("\ufeff \t\r\n"):
-        empty = Problem(code="file-empty", message="the file is empty", line=1, column=1,
-                        hint="`mplp init` writes a workflow to start from")
+        empty = Problem(
+            code="file-empty",
+            message="the file is empty",
+            line=1,
+            column=1,
+            hint="`mplp init` writes a workflow to start from",
+        )
         return Reading(problems=[empty]), ""
     if lower.endswith(".json"):
         return read_json(text), text
@@ -147,8 +157,15 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
 
     document, found = normalise(reading.value, reading.keys)
     if count_steps(document) > MAX_STEPS:
-        found.append(Problem(code="file-steps", message=f"the workflow has more than {MAX_STEPS:,} steps",
-                             hint="split it into several workflows", path=("workflow", "steps"), on="key"))
+        found.append(
+            Problem(
+                code="file-steps",
+                message=f"the workflow has more than {MAX_STEPS:,} steps",
+                hint="split it into several workflows",
+                path=("workflow", "steps"),
+                on="key",
+            )
+        )
         return document, found, False
     valid = bool(verdict().is_valid(document))
     if not valid:
@@ -175,15 +192,25 @@ class _Planning:
             # The schema takes 3.0 for a whole number, as JSON Schema says; the model does not.
             said, _, place = str(error).rpartition(" - at ")
             path = _model_path(place)
-            return None, [Problem(code="schema-type", message=f"{quoted(path[-1])}: {said or error}", path=path,
-                                  hint="a whole number is written without a point: 3")]
+            return None, [
+                Problem(
+                    code="schema-type",
+                    message=f"{quoted(path[-1])}: {said or error}",
+                    path=path,
+                    hint="a whole number is written without a point: 3",
+                )
+            ]
 
     def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
         """The plan, or the reasons why there is none."""
         from mplp_cli.workflow.planning import make_plan
 
-        return make_plan(workflow, check_operation=self.check_operation, conditions=self.conditions,
-                         effectful=self.effectful)
+        return make_plan(
+            workflow,
+            check_operation=self.check_operation,
+            conditions=self.conditions,
+            effectful=self.effectful,
+        )
 
     def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
         """What the plan has to say about a file that is not valid: about its sound parts only."""
@@ -222,6 +249,10 @@ def _capped(problems: list[Problem]) -> list[Problem]:
         kept += those[:MAX_PROBLEMS]
         if len(those) > MAX_PROBLEMS:
             more = count_of(len(those) - MAX_PROBLEMS, f"more {severity}")
-            rest = {"code": "more-problems", "message": f"and {more} from here on", "hint": "mend those listed first"}
+            rest = {
+                "code": "more-problems",
+                "message": f"and {more} from here on",
+                "hint": "mend those listed first",
+            }
             kept.append(msgspec.structs.replace(those[MAX_PROBLEMS], **rest, related=(), related_line=0))
     return sorted(kept, key=lambda p: (p.line, p.column))

@@ -17,10 +17,15 @@ def without_steps(document: dict[str, Any]) -> dict[str, Any]:
     workflow = document.get("workflow")
     if not isinstance(workflow, dict):
         return document
-    emptied: dict[str, Any] = {key: [PLACEHOLDER] for key in ("steps", "finally") if _nonempty_list(workflow.get(key))}
+    emptied: dict[str, Any] = {
+        key: [PLACEHOLDER] for key in ("steps", "finally") if _nonempty_list(workflow.get(key))
+    }
     handling = workflow.get("error-handling")
     if isinstance(handling, dict) and "fallback-actions" in handling:
-        emptied["error-handling"] = {**handling, "fallback-actions": _emptied_actions(handling["fallback-actions"])}
+        emptied["error-handling"] = {
+            **handling,
+            "fallback-actions": _emptied_actions(handling["fallback-actions"]),
+        }
     return {**document, "workflow": {**workflow, **emptied}}
 
 
@@ -60,7 +65,9 @@ def every_step(workflow: Any) -> Iterator[tuple[Path, Any]]:
         yield from _listed(workflow.get(key), ("workflow", key))
     handling = workflow.get("error-handling")
     if isinstance(handling, dict):
-        yield from _in_actions(handling.get("fallback-actions"), ("workflow", "error-handling", "fallback-actions"))
+        yield from _in_actions(
+            handling.get("fallback-actions"), ("workflow", "error-handling", "fallback-actions")
+        )
 
 
 def _listed(steps: Any, path: Path) -> Iterator[tuple[Path, Any]]:

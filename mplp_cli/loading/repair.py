@@ -95,7 +95,9 @@ def _replace(document: Any, path: Path, step: Any, lost: set[str]) -> None:
         if isinstance(step.get("id"), str) and verdict("step-id").is_valid(step["id"]):
             made["id"] = step["id"]
             lost.discard(step["id"])
-        if "dependencies" in step and verdict("set-step").is_valid({**made, "dependencies": step["dependencies"]}):
+        if "dependencies" in step and verdict("set-step").is_valid(
+            {**made, "dependencies": step["dependencies"]}
+        ):
             made["dependencies"] = step["dependencies"]
     holder = document
     try:

@@ -55,7 +55,9 @@ def _why(error: Any) -> tuple[Path, str]:
         return (), shown(str(error))
     if place == ("type",):
         near = nearest(str(error.instance), _TYPES)
-        return place, f"{quoted(error.instance)} is not a type" + (f"; did you mean `{near}`?" if near else "")
+        return place, f"{quoted(error.instance)} is not a type" + (
+            f"; did you mean `{near}`?" if near else ""
+        )
     if error.kind.name == "format":
         return place, f"{quoted(error.instance)} is not a valid {error.kind.value}"
     return place, _said(error)

@@ -16,7 +16,9 @@ def step_places(source: bytes, name: str, workflow: model.Workflow, ids: Sequenc
     wanted = set(ids)
     paths = {step: path for step, path in _steps(workflow) if step in wanted}
     _, placeable = read_document(source, name)
-    found = place([Problem(code="", message=step, path=path) for step, path in paths.items()], placeable, name)
+    found = place(
+        [Problem(code="", message=step, path=path) for step, path in paths.items()], placeable, name
+    )
     return {p.message: f"{name}:{p.line}" for p in found if p.line}
 
 

@@ -54,4 +54,3 @@ def mended(text: str, complaint: str) -> YamlText | None:
         return None
     changed = _QUESTION.sub(question, _COLON.sub(colon, text))
     return None if changed == text else YamlText(changed, colon, question)
-

@@ -73,8 +73,15 @@ def _read(source: YamlText) -> Reading:
     try:
         reader.read()
         if reader.root is _MISSING:
-            reader.problems.append(Problem(code="file-empty", message="the file is empty", line=1, column=1,
-                                           hint="`mplp init` writes a workflow to start from"))
+            reader.problems.append(
+                Problem(
+                    code="file-empty",
+                    message="the file is empty",
+                    line=1,
+                    column=1,
+                    hint="`mplp init` writes a workflow to start from",
+                )
+            )
         else:
             made.value = reader.root
     except Unreadable as stop:
@@ -108,7 +115,13 @@ class _YamlReader:
 
     def read(self) -> None:  # noqa: C901, PLR0912 - one call an event would be a third of all time
         """Read to the end. What is plain and common is done here; `one` does the rest."""
-        get, known, name, outer, merging = self.get, self.known, self.keys.setdefault, self.outer, self.merging
+        get, known, name, outer, merging = (
+            self.get,
+            self.known,
+            self.keys.setdefault,
+            self.outer,
+            self.merging,
+        )
         here, key = self.here, self.key
         while (event := get()) is not None:
             kind = type(event)
@@ -121,7 +134,13 @@ class _YamlReader:
                             continue
                     else:
                         plain_one = event.implicit[0]
-                        value = known.get(text, _MISSING) if plain_one else text if text.isprintable() else _MISSING
+                        value = (
+                            known.get(text, _MISSING)
+                            if plain_one
+                            else text
+                            if text.isprintable()
+                            else _MISSING
+                        )
                         if value is not _MISSING:
                             if key is _ITEM:
                                 here.append(value)
@@ -180,12 +199,23 @@ class _YamlReader:
     def document(self, event: Any) -> bool:
         """Whether the document that begins here is to be read: the first only."""
         if self.root is not _MISSING:
-            self.problem("yaml-documents", "a second document begins here", event, (),
-                         hint="one workflow a file: remove the `---` and what follows, or put it into its own file")
+            self.problem(
+                "yaml-documents",
+                "a second document begins here",
+                event,
+                (),
+                hint="one workflow a file: remove the `---` and what follows, or put it into its own file",
+            )
             return False
         if event.version == (1, 1):
-            self.problem("yaml-version", "this file asks for YAML 1.1; it is read as YAML 1.2", event, (),
-                         hint="remove the %YAML line", severity="warning")
+            self.problem(
+                "yaml-version",
+                "this file asks for YAML 1.1; it is read as YAML 1.2",
+                event,
+                (),
+                hint="remove the %YAML line",
+                severity="warning",
+            )
         return True
 
     def scalar(self, event: Any) -> Any:
@@ -213,14 +243,21 @@ class _YamlReader:
         try:
             value = plain(text)
         except OverflowError:
-            self.problem("file-number", f"{quoted(text)} is not a number that JSON can hold", event, self.path(),
-                         hint="put it in quotes if text is meant")
+            self.problem(
+                "file-number",
+                f"{quoted(text)} is not a number that JSON can hold",
+                event,
+                self.path(),
+                hint="put it in quotes if text is meant",
+            )
             return text
         doubt = ambiguity(text, value) if event.implicit[0] else None
         if doubt is None:
             self.known[text] = value
         else:
-            self.problem("yaml-ambiguous-scalar", doubt[0], event, self.path(), hint=doubt[1], severity="warning")
+            self.problem(
+                "yaml-ambiguous-scalar", doubt[0], event, self.path(), hint=doubt[1], severity="warning"
+            )
         return value
 
     def name(self, event: Any) -> None:
@@ -234,8 +271,16 @@ class _YamlReader:
             self.anchors[event.anchor] = text
         if text in self.here:
             end = event.end_mark
-            self.report(written_twice("yaml-duplicate-key", text, (*self.path(), text), event.start_mark.line + 1,
-                                      event.start_mark.column + 1, (end.line + 1, end.column + 1)))
+            self.report(
+                written_twice(
+                    "yaml-duplicate-key",
+                    text,
+                    (*self.path(), text),
+                    event.start_mark.line + 1,
+                    event.start_mark.column + 1,
+                    (end.line + 1, end.column + 1),
+                )
+            )
         elif text == "<<" and event.implicit[0]:
             self.merging.append(self.here)
         self.key = text
@@ -243,9 +288,16 @@ class _YamlReader:
     def begin(self, event: Any) -> None:
         value: Any = {} if type(event) is MappingStartEvent else []
         if self.key is None:
-            raise self.stop("yaml-key", "a key is text; a list or a mapping cannot be one", event,
-                            hint="a text that begins with `{` or `[` needs quotes")
-        if event.tag is not None and event.tag not in ("!", _CORE + ("map" if type(value) is dict else "seq")):
+            raise self.stop(
+                "yaml-key",
+                "a key is text; a list or a mapping cannot be one",
+                event,
+                hint="a text that begins with `{` or `[` needs quotes",
+            )
+        if event.tag is not None and event.tag not in (
+            "!",
+            _CORE + ("map" if type(value) is dict else "seq"),
+        ):
             self.refuse_tag(event)
         if event.anchor:
             self.anchors[event.anchor] = value
@@ -275,15 +327,23 @@ class _YamlReader:
             value = f"*{name}"
         if isinstance(value, dict | list):
             if value is self.here or any(value is container for container, _ in self.outer):
-                raise self.stop("yaml-alias-cycle", f"the anchor {quoted('&' + name)} contains itself", event,
-                                hint="an alias cannot stand inside the value that it names")
+                raise self.stop(
+                    "yaml-alias-cycle",
+                    f"the anchor {quoted('&' + name)} contains itself",
+                    event,
+                    hint="an alias cannot stand inside the value that it names",
+                )
             nodes, height = self.size(value)
         else:
             nodes, height = 1, 0
         self.expanded += nodes
         if self.expanded > MAX_EXPANDED:
-            raise self.stop("yaml-alias-budget", f"aliases make the document grow by more than {MAX_EXPANDED:,} nodes",
-                            event, hint=f"the alias {quoted('*' + name)} goes over it; repeat less, or write it out")
+            raise self.stop(
+                "yaml-alias-budget",
+                f"aliases make the document grow by more than {MAX_EXPANDED:,} nodes",
+                event,
+                hint=f"the alias {quoted('*' + name)} goes over it; repeat less, or write it out",
+            )
         if len(self.outer) + height > MAX_DEPTH:
             raise Unreadable(too_deep(event.start_mark.line + 1, event.start_mark.column + 1))
         if self.key is None:
@@ -306,8 +366,13 @@ class _YamlReader:
         source = mapping.pop("<<", None)
         sources = source if isinstance(source, list) else [source]
         if not all(isinstance(s, dict) for s in sources):
-            self.report(Problem(code="yaml-merge", path=(*self.path(), "<<"),
-                                message=f"`<<` takes a mapping or a list of mappings, not {kind_of(source)}"))
+            self.report(
+                Problem(
+                    code="yaml-merge",
+                    path=(*self.path(), "<<"),
+                    message=f"`<<` takes a mapping or a list of mappings, not {kind_of(source)}",
+                )
+            )
             return
         for each in sources:
             for key, value in each.items():
@@ -343,17 +408,33 @@ class _YamlReader:
 
     def refuse_tag(self, event: Any) -> None:
         tag = event.tag.replace(_CORE, "!!")
-        self.problem("yaml-tag", f"the tag {quoted(tag)} is not allowed", event, self.path(),
-                     hint="remove it: a workflow is made of text, numbers, true, false, null, lists and mappings")
+        self.problem(
+            "yaml-tag",
+            f"the tag {quoted(tag)} is not allowed",
+            event,
+            self.path(),
+            hint="remove it: a workflow is made of text, numbers, true, false, null, lists and mappings",
+        )
 
     def check_characters(self, event: Any, text: str, path: Path, on: str = "value") -> None:
         if not text.isprintable() and (found := control_character(text)):
             where = f"the key {quoted(text)}" if on == "key" else f'"{escaped(text[:30])}"'
-            self.problem("file-control-character", f"the control character {found} stands in {where}", event, path,
-                         hint=CONTROL_HINT, on=on)
+            self.problem(
+                "file-control-character",
+                f"the control character {found} stands in {where}",
+                event,
+                path,
+                hint=CONTROL_HINT,
+                on=on,
+            )
 
 
 def _at(event: Any, **fields: Any) -> Problem:
     start, end = event.start_mark, event.end_mark
-    return Problem(line=start.line + 1, column=start.column + 1, end_line=end.line + 1, end_column=end.column + 1,
-                   **fields)
+    return Problem(
+        line=start.line + 1,
+        column=start.column + 1,
+        end_line=end.line + 1,
+        end_column=end.column + 1,
+        **fields,
+    )

@@ -44,7 +44,9 @@ def syntax_problem(error: Any, text: str) -> Problem:
     lines = text.splitlines()[line : line + 1]
     if lines and "cannot start any token" in said and lines[0][column : column + 1] == "\t":
         said = "found a tab character"
-    message, hint = next(((m, h) for part, m, h in _EXPLAINED if part in said), (f"not YAML: {error.problem}", None))
+    message, hint = next(
+        ((m, h) for part, m, h in _EXPLAINED if part in said), (f"not YAML: {error.problem}", None)
+    )
     if error.context_mark is not None and error.context_mark.line != line:
         message += f" (it begins on line {error.context_mark.line + 1})"
     return Problem(code="yaml-syntax", message=message, hint=hint, line=line + 1, column=column + 1,

@@ -87,9 +87,7 @@ def _broken(text: str, width: int) -> Iterator[str]:
         yield now
 
 
-def joined(
-    words: Sequence[str], between: str, width: int, *, first: str = "", rest: str = ""
-) -> list[Line]:
+def joined(words: Sequence[str], between: str, width: int, *, first: str = "", rest: str = "") -> list[Line]:
     """Words with `between` between them, over as many lines as they need; `first` and `rest` begin the lines."""
     lines = [Line(first)]
     for number, word in enumerate(words):

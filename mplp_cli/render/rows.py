@@ -71,7 +71,9 @@ def _what_matters(tracker: Tracker, tails: Tails, room: int) -> tuple[set[int], 
     for i, urgent in _by_weight(tracker, room):
         if not urgent and not kept:
             # Output of what runs comes before what is over and what comes next.
-            writing = sum(tails.writing(steps[n].id) for n in shown if tracker.state.step_status[n] == "running")
+            writing = sum(
+                tails.writing(steps[n].id) for n in shown if tracker.state.step_status[n] == "running"
+            )
             kept = min(_TAIL_FIRST * writing, room - used)
         chain = [i]
         while steps[chain[-1]].parent >= 0:
@@ -147,4 +149,3 @@ def _laid_out(tracker: Tracker, shown: set[int], tail: dict[int, int]) -> Iterat
             yield MoreRow(text, depth)
 
     yield from walk(-1, 0)
-

@@ -135,9 +135,7 @@ PLAIN: Final = Theme()
 _FALSE = {"", "0", "false", "no", "off"}
 
 
-def make_theme(
-    stream: IO[str], environ: Mapping[str, str] = os.environ, *, no_color: bool = False
-) -> Theme:
+def make_theme(stream: IO[str], environ: Mapping[str, str] = os.environ, *, no_color: bool = False) -> Theme:
     """The theme for a stream: `--no-color` over NO_COLOR over FORCE_COLOR over what the terminal says."""
     term = environ.get("TERM", "").lower()
     if no_color or environ.get("NO_COLOR"):

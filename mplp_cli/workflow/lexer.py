@@ -59,7 +59,7 @@ _HINTS = {
     "?": "write `a if condition else b`",
     "=": "write `==` to compare",
     "^": "there are no operators on bits",
-    "`": 'quote text with " or \'',
+    "`": "quote text with \" or '",
     ";": "an expression is one value; there are no statements",
 }
 
@@ -223,7 +223,9 @@ class Lexer:
     def check_call(self, at: int) -> None:
         """Only filters, tests and `range` take arguments."""
         last = self.words[-1] if self.words else None
-        if last is not None and (last.kind in ("reference", "literal") or last.text.endswith((")", "]", "}"))):
+        if last is not None and (
+            last.kind in ("reference", "literal") or last.text.endswith((")", "]", "}"))
+        ):
             self.refuse("expr-call", "values and methods cannot be called", at, _FILTERS_ARE)
 
     # ---- names ---------------------------------------------------------------------------------

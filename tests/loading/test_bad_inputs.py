@@ -27,7 +27,9 @@ def _sound(loaded: Loaded) -> None:
         assert (problem.end_line, problem.end_column) > (problem.line, problem.column)
         said = problem.message + (problem.hint or "")
         assert said.isprintable(), said
-    assert [(p.line, p.column) for p in loaded.problems] == sorted((p.line, p.column) for p in loaded.problems)
+    assert [(p.line, p.column) for p in loaded.problems] == sorted(
+        (p.line, p.column) for p in loaded.problems
+    )
 
 
 @pytest.mark.skipif(not ROWS, reason="the sample of bad inputs is not here")
@@ -150,7 +152,9 @@ def test_more_steps_than_the_limit_are_refused() -> None:
     text += "    - &t {id: p, type: parallel, steps: [" + "*s, " * 400 + "]}\n" + "    - *t\n" * 200
     assert "file-steps" not in codes_of(text)
     many = "\n".join("- {id: a, type: wait}" for _ in range(200_001))
-    assert codes_of("workflow:\n  steps:\n" + "\n".join("  " + line for line in many.split("\n"))) == ["file-steps"]
+    assert codes_of("workflow:\n  steps:\n" + "\n".join("  " + line for line in many.split("\n"))) == [
+        "file-steps"
+    ]
 
 
 def codes_of(text: str) -> list[str]:

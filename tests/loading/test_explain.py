@@ -56,8 +56,12 @@ ONE_PROBLEM = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("step", "code", "mark", "message", "hint"), ONE_PROBLEM, ids=[row[0] for row in ONE_PROBLEM])
-def test_one_mistake_is_one_problem_at_its_place_with_its_fix(step: str, code: str, mark: str, message: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "code", "mark", "message", "hint"), ONE_PROBLEM, ids=[row[0] for row in ONE_PROBLEM]
+)
+def test_one_mistake_is_one_problem_at_its_place_with_its_fix(
+    step: str, code: str, mark: str, message: str, hint: str
+) -> None:
     text = steps(step)
     problem = only(text)
     assert problem.code == code
@@ -101,7 +105,10 @@ def test_every_missing_key_is_named() -> None:
 
 
 def test_a_file_without_the_root_key_says_which_one_is_missing() -> None:
-    assert {p.code for p in load("id: a\nsteps: []\n").problems} == {"schema-missing-key", "schema-unknown-key"}
+    assert {p.code for p in load("id: a\nsteps: []\n").problems} == {
+        "schema-missing-key",
+        "schema-unknown-key",
+    }
     assert "`workflow`" in load("id: a\n").problems[0].message + load("id: a\n").problems[1].message
 
 
@@ -134,7 +141,9 @@ def test_a_broken_step_makes_no_noise_about_those_that_need_it() -> None:
 
 
 def test_a_cycle_through_a_broken_step_is_found_all_the_same() -> None:
-    text = steps("{id: a, type: shel, dependencies: [b]}", "{id: b, type: set, dependencies: [a], values: {}}")
+    text = steps(
+        "{id: a, type: shel, dependencies: [b]}", "{id: b, type: set, dependencies: [a], values: {}}"
+    )
     assert sorted(codes(text)) == ["dep-cycle", "schema-unknown-step-type"]
 
 
@@ -164,7 +173,11 @@ def test_a_whole_number_with_a_point_is_refused_with_the_fix() -> None:
 
 
 def test_a_huge_text_in_a_small_field_is_answered_at_once() -> None:
-    for field in ("id: " + "1m" * 200_000 + "!", "id: a, timeout: " + "1m" * 200_000 + "!", "id: a, timeout: '" + "1" * 400_000 + "'"):
+    for field in (
+        "id: " + "1m" * 200_000 + "!",
+        "id: a, timeout: " + "1m" * 200_000 + "!",
+        "id: a, timeout: '" + "1" * 400_000 + "'",
+    ):
         assert errors(steps(f"{{{field}, type: set, values: {{}}}}"))
 
 

@@ -20,7 +20,9 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from([None, 1]), st.booleans())
-def test_any_json_document_is_read_as_the_standard_library_reads_it(value: Any, indent: int | None, ascii_only: bool) -> None:
+def test_any_json_document_is_read_as_the_standard_library_reads_it(
+    value: Any, indent: int | None, ascii_only: bool
+) -> None:
     reading = read_json(json.dumps(value, indent=indent, ensure_ascii=ascii_only))
     assert reading.problems == []
     assert reading.value == value
@@ -58,7 +60,9 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "said", "code"), BROKEN)
-def test_broken_json_is_explained_at_its_place(text: str, line: int, column: int, said: str, code: str) -> None:
+def test_broken_json_is_explained_at_its_place(
+    text: str, line: int, column: int, said: str, code: str
+) -> None:
     problem = read_json(text).problems[0]
     assert problem.code == code
     assert (problem.line, problem.column) == (line, column)
@@ -86,7 +90,12 @@ def test_an_empty_json_file_is_called_empty() -> None:
 def test_json_from_standard_input_is_read_as_json_and_yaml_as_yaml() -> None:
     text = '{"workflow": {"id": "a", "name": "b", "version": "1.0.0", "steps": [{"id": "a", "type": "set", "values": {}}]}}'
     assert load(text, "-").problems == []
-    assert load("{workflow: {id: a, name: b, version: 1.0.0, steps: [{id: a, type: set, values: {}}]}}", "-").problems == []
+    assert (
+        load(
+            "{workflow: {id: a, name: b, version: 1.0.0, steps: [{id: a, type: set, values: {}}]}}", "-"
+        ).problems
+        == []
+    )
     assert codes('{"a": 1, "a": 2}', "-")[0] != "yaml-duplicate-key"
 
 

@@ -28,7 +28,12 @@ workflow:
         k: '${a.result.x'
 """
     found = errors(text)
-    assert [(p.line, marked(text, p)) for p in found] == [(8, "|"), (10, "0"), (13, "1X"), (17, "'${a.result.x'")]
+    assert [(p.line, marked(text, p)) for p in found] == [
+        (8, "|"),
+        (10, "0"),
+        (13, "1X"),
+        (17, "'${a.result.x'"),
+    ]
 
 
 def test_columns_count_characters_not_bytes() -> None:
@@ -42,7 +47,10 @@ def test_a_missing_key_is_shown_where_its_mapping_begins() -> None:
 
 
 def test_a_key_inside_a_merge_is_shown_at_the_mapping_that_merges() -> None:
-    text = steps("{id: a, type: set, values: {x: &v {max-retries: 200}}}", "{id: b, type: set, values: {}, retry-policy: {<<: *v}}")
+    text = steps(
+        "{id: a, type: set, values: {x: &v {max-retries: 200}}}",
+        "{id: b, type: set, values: {}, retry-policy: {<<: *v}}",
+    )
     problem = only(text)
     assert problem.line == 7
     assert marked(text, problem) == "{"
@@ -55,12 +63,20 @@ def test_lines_end_as_the_file_ends_them() -> None:
 
 
 def test_the_second_use_of_a_step_id_also_names_the_first() -> None:
-    problem = only(steps("{id: a, type: set, values: {}}", "{id: b, type: set, values: {}}", "{id: a, type: set, values: {}}"))
+    problem = only(
+        steps(
+            "{id: a, type: set, values: {}}",
+            "{id: b, type: set, values: {}}",
+            "{id: a, type: set, values: {}}",
+        )
+    )
     assert (problem.line, problem.related_line) == (8, 6)
 
 
 def test_problems_come_in_the_order_of_the_file_and_carry_its_name() -> None:
-    text = steps("{id: a, type: set, valeus: 1, zzz: 2}", "{id: b, type: shel}", "{id: 1, type: set, values: {}}")
+    text = steps(
+        "{id: a, type: set, valeus: 1, zzz: 2}", "{id: b, type: shel}", "{id: 1, type: set, values: {}}"
+    )
     found = load(text, "my/flow.yaml").problems
     assert [(p.line, p.column) for p in found] == sorted((p.line, p.column) for p in found)
     assert {p.file for p in found} == {"my/flow.yaml"}
@@ -72,7 +88,9 @@ def test_yaml_is_the_form_of_any_name_but_json(name: str) -> None:
 
 
 def test_steps_of_a_workflow_are_found_at_any_depth() -> None:
-    text = steps("{id: a, type: set, values: {}}", "{id: p, type: parallel, steps: [{id: b, type: set, values: {}}]}")
+    text = steps(
+        "{id: a, type: set, values: {}}", "{id: p, type: parallel, steps: [{id: b, type: set, values: {}}]}"
+    )
     loaded = load(text)
     assert loaded.workflow is not None
     found = step_places(text.encode(), "flow.yaml", loaded.workflow, ["a", "b", "nope"])

@@ -59,15 +59,32 @@ def test_working_directories_of_nested_steps_are_judged_too() -> None:
         ("{a: {type: string, required: true}}", "rule-input-schema", "true", "not a JSON Schema"),
         ("{a: {minimum: x}}", "rule-input-schema", "x", "a number is wanted"),
         ("{a: {pattern: '('}}", "rule-input-schema", "'('", "regex"),
-        ("{a: {type: integer, default: many}}", "rule-input-default", "many", "a whole number is wanted, not text"),
+        (
+            "{a: {type: integer, default: many}}",
+            "rule-input-default",
+            "many",
+            "a whole number is wanted, not text",
+        ),
         ("{a: {enum: [x, y], default: z}}", "rule-input-default", "z", "not one of x, y"),
-        ("{a: {type: array, items: {type: integer}, default: [1, b]}}", "rule-input-default", "b", "whole number"),
+        (
+            "{a: {type: array, items: {type: integer}, default: [1, b]}}",
+            "rule-input-default",
+            "b",
+            "whole number",
+        ),
         ("{a: {$ref: 'http://x/y'}}", "rule-input-reference", "'http://x/y'", "http://x/y"),
-        ("{a: {properties: {b: {$ref: 'file:///etc/passwd'}}}}", "rule-input-reference", "'file:///etc/passwd'", "refer"),
+        (
+            "{a: {properties: {b: {$ref: 'file:///etc/passwd'}}}}",
+            "rule-input-reference",
+            "'file:///etc/passwd'",
+            "refer",
+        ),
         ("{a: {$ref: '#/nope'}}", "rule-input-schema", "{", "not a JSON Schema"),
     ],
 )
-def test_what_is_wrong_with_an_input_is_named_at_its_place(inputs: str, code: str, mark: str, said: str) -> None:
+def test_what_is_wrong_with_an_input_is_named_at_its_place(
+    inputs: str, code: str, mark: str, said: str
+) -> None:
     text = with_inputs(inputs)
     problem = only(text)
     assert problem.code == code
@@ -76,7 +93,9 @@ def test_what_is_wrong_with_an_input_is_named_at_its_place(inputs: str, code: st
 
 
 def test_a_misspelt_error_type_is_a_warning() -> None:
-    text = steps("{id: a, type: set, values: {}, retry-policy: {retry-on: [ShellExitEror, Timeout, MyOwnFault, timeout]}}")
+    text = steps(
+        "{id: a, type: set, values: {}, retry-policy: {retry-on: [ShellExitEror, Timeout, MyOwnFault, timeout]}}"
+    )
     found = load(text).problems
     assert [(p.code, p.severity, marked(text, p)) for p in found] == [
         ("rule-error-type", "warning", "ShellExitEror"), ("rule-error-type", "warning", "Timeout"),

@@ -46,6 +46,10 @@ FULL: dict[str, Any] = {
                  {"condition": "any", "action": "run-step", "step": {"id": "e", "type": "wait", "for": "${inputs.tag}"}},
                  {"condition": "resource", "action": "skip"}, {"condition": "StepError", "action": "abort"}]},
             {"id": "f", "type": "wait", "for": "10ms"},
+            {"id": "s", "type": "http", "url": "${inputs.tag}/x", "method": "PUT", "headers": {"A": "b", "N": 1, "O": None},
+             "query": {"q": ["a", 1]}, "json": {"x": None}, "expect-status": [200, "2xx", "400-404"], "follow-redirects": True},
+            {"id": "t", "type": "http", "url": "http://x", "body": "text", "expect-status": "3xx"},
+            {"id": "u", "type": "python", "call": "a.b:C.run", "arguments": {"n": [1]}, "env": {"A": "b"}, "isolation": "process"},
             {"id": "g", "type": "parallel", "fail-on": "all", "max-parallel": 2, "timeout": "5m",
              "steps": [{"id": "h", "type": "set", "values": {}}, {"id": "i", "type": "wait", "for": 0}]},
             {"id": "j", "type": "conditional", "condition": {"type": "expression", "expression": "true"},
@@ -102,7 +106,22 @@ MUTANTS = st.builds(
     st.sampled_from(places(FULL)),
     st.sampled_from(["set", "drop", "rename", "add"]),
     st.sampled_from(STRANGERS),
-    st.sampled_from(["x", "id", "type", "steps", "run", "command", "value", "retry-policy", "timeout", "1x", "foreach", "É"]),
+    st.sampled_from(
+        [
+            "x",
+            "id",
+            "type",
+            "steps",
+            "run",
+            "command",
+            "value",
+            "retry-policy",
+            "timeout",
+            "1x",
+            "foreach",
+            "É",
+        ]
+    ),
 )
 OFTEN = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -165,6 +184,7 @@ def test_the_schema_is_a_schema_with_words_for_editors() -> None:
         ("retry-policy", model.RetryPolicy), ("fallback-action", model.FallbackAction),
         ("expression-condition", model.ExpressionCondition), ("step-result-condition", model.StepResultCondition),
         ("custom-condition", model.CustomCondition), ("shell-step", model.ShellStep), ("set-step", model.SetStep),
+        ("http-step", model.HttpStep), ("python-step", model.PythonStep),
         ("wait-step", model.WaitStep), ("parallel-step", model.ParallelStep),
         ("conditional-step", model.ConditionalStep), ("module-operation-step", model.ModuleOperationStep),
     ],
@@ -181,7 +201,9 @@ def test_every_step_type_of_the_model_has_a_branch_and_no_other() -> None:
     tags = [
         kind.__struct_config__.tag
         for _, kind in inspect.getmembers(model, inspect.isclass)
-        if kind.__name__.endswith("Step") and not kind.__name__.startswith("_") and issubclass(kind, msgspec.Struct)
+        if kind.__name__.endswith("Step")
+        and not kind.__name__.startswith("_")
+        and issubclass(kind, msgspec.Struct)
     ]
     assert sorted(step_types()) == sorted(str(tag) for tag in tags)
     for kind in step_types():

@@ -19,7 +19,9 @@ def test_camel_case_and_snake_case_keys_of_the_language_are_accepted() -> None:
         assert step.retry_policy.max_retries == 2
 
 
-@pytest.mark.parametrize(("then", "other"), [("thenStep", "elseStep"), ("then-step", "else_step"), ("then", "else")])
+@pytest.mark.parametrize(
+    ("then", "other"), [("thenStep", "elseStep"), ("then-step", "else_step"), ("then", "else")]
+)
 def test_branches_of_a_conditional_are_known_by_their_old_names(then: str, other: str) -> None:
     loaded = load(steps(
         f"{{id: c, type: conditional, condition: 'true', {then}: {{id: a, type: set, values: {{}}}}, "
@@ -42,7 +44,9 @@ def test_keys_of_the_users_data_are_never_touched() -> None:
     first, second = loaded.workflow.steps
     assert isinstance(first, ModuleOperationStep)
     assert isinstance(second, SetStep)
-    assert first.parameters == second.values == {"maxRetries": 1, "thenStep": {"step_id": 2}, "max_parallel": 3}
+    assert (
+        first.parameters == second.values == {"maxRetries": 1, "thenStep": {"step_id": 2}, "max_parallel": 3}
+    )
 
 
 def test_other_spellings_are_accepted_at_every_place_of_the_language() -> None:

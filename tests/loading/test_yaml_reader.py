@@ -84,7 +84,9 @@ def test_places_are_right_in_a_text_that_needed_mending() -> None:
 
 
 def test_a_key_written_twice_names_both_lines() -> None:
-    problem = only("workflow:\n  id: a\n  name: b\n  version: 1.0.0\n  id: c\n  steps: [{id: a, type: set, values: {}}]\n")
+    problem = only(
+        "workflow:\n  id: a\n  name: b\n  version: 1.0.0\n  id: c\n  steps: [{id: a, type: set, values: {}}]\n"
+    )
     assert problem.code == "yaml-duplicate-key"
     assert (problem.line, problem.related_line) == (5, 2)
     assert "line 2" in problem.message
@@ -147,7 +149,10 @@ def test_steps_may_share_parts_by_alias() -> None:
 
 
 def test_what_is_wrong_behind_an_alias_is_shown_where_the_alias_stands() -> None:
-    text = steps("{id: a, type: set, values: {x: &v {max-retries: 200}}}", "{id: b, type: set, values: {}, retry-policy: *v}")
+    text = steps(
+        "{id: a, type: set, values: {x: &v {max-retries: 200}}}",
+        "{id: b, type: set, values: {}, retry-policy: *v}",
+    )
     problem = only(text)
     assert problem.code == "schema-range"
     assert (problem.line, marked(text, problem)) == (7, "*v")
@@ -173,7 +178,9 @@ SYNTAX = [
 
 
 @pytest.mark.parametrize(("text", "line", "column", "said"), SYNTAX)
-def test_broken_syntax_is_explained_in_plain_words_at_its_place(text: str, line: int, column: int, said: str) -> None:
+def test_broken_syntax_is_explained_in_plain_words_at_its_place(
+    text: str, line: int, column: int, said: str
+) -> None:
     problem = only(text)
     assert problem.code == "yaml-syntax"
     assert (problem.line, problem.column) == (line, column)

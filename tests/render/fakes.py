@@ -82,7 +82,9 @@ class FakeState:
         self.ended_at = self.ended_at or [0] * n
         self.results = self.results or [UNSET] * n
 
-    def put(self, id: str, status: str, start: float = 0, end: float = 0, *, attempt: int = 0, **more: Any) -> None:
+    def put(
+        self, id: str, status: str, start: float = 0, end: float = 0, *, attempt: int = 0, **more: Any
+    ) -> None:
         """Move a step. `start` and `end` are seconds after the run's start."""
         i = self.plan.number[id]
         self.step_status[i] = status
@@ -141,7 +143,9 @@ def release() -> FakeState:
 def finished(status: str = "failed") -> FakeState:
     """The same run, 72 seconds after its start and over."""
     state = release()
-    state.put("build", "completed", 1.3, 46.5, attempt=2, result={"exitCode": 0, "output": "built 40 modules"})
+    state.put(
+        "build", "completed", 1.3, 46.5, attempt=2, result={"exitCode": 0, "output": "built 40 modules"}
+    )
     state.put("types", "completed", 1.4, 20.0)
     if status == "failed":
         state.put(
@@ -150,7 +154,9 @@ def finished(status: str = "failed") -> FakeState:
             1.3,
             71.0,
             attempt=4,
-            error=Failure(type="ShellExitError", message="exit code 2: 3 tests failed", details={"exitCode": 2}),
+            error=Failure(
+                type="ShellExitError", message="exit code 2: 3 tests failed", details={"exitCode": 2}
+            ),
         )
         state.put("checks", "failed", 1.3, 71.0)
         state.errors[2] = Failure(

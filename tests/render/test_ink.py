@@ -10,14 +10,18 @@ from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, cells, clip, write
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, make_theme, safe, safe_output, shows_live
 
-HOSTILE = st.text(st.characters() | st.sampled_from("\x1b\r\n\t\a\x9b\u202e\u2066\ud800日👩\u0301"), max_size=60)
+HOSTILE = st.text(
+    st.characters() | st.sampled_from("\x1b\r\n\t\a\x9b\u202e\u2066\ud800日👩\u0301"), max_size=60
+)
 
 
 @given(HOSTILE)
 def test_safe_text_holds_nothing_a_terminal_obeys(text: str) -> None:
     shown = safe(text)
     assert all(ord(c) >= 0x20 and not 0x7F <= ord(c) <= 0x9F for c in shown)
-    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029")
+    assert not set(shown) & set(
+        "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029"
+    )
     shown.encode()
 
 

@@ -89,7 +89,9 @@ def states(draw: st.DrawFn) -> FakeState:
         if status == "waiting" and draw(st.booleans()):
             more["approval"] = Approval(id="c", message=draw(text), deadline=NOON)
         state.put(planned.id, status, draw(st.integers(0, 20)), 30, **more)
-    state.status = draw(st.sampled_from(["pending", "running", "waiting", "failed", "completed", "cancelled"]))
+    state.status = draw(
+        st.sampled_from(["pending", "running", "waiting", "failed", "completed", "cancelled"])
+    )
     return state
 
 
@@ -138,9 +140,7 @@ def test_the_total_counts_leaf_steps_only() -> None:
     state = release()
     tracker = Tracker(state.plan, state)
     assert tracker.total == sum(is_leaf(s) for s in state.plan.steps)
-    assert tracker.ended == sum(
-        state.step_status[s.number] in ENDED for s in state.plan.steps if is_leaf(s)
-    )
+    assert tracker.ended == sum(state.step_status[s.number] in ENDED for s in state.plan.steps if is_leaf(s))
 
 
 def test_the_step_of_a_fallback_is_shown_only_once_it_runs() -> None:

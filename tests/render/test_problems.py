@@ -18,7 +18,8 @@ from mplp_cli.render.theme import PLAIN, Theme
 
 TEXT = st.text(st.characters() | st.sampled_from("%\r\n:,\x1b\t日👩\ud800[/red]#"), max_size=40)
 
-FILE = """\
+FILE = (
+    """\
 workflow:
   id: release
   steps:
@@ -31,7 +32,10 @@ workflow:
         a and
         b
       text: "\x1b[31mred"
-""".replace("{long}", "x" * 300).replace("{{", "{").replace("}}", "}")
+""".replace("{long}", "x" * 300)
+    .replace("{{", "{")
+    .replace("}}", "}")
+)
 
 
 def at(line: int, column: int, end: int, **more: Any) -> Problem:
@@ -40,7 +44,14 @@ def at(line: int, column: int, end: int, **more: Any) -> Problem:
 
 
 PROBLEMS = [
-    at(5, 7, 19, code="schema-unknown-key", message="unknown key `dependancies`", hint="did you mean `dependencies`?"),
+    at(
+        5,
+        7,
+        19,
+        code="schema-unknown-key",
+        message="unknown key `dependancies`",
+        hint="did you mean `dependencies`?",
+    ),
     at(6, 18, 33, code="ref-unknown-step", message="no step is called `biuld`", hint="did you mean `build`?"),
     at(
         7,
@@ -202,7 +213,9 @@ def test_a_workflow_command_is_one_line_that_reads_back(message: str, title: str
 
 
 def test_an_annotation_names_file_line_column_and_title() -> None:
-    name, properties, said = parse_command(annotation(at(3, 5, 9, message="bad: 100%,\nreally", hint="fix it")))
+    name, properties, said = parse_command(
+        annotation(at(3, 5, 9, message="bad: 100%,\nreally", hint="fix it"))
+    )
     assert name == "error"
     assert properties == {
         "file": "release.yaml",
@@ -243,7 +256,9 @@ def test_sarif_has_the_shape_that_code_scanning_reads() -> None:
     assert region == {"startLine": 5, "startColumn": 7, "endColumn": 19}
 
 
-@given(st.lists(st.builds(at, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), message=TEXT, code=TEXT)))
+@given(
+    st.lists(st.builds(at, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), message=TEXT, code=TEXT))
+)
 def test_sarif_holds_whatever_is_found(problems: list[Problem]) -> None:
     (run,) = sarif_document(problems)["runs"]
     assert len(run["results"]) == len(problems)

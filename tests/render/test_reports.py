@@ -186,7 +186,10 @@ def test_output_without_a_line_end_is_bounded() -> None:
 
 @pytest.mark.parametrize("ran", [True, False])
 def test_a_step_mended_by_a_step_that_ran_instead_tells_its_failure_once(ran: bool) -> None:
-    state, out = FakeState(make_plan(step("call"), step("instead", parent=0, branch="fallback"))), io.StringIO()
+    state, out = (
+        FakeState(make_plan(step("call"), step("instead", parent=0, branch="fallback"))),
+        io.StringIO(),
+    )
     if ran:
         state.put("instead", "completed", 1, 2)
     lines = Lines(state.plan, state, out, zone=UTC)
@@ -342,7 +345,9 @@ def test_the_summary_of_a_job_is_a_table_that_text_cannot_leave() -> None:
 def test_the_document_of_a_run_has_the_stable_keys() -> None:
     state = finished()
     document = run_document(state.plan, state)
-    assert {"runId", "workflowId", "status", "outputs", "result", "duration", "error", "steps"} <= set(document)
+    assert {"runId", "workflowId", "status", "outputs", "result", "duration", "error", "steps"} <= set(
+        document
+    )
     assert document["duration"] == 72_150
     assert document["result"]["build"]["output"] == "built 40 modules"
     assert document["steps"]["unit-tests"] == {
@@ -406,7 +411,9 @@ def test_an_error_is_a_document_with_type_code_message_and_details() -> None:
 # ---- tables ------------------------------------------------------------------------------------
 
 
-def record(id: str, status: str, *, owned: bool = False, before: int = 0, took: int | None = None) -> RunRecord:
+def record(
+    id: str, status: str, *, owned: bool = False, before: int = 0, took: int | None = None
+) -> RunRecord:
     return RunRecord(
         id=id,
         workflow_id="release",

@@ -86,7 +86,13 @@ def test_kinds_that_do_not_fit_are_an_error(left: Any, operator: str, right: Any
 
 @pytest.mark.parametrize(
     ("missing", "value", "expected"),
-    [(False, None, True), (True, None, False), (False, False, False), (True, False, True), (True, True, False)],
+    [
+        (False, None, True),
+        (True, None, False),
+        (False, False, False),
+        (True, False, True),
+        (True, True, False),
+    ],
 )
 def test_exists_asks_whether_something_is_there(missing: bool, value: Any, expected: bool) -> None:
     assert judge_step_result("exists", None, value, missing=missing) is expected
@@ -98,7 +104,9 @@ def test_only_exists_copes_with_what_is_missing(operator: str) -> None:
         judge_step_result(operator, None, 1, missing=True)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(.*a){20}b", ".*.*.*.*b", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "^(a|a)*$", "(.*a){20}b", ".*.*.*.*b", "^(([a-z])+.)+[A-Z]([a-z])+$"]
+)
 def test_no_pattern_takes_long(pattern: str) -> None:
     began = perf_counter()
     assert judge_step_result("matches", "a" * 100_000 + "!", pattern, missing=False) is False

@@ -172,7 +172,9 @@ def test_values_are_never_parsed_again() -> None:
     assert evaluate(expression, [hostile, hostile]) == hostile * 2
 
 
-@pytest.mark.parametrize("key", ["items", "keys", "values", "get", "pop", "update", "format", "append", "count"])
+@pytest.mark.parametrize(
+    "key", ["items", "keys", "values", "get", "pop", "update", "format", "append", "count"]
+)
 def test_a_key_that_is_also_a_method_is_the_key(key: str) -> None:
     expression = parse_expression(f"(inputs.map).{key} ~ inputs.map['{key}']", ())
     assert evaluate(expression, [{key: "the key"}, "the key"]) == "the keythe key"

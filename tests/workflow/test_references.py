@@ -184,7 +184,9 @@ def test_anything_else_is_left_to_expressions(source: str) -> None:
 
 
 @given(
-    st.lists(st.one_of(st.integers(-5, 99), st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]+)?", fullmatch=True)))
+    st.lists(
+        st.one_of(st.integers(-5, 99), st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]+)?", fullmatch=True))
+    )
 )
 def test_a_reference_is_written_as_it_is_read(path: list[str | int]) -> None:
     reference = Reference("step", "a-b", "result", tuple(path))
@@ -263,7 +265,10 @@ def test_methods_and_attributes_are_no_keys(key: str) -> None:
 
 
 def test_odd_keys_are_written_in_brackets() -> None:
-    assert written("a.result", ("odd key", 3, "content-type", "_id")) == 'a.result["odd key"][3].content-type["_id"]'
+    assert (
+        written("a.result", ("odd key", 3, "content-type", "_id"))
+        == 'a.result["odd key"][3].content-type["_id"]'
+    )
 
 
 def test_references_and_expressions_load_without_jinja() -> None:
