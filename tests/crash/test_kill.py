@@ -77,7 +77,7 @@ def kill_until_done(directory: Path, chance: random.Random, most: int) -> Iterat
         if record is not None and record.status == "completed":
             break
         if record is not None and victim.deaths == 2:
-            check_status(victim, "interrupted", "running")
+            check_status(victim, "interrupted")
         yield victim.deaths
     record = victim.stored().record
     if record is None or record.status != "completed":
