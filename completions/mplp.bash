@@ -71,6 +71,7 @@ _mplp_takes_value() {
     "runs --workflow" | "runs -w" | "runs --status" | "runs -s" | "runs --limit" | "runs -n" | "runs --output" | "runs -o" | "runs --state-dir") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
+    "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
@@ -109,6 +110,8 @@ _mplp_value() {
     "status --state-dir") _mplp_complete directory ;;
     "logs --attempt") _mplp_complete text ;;
     "logs --state-dir") _mplp_complete directory ;;
+    "explain --output" | "explain -o") _mplp_complete choices text json ;;
+    "explain --state-dir") _mplp_complete directory ;;
     "approvals --run" | "approvals -r") _mplp_complete runs ;;
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
@@ -140,6 +143,7 @@ _mplp_options() {
     "runs") _mplp_complete choices --workflow -w --status -s --limit -n --output -o --state-dir --no-color -h --help ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
+    "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
@@ -163,13 +167,15 @@ _mplp_argument() {
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
     "logs 1") _mplp_complete steps ;;
+    "explain 0") _mplp_complete runs ;;
+    "explain 1") _mplp_complete steps ;;
     "approve 0") _mplp_complete runs ;;
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs approvals approve reject health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain approvals approve reject health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -205,7 +211,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs approvals approve reject health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain approvals approve reject health schema completion help
   else
     _mplp_argument
   fi

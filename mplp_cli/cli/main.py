@@ -27,6 +27,7 @@ COMMANDS = {
     "runs": "runs",
     "status": "status",
     "logs": "logs",
+    "explain": "explain",
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",

@@ -40,6 +40,20 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
     )
 
 
+def step_number(plan: Plan, record: RunRecord, step: str) -> int:
+    """The number of a step that was named. UsageError if the run has none of that name."""
+    from mplp_cli.errors import UsageError
+    from mplp_cli.render.view import short_id
+    from mplp_cli.workflow.suggest import did_you_mean
+
+    number = plan.number.get(step)
+    if number is None:
+        run = short_id(record.id)
+        hint = did_you_mean(step, list(plan.number)) or f"`mplp status {run}` lists them"
+        raise UsageError(f"run {run} has no step {step!r}", hint=hint)
+    return number
+
+
 def run_object(run: RunRecord) -> dict[str, Any]:
     """One run of the list, for machines."""
     from mplp_cli.render.tables import status_of

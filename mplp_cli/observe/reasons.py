@@ -1,0 +1,166 @@
+"""An explanation in sentences: how a step came to start, and why it is what it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mplp_cli.observe.explanation import Explanation
+from mplp_cli.workflow.model import CountJoin, Join
+from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.references import either
+from mplp_cli.workflow.retry import fallback_for
+from mplp_cli.workflow.statuses import ENDED
+from mplp_cli.workflow.values import duration_text
+
+#: What each join rule asks for.
+_RULES = {
+    "all-completed": "every dependency completed",
+    "all-ended": "every dependency ended",
+    "any-completed": "one dependency completed",
+    "none-failed": "every dependency ended and none failed",
+}
+
+
+def rule_name(join: Join) -> str:
+    """The join rule as it stands in the file."""
+    return f"count: {join.count}" if isinstance(join, CountJoin) else join
+
+
+def came_to_start(told: Explanation) -> list[str]:
+    """Why the step became ready, or what it still waits for; empty if something else decided."""
+    return list(_came_to_start(told))
+
+
+def _came_to_start(told: Explanation) -> Iterator[str]:
+    plan, step, state = told.plan, told.step, told.state
+    if not told.ready_at:
+        if told.status == "pending":
+            waits = [f"`{need.step}`" for need in told.needs if need.status not in ENDED]
+            if waits:
+                yield f"It waits for the end of {', '.join(waits)}."
+            elif step.parent >= 0:
+                yield f"It waits for `{plan.steps[step.parent].id}`, which it stands in."
+        return
+    if step.parent >= 0:
+        outer = plan.steps[step.parent].id
+        match step.branch:
+            case "then" | "else":
+                yield f"`{outer}` took its branch `{step.branch}`."
+            case "fallback":
+                yield f"`{outer}` failed, and this step is its fallback."
+            case _:
+                yield f"`{outer}`, which it stands in, began."
+    elif step.branch == "finally":
+        how = state.finalizing.status if state.finalizing else "over"
+        yield f"It is a `finally` step; the other steps had ended, and the run was {how}."
+    if step.after >= 0:
+        yield f"`{plan.steps[step.after].id}` before it in the same block had ended."
+    if step.needs:
+        asks = (
+            f"{step.join.count} dependencies completed"
+            if isinstance(step.join, CountJoin)
+            else _RULES[step.join]
+        )
+        yield f"Its join rule `{rule_name(step.join)}` was met: {asks}."
+    elif step.parent < 0 and step.branch != "finally":
+        yield "It needs no other step, so it was ready when the run started."
+
+
+def why_so(told: Explanation) -> str:
+    """The reason of the state that the step is in, as one sentence or two."""
+    i, state = told.step.number, told.state
+    reason = state.reasons.get(i, "")
+    match told.status:
+        case "completed":
+            return _completed(told)
+        case "failed":
+            return _failed(told)
+        case "skipped" | "omitted" | "cancelled":
+            return f"It was {told.status}: {reason or 'no reason was recorded'}."
+        case "waiting":
+            return _waiting(told)
+        case "retrying":
+            error = state.errors.get(i)
+            said = f": {error.message}" if error else ""
+            return (
+                f"Attempt {state.attempts[i]} of {told.step.max_attempts} failed{said}. The next one is due."
+            )
+        case "running" if told.step.kind in CONTAINERS:
+            return "It holds steps that have not ended."
+        case "running" if state.branches.get(i):
+            return f"It failed and fell back to `{state.branches[i]}`, which has not ended."
+        case "running":
+            return f"Attempt {state.attempts[i]} of {told.step.max_attempts} is at work."
+        case "queued":
+            return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
+        case _:
+            return "It has not become ready yet."
+
+
+def _completed(told: Explanation) -> str:
+    i, state, step = told.step.number, told.state, told.step
+    if (mended := state.mended.get(i)) is not None:
+        fallback = fallback_for(step.fallbacks, mended)
+        how = f"its fallback `{fallback.action}`" if fallback else "a fallback"
+        instead = f" (`{state.branches[i]}`)" if step.kind not in CONTAINERS and state.branches.get(i) else ""
+        return f"It failed ({mended.message}), and {how}{instead} made that good."
+    if step.kind == "conditional":
+        taken = state.branches.get(i, "")
+        empty = not any(told.plan.steps[c].branch == taken for c in step.children)
+        return f"It took its branch `{taken}`{', which is empty' if empty else ', which ended well'}."
+    if step.kind in CONTAINERS:
+        bad = [c for c in step.children if state.step_status[c] in ("failed", "cancelled")]
+        tolerated = f"; {len(bad)} failed, which its settings tolerate" if bad else ""
+        return f"All steps in it have ended{tolerated}."
+    attempt = state.attempts[i]
+    return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
+
+
+def _failed(told: Explanation) -> str:
+    error = told.state.errors.get(told.step.number)
+    if error is None:
+        return "It failed."
+    said = f"{error.type}: {error.message.rstrip('.')}."
+    if told.step.kind in CONTAINERS:
+        return said
+    return " ".join(filter(None, (said, _not_again(told), _no_fallback(told))))
+
+
+def _not_again(told: Explanation) -> str:
+    i, state, step = told.step.number, told.state, told.step
+    error = state.errors[i]
+    if not told.tries:
+        return "It failed before its first attempt."
+    if error.type == "RejectedError":
+        return ""
+    if not error.retryable:
+        return "Such an error is never tried again."
+    counted = state.attempts[i] - state.uncounted.get(i, 0)
+    if counted > step.retry.max_retries:
+        if not step.retry.max_retries:
+            return "It has no retries."
+        return f"All {step.max_attempts} attempts are used up."
+    if not step.retry.may_retry(error, counted):
+        return f"Its `retry-on` ({either(step.retry.retry_on or ())}) does not fit."
+    return ""
+
+
+def _no_fallback(told: Explanation) -> str:
+    step, error = told.step, told.state.errors[told.step.number]
+    if not step.fallbacks:
+        return ""
+    fallback = fallback_for(step.fallbacks, error)
+    if fallback is None:
+        return "No fallback action fits."
+    return "Its fallback action ends the run." if fallback.action == "abort" else ""
+
+
+def _waiting(told: Explanation) -> str:
+    i, state = told.step.number, told.state
+    if (asked := state.approvals.get(i)) is not None:
+        who = f" ({', '.join(asked.approvers)})" if asked.approvers else ""
+        return f"It waits for a person{who}: {asked.message}"
+    due = state.due.get(i)
+    if due:
+        return f"It waits for a time, {duration_text(max(due - told.tries[-1].started_at, 0))} in all."
+    return "It waits."
