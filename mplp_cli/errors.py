@@ -302,7 +302,9 @@ class ParallelExecutionError(StepError):
     retryable = False
 
     def __init__(self, steps: Sequence[str]) -> None:
-        names = ", ".join(f"`{s}`" for s in steps)
+        names = ", ".join(f"`{s}`" for s in steps[:8])
+        if len(steps) > 8:
+            names += f" and {len(steps) - 8} more"
         super().__init__(
             f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)}
         )

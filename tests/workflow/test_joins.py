@@ -343,6 +343,24 @@ def test_a_failed_parallel_reports_its_children_after_all_have_settled_and_keeps
     ]
 
 
+def test_of_many_failed_children_the_message_names_the_first_and_the_details_all() -> None:
+    state, _ = run_steps([parallel("p", *(shell(f"x{n}", "fail") for n in range(10)))])
+    assert state.errors[0].message == (
+        "10 of the parallel steps failed: `x0`, `x1`, `x2`, `x3`, `x4`, `x5`, `x6`, `x7` and 2 more"
+    )
+    assert state.errors[0].details == {"steps": [f"x{n}" for n in range(10)]}
+
+
+def test_a_child_that_takes_too_long_is_rejected_by_name_and_its_late_result_changes_nothing() -> None:
+    state, _ = run_steps(
+        [parallel("p", shell("x", "deaf 9", timeout="1s"), shell("y", "sleep 5"), fail_on="none")]
+    )
+    first, second = result_of(state, "p")["results"]
+    assert (first["status"], first["value"], first["error"]["type"]) == ("rejected", None, "StepTimeoutError")
+    assert second["status"] == "fulfilled"
+    assert statuses(state)["x"] == "failed"
+
+
 @pytest.mark.parametrize(
     ("fail_on", "scripts", "status"),
     [
