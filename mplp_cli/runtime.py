@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,11 +18,13 @@ from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
     from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
     from mplp_cli.workflow.history import RunStarted
     from mplp_cli.workflow.plan import Plan
@@ -41,6 +43,7 @@ class Run:
     state: RunState
     journal: Journal
     guardian: Guardian
+    runners: Runners
     started: RunStarted | None
     #: Facts that the journal already holds.
     recorded: int = 0
@@ -48,10 +51,23 @@ class Run:
     async def go(self) -> RunState:
         """Drive it to its end, or to where only a person can take it on, and give it up."""
         try:
-            return await self.drive.run(self.started)
+            try:
+                return await self.drive.run(self.started)
+            finally:
+                await self.runners.aclose()
         finally:
             self.guardian.close()
             self.journal.close()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a run gets from outside: its secrets, the workflow's `env`, the directory of its file, the policy."""
+
+    secrets: Mapping[str, str]
+    env: Mapping[str, str]
+    source_dir: str
+    deny_private: bool
 
 
 @dataclass(kw_only=True)
@@ -168,6 +184,7 @@ class Runtime:
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
         env = self._workflow_env(state, secrets)
+        given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
         started = RunStarted(
             now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
@@ -184,7 +201,7 @@ class Runtime:
             created_at=now,
         )
         journal = self.store.create_run(new, [started])
-        return self._run(plan, state, journal, secrets, env, screen, started)
+        return self._run(plan, state, journal, given, screen, started)
 
     def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
         """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
@@ -204,7 +221,9 @@ class Runtime:
                     f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
                 )
             env = self._workflow_env(state, secrets)
-            run = self._run(plan, state, journal, secrets, env, screen, None)
+            source_dir = self.store.definition(run_id).source_dir
+            given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
+            run = self._run(plan, state, journal, given, screen, None)
             run.recorded = len(recorded)
         except BaseException:
             journal.close()
@@ -213,8 +232,8 @@ class Runtime:
 
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""
-        from mplp_cli.engine.steps.shell import attempt_mark
         from mplp_cli.engine.survivors import end_marked
+        from mplp_cli.engine.workplace import attempt_mark
 
         end_marked(attempt_mark(run_id))
 
@@ -248,30 +267,31 @@ class Runtime:
         plan: Plan,
         state: RunState,
         journal: Any,
-        secrets: Mapping[str, str],
-        env: Mapping[str, str],
+        given: _Given,
         screen: Screen,
         started: RunStarted | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.guardian import Guardian
-        from mplp_cli.engine.processes import Child, kill_all
-        from mplp_cli.engine.steps.shell import attempt_mark, run_shell
+        from mplp_cli.engine.processes import kill_all
+        from mplp_cli.engine.runners import Runners
+        from mplp_cli.engine.workplace import Workplace, attempt_mark
         from mplp_cli.engine.world import World
         from mplp_cli.workflow.masking import Masker
 
-        masker = Masker(secrets)
-        children: set[Child] = set()
+        masker = Masker(given.secrets)
         owner = self.ids.uuid()[:8]
         guardian = Guardian(attempt_mark(state.run_id, owner))
-        shell = partial(
-            run_shell,
+        workplace = Workplace(
+            log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000, owner=owner, guardian=guardian
+        )
+        runners = Runners(
+            {step.kind for step in plan.steps},
+            workplace,
             masker=masker,
-            log_dir=self._log_dir(state.run_id),
-            grace=plan.grace / 1000,
-            children=children,
-            owner=owner,
-            guardian=guardian,
+            clock=self.clock,
+            source_dir=given.source_dir,
+            deny_private=given.deny_private,
         )
         hidden = set(plan.workflow.secrets)
         world = World(
@@ -279,17 +299,25 @@ class Runtime:
             ids=self.ids,
             journal=journal,
             operations=self._hub(),
-            runners={"shell": shell},
+            runners=runners.by_kind,
             conditions=self.conditions,
-            secrets=secrets,
-            environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(env),
+            secrets=given.secrets,
+            environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
             output=screen.output,
             subscribers=screen.subscribers,
-            kill=lambda: kill_all(children),
+            kill=lambda: kill_all(workplace.children),
         )
         drive = Drive(state, world)
-        return Run(plan=plan, drive=drive, state=state, journal=journal, guardian=guardian, started=started)
+        return Run(
+            plan=plan,
+            drive=drive,
+            state=state,
+            journal=journal,
+            guardian=guardian,
+            runners=runners,
+            started=started,
+        )
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules
@@ -324,3 +352,8 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def _denies_private(plan: Plan, directory: Path) -> bool:
+    """Whether the project there denies private addresses; nobody asks for a plan without requests."""
+    return any(step.kind == "http" for step in plan.steps) and load_settings(directory).deny_private

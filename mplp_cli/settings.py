@@ -18,8 +18,8 @@ from mplp_cli.workflow.values import Json
 
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
-LATER: Final = ("agents", "alerts", "events", "policy", "resources", "retention")
-KNOWN: Final = ("modules", "state-dir")
+LATER: Final = ("agents", "alerts", "events", "resources", "retention")
+KNOWN: Final = ("modules", "policy", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
@@ -34,6 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     state_dir: Path | None = None
     #: Module name -> what the module is initialised with.
     modules: dict[str, dict[str, Json]] = {}
+    #: Whether requests may go to public addresses only.
+    deny_private: bool = False
 
 
 def load_settings(start: Path) -> Settings:
@@ -49,6 +51,7 @@ def load_settings(start: Path) -> Settings:
         file=path,
         state_dir=_state_dir(path, document.get("state-dir")),
         modules=_modules(path, document.get("modules")),
+        deny_private=_deny_private(path, document.get("policy")),
     )
 
 
@@ -137,7 +140,7 @@ def _unknown_key(path: Path, key: object) -> UsageError:
     from difflib import get_close_matches
 
     close = get_close_matches(str(key), (*KNOWN, *LATER), n=1)
-    keys = " and ".join(f"`{known}`" for known in KNOWN)
+    keys = ", ".join(f"`{known}`" for known in KNOWN)
     hint = f"Did you mean `{close[0]}`?" if close else f"The keys are {keys}."
     return _wrong(path, f"has an unknown key {key!r}", hint)
 
@@ -161,6 +164,27 @@ def _modules(path: Path, value: object) -> dict[str, dict[str, Json]]:
             raise _wrong(path, f"must have a map under `modules` for {name!r}")
     _check_json(path, value)
     return value
+
+
+def _deny_private(path: Path, policy: object) -> bool:
+    """`policy: {network: {deny-private: true}}`. A key that is not understood is not passed over: it would protect."""
+    network = _only(path, policy, "policy", "network")
+    denied = _only(path, network, "policy.network", "deny-private")
+    if denied is not None and not isinstance(denied, bool):
+        raise _wrong(path, "must say true or false under `policy.network.deny-private`")
+    return denied is True
+
+
+def _only(path: Path, value: object, name: str, key: str) -> object:
+    """What stands under the one key that the map `name` may have."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _wrong(path, f"must have a map under `{name}`")
+    for other in value:
+        if other != key:
+            raise _wrong(path, f"has an unknown key {other!r} under `{name}`", f"The key is `{key}`.")
+    return value.get(key)
 
 
 def _check_json(path: Path, value: object) -> None:

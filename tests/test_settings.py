@@ -75,8 +75,36 @@ def test_a_misspelt_key_is_refused_with_what_was_meant(tmp_path: Path, key: str,
     assert refused.hint == f"Did you mean `{meant}`?"
 
 
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("{network: {deny-private: true}}", True),
+        ("{network: {deny-private: false}}", False),
+        ("{network: {}}", False),
+        ("{}", False),
+    ],
+)
+def test_the_policy_may_deny_private_addresses(tmp_path: Path, text: str, denied: bool) -> None:
+    (tmp_path / "mplp.yaml").write_text(f"policy: {text}")
+    assert load_settings(tmp_path).deny_private is denied
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{network: {deny-privat: true}}", "unknown key 'deny-privat' under `policy.network`"),
+        ("{net: {}}", "unknown key 'net' under `policy`"),
+        ("{network: {deny-private: 'yes'}}", "must say true or false under `policy.network.deny-private`"),
+        ("strict", "must have a map under `policy`"),
+        ("{network: [deny-private]}", "must have a map under `policy.network`"),
+    ],
+)
+def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, f"policy: {text}").message
+
+
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "xyzzy: 1").hint == "The keys are `modules` and `state-dir`."
+    assert refusal(tmp_path, "xyzzy: 1").hint == "The keys are `modules`, `policy`, `state-dir`."
 
 
 def test_text_of_the_file_cannot_steer_the_terminal(tmp_path: Path) -> None:

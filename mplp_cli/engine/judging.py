@@ -109,7 +109,7 @@ def after_failure(
     """What becomes of a failed attempt: a retry, the end of the step, or the fallback that asks a person."""
     counted = attempt - scope.state.uncounted.get(step.number, 0)
     if step.retry.may_retry(failure, counted):
-        delay = step.retry.delay(counted - 1, fraction)
+        delay = step.retry.wait(failure, counted - 1, fraction)
         return h.StepRetrying(at, step.id, attempt, failure, delay, at + delay)
     fallback = fallback_for(step.fallbacks, failure)
     if fallback is None or fallback.action == "abort":

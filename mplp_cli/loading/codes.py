@@ -50,6 +50,9 @@ CODES: Final[dict[str, str]] = {
     "rule-input-reference": "an input's schema refers to something outside itself",
     "rule-input-default": "an input's default does not fit its schema",
     "rule-cwd": "a working directory outside the one that the run was started in",
+    "rule-url": "a URL that no request can be sent to, or that holds credentials",
+    "rule-header": "a header that the connection sets by itself",
+    "rule-status": "a range of statuses that ends before it begins",
     "rule-error-type": "an error type that looks misspelled",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",

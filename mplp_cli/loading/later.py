@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "http", "python", "agent", "approval", "emit", "race"})
+STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "approval", "emit", "race"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
@@ -24,7 +24,9 @@ WORDS: Final[dict[str, str]] = {
     "working_directory": "cwd", "dir": "cwd", "params": "parameters", "with": "parameters", "arguments": "parameters",
     "environment": "env", "variables": "env", "max-attempts": "max-retries", "attempts": "max-retries",
     "backoff": "backoff-strategy", "delay": "initial-delay", "duration": "for", "seconds": "for",
-    "jobs": "steps", "tasks": "steps", "children": "steps", "branches": "steps", "title": "name", "uses": "type",
+    "kwargs": "arguments", "function": "call", "uri": "url", "endpoint": "url", "verb": "method",
+    "payload": "json", "data": "body", "status": "expect-status", "redirects": "follow-redirects", "jobs": "steps",
+    "tasks": "steps", "children": "steps", "branches": "steps", "title": "name", "uses": "type",
     "kind": "type", "cleanup": "finally", "on-exit": "finally", "parallelism": "max-parallel",
     "max-concurrency": "max-parallel", "schema": "result-schema",
 }  # fmt: skip
@@ -32,5 +34,7 @@ WORDS: Final[dict[str, str]] = {
 TYPE_WORDS: Final[dict[str, str]] = {
     "bash": "shell", "sh": "shell", "script": "shell", "command": "shell", "run": "shell", "exec": "shell",
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
-    "if": "conditional", "switch": "conditional", "branch": "conditional", "assign": "set", "variables": "set",
+    "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
+    "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
+    "branch": "conditional", "assign": "set", "variables": "set",
 }  # fmt: skip

@@ -16,6 +16,8 @@ from mplp_cli.loading.values import Fragment, unfit
 from mplp_cli.loading.wording import quoted
 from mplp_cli.workflow.suggest import nearest
 
+#: Headers that say what the connection does.
+OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "upgrade"})
 #: Conditions that are not the type of an error.
 _GROUPS = ("timeout", "error", "resource", "any")
 
@@ -105,6 +107,8 @@ def _steps(steps: Any, path: Path, found: list[Problem]) -> None:
 def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem]) -> None:
     if "cwd" in step:
         found += _directory(step["cwd"], (*path, part, "cwd"))
+    if step.get("type") == "http":
+        found += _request(step, (*path, part))
     if "retry-policy" in step or "fallback-actions" in step:
         found += _policies(step, (*path, part))
         for n, action in _mappings(step.get("fallback-actions")):
@@ -132,6 +136,31 @@ def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
         said = f"the working directory {quoted(cwd)} is outside the one the run starts in"
         yield Problem(code="rule-cwd", message=said, path=path,
                       hint="write a directory below it; a script can `cd` where it needs to")
+
+
+def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """What can be said of a request before its references are filled in."""
+    url = step.get("url")
+    if isinstance(url, str):
+        known = url.partition("${")[0].partition("$<")[0]
+        if known and not known.lower().startswith(("http://", "https://")):
+            yield Problem(code="rule-url", path=(*path, "url"), hint="begin with http:// or https://",
+                          message=f"no request can be sent to {quoted(url)}")
+        elif "@" in known.partition("//")[2].replace("?", "/").partition("/")[0]:
+            yield Problem(code="rule-url", path=(*path, "url"), message="the URL holds credentials",
+                          hint="declare a secret, and hand it over in the header `Authorization`")
+    headers = step.get("headers")
+    for name in headers if isinstance(headers, dict) else ():
+        if isinstance(name, str) and name.lower() in OWN_HEADERS:
+            yield Problem(code="rule-header", path=(*path, "headers", name), on="key", hint="remove it",
+                          message=f"the header {quoted(name)} is set by the connection itself")
+    stated = step.get("expect-status")
+    for n, one in enumerate(stated if isinstance(stated, list) else [stated]):
+        first, _, last = one.partition("-") if isinstance(one, str) else ("", "", "")
+        if last and last < first:
+            where = ("expect-status", n) if isinstance(stated, list) else ("expect-status",)
+            yield Problem(code="rule-status", path=(*path, *where), hint=f"write {last[:3]}-{first[:3]}",
+                          message=f"the range {quoted(one)} ends before it begins")
 
 
 def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -168,6 +168,10 @@ def _excluded(error: Any, path: Path) -> Problem:
         return Problem(code="schema-conflict", path=(*path, "command"), on="key",
                        message="a shell step takes `run` or `command`, not both",
                        hint="`run` is a script for the shell; `command` starts a program without one")
+    if error.validator_value == {"required": ["json", "body"]}:
+        return Problem(code="schema-conflict", path=(*path, "body"), on="key",
+                       message="an http step takes `json` or `body`, not both",
+                       hint="`json` is a value that is sent as JSON; `body` is text that is sent as it is")
     reserved = error.validator_value.get("enum", []) if isinstance(error.validator_value, Mapping) else []
     return Problem(code="schema-reserved-name", path=path, hint=f"not one of: {', '.join(reserved)}",
                    message=f"{quoted(error.instance)} means something else in expressions and cannot be a step id")

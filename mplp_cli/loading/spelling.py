@@ -10,7 +10,7 @@ from mplp_cli.errors import Path, Problem
 _KEYS = (
     "max-parallel", "fail-fast", "error-handling", "retry-policy", "fallback-actions", "max-retries",
     "backoff-strategy", "initial-delay", "max-delay", "retry-on", "fail-on", "step-id", "result-schema",
-    "tolerated-failures", "max-iterations", "expect-status", "on-limit", "time-zone", "catch-up",
+    "tolerated-failures", "max-iterations", "expect-status", "follow-redirects", "on-limit", "time-zone", "catch-up",
 )  # fmt: skip
 
 

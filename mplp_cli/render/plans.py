@@ -98,7 +98,8 @@ def _time_facts(step: PlanStep) -> list[str]:
         return [f"at most {duration_text(step.timeout)}"] if step.timeout else []
     most = longest_ms(step.retry, step.timeout)
     limit = f"at most {duration_text(most)}" if most is not None else "no time limit"
-    return [f"up to {step.max_attempts} attempts", limit]
+    asked = ["waits longer if the server asks for it"] if step.kind == "http" else []
+    return [f"up to {step.max_attempts} attempts", limit, *asked]
 
 
 def _fallback_fact(plan: Plan, fallback: Fallback) -> str:

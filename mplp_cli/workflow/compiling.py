@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
+from mplp_cli.workflow.bodies import http_body, python_body, tree
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
@@ -17,7 +18,7 @@ from mplp_cli.workflow.retry import Fallback, Retry, effective
 from mplp_cli.workflow.scoping import ENV, Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.suggest import did_you_mean
-from mplp_cli.workflow.templates import Compiler, Template, Text, Tree, is_template
+from mplp_cli.workflow.templates import Compiler, Template, Text, is_template
 from mplp_cli.workflow.values import duration_ms
 
 #: Says what is wrong with a module operation: (module, operation, parameters) -> problems with relative paths.
@@ -151,6 +152,17 @@ class StepCompiler:
                 }
             case model.ShellStep():
                 return {"body": self._shell(step, path), "effect": True}
+            case model.HttpStep():
+                return {"body": http_body(step, path, self), "effect": True}
+            case model.PythonStep():
+                if step.env and step.isolation == "thread":
+                    self._problem(
+                        "plan-thread-env",
+                        "a function inside mplp has no environment of its own",
+                        (*path, "env"),
+                        "leave out `isolation: thread`, or hand the values over in `arguments`",
+                    )
+                return {"body": python_body(step, path, self), "effect": True}
         raise AssertionError(step)
 
     def _shell(self, step: model.ShellStep, path: Path) -> Template:
@@ -162,13 +174,10 @@ class StepCompiler:
         for key in ("cwd", "stdin"):
             text = getattr(step, key)
             if text is not None:
-                body[key] = self._text(text, (*path, key))
-        self._scoping.secrets_allowed = True
-        env = self.values(step.env, (*path, "env"))
-        self._scoping.secrets_allowed = False
+                body[key] = self.text(text, (*path, key))
         if step.env:
-            body["env"] = env
-        return _tree(body)
+            body["env"] = self.secret_values(step.env, (*path, "env"))
+        return tree(body)
 
     def _script(self, script: str, path: Path) -> dict[str, Any]:
         try:
@@ -179,7 +188,7 @@ class StepCompiler:
         made: dict[str, Any] = {"script": hoisted.script}
         if hoisted.bindings:
             bindings = {b.variable: Text((self._compiler.source(b.source, path),)) for b in hoisted.bindings}
-            made["bindings"] = _tree(bindings)
+            made["bindings"] = tree(bindings)
         return made
 
     def _policy(self, step: Any, path: Path) -> dict[str, Any]:
@@ -255,21 +264,22 @@ class StepCompiler:
             if within is not None:
                 self._scoping.secrets_allowed = False
 
-    def _text(self, text: str, path: Path) -> Template:
+    def secret_values(self, value: Any, path: Path) -> Template:
+        """A value in which secrets may stand."""
+        self._scoping.secrets_allowed = True
+        made = self.values(value, path)
+        self._scoping.secrets_allowed = False
+        return made
+
+    def text(self, text: str, path: Path) -> Template:
         """A template that always gives text, also where it is exactly one reference."""
         made = self.values(text, path)
         return Text((made,)) if is_template(made) and not isinstance(made, Text) else made
 
     def _texts(self, texts: list[Any], path: Path) -> Template:
-        made = [self._text(text, (*path, n)) for n, text in enumerate(texts)]
+        made = [self.text(text, (*path, n)) for n, text in enumerate(texts)]
         return self._compiler.items(made) if any(map(is_template, made)) else made
 
     def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
         code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"
         self._problem(code, str(error), path, error.hint)
-
-
-def _tree(body: dict[str, Any]) -> Template:
-    """A mapping whose values are compiled already."""
-    moving = tuple((key, value) for key, value in body.items() if is_template(value))
-    return Tree(body, moving) if moving else body

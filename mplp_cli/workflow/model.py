@@ -113,6 +113,30 @@ class ShellStep(_LeafStep, kw_only=True, tag="shell"):
     parse: Literal["text", "json", "lines"] = "text"
 
 
+class HttpStep(_LeafStep, kw_only=True, tag="http"):
+    """`json` or `body`, never both."""
+
+    url: str
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] | None = None
+    headers: dict[str, Any] = {}
+    query: dict[str, Any] = {}
+    json: Any | UnsetType = UNSET
+    body: str | None = None
+    #: Codes, and ranges such as `2xx` and `200-204`. None: 200-299.
+    expect_status: int | str | list[int | str] | None = None
+    #: None: GET and HEAD do.
+    follow_redirects: bool | None = None
+
+
+class PythonStep(_LeafStep, kw_only=True, tag="python"):
+    """`call` is `package.module:function`, never a reference."""
+
+    call: str
+    arguments: dict[str, Any] = {}
+    env: dict[str, Any] = {}
+    isolation: Literal["process", "thread"] = "process"
+
+
 class SetStep(_LeafStep, kw_only=True, tag="set"):
     values: dict[str, Any]
 
@@ -134,7 +158,16 @@ class ConditionalStep(_Step, kw_only=True, tag="conditional"):
     else_: Step | list[Step] | None = field(default=None, name="else")
 
 
-Step: TypeAlias = ModuleOperationStep | ShellStep | SetStep | WaitStep | ParallelStep | ConditionalStep
+Step: TypeAlias = (
+    ModuleOperationStep
+    | ShellStep
+    | HttpStep
+    | PythonStep
+    | SetStep
+    | WaitStep
+    | ParallelStep
+    | ConditionalStep
+)
 
 
 class Defaults(_Node, kw_only=True):

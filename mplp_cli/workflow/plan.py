@@ -19,7 +19,7 @@ from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.templates import Formula, Template
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
-DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000}
+DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
 CONTAINERS = frozenset({"parallel", "conditional"})
 
 

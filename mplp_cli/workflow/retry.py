@@ -12,6 +12,8 @@ from mplp_cli.workflow.values import duration_ms
 
 #: Errors of the machine's capacity, matched by the fallback condition `resource`.
 _RESOURCE = frozenset({"InsufficientResourcesError", "OutputLimitError"})
+#: Milliseconds that a server may ask for at most before it is asked again.
+LONGEST_ASKED = 3_600_000
 #: Words that may stand where an error's type may stand.
 CONDITION_WORDS = ("timeout", "error", "resource", "any")
 
@@ -36,6 +38,12 @@ class Retry(Struct, frozen=True, gc=False):
             raw = self.initial_delay * 2 ** min(k, 40)
         capped = min(raw, self.max_delay)
         return round(capped * fraction) if self.jitter == "full" else capped
+
+    def wait(self, failure: Failure, k: int, fraction: float = 1.0) -> int:
+        """The delay after a failure: longer than the policy says if the server asked for more (`retryAfter`)."""
+        asked = (failure.details or {}).get("retryAfter")
+        own = self.delay(k, fraction)
+        return max(own, min(asked, LONGEST_ASKED)) if isinstance(asked, int) else own
 
     def may_retry(self, failure: Failure, counted: int) -> bool:
         """Whether another attempt follows `counted` failed ones."""

@@ -165,7 +165,7 @@ class Scoping:
         elif not self.secrets_allowed:
             self._problem(
                 "ref-secret-place",
-                "a secret may only be handed over in `env`",
+                "a secret may only be handed over in `env`, and in `headers` of an http step",
                 path,
                 f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script",
             )

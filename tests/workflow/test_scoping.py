@@ -318,7 +318,7 @@ def test_secrets_may_only_be_handed_over_in_env() -> None:
     secrets = ["TOKEN"]
     assert refusal([uses("a", "secrets.TOKEN")], secrets=secrets)[:2] == (
         "ref-secret-place",
-        "a secret may only be handed over in `env`",
+        "a secret may only be handed over in `env`, and in `headers` of an http step",
     )
     assert refusal([shell("a", when="secrets.TOKEN == 'x'")], secrets=secrets)[0] == "ref-secret-place"
     assert refusal([given("a")], secrets=secrets, outputs={"t": "${secrets.TOKEN}"})[0] == "ref-secret-place"

@@ -1,0 +1,61 @@
+"""The runners of one run, each loaded when the plan has steps of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mplp_cli.engine.workplace import Workplace
+from mplp_cli.protocols import Clock, Runner
+from mplp_cli.workflow.masking import Masker
+
+if TYPE_CHECKING:
+    from mplp_cli.engine.steps.http import Connections
+
+
+class Runners:
+    """What runs the steps of `kinds`: `by_kind` for the engine, `aclose` at the end of the run.
+
+    `source_dir` has the workflow file; `deny_private` says whether requests may not go to private addresses.
+    """
+
+    def __init__(
+        self,
+        kinds: Collection[str],
+        workplace: Workplace,
+        *,
+        masker: Masker,
+        clock: Clock,
+        source_dir: str,
+        deny_private: bool,
+    ) -> None:
+        self._connections: Connections | None = None
+        made: dict[str, Runner] = {}
+        if "shell" in kinds:
+            from mplp_cli.engine.steps.shell import run_shell
+
+            made["shell"] = partial(
+                run_shell,
+                masker=masker,
+                log_dir=workplace.log_dir,
+                grace=workplace.grace,
+                children=workplace.children,
+                owner=workplace.owner,
+                guardian=workplace.guardian,
+            )
+        if "python" in kinds:
+            from mplp_cli.engine.steps.python import run_python
+
+            made["python"] = partial(run_python, masker=masker, source_dir=source_dir, workplace=workplace)
+        if "http" in kinds:
+            from mplp_cli.engine.steps.http import Connections, run_http
+
+            self._connections = Connections(deny_private=deny_private)
+            made["http"] = partial(run_http, masker=masker, connections=self._connections, clock=clock)
+        self.by_kind: Mapping[str, Runner] = made
+
+    async def aclose(self) -> None:
+        """Close what the runners have opened."""
+        if self._connections is not None:
+            await self._connections.aclose()
