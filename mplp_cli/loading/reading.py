@@ -89,3 +89,14 @@ def control_character(text: str) -> str:
 
 
 CONTROL_HINT: Final = "take it out; a script can make it itself, for example with printf '\\033[1m'"
+
+
+def size_of(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """(nodes, levels) of a value with its aliases expanded; `known` remembers shared parts, counted once."""
+    if not isinstance(value, dict | list):
+        return 1, 0
+    found = known.get(id(value))
+    if found is None:
+        inner = [size_of(v, known) for v in (value.values() if isinstance(value, dict) else value)]
+        found = known[id(value)] = 1 + sum(n for n, _ in inner), 1 + max((h for _, h in inner), default=0)
+    return found

@@ -21,26 +21,16 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from mplp_cli.errors import Path, Problem
-from mplp_cli.loading.reading import (
-    CONTROL_HINT,
-    MAX_DEPTH,
-    MAX_PROBLEMS,
-    Reading,
-    Unreadable,
-    control_character,
-    path_to,
-    too_deep,
-    written_twice,
-)
+from mplp_cli.errors import Problem
+from mplp_cli.loading.reading import MAX_DEPTH, Reading, Unreadable, size_of, too_deep, written_twice
 from mplp_cli.loading.scalars import MAY_MEAN_MORE, ambiguity, plain
-from mplp_cli.loading.wording import escaped, kind_of, quoted
+from mplp_cli.loading.wording import kind_of, quoted
 from mplp_cli.loading.yaml_events import YamlText, mended
+from mplp_cli.loading.yaml_findings import CORE, YamlFindings
 from mplp_cli.loading.yaml_syntax import character_problem, syntax_problem
 
 #: Nodes that aliases may add to a document.
 MAX_EXPANDED: Final = 100_000
-_CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS: Final[dict[str, tuple[type, ...]]] = {
     "int": (int,), "float": (float, int), "bool": (bool,), "null": (type(None),),
 }  # fmt: skip
@@ -92,7 +82,7 @@ def _read(source: YamlText) -> Reading:
     return made
 
 
-class _YamlReader:
+class _YamlReader(YamlFindings):
     def __init__(self, source: YamlText) -> None:
         self.get = source.events()
         self.problems: list[Problem] = []
@@ -115,32 +105,23 @@ class _YamlReader:
 
     def read(self) -> None:  # noqa: C901, PLR0912 - one call an event would be a third of all time
         """Read to the end. What is plain and common is done here; `one` does the rest."""
-        get, known, name, outer, merging = (
-            self.get,
-            self.known,
-            self.keys.setdefault,
-            self.outer,
-            self.merging,
-        )
+        get, known, name = self.get, self.known, self.keys.setdefault
+        outer, merging = self.outer, self.merging
         here, key = self.here, self.key
         while (event := get()) is not None:
             kind = type(event)
             if kind is ScalarEvent:
-                if event.anchor is None and event.tag is None:
+                if event.anchor is None and event.ctag is None:
                     text = event.value
                     if key is None:
                         if text not in here and event.style != '"' and text != "<<":
                             key = name(text, text)
                             continue
                     else:
-                        plain_one = event.implicit[0]
-                        value = (
-                            known.get(text, _MISSING)
-                            if plain_one
-                            else text
-                            if text.isprintable()
-                            else _MISSING
-                        )
+                        if event.implicit[0]:
+                            value = known.get(text, _MISSING)
+                        else:
+                            value = text if text.isprintable() else _MISSING
                         if value is not _MISSING:
                             if key is _ITEM:
                                 here.append(value)
@@ -158,7 +139,7 @@ class _YamlReader:
             elif (
                 (kind is MappingStartEvent or kind is SequenceStartEvent)
                 and (key is _ITEM or type(key) is str)
-                and event.anchor is None and event.tag is None and len(outer) < MAX_DEPTH
+                and event.anchor is None and event.ctag is None and len(outer) < MAX_DEPTH
             ):  # fmt: skip
                 value = {} if kind is MappingStartEvent else []
                 if key is _ITEM:
@@ -228,9 +209,9 @@ class _YamlReader:
             return self.plain(event, text)
         if event.style == '"':
             self.check_characters(event, text, self.path())
-        if event.tag is None or event.tag in ("!", _CORE + "str"):
+        if event.tag is None or event.tag in ("!", CORE + "str"):
             return text
-        allowed = _SCALAR_TAGS.get(event.tag.removeprefix(_CORE)) if event.tag.startswith(_CORE) else None
+        allowed = _SCALAR_TAGS.get(event.tag.removeprefix(CORE)) if event.tag.startswith(CORE) else None
         if allowed is None:
             self.refuse_tag(event)
             return text
@@ -265,7 +246,7 @@ class _YamlReader:
         text = self.keys.setdefault(event.value, event.value)
         if event.style == '"':
             self.check_characters(event, text, (*self.path(), text), on="key")
-        if event.tag is not None and event.tag not in ("!", _CORE + "str"):
+        if event.tag is not None and event.tag not in ("!", CORE + "str"):
             self.problem("yaml-key", f"the key {quoted(text)} has a tag; keys are text", event, self.path())
         if event.anchor:
             self.anchors[event.anchor] = text
@@ -296,7 +277,7 @@ class _YamlReader:
             )
         if event.tag is not None and event.tag not in (
             "!",
-            _CORE + ("map" if type(value) is dict else "seq"),
+            CORE + ("map" if type(value) is dict else "seq"),
         ):
             self.refuse_tag(event)
         if event.anchor:
@@ -333,7 +314,7 @@ class _YamlReader:
                     event,
                     hint="an alias cannot stand inside the value that it names",
                 )
-            nodes, height = self.size(value)
+            nodes, height = size_of(value, self.sizes)
         else:
             nodes, height = 1, 0
         self.expanded += nodes
@@ -377,64 +358,3 @@ class _YamlReader:
         for each in sources:
             for key, value in each.items():
                 mapping.setdefault(key, value)
-
-    def size(self, value: Any) -> tuple[int, int]:
-        """(nodes, levels) of a value with its aliases expanded; each shared part is counted once and remembered."""
-        if not isinstance(value, dict | list):
-            return 1, 0
-        known = self.sizes.get(id(value))
-        if known is None:
-            inner = [self.size(v) for v in (value.values() if isinstance(value, dict) else value)]
-            known = 1 + sum(n for n, _ in inner), 1 + max((h for _, h in inner), default=0)
-            self.sizes[id(value)] = known
-        return known
-
-    # ---- saying what is wrong
-
-    def path(self) -> Path:
-        """Where the next value goes."""
-        return path_to(self.outer, self.here, self.key)
-
-    def problem(self, code: str, message: str, event: Any, path: Path, **more: Any) -> None:
-        self.report(_at(event, code=code, message=message, path=path, **more))
-
-    def report(self, problem: Problem) -> None:
-        # A hostile file must not make us keep a list as long as itself.
-        if len(self.problems) < 10 * MAX_PROBLEMS:
-            self.problems.append(problem)
-
-    def stop(self, code: str, message: str, event: Any, hint: str) -> Unreadable:
-        return Unreadable(_at(event, code=code, message=message, path=self.path(), hint=hint))
-
-    def refuse_tag(self, event: Any) -> None:
-        tag = event.tag.replace(_CORE, "!!")
-        self.problem(
-            "yaml-tag",
-            f"the tag {quoted(tag)} is not allowed",
-            event,
-            self.path(),
-            hint="remove it: a workflow is made of text, numbers, true, false, null, lists and mappings",
-        )
-
-    def check_characters(self, event: Any, text: str, path: Path, on: str = "value") -> None:
-        if not text.isprintable() and (found := control_character(text)):
-            where = f"the key {quoted(text)}" if on == "key" else f'"{escaped(text[:30])}"'
-            self.problem(
-                "file-control-character",
-                f"the control character {found} stands in {where}",
-                event,
-                path,
-                hint=CONTROL_HINT,
-                on=on,
-            )
-
-
-def _at(event: Any, **fields: Any) -> Problem:
-    start, end = event.start_mark, event.end_mark
-    return Problem(
-        line=start.line + 1,
-        column=start.column + 1,
-        end_line=end.line + 1,
-        end_column=end.column + 1,
-        **fields,
-    )
