@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from mplp_cli.bundled import bundled
 from tests.conftest import Ended
+from tests.service import Asked, Reply, serving
 
 Command = Callable[..., Ended]
 WORKFLOWS = bundled("workflows")
@@ -134,6 +136,26 @@ def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> N
     assert Counter(names) == Counter(set(statuses(document)) - {"together"})
     chain = [name for name in names if name.startswith("chain-")]
     assert chain == sorted(chain)
+
+
+def test_a_service_that_starts_up_is_waited_for_and_gets_one_report(mplp: Command) -> None:
+    def reply(asked: Asked, before: int) -> Reply:
+        if asked.path == "/health":
+            return Reply(503, b"", {"Retry-After": "0"}) if before == 0 else Reply(200, b"ok")
+        if asked.path == "/samples?last=3":
+            return Reply(200, b"[100, 200, 330]", {"Content-Type": "application/json"})
+        return Reply(500 if "/reports" not in {one.path for one in service.asked[:-1]} else 201)
+
+    with serving(reply) as service:
+        ended, document = run(mplp, "web-check.yaml", "-i", f"base={service.base}", "-i", "last=3")
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    assert document["outputs"] == {"good": True, "mean": 210.0, "reported": True}
+    assert [document["steps"][name]["attempts"] for name in ("health", "samples", "report")] == [2, 1, 2]
+    reports = [one for one in service.asked if one.path == "/reports"]
+    assert [json.loads(one.body) for one in reports] == [
+        {"run": document["runId"], "mean": 210.0, "good": True}
+    ] * 2
+    assert len({one.headers["idempotency-key"] for one in reports}) == 1
 
 
 def test_this_project_is_linted_and_tested_by_its_own_workflow(mplp: Command) -> None:
