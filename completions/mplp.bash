@@ -72,6 +72,7 @@ _mplp_takes_value() {
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
+    "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
@@ -112,6 +113,8 @@ _mplp_value() {
     "logs --state-dir") _mplp_complete directory ;;
     "explain --output" | "explain -o") _mplp_complete choices text json ;;
     "explain --state-dir") _mplp_complete directory ;;
+    "diff --output" | "diff -o") _mplp_complete choices text json ;;
+    "diff --state-dir") _mplp_complete directory ;;
     "approvals --run" | "approvals -r") _mplp_complete runs ;;
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
@@ -144,6 +147,7 @@ _mplp_options() {
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
@@ -169,13 +173,15 @@ _mplp_argument() {
     "logs 1") _mplp_complete steps ;;
     "explain 0") _mplp_complete runs ;;
     "explain 1") _mplp_complete steps ;;
+    "diff 0") _mplp_complete runs ;;
+    "diff 1") _mplp_complete runs ;;
     "approve 0") _mplp_complete runs ;;
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain approvals approve reject health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -211,7 +217,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain approvals approve reject health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject health schema completion help
   else
     _mplp_argument
   fi

@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --workflow' 'runs -w' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'runs --output' 'runs -o' 'runs --state-dir' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --workflow' 'runs -w' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'runs --output' 'runs -o' 'runs --state-dir' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -67,6 +67,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
 complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
 complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run have written'
 complete -c mplp -n '__mplp_verb \'\'' -a explain -d 'Explain why a step is what it is'
+complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a workflow part'
 complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
 complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks: the step is tried again'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
@@ -164,6 +165,15 @@ complete -c mplp -n '__mplp_verb explain' -s h -l help -d 'Show the help and exi
 complete -c mplp -n '__mplp_at explain 0' -k -a '(__mplp_ask runs)'
 complete -c mplp -n '__mplp_at explain 1' -k -a '(__mplp_ask steps)'
 
+complete -c mplp -n '__mplp_verb diff' -s a -l all -d 'Also list the steps that are the same'
+complete -c mplp -n '__mplp_verb diff' -l exact -d 'Ids and times that every run makes anew are differences, too'
+complete -c mplp -n '__mplp_verb diff' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb diff' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb diff' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb diff' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at diff 0' -k -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at diff 1' -k -a '(__mplp_ask runs)'
+
 complete -c mplp -n '__mplp_verb approvals' -s r -l run -x -k -a '(__mplp_ask runs)' -d 'Only what this run asks'
 complete -c mplp -n '__mplp_verb approvals' -s a -l all -d 'Also what is answered or withdrawn'
 complete -c mplp -n '__mplp_verb approvals' -s o -l output -x -a 'text json' -d 'How to answer'
@@ -203,4 +213,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain approvals approve reject health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject health schema completion help'

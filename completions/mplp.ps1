@@ -17,6 +17,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'status	Show where a run stands'
         'logs	Print what the steps of a run have written'
         'explain	Explain why a step is what it is'
+        'diff	Show where two runs of a workflow part'
         'approvals	List what runs ask a person'
         'approve	Say yes to what a step asks: the step is tried again'
         'reject	Say no to what a step asks: the step fails'
@@ -38,6 +39,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -89,6 +91,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['explain --output'] = @('choices', @('text', 'json'))
     $values['explain -o'] = @('choices', @('text', 'json'))
     $values['explain --state-dir'] = @('directory', @())
+    $values['diff --output'] = @('choices', @('text', 'json'))
+    $values['diff -o'] = @('choices', @('text', 'json'))
+    $values['diff --state-dir'] = @('directory', @())
     $values['approvals --run'] = @('runs', @())
     $values['approvals -r'] = @('runs', @())
     $values['approvals --output'] = @('choices', @('text', 'json'))
@@ -121,13 +126,15 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['logs 1'] = @('steps', @())
     $arguments['explain 0'] = @('runs', @())
     $arguments['explain 1'] = @('steps', @())
+    $arguments['diff 0'] = @('runs', @())
+    $arguments['diff 1'] = @('runs', @())
     $arguments['approve 0'] = @('runs', @())
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'approvals', 'approve', 'reject', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

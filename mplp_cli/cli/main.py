@@ -28,6 +28,7 @@ COMMANDS = {
     "status": "status",
     "logs": "logs",
     "explain": "explain",
+    "diff": "diff",
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",

@@ -13,6 +13,8 @@ _KINDS = {
     "FILES": "file",
     "DIR": "directory",
     "RUN": "runs",
+    "RUN1": "runs",
+    "RUN2": "runs",
     "STEP": "steps",
     "EXAMPLE": "examples",
     "TOPIC": "topics",
