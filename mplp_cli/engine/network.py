@@ -59,7 +59,7 @@ class _Guarded(httpx2.AsyncHTTPTransport):
     """The transport of httpx2 on connections that look before they are made."""
 
     def __init__(self) -> None:
-        context = httpx2.create_ssl_context(trust_env=False)
+        context = httpx2.create_ssl_context()
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,

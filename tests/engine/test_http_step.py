@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import shutil
+import ssl
+import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -57,12 +61,13 @@ def answer(status: str = "200 OK", body: bytes = b"", *headers: str) -> bytes:
 class Server:
     """Answers on a loopback port with what a test says; keeps what it was asked."""
 
-    def __init__(self, reply: Answer) -> None:
+    def __init__(self, reply: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.reply = reply
+        self._tls = tls
         self.seen: list[Seen] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         return self
@@ -453,6 +458,51 @@ def test_a_name_is_looked_up_once_and_that_address_is_called(monkeypatch: pytest
 )
 def test_addresses_are_public_or_not(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+# ---- encrypted connections
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that nobody has signed, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+@pytest.mark.parametrize("deny_private", [False, True])
+@pytest.mark.parametrize(
+    ("trusted", "host"), [(True, "localhost"), (False, "localhost"), (True, "127.0.0.1")]
+)
+def test_a_certificate_must_be_trusted_and_be_for_the_host_of_the_url(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, deny_private: bool, trusted: bool, host: str
+) -> None:
+    """Also where the address was looked up by us: it is the name that counts."""
+    monkeypatch.setattr("mplp_cli.engine.network.is_public", lambda address: True)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    async def main() -> None:
+        async with Server(lambda seen: answer("200 OK", b"safe"), context) as server:
+            url = f"https://{host}:{server.port}/"
+            if trusted and host == "localhost":
+                assert (await send(url=url, deny_private=deny_private))["body"] == "safe"
+                return
+            with pytest.raises(
+                HttpConnectionError, match=r"its certificate is not trusted: .*(self.signed|mismatch)"
+            ):
+                await send(url=url, deny_private=deny_private)
+            assert not server.seen
+
+    asyncio.run(main())
 
 
 # ---- failures

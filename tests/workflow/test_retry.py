@@ -74,6 +74,16 @@ def test_no_delay_is_ever_longer_than_the_cap(k: int, strategy: str, initial: in
     assert 0 <= Retry(strategy=strategy, initial_delay=initial, max_delay=cap).delay(k) <= cap
 
 
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [(None, 2000), (0, 2000), (1999, 2000), (90_000, 90_000), (10**12, 3_600_000), ("soon", 2000)],
+)
+def test_what_a_server_asks_for_is_waited_for_within_an_hour(asked: Any, waited: int) -> None:
+    told = Failure(type="HttpStatusError", message="x", details={"retryAfter": asked})
+    assert Retry(max_delay=5000).wait(told, 1) == waited
+    assert Retry(max_delay=5000).wait(failure(), 1) == 2000
+
+
 def test_three_retries_are_four_attempts_and_the_longest_time_counts_them_all() -> None:
     retry = Retry(max_retries=3)
     assert longest_ms(retry, 10_000) == 4 * 10_000 + 1000 + 2000 + 4000

@@ -231,6 +231,8 @@ def _reason(error: BaseException) -> str:
         one = waiting.pop()
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
+        elif told := getattr(one, "verify_message", ""):
+            return f"its certificate is not trusted: {told}"
         elif isinstance(one, OSError) and one.strerror:
             # A lookup's numbers are its own; for the rest asyncio replaces the system's words.
             known = one.errno is not None and one.errno > 0 and type(one).__module__ == "builtins"
