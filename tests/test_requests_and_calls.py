@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -232,6 +235,31 @@ def test_a_timeout_really_ends_a_function(mplp: Any, write: Write, tmp_path: Pat
     assert ended.document["steps"]["a"]["error"]["type"] == "StepTimeoutError"
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are found in /proc")
+def test_a_function_does_not_outlive_the_death_of_its_driver(mplp: Any, write: Write, tmp_path: Path) -> None:
+    source = (
+        "import os, signal, subprocess, threading\n"
+        "def run(pipe):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    other = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        "    with open(pipe, 'w') as file: file.write(f'{os.getpid()} {other.pid}')\n"
+        "    while True: threading.Event().wait()\n"
+    )
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    file = write(
+        f"    - {{id: a, type: python, call: 'work:run', arguments: {{pipe: {pipe}}}}}\n", work=source
+    )
+    command = [sys.executable, "-m", "mplp_cli", "run", str(file), "--output", "quiet"]
+    with subprocess.Popen(command, env=mplp.env, cwd=tmp_path, stderr=subprocess.DEVNULL) as driver:
+        handles = [os.pidfd_open(int(pid)) for pid in pipe.read_text().split()]
+        driver.kill()
+    assert len(handles) == 2
+    for handle in handles:
+        assert select.select([handle], [], [], 10)[0], "it is still there"
+        os.close(handle)
 
 
 def test_a_thread_that_does_not_end_does_not_keep_the_command(mplp: Any, write: Write) -> None:

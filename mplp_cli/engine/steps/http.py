@@ -5,6 +5,7 @@ Nothing is remembered from one step to the next (no cookies). How requests are m
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,14 +37,19 @@ class Connections:
     def __init__(self, *, deny_private: bool = False) -> None:
         self._deny_private = deny_private
         self._client: httpx2.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
-    def client(self) -> httpx2.AsyncClient:
-        """The one client of the run."""
-        if self._client is None:
-            from mplp_cli.engine.network import open_client
+    async def client(self) -> httpx2.AsyncClient:
+        """The one client of the run. Loading it takes a tenth of a second, in which the run goes on."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._open)
+            return self._client
 
-            self._client = open_client(deny_private=self._deny_private)
-        return self._client
+    def _open(self) -> httpx2.AsyncClient:
+        from mplp_cli.engine.network import open_client
+
+        return open_client(deny_private=self._deny_private)
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -54,6 +60,7 @@ class Connections:
 
 async def run_http(attempt: Attempt, *, masker: Masker, connections: Connections, clock: Clock) -> Json:
     """Run one attempt of an HTTP step: `{status, headers, body}`."""
+    client = await connections.client()
     from mplp_cli.engine.requesting import first_request, next_request
 
     body = attempt.body
@@ -62,7 +69,6 @@ async def run_http(attempt: Attempt, *, masker: Masker, connections: Connections
     follow = body.get("follow")
     if follow is None:
         follow = request.method in ("GET", "HEAD")
-    client = connections.client()
     for _ in range(MAX_REDIRECTS + 1):
         try:
             async with client.stream(
