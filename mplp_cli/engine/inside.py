@@ -53,12 +53,31 @@ class _Stream:
         for line in lines:
             self.write(line)
 
+    @property
+    def buffer(self) -> Any:
+        """What takes bytes: of a call, itself."""
+        return self.before.buffer if _WRITES.get() is None else _Bytes(self)
+
     def flush(self) -> None:
         if _WRITES.get() is None:
             self.before.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.before, name)
+
+
+class _Bytes:
+    """The bytes side of a standard stream, for the call under way."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        self._stream.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def _begin() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -29,6 +30,14 @@ from mplp_cli.workflow.masking import Masker
 
 NOW = 1_780_000_000_000  # Thu, 28 May 2026 20:26:40 GMT
 SECRET = "swordfish/1"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine of the tests needs to reach the world is not for its own addresses."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 class StoppedClock:
@@ -297,6 +306,12 @@ def test_a_secret_goes_out_and_does_not_come_back() -> None:
     assert seen[0].headers["authorization"] == f"Bearer {SECRET}"
     assert SECRET not in repr(result)
     assert result["body"] == "Bearer ***"
+
+
+def test_half_a_secret_is_not_left_where_a_body_is_cut() -> None:
+    with pytest.raises(HttpStatusError) as caught:
+        ask(answer("500 No", b"x" * 3995 + SECRET.encode() + b"y" * 100))
+    assert caught.value.details["body"] == "x" * 3995 + "***yy"
 
 
 # ---- redirects

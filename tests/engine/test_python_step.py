@@ -148,6 +148,27 @@ def test_what_a_function_prints_goes_to_its_step(
 
 
 @BOTH
+def test_bytes_that_a_function_writes_go_to_its_step(
+    steps: Steps, isolation: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps.write(
+        "import sys\ndef run():\n    sys.stdout.buffer.write(b'raw\\xff\\n')\n    sys.stdout.buffer.flush()"
+    )
+    steps.run(isolation)
+    assert steps.text("stdout") == "raw\ufffd\n"
+    assert capfd.readouterr().out == ""
+
+
+@BOTH
+def test_half_a_secret_is_not_left_where_a_message_is_cut(steps: Steps, isolation: str) -> None:
+    steps.secrets = {"T": "swordfish"}
+    steps.write("def run(): raise ValueError('x' * 9995 + 'swordfish' + 'y' * 100)")
+    with pytest.raises(RaisedError) as caught:
+        steps.run(isolation)
+    assert caught.value.message == "x" * 9995 + "***yy"
+
+
+@BOTH
 def test_an_exception_is_told_with_its_class_and_its_line(steps: Steps, isolation: str) -> None:
     steps.write(
         """
@@ -336,9 +357,11 @@ def test_a_result_counts_whatever_becomes_of_the_process_afterwards(steps: Steps
     assert steps.run("process") == "done"
 
 
-def test_a_result_of_an_earlier_attempt_does_not_count(steps: Steps) -> None:
+def test_a_result_of_an_earlier_attempt_does_not_count(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the outcome goes through a file on the disk."""
     (steps.folder / "logs").mkdir()
     (steps.folder / "logs" / "call.2.outcome").write_text('{"result": "old"}')
+    monkeypatch.delattr(os, "memfd_create", raising=False)
     steps.write("import os\ndef run(): os._exit(0)")
     with pytest.raises(PythonExitError):
         steps.run("process")

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 #: Bytes of a body that are read, decompressed.
 MAX_BODY = 10 << 20
 MAX_REDIRECTS = 5
-#: Bytes of the body that an error carries.
-_HEAD = 4_000
+#: Bytes of the body of an error that are read, and characters of it that are kept when it is masked.
+_HEAD = 65_536
+_KEPT = 4_000
 _OK = ((200, 299),)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TEXT = re.compile(r"text/|application/(xml|javascript|x-www-form-urlencoded|yaml|toml)\b|[^;]*\+xml\b")
@@ -80,7 +81,7 @@ async def run_http(attempt: Attempt, *, masker: Masker, connections: Connections
                     result = _result(request, response, await _read(request, response, MAX_BODY))
                     return masker.value(result)
                 if not goes_on:
-                    raise _unexpected(request, response, await _head(response), expected, clock)
+                    raise _unexpected(request, response, await _head(response, masker), expected, clock)
                 request = next_request(request, response, masker)
         except _errors() as error:
             _no_answer(request, error)
@@ -110,13 +111,15 @@ async def _read(request: Request, response: httpx2.Response, limit: int) -> byte
     return bytes(data)
 
 
-async def _head(response: httpx2.Response) -> bytes:
+async def _head(response: httpx2.Response, masker: Masker) -> str:
+    """The beginning of a body as text. It is cut when it is masked: half a secret would not be found."""
     data = b""
     async for piece in response.aiter_bytes():
-        data += piece[:_HEAD]
+        data += piece[: _HEAD - len(data)]
         if len(data) >= _HEAD:
             break
-    return data[:_HEAD]
+    text = data.decode(_codec(response.charset_encoding), "replace").replace("\0", "\ufffd")
+    return masker.text(text)[:_KEPT]
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:
@@ -167,7 +170,7 @@ def _codec(name: str | None) -> str:
 def _unexpected(
     request: Request,
     response: httpx2.Response,
-    head: bytes,
+    head: str,
     expected: Sequence[Sequence[int]],
     clock: Clock,
 ) -> HttpStatusError:
@@ -176,8 +179,7 @@ def _unexpected(
     status = response.status_code
     name = f" {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else ""
     wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in expected)
-    text = head.decode(_codec(response.charset_encoding), "replace").replace("\0", "\ufffd")
-    details: dict[str, Any] = {"url": request.shown, "headers": _headers(response), "body": text}
+    details: dict[str, Any] = {"url": request.shown, "headers": _headers(response), "body": head}
     after = _retry_after(response.headers.get("retry-after", ""), clock.now())
     if after is not None:
         details["retryAfter"] = after

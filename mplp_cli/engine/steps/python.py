@@ -9,9 +9,11 @@ first, then where this Python looks for them.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
-from typing import Any
+from typing import IO, Any
 
 from mplp_cli.engine import calling
 from mplp_cli.engine.capture import Capture, StepLog
@@ -22,6 +24,9 @@ from mplp_cli.errors import OutputLimitError, PythonCallError, PythonExitError, 
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
+
+#: Characters of an exception's message that are kept.
+_MESSAGE = 10_000
 
 
 async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workplace: Workplace) -> Json:
@@ -48,16 +53,14 @@ async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workp
         log.close()
         if log.problem:
             emit("note", f"the log of this step could not be written: {log.problem}\n")
-    return masker.value(_result(made))
-
-
-def _result(made: dict[str, Any]) -> Json:
+    made = dict(masker.value(made))
     if "result" in made:
         return made["result"]
     if "raised" in made:
         said = made["raised"]
         details = {key: said[key] for key in ("file", "line", "in") if key in said}
-        raise RaisedError(said["type"], said["message"], details)
+        # Cut when it is masked: half a secret would not be found.
+        raise RaisedError(said["type"], said["message"][:_MESSAGE], details)
     raise PythonCallError(made["refused"])
 
 
@@ -68,14 +71,9 @@ async def _call_apart(
     attempt: Attempt, source_dir: str, outcome: str, streams: list[Capture], workplace: Workplace
 ) -> dict[str, Any]:
     body = attempt.body
-    job = {
-        "call": body["call"],
-        "path": source_dir,
-        "arguments": body.get("arguments") or {},
-        "outcome": outcome,
-    }
-    remove(outcome)
-    try:
+    job = {"call": body["call"], "path": source_dir, "arguments": body.get("arguments") or {}}
+    with contextlib.ExitStack() as stack:
+        file, job["outcome"] = _outcome_file(stack, outcome)
         launch = Launch(
             # -P: the directory of the script is not for the function.
             argv=[sys.executable, "-P", calling.__file__],
@@ -84,23 +82,31 @@ async def _call_apart(
             mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
             stdin=json.dumps(job),
         )
-        child = Child(launch, streams[0].feed, streams[1].feed)
-    except (OSError, ValueError) as error:
-        raise StepError(f"the process of the function cannot be started: {error}") from error
-    try:
+        try:
+            child = Child(launch, streams[0].feed, streams[1].feed)
+        except (OSError, ValueError) as error:
+            raise StepError(f"the process of the function cannot be started: {error}") from error
         code = await attend(child, workplace.grace, workplace.children)
-        return _outcome(outcome, code)
-    finally:
-        remove(outcome)
+        return _outcome(file, code)
 
 
-def _outcome(path: str, code: int) -> dict[str, Any]:
-    """What the process left: its outcome counts, whatever became of the process afterwards."""
+def _outcome_file(stack: contextlib.ExitStack, path: str) -> tuple[IO[bytes], str]:
+    """A file for the outcome, and the name by which the process opens it. In memory where that is possible:
+    what is in it has not been masked, and must not stay behind if this process is killed."""
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112 (once a step)
+        number = os.memfd_create("outcome")
+        return stack.enter_context(os.fdopen(number, "rb")), f"/proc/{os.getpid()}/fd/{number}"
+    stack.callback(remove, path)
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (once a step)
-            data = file.read(MAX_RESULT * 2 + 1)
-    except OSError:
-        raise PythonExitError(code) from None
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise StepError(f"no place for the result of the function: {error.strerror}: {path}") from error
+    return stack.enter_context(os.fdopen(number, "rb")), path
+
+
+def _outcome(file: IO[bytes], code: int) -> dict[str, Any]:
+    """What the process left: its outcome counts, whatever became of the process afterwards."""
+    data = file.read(MAX_RESULT * 2 + 1)
     if len(data) > MAX_RESULT * 2:
         raise OutputLimitError(
             f"the result is larger than {MAX_RESULT >> 20} MiB as JSON",
