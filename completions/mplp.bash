@@ -68,7 +68,7 @@ _mplp_takes_value() {
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
     "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
-    "runs --workflow" | "runs -w" | "runs --status" | "runs -s" | "runs --limit" | "runs -n" | "runs --output" | "runs -o" | "runs --state-dir") return 0 ;;
+    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
@@ -76,6 +76,7 @@ _mplp_takes_value() {
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
     *) return 1 ;;
   esac
@@ -102,11 +103,13 @@ _mplp_value() {
     "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
     "cancel --secrets-file") _mplp_complete file ;;
     "cancel --state-dir") _mplp_complete directory ;;
+    "runs --keep-days") _mplp_complete text ;;
+    "runs --keep") _mplp_complete text ;;
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
-    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
-    "runs --limit" | "runs -n") _mplp_complete text ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
+    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;
     "logs --attempt") _mplp_complete text ;;
@@ -126,6 +129,8 @@ _mplp_value() {
     "reject --by") _mplp_complete text ;;
     "reject --output" | "reject -o") _mplp_complete choices text json ;;
     "reject --state-dir") _mplp_complete directory ;;
+    "backup --output" | "backup -o") _mplp_complete choices text json ;;
+    "backup --state-dir") _mplp_complete directory ;;
     "health --timeout") _mplp_complete text ;;
     "health --output" | "health -o") _mplp_complete choices text json ;;
     "health --state-dir") _mplp_complete directory ;;
@@ -143,7 +148,7 @@ _mplp_options() {
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
-    "runs") _mplp_complete choices --workflow -w --status -s --limit -n --output -o --state-dir --no-color -h --help ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
@@ -151,6 +156,7 @@ _mplp_options() {
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
+    "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
     "schema") _mplp_complete choices --list -h --help ;;
     "completion") _mplp_complete choices -h --help ;;
@@ -168,6 +174,7 @@ _mplp_argument() {
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
+    "runs 0") _mplp_complete choices prune ;;
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
     "logs 1") _mplp_complete steps ;;
@@ -179,9 +186,10 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
+    "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -217,7 +225,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup health schema completion help
   else
     _mplp_argument
   fi

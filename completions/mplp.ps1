@@ -21,6 +21,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approvals	List what runs ask a person'
         'approve	Say yes to what a step asks: the step is tried again'
         'reject	Say no to what a step asks: the step fails'
+        'backup	Write a copy of the store, also while runs go on'
         'health	Check whether mplp can do its work'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
@@ -35,7 +36,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait for the end', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['runs'] = @('--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--status	Only runs with this status', '-s	Only runs with this status', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['runs'] = @('--keep-days	Keep what ended in the last DAYS days', '--keep	Keep the N runs that ended last', '--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--dry-run	Say what would be deleted', '--yes	Do not ask', '-y	Do not ask', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--status	Only runs with this status', '-s	Only runs with this status', '--limit	At most so many', '-n	At most so many')
     $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -43,6 +44,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
@@ -74,15 +76,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['cancel -o'] = @('choices', @('text', 'json'))
     $values['cancel --secrets-file'] = @('file', @())
     $values['cancel --state-dir'] = @('directory', @())
+    $values['runs --keep-days'] = @('text', @())
+    $values['runs --keep'] = @('text', @())
     $values['runs --workflow'] = @('workflows', @())
     $values['runs -w'] = @('workflows', @())
+    $values['runs --output'] = @('choices', @('text', 'json'))
+    $values['runs -o'] = @('choices', @('text', 'json'))
+    $values['runs --state-dir'] = @('directory', @())
     $values['runs --status'] = @('choices', @('running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
     $values['runs -s'] = @('choices', @('running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
     $values['runs --limit'] = @('text', @())
     $values['runs -n'] = @('text', @())
-    $values['runs --output'] = @('choices', @('text', 'json'))
-    $values['runs -o'] = @('choices', @('text', 'json'))
-    $values['runs --state-dir'] = @('directory', @())
     $values['status --output'] = @('choices', @('text', 'json'))
     $values['status -o'] = @('choices', @('text', 'json'))
     $values['status --state-dir'] = @('directory', @())
@@ -109,6 +113,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['reject --output'] = @('choices', @('text', 'json'))
     $values['reject -o'] = @('choices', @('text', 'json'))
     $values['reject --state-dir'] = @('directory', @())
+    $values['backup --output'] = @('choices', @('text', 'json'))
+    $values['backup -o'] = @('choices', @('text', 'json'))
+    $values['backup --state-dir'] = @('directory', @())
     $values['health --timeout'] = @('text', @())
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
@@ -121,6 +128,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
     $arguments['cancel 0'] = @('runs', @())
+    $arguments['runs 0'] = @('choices', @('prune'))
     $arguments['status 0'] = @('runs', @())
     $arguments['logs 0'] = @('runs', @())
     $arguments['logs 1'] = @('steps', @())
@@ -132,9 +140,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
+    $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

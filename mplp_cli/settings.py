@@ -18,12 +18,21 @@ from mplp_cli.workflow.values import Json
 
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
-LATER: Final = ("agents", "alerts", "events", "resources", "retention")
-KNOWN: Final = ("modules", "policy", "state-dir")
+LATER: Final = ("agents", "alerts", "events", "resources")
+KNOWN: Final = ("modules", "policy", "retention", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
 _MAX_VALUES = 100_000
+#: Days and runs that `retention` may name.
+_MOST_KEPT = 1_000_000
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """What `mplp runs prune` keeps: runs that ended in the last `days` days, and the last `runs` of them."""
+
+    days: int | None = None
+    runs: int | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -36,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     modules: dict[str, dict[str, Json]] = {}
     #: Whether requests may go to public addresses only.
     deny_private: bool = False
+    retention: Retention = Retention()
 
 
 def load_settings(start: Path) -> Settings:
@@ -52,6 +62,7 @@ def load_settings(start: Path) -> Settings:
         state_dir=_state_dir(path, document.get("state-dir")),
         modules=_modules(path, document.get("modules")),
         deny_private=_deny_private(path, document.get("policy")),
+        retention=_retention(path, document.get("retention")),
     )
 
 
@@ -173,6 +184,21 @@ def _deny_private(path: Path, policy: object) -> bool:
     if denied is not None and not isinstance(denied, bool):
         raise _wrong(path, "must say true or false under `policy.network.deny-private`")
     return denied is True
+
+
+def _retention(path: Path, value: object) -> Retention:
+    """`retention: {days: 90, runs: 1000}`, each of them optional."""
+    if value is None:
+        return Retention()
+    if not isinstance(value, dict):
+        raise _wrong(path, "must have a map under `retention`")
+    for key, limit in value.items():
+        if key not in ("days", "runs"):
+            what = f"has an unknown key {key!r} under `retention`"
+            raise _wrong(path, what, "The keys are `days` and `runs`.")
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_KEPT:
+            raise _wrong(path, f"must have a whole number from 1 to {_MOST_KEPT:,} under `retention.{key}`")
+    return Retention(**value)
 
 
 def _only(path: Path, value: object, name: str, key: str) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -32,11 +33,15 @@ COMMANDS = {
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",
+    "backup": "backup",
     "health": "health",
     "schema": "schema",
     "completion": "completion",
     "help": "help_",
 }
+
+#: Command -> what may stand behind it as a command of its own, and the module.
+SUBCOMMANDS = {"runs": {"prune": "prune"}}
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
 
@@ -47,8 +52,8 @@ Start with: mplp init, mplp run workflow.yaml, mplp help
 """
 
 
-def application(names: list[str]) -> typer.Typer:
-    """The application with these commands."""
+def application(names: list[str], commands: Mapping[str, str] = COMMANDS) -> typer.Typer:
+    """The application with these of the commands."""
     app = typer.Typer(
         name="mplp",
         help=ABOUT,
@@ -59,7 +64,7 @@ def application(names: list[str]) -> typer.Typer:
     )
     app.callback()(_root)
     for name in names:
-        module = import_module(f"mplp_cli.cli.{COMMANDS[name]}")
+        module = import_module(f"mplp_cli.cli.{commands[name]}")
         app.command(name, no_args_is_help=False)(module.main)
     return app
 
@@ -81,7 +86,11 @@ def run() -> NoReturn:
     names = [named] if named in COMMANDS else list(COMMANDS)
     try:
         # Without a command there is nothing to do but to say which there are.
-        code = application(names)(args=arguments or ["--help"], prog_name="mplp", standalone_mode=False)
+        app, words, called = application(names), arguments or ["--help"], "mplp"
+        behind = SUBCOMMANDS.get(named, {})
+        if arguments[:1] == [named] and (inner := "".join(arguments[1:2])) in behind:
+            app, words, called = application([inner], behind), arguments[1:], f"mplp {named}"
+        code = app(args=words, prog_name=called, standalone_mode=False)
         code = code if arguments else Exit.USAGE
     except MplpError as error:
         code = complain(error, arguments)

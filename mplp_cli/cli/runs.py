@@ -43,6 +43,8 @@ def main(
 ) -> None:
     """List runs, newest first. One that should be running while no process holds it is `interrupted`.
 
+    `mplp runs prune` deletes old ones; `mplp runs prune --help` says how.
+
     Examples:
 
       mplp runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mplp_cli.protocols import ApprovalRecord, RunRecord
 from mplp_cli.render.grid import grid
@@ -23,6 +23,9 @@ from mplp_cli.render.view import (
 )
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
+
+if TYPE_CHECKING:
+    from mplp_cli.store.pruning import EndedRun
 
 
 def _status(status: str, theme: Theme) -> Line:
@@ -62,6 +65,20 @@ def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) ->
             )
         )
     return grid(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), rows, theme=theme, width=width, right=(4,))
+
+
+def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:
+    """The runs that `mplp runs prune` is about."""
+    rows = [
+        (
+            Line(short_id(run.id)),
+            Line(run.workflow_id),
+            _status(run.status, theme),
+            Line(ago(now - run.ended_at), "dim"),
+        )
+        for run in runs
+    ]
+    return grid(("RUN", "WORKFLOW", "STATUS", "ENDED"), rows, theme=theme, width=width)
 
 
 def approvals_table(approvals: Sequence[ApprovalRecord], now: int, theme: Theme, width: int) -> Screen:

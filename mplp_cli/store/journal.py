@@ -14,7 +14,7 @@ import msgspec
 from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
 from mplp_cli.protocols import Control, ProtocolObject
 from mplp_cli.store import schema
-from mplp_cli.store.answers import object_conflict
+from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, project
@@ -61,7 +61,10 @@ class SqliteJournal:
     def own(self, db: apsw.Connection, by: str) -> None:
         """Raise the epoch, so that an earlier owner writes nothing more; learn where the history ends."""
         raised = "UPDATE run SET epoch = epoch + 1, owner = ? WHERE key = ? RETURNING epoch, status"
-        self._epoch, self._status = only_row(db.execute(raised, (by, self._key)))
+        found: list[Any] = db.execute(raised, (by, self._key)).fetchall()
+        if not found:  # it was pruned between a look at it and its lock
+            raise unknown_run(self._run)
+        self._epoch, self._status = found[0]
         following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
         (self._seq,) = only_row(db.execute(following, (self._key,)))
 

@@ -1,7 +1,7 @@
 """Who owns a run: a lock that the kernel holds for the owner's life, and frees at its death.
 
-No heartbeat, no clock and no process number decides; what the file says is for messages only. Lock
-files are never removed: a lock on a removed file would guard nothing.
+No heartbeat, no clock and no process number decides; what the file says is for messages only. A lock
+file is removed only by its holder and only with its run: else a lock on a removed file would guard nothing.
 """
 
 from __future__ import annotations

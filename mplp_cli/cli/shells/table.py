@@ -73,8 +73,26 @@ def command_table() -> Table:
     from mplp_cli.cli.main import COMMANDS, application
 
     group: Any = get_command(application(list(COMMANDS)))
-    verbs = [_verb(name, command) for name, command in group.commands.items()]
+    verbs = [_with_those_behind(_verb(name, command)) for name, command in group.commands.items()]
     return Table(_verb("", group), tuple(verbs))
+
+
+def _with_those_behind(verb: Verb) -> Verb:
+    """A command with the words that may stand behind it, and with their options beside its own."""
+    from typer.main import get_command
+
+    from mplp_cli.cli.main import SUBCOMMANDS, application
+
+    behind = SUBCOMMANDS.get(verb.name)
+    if behind is None:
+        return verb
+    inner: Any = get_command(application(list(behind), behind))
+    more = [option for name, command in inner.commands.items() for option in _verb(name, command).options]
+    options = {option.names: option for option in (*more, *verb.options)}
+    words = Parameter(help="What to do", takes="choices", choices=tuple(behind))
+    return Verb(
+        name=verb.name, help=verb.help, options=tuple(options.values()), arguments=(words, *verb.arguments)
+    )
 
 
 _HELP = Parameter(names=("-h", "--help"), help="Show the help and exit")

@@ -1,0 +1,95 @@
+"""Taking ended runs out of a store, each with everything that belongs to it.
+
+Objects belong to the project, not to the run that wrote them: the newest version of each stays, and what the
+run wrote before that goes with it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from mplp_cli.errors import RunBusyError
+from mplp_cli.store.database import Database, translated
+from mplp_cli.store.layout import lock_path, log_dir
+from mplp_cli.store.locks import take
+from mplp_cli.store.projections import ENDED
+from mplp_cli.workflow.values import RunId
+
+DAY: Final = 86_400_000
+_OF_A_RUN: Final = ("event", "definition", "control", "approval")
+_SUPERSEDED: Final = (
+    "DELETE FROM object WHERE run = ?1 AND EXISTS (SELECT 1 FROM object newer"
+    " WHERE newer.kind = object.kind AND newer.id = object.id AND newer.version > object.version)"
+)
+
+
+class EndedRun(Struct, frozen=True):
+    """A run that may be taken out. `ended_at` is ms since the epoch."""
+
+    id: RunId
+    workflow_id: str
+    status: str
+    ended_at: int
+
+
+def ended_runs(database: Database, workflow_id: str | None = None) -> list[EndedRun]:
+    """The runs that have ended, the last first; of one workflow, or of all."""
+    rows = database.rows(
+        "SELECT id, workflow_id, status, coalesce(ended_at, created_at) FROM run"
+        " WHERE status IN ('completed', 'failed', 'cancelled') AND (?1 IS NULL OR workflow_id = ?1)"
+        " ORDER BY coalesce(ended_at, created_at) DESC, key DESC",
+        (workflow_id,),
+    )
+    return [EndedRun(*row) for row in rows]
+
+
+def surplus(runs: Sequence[EndedRun], now: int, *, days: int | None, keep: int | None) -> list[EndedRun]:
+    """Those that ended more than `days` days ago, and those beyond the first `keep`. `runs`: the last first."""
+    return [
+        run
+        for number, run in enumerate(runs)
+        if (keep is not None and number >= keep) or (days is not None and run.ended_at < now - days * DAY)
+    ]
+
+
+def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> bool:
+    """Remove an ended run for good. False if a process holds it, or it goes on or is gone by now."""
+    path = lock_path(state_dir, run_id)
+    with translated(path):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock = take(path, run_id, "mplp runs prune", now)
+        except RunBusyError:
+            return False
+    try:
+        if not _delete(database, run_id):
+            return False
+        # The rows go first: a crash here leaves files of a run that nobody knows, which `mplp doctor` finds.
+        with translated(path):
+            folder = log_dir(state_dir, run_id).parent
+            if folder.exists():
+                shutil.rmtree(folder)
+            path.unlink(missing_ok=True)
+        return True
+    finally:
+        lock.release()
+
+
+def _delete(database: Database, run_id: RunId) -> bool:
+    with database.writing() as db:
+        row = db.execute("SELECT key, status FROM run WHERE id = ?", (run_id,)).fetchone()
+        if row is None or row[1] not in ENDED:
+            return False
+        (key, _) = row
+        for table in _OF_A_RUN:
+            db.execute(f"DELETE FROM {table} WHERE run = ?", (key,))  # noqa: S608 - a name of ours
+        db.execute(_SUPERSEDED, (key,))
+        # Keys are used again; an object that stays must not seem to be of a later run.
+        db.execute("UPDATE object SET run = 0 WHERE run = ?", (key,))
+        db.execute("DELETE FROM run WHERE key = ?", (key,))
+    return True
