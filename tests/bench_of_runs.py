@@ -18,7 +18,16 @@ from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-from mplp_cli.workflow.history import Event, RunStarted, StepFailed, StepRetrying, StepStarted, StepWaiting
+from mplp_cli.workflow.history import (
+    Event,
+    RunResumed,
+    RunStarted,
+    StepFailed,
+    StepRetrying,
+    StepsClaimed,
+    StepStarted,
+    StepWaiting,
+)
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning import make_plan
@@ -89,13 +98,14 @@ class Work:
     breaches: list[str] = field(default_factory=list)
     _read: int = 0
     _begun: set[tuple[str, int]] = field(default_factory=set)
+    _claimed: set[str] = field(default_factory=set)
     _failed: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, attempt: Attempt) -> Any:
         step, (word, *rest) = attempt.step, attempt.body["script"].split()
         self._catch_up()
         failed = self._failed[step]
-        if (step, attempt.number) not in self._begun:
+        if (step, attempt.number) not in self._begun and step not in self._claimed:
             self.breaches.append(f"{step} acted before its start was committed")
         if step in self.running:
             self.breaches.append(f"two attempts of {step} at once")
@@ -114,6 +124,11 @@ class Work:
         new = self.history(self._read)
         self._read += len(new)
         self._begun.update((f.step, f.attempt) for f in new if isinstance(f, StepStarted))
+        for fact in new:
+            if isinstance(fact, RunResumed):
+                self._claimed.clear()  # a claim is good for the process that made it
+            elif isinstance(fact, StepsClaimed):
+                self._claimed.update(fact.steps)
         self._failed.update(getattr(f, "step", "") for f in new if _says_failed(f))
 
     async def _pass_time(self, word: str, numbers: list[float]) -> None:

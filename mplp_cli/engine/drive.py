@@ -4,6 +4,9 @@ One turn folds facts until nothing more follows from them (or the batch is full)
 together, tells the subscribers, and only then starts attempts with effects. Pure steps and local
 module operations run before the commit of what they need: they have no effect outside the journal,
 and a commit that fails takes them away together with it.
+
+Steps that queue for a slot are claimed ahead of time, in the commit of others. A claimed step begins
+as soon as a slot is free; while such steps follow each other, a commit waits a moment for a few of them.
 """
 
 from __future__ import annotations
@@ -31,9 +34,12 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
+
+#: Steps that are claimed ahead.
+CLAIMS = 32
 
 
 class Drive:
@@ -48,9 +54,15 @@ class Drive:
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
-        #: Facts folded in this turn, and what to do after their commit: (step number, attempt, resolved body).
+        #: Facts that are folded and wait for their commit, with their objects.
         self._written: list[h.Event] = []
+        self._objects: list[ProtocolObject] = []
+        #: What to do then: (step number, attempt, resolved body); and what need not wait, for it was claimed.
         self._acts: list[tuple[int, int, Json]] = []
+        self._early: list[tuple[int, int, Json]] = []
+        #: Steps that are claimed in a commit and have not begun.
+        self._claimed: set[int] = set()
+        self._later: asyncio.TimerHandle | None = None
         self._asked: list[Command] = []
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
@@ -78,6 +90,8 @@ class Drive:
             raise group.exceptions[0] from None
         finally:
             self._polling.cancel()
+            if self._later is not None:
+                self._later.cancel()
             self._deadlines.close()
         return self.state
 
@@ -132,28 +146,70 @@ class Drive:
         asked, self._asked = self._asked, []
         for command in asked:
             self._obey(command)
-        objects = self._fold()
-        written, self._written = self._written, []
-        if written:
-            self.world.journal.append(written, objects)
-            self._tell_all(written)
+        self._fold()
+        early, self._early = self._early, []
+        self._begin(early)
+        over = state.status in ENDED or state.status == WAITING
+        if over or self._acts or not (early or self._later) or len(self._written) >= self.world.batch:
+            self._commit()
+        elif self._later is None and self._written:
+            self._later = self._loop.call_later(self.world.linger, self._commit_later)
         acts, self._acts = self._acts, []
+        self._begin(acts)
+        if self._facts:
+            self._wake()
+        return over
+
+    def _commit(self) -> None:
+        """Make everything that is folded durable, and then known."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        written, objects = self._written, self._objects
+        self._written, self._objects = [], []
+        if not written:
+            return
+        claimed = self._claims()
+        if claimed:
+            ids = [self.state.plan.steps[i].id for i in claimed]
+            written.append(h.StepsClaimed(self.world.clock.now(), ids))
+        self.world.journal.append(written, objects)
+        self._claimed.update(claimed)
+        self._tell_all(written)
+
+    def _commit_later(self) -> None:
+        self._later = None
+        assert self._over is not None
+        if not self._over.done():
+            try:
+                self._commit()
+            except BaseException as error:  # noqa: BLE001 - as in a turn
+                self._over.set_exception(error)
+
+    def _claims(self) -> list[int]:
+        """The steps that are likely to get the next slots, if there are few claimed yet."""
+        state = self.state
+        if len(self._claimed) > CLAIMS // 2 or not state.ready or state.status is not RUNNING:
+            return []
+        self._claimed = {i for i in self._claimed if state.step_status[i] is QUEUED}
+        near = [state.plan.by_rank[rank] for rank in state.ready[:CLAIMS]]
+        return [i for i in near if state.step_status[i] is QUEUED and i not in self._claimed]
+
+    def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
+        state = self.state
         for number, attempt, body in acts:
             step = state.plan.steps[number]
             if state.step_status[number] is RUNNING:
                 self._attempts.begin(step, attempt, body)
                 if step.timeout:
                     self._deadlines.set(number, attempt, step.timeout)
-        if self._facts:
-            self._wake()
-        return state.status in ENDED or state.status == WAITING
 
-    def _fold(self) -> list[ProtocolObject]:
+    def _fold(self) -> None:
         """Fold facts until nothing more follows, the batch is full or its time is over."""
         state, facts, written, attached = self.state, self._facts, self._written, self._attached
         monotonic = self.world.clock.monotonic
         stop, batch = monotonic() + self.world.window, self.world.batch
-        objects: list[ProtocolObject] = []
+        objects = self._objects
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
@@ -166,18 +222,18 @@ class Drive:
                     self._obey(command)
                 if state.status is not RUNNING:
                     facts.clear()  # what comes after the end, or after the last who could go on, comes too late
-                    return objects
+                    return
                 if not len(written) & 31 and monotonic() > stop:
-                    return objects
+                    return
             if facts:
-                return objects
+                return
             now = self.world.clock.now()
             if state.settled:
                 facts.append(settlement(self.scope, now))
             elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
                 facts.append(h.RunWaiting(now))  # an alarm that is due would ring next
             else:
-                return objects
+                return
 
     def _too_late(self, fact: h.Event) -> bool:
         """Whether the step of a fact has been ended from outside in the meantime."""
@@ -227,7 +283,9 @@ class Drive:
                 until = now + (min(length, step.timeout) if step.timeout else length)
                 facts.append(h.StepWaiting(now, step.id, attempt, until))
             elif step.effect:
-                self._acts.append((i, attempt, fill(step.body, scope)))
+                act = i, attempt, fill(step.body, scope)
+                (self._early if i in self._claimed else self._acts).append(act)
+                self._claimed.discard(i)
                 self._record(h.StepStarted(now, step.id, attempt))
             else:
                 self._record(h.StepStarted(now, step.id, attempt))
@@ -239,12 +297,12 @@ class Drive:
             self._failed(step, attempt, failure_of(error))
 
     def _stop(self, i: int) -> None:
-        """Stop the attempt of a step; one that waits for the commit of its start never begins."""
-        for place, (number, attempt, _) in enumerate(self._acts):
-            if number == i:
-                del self._acts[place]
+        """Stop the attempt of a step; one that waits for the end of the turn never begins."""
+        for act in (*self._acts, *self._early):
+            if act[0] == i:
+                (self._acts if act in self._acts else self._early).remove(act)
                 step, reason = self.state.plan.steps[i].id, self.state.doomed(i)
-                self._facts.append(h.StepCancelled(self.world.clock.now(), step, attempt, reason))
+                self._facts.append(h.StepCancelled(self.world.clock.now(), step, act[1], reason))
                 return
         self._attempts.stop(i)
 

@@ -93,6 +93,10 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     heappush(state.ready, state.plan.steps[i].rank)
 
 
+def steps_claimed(state: RunState, fact: h.StepsClaimed) -> None:
+    """A promise of the driver to the journal; the steps are queued as before."""
+
+
 def step_started(state: RunState, fact: h.StepStarted) -> None:
     i = state.plan.number[fact.step]
     state.step_status[i] = RUNNING
@@ -246,6 +250,7 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunFailed: run_failed,
     h.RunCancelled: run_cancelled,
     h.StepQueued: step_queued,
+    h.StepsClaimed: steps_claimed,
     h.StepStarted: step_started,
     h.StepCompleted: step_completed,
     h.StepFailed: step_failed,

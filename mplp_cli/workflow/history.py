@@ -94,8 +94,18 @@ class StepQueued(_Fact, tag="step.queued"):
     step: str
 
 
+class StepsClaimed(_Fact, tag="steps.claimed", gc=True):
+    """These steps are next: each may begin as soon as a slot is free, before the commit of its own start.
+
+    What a start needs to be safe is that the journal knows of it before it acts; a claim says so ahead of
+    time, so that a free slot does not wait for the disk. After a crash a claimed step may have begun.
+    """
+
+    steps: list[str]
+
+
 class StepStarted(_Fact, tag="step.started"):
-    """An attempt begins. Committed before any effect of it. `branch` is set on a conditional: `then`, `else`."""
+    """An attempt begins. Committed before any effect of it, unless the step was claimed before. `branch` is set on a conditional: `then`, `else`."""
 
     step: str
     attempt: int
@@ -207,6 +217,7 @@ Event: TypeAlias = (
     | RunFailed
     | RunCancelled
     | StepQueued
+    | StepsClaimed
     | StepStarted
     | StepCompleted
     | StepFailed

@@ -149,8 +149,12 @@ class RunState:
 
     @property
     def stuck(self) -> bool:
-        """Nothing can go on without a person."""
-        return bool(self.asking) and not self.moving and bool(self.left) and self.status == RUNNING
+        """Nothing can go on without a person. What waits for the lane of such a step cannot either."""
+        if not self.asking or not self.left or self.status != RUNNING:
+            return False
+        by_rank, status = self.plan.by_rank, self.step_status
+        parked = sum(status[by_rank[rank]] is QUEUED for ranks in self.parked.values() for rank in ranks)
+        return self.moving == parked
 
     def doomed(self, i: int) -> str:
         """Why step `i` cannot go on: the run stops, or a container around it has ended. Empty if it can."""

@@ -26,6 +26,7 @@ from mplp_cli.workflow.history import (
     StepCompleted,
     StepFailed,
     StepRetrying,
+    StepsClaimed,
     StepStarted,
 )
 from tests.conftest import Ended, Mplp
@@ -51,8 +52,20 @@ class Stored:
 
     @property
     def begun(self) -> Counter[str]:
-        """How often each step was started."""
-        return Counter(f.step for f in self.facts if isinstance(f, StepStarted))
+        """How often each step was started, or may have been: claimed by a process that was lost."""
+        begun: Counter[str] = Counter()
+        claimed: set[str] = set()
+        for fact in self.facts:
+            if isinstance(fact, StepsClaimed):
+                claimed.update(fact.steps)
+            elif isinstance(fact, StepStarted):
+                begun[fact.step] += 1
+                claimed.discard(fact.step)
+            elif isinstance(fact, RunResumed):
+                begun.update(claimed)
+                claimed.clear()
+        begun.update(claimed)
+        return begun
 
     @property
     def completed(self) -> Counter[str]:
@@ -68,6 +81,8 @@ class Stored:
                 open_.clear()
             elif isinstance(fact, StepStarted):
                 open_.add(fact.step)
+            elif isinstance(fact, StepsClaimed):
+                open_.update(fact.steps)
             elif (step := getattr(fact, "step", None)) is not None:
                 open_.discard(step)
         return open_
