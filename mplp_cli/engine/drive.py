@@ -107,7 +107,7 @@ class Drive:
         """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
         if not self.state.killed:
             self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
-        self.world.kill()
+        self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
     def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
@@ -150,7 +150,9 @@ class Drive:
         early, self._early = self._early, []
         self._begin(early)
         over = state.status in ENDED or state.status == WAITING
-        if over or self._acts or not (early or self._later) or len(self._written) >= self.world.batch:
+        # A commit may wait for a few more facts; but a stop is stored before it stops anything.
+        lingers = (early or self._later) and state.stopping is None
+        if over or self._acts or not lingers or len(self._written) >= self.world.batch:
             self._commit()
         elif self._later is None and self._written:
             self._later = self._loop.call_later(self.world.linger, self._commit_later)

@@ -150,7 +150,7 @@ class RunState:
     @property
     def stuck(self) -> bool:
         """Nothing can go on without a person. What waits for the lane of such a step cannot either."""
-        if not self.asking or not self.left or self.status != RUNNING:
+        if not self.asking or self.holding or not self.left or self.status != RUNNING:
             return False
         by_rank, status = self.plan.by_rank, self.step_status
         parked = sum(status[by_rank[rank]] is QUEUED for ranks in self.parked.values() for rank in ranks)

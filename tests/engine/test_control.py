@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import Failure
-from mplp_cli.protocols import Control
+from mplp_cli.protocols import Attempt, Control
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.state import RunState
 from tests.bench_of_runs import (
@@ -79,6 +80,27 @@ def test_all_that_does_not_run_is_cancelled_in_the_commit_that_records_the_cance
     [stop] = [commit for commit in bench.commits if any(isinstance(f, h.RunStopping) for f in commit)]
     assert [f.step for f in stop if isinstance(f, h.StepCancelled)] == ["waits", "pends"]
     assert [moment(bench, f) for f in facts(bench, h.StepCancelled, "runs")] == [8000]
+
+
+@pytest.mark.parametrize("at", [0.01, 0.02, 0.022, 0.024, 0.03, 0.05])
+@pytest.mark.parametrize("act", [cancel, kill])
+def test_the_stop_is_stored_before_anything_is_stopped(at: float, act: Callable[[Drive], None]) -> None:
+    """Also while a commit waits for a few more steps that follow each other."""
+    known: list[bool] = []
+
+    async def work(attempt: Attempt) -> str:
+        try:
+            await asyncio.sleep(100 if attempt.step == "long" else 0.01)
+        except asyncio.CancelledError:
+            known.append(any(isinstance(fact, h.RunStopping) for fact in bench.history()))
+            raise
+        return attempt.step
+
+    quick = [shell(f"s{n}", priority=-1) for n in range(20)]
+    bench = Bench(planned([shell("long"), *quick], max_parallel=2), runners={"shell": work})
+    assert bench.start(during=[(at, act)]).status == "cancelled"
+    assert known
+    assert all(known)
 
 
 def test_a_cancelled_run_shows_what_had_ended_before_as_it_ended() -> None:

@@ -117,6 +117,22 @@ def test_a_step_that_waits_for_a_person_holds_no_slot_and_no_lane() -> None:
     assert (state.slots, state.lanes) == (1, {0: 1})
 
 
+def test_a_run_waits_when_all_others_wait_for_the_lane_that_the_question_keeps_taken() -> None:
+    nested = parallel("q", shell("a", "fail 1", fallback_actions=ask()))
+    state, bench = asked(parallel("p", nested, shell("b"), shell("c"), max_parallel=1), shell("d"))
+    assert statuses(state) == {
+        "p": "running",
+        "q": "running",
+        "a": "waiting",
+        "b": "queued",
+        "c": "queued",
+        "d": "completed",
+    }
+    state = resumed(bench, before=approve("a"))
+    assert state.status == "completed"
+    assert bench.work.executed == ["a", "d", "a", "b", "c"]
+
+
 def test_finally_does_not_run_while_the_run_waits() -> None:
     state, bench = asked(shell("a", "fail", fallback_actions=ask()), finally_=[shell("f")])
     assert statuses(state)["f"] == "pending"
