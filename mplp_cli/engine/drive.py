@@ -18,10 +18,11 @@ from contextlib import suppress
 from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
+from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.deadlines import Deadlines, time_came
-from mplp_cli.engine.judging import after_failure, branch_of, may_run, skip_reason
+from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import duration_of, operate
+from mplp_cli.engine.local import operate, wait_of
 from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
@@ -34,12 +35,9 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
-
-#: Steps that are claimed ahead.
-CLAIMS = 32
 
 
 class Drive:
@@ -131,8 +129,7 @@ class Drive:
 
     def _turn(self) -> None:
         self._turn_due = False
-        assert self._over is not None
-        if self._over.done():
+        if self._over is None or self._over.done():
             return
         try:
             if self._fold_commit_act():
@@ -155,7 +152,7 @@ class Drive:
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
             self._commit()
         elif self._later is None and self._written:
-            self._later = self._loop.call_later(self.world.linger, self._commit_later)
+            self._later = self._loop.call_later(self.world.linger, self._commit_in_a_turn)
         acts, self._acts = self._acts, []
         self._begin(acts)
         if self._facts:
@@ -171,37 +168,20 @@ class Drive:
         self._written, self._objects = [], []
         if not written:
             return
-        claimed = self._claims()
-        if claimed:
-            ids = [self.state.plan.steps[i].id for i in claimed]
-            written.append(h.StepsClaimed(self.world.clock.now(), ids))
+        if claimed := likely_next(self.state, self._claimed):
+            written.append(claim(self.state, claimed, self.world.clock.now()))
         self.world.journal.append(written, objects)
         self._claimed.update(claimed)
         self._tell_all(written)
 
-    def _commit_later(self) -> None:
+    def _commit_in_a_turn(self) -> None:
         self._later = None
-        assert self._over is not None
-        if not self._over.done():
-            try:
-                self._commit()
-            except BaseException as error:  # noqa: BLE001 - as in a turn
-                self._over.set_exception(error)
-
-    def _claims(self) -> list[int]:
-        """The steps that are likely to get the next slots, if there are few claimed yet."""
-        state = self.state
-        if len(self._claimed) > CLAIMS // 2 or not state.ready or state.status is not RUNNING:
-            return []
-        self._claimed = {i for i in self._claimed if state.step_status[i] is QUEUED}
-        near = [state.plan.by_rank[rank] for rank in state.ready[:CLAIMS]]
-        return [i for i in near if state.step_status[i] is QUEUED and i not in self._claimed]
+        self._wake()
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
-        state = self.state
         for number, attempt, body in acts:
-            step = state.plan.steps[number]
-            if state.step_status[number] is RUNNING:
+            step = self.state.plan.steps[number]
+            if self.state.step_status[number] is RUNNING:
                 self._attempts.begin(step, attempt, body)
                 if step.timeout:
                     self._deadlines.set(number, attempt, step.timeout)
@@ -215,7 +195,7 @@ class Drive:
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
-                if state.dropped and self._too_late(fact):
+                if state.dropped and _too_late(state, fact):
                     continue
                 written.append(fact)
                 if attached:
@@ -237,11 +217,6 @@ class Drive:
             else:
                 return
 
-    def _too_late(self, fact: h.Event) -> bool:
-        """Whether the step of a fact has been ended from outside in the meantime."""
-        step = getattr(fact, "step", None)
-        return step is not None and self.state.step_status[self.state.plan.number[step]] in ENDED
-
     def _tell_all(self, facts: list[h.Event]) -> None:
         for tell in self.world.subscribers:
             tell(facts)
@@ -260,7 +235,12 @@ class Drive:
             case Arm():
                 self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
             case Judge():
-                self._judge(self.state.plan.steps[command.number])
+                step = self.state.plan.steps[command.number]
+                found = judged(step, self.scope, now())
+                if isinstance(found, Failure):
+                    self._failed(step, self.state.attempts[step.number] + 1, found)
+                else:
+                    self._facts.append(found)
             case Stop():
                 self._stop(command.number)
             case Halt():
@@ -281,9 +261,7 @@ class Drive:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
             elif step.kind == "wait":
-                length = duration_of(step, scope)
-                until = now + (min(length, step.timeout) if step.timeout else length)
-                facts.append(h.StepWaiting(now, step.id, attempt, until))
+                facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
@@ -312,17 +290,6 @@ class Drive:
         """A fact that must stand in the same commit as its cause; it asks for nothing."""
         self._written.append(fact)
         self.state.handle(fact)
-
-    def _judge(self, step: PlanStep) -> None:
-        now = self.world.clock.now()
-        try:
-            runs = may_run(step, self.scope)
-        except Exception as error:  # noqa: BLE001 - as in `_start`
-            self._failed(step, self.state.attempts[step.number] + 1, failure_of(error))
-            return
-        self._facts.append(
-            h.StepQueued(now, step.id) if runs else h.StepSkipped(now, step.id, skip_reason(step))
-        )
 
     def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
@@ -373,6 +340,12 @@ class Drive:
             if not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
+
+
+def _too_late(state: RunState, fact: h.Event) -> bool:
+    """Whether the step of a fact has been ended from outside in the meantime."""
+    step = getattr(fact, "step", None)
+    return step is not None and state.step_status[state.plan.number[step]] in ENDED
 
 
 def _key(fact: h.Event) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from mplp_cli.errors import (
     StepError,
     UnresolvedReferenceError,
     UnsupportedConditionTypeError,
+    failure_of,
 )
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.conditions import judge_step_result
@@ -26,6 +27,15 @@ def may_run(step: PlanStep, scope: RunScope) -> bool:
     """Whether the step's `when` is true; StepError if it cannot be judged."""
     when = step.when
     return when if isinstance(when, bool) else holds(when, scope)  # type: ignore[arg-type]
+
+
+def judged(step: PlanStep, scope: RunScope, at: int) -> h.Event | Failure:
+    """What follows from the `when` of a step that would queue for a slot."""
+    try:
+        runs = may_run(step, scope)
+    except Exception as error:  # noqa: BLE001 - whatever a value raises is the step's failure
+        return failure_of(error)
+    return h.StepQueued(at, step.id) if runs else h.StepSkipped(at, step.id, skip_reason(step))
 
 
 def skip_reason(step: PlanStep) -> str:

@@ -36,3 +36,9 @@ def duration_of(step: PlanStep, scope: RunScope) -> int:
         return duration_ms(value)
     except ValueError as error:
         raise StepError(str(error)) from None
+
+
+def wait_of(step: PlanStep, scope: RunScope) -> int:
+    """How long a `wait` step waits before its end or its timeout, in milliseconds."""
+    length = duration_of(step, scope)
+    return min(length, step.timeout) if step.timeout else length

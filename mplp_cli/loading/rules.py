@@ -71,13 +71,20 @@ def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
         hint = "an input is a JSON Schema, such as {type: integer, minimum: 1, default: 3}"
         if place[:1] == ("required",):
             hint = "an input without `default` is required by itself; remove `required`"
-        yield Problem(code="rule-input-schema", message=f"the input {quoted(path[-1])} is not a JSON Schema: {said}",
-                      path=(*path, *place), hint=hint)
+        yield Problem(
+            code="rule-input-schema",
+            message=f"the input {quoted(path[-1])} is not a JSON Schema: {said}",
+            path=(*path, *place),
+            hint=hint,
+        )
     elif "default" in schema:
         for place, said in unfit(fragment, schema["default"]):
-            yield Problem(code="rule-input-default", path=(*path, "default", *place),
-                          message=f"the default of the input {quoted(path[-1])} does not fit its schema: {said}",
-                          hint="correct the default, or the schema")
+            yield Problem(
+                code="rule-input-default",
+                path=(*path, "default", *place),
+                message=f"the default of the input {quoted(path[-1])} does not fit its schema: {said}",
+                hint="correct the default, or the schema",
+            )
 
 
 def _references(schema: Any, path: Path) -> Iterator[Problem]:
@@ -88,8 +95,12 @@ def _references(schema: Any, path: Path) -> Iterator[Problem]:
     elif isinstance(schema, dict):
         for key, value in schema.items():
             if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-                yield Problem(code="rule-input-reference", path=(*path, key), hint="write it out; nothing is fetched",
-                              message=f"the schema of an input cannot refer to {quoted(value)}")
+                yield Problem(
+                    code="rule-input-reference",
+                    path=(*path, key),
+                    hint="write it out; nothing is fetched",
+                    message=f"the schema of an input cannot refer to {quoted(value)}",
+                )
             elif key not in ("default", "const", "enum", "examples"):
                 yield from _references(value, (*path, key))
 
@@ -134,8 +145,12 @@ def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
     # What a reference holds is judged when it is known; what stands before it is judged here.
     if depth < 0 or cwd.startswith(("/", "~")):
         said = f"the working directory {quoted(cwd)} is outside the one the run starts in"
-        yield Problem(code="rule-cwd", message=said, path=path,
-                      hint="write a directory below it; a script can `cd` where it needs to")
+        yield Problem(
+            code="rule-cwd",
+            message=said,
+            path=path,
+            hint="write a directory below it; a script can `cd` where it needs to",
+        )
 
 
 def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -144,23 +159,40 @@ def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:
     if isinstance(url, str):
         known = url.partition("${")[0].partition("$<")[0]
         if known and not known.lower().startswith(("http://", "https://")):
-            yield Problem(code="rule-url", path=(*path, "url"), hint="begin with http:// or https://",
-                          message=f"no request can be sent to {quoted(url)}")
+            yield Problem(
+                code="rule-url",
+                path=(*path, "url"),
+                hint="begin with http:// or https://",
+                message=f"no request can be sent to {quoted(url)}",
+            )
         elif "@" in known.partition("//")[2].replace("?", "/").partition("/")[0]:
-            yield Problem(code="rule-url", path=(*path, "url"), message="the URL holds credentials",
-                          hint="declare a secret, and hand it over in the header `Authorization`")
+            yield Problem(
+                code="rule-url",
+                path=(*path, "url"),
+                message="the URL holds credentials",
+                hint="declare a secret, and hand it over in the header `Authorization`",
+            )
     headers = step.get("headers")
     for name in headers if isinstance(headers, dict) else ():
         if isinstance(name, str) and name.lower() in OWN_HEADERS:
-            yield Problem(code="rule-header", path=(*path, "headers", name), on="key", hint="remove it",
-                          message=f"the header {quoted(name)} is set by the connection itself")
+            yield Problem(
+                code="rule-header",
+                path=(*path, "headers", name),
+                on="key",
+                hint="remove it",
+                message=f"the header {quoted(name)} is set by the connection itself",
+            )
     stated = step.get("expect-status")
     for n, one in enumerate(stated if isinstance(stated, list) else [stated]):
         first, _, last = one.partition("-") if isinstance(one, str) else ("", "", "")
         if last and last < first:
             where = ("expect-status", n) if isinstance(stated, list) else ("expect-status",)
-            yield Problem(code="rule-status", path=(*path, *where), hint=f"write {last[:3]}-{first[:3]}",
-                          message=f"the range {quoted(one)} ends before it begins")
+            yield Problem(
+                code="rule-status",
+                path=(*path, *where),
+                hint=f"write {last[:3]}-{first[:3]}",
+                message=f"the range {quoted(one)} ends before it begins",
+            )
 
 
 def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -188,8 +220,13 @@ def _error_type(name: Any, path: Path) -> Iterator[Problem]:
         return
     near = name.lower() if name.lower() in _GROUPS else nearest(name[:200], error_types())
     if near is not None:
-        yield Problem(code="rule-error-type", severity="warning", path=path, hint=f"did you mean `{near}`?",
-                      message=f"no error of mplp is called {quoted(name)}; only a plug-in's could be")
+        yield Problem(
+            code="rule-error-type",
+            severity="warning",
+            path=path,
+            hint=f"did you mean `{near}`?",
+            message=f"no error of mplp is called {quoted(name)}; only a plug-in's could be",
+        )
 
 
 @cache

@@ -19,8 +19,13 @@ def sentence(error: Any, base: Path) -> Iterator[Problem]:
     schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     if "propertyNames" in error.schema_path:
         path = (*path, error.instance)
-        yield Problem(code="schema-form", message=f"{quoted(error.instance)} is not a valid {_title(schema)}",
-                      path=path, on="key", hint=schema.get("description"))
+        yield Problem(
+            code="schema-form",
+            message=f"{quoted(error.instance)} is not a valid {_title(schema)}",
+            path=path,
+            on="key",
+            hint=schema.get("description"),
+        )
         return
     match error.validator:
         case "required":
@@ -113,16 +118,25 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
             continue
         where = (*path, key)
         if _comes_later(key, holder):
-            yield Problem(code="schema-unsupported-key", path=where, on="key", hint="remove it for now",
-                          message=f"`{key}` is part of the format, but this version does not act on it yet")
+            yield Problem(
+                code="schema-unsupported-key",
+                path=where,
+                on="key",
+                hint="remove it for now",
+                message=f"`{key}` is part of the format, but this version does not act on it yet",
+            )
             continue
         near = _meant(key, known)
         listed = f"{_article(holder)} takes: {', '.join(known)}"
         if "retry-policy" in known and canonical(key) in keys_of("retry-policy"):
             near, listed = None, f"put it under `retry-policy`; {listed}"
-        yield Problem(code="schema-unknown-key", path=where, on="key",
-                      message=f"{_article(holder)} has no key {quoted(key)}",
-                      hint=f"did you mean `{near}`? {listed}" if near else listed)
+        yield Problem(
+            code="schema-unknown-key",
+            path=where,
+            on="key",
+            message=f"{_article(holder)} has no key {quoted(key)}",
+            hint=f"did you mean `{near}`? {listed}" if near else listed,
+        )
 
 
 def _comes_later(key: str, holder: str) -> bool:
@@ -134,8 +148,12 @@ def _wrong_type(instance: Any, types: Any, schema: Mapping[str, Any], path: Path
     scalar = isinstance(instance, int | float | bool)
     if scalar and types == "string":
         hint = f"put it in quotes if text is meant; {hint}" if hint else "put it in quotes if text is meant"
-    return Problem(code="schema-type", message=f"{subject(path)} takes {types_text(types)}, not {kind_of(instance)}",
-                   path=path, hint=hint)
+    return Problem(
+        code="schema-type",
+        message=f"{subject(path)} takes {types_text(types)}, not {kind_of(instance)}",
+        path=path,
+        hint=hint,
+    )
 
 
 def _wrong_value(instance: Any, allowed: Any, path: Path) -> Problem:
@@ -145,8 +163,12 @@ def _wrong_value(instance: Any, allowed: Any, path: Path) -> Problem:
     meant = symbol if symbol in options else near
     message = f"{subject(path)} cannot be {quoted(instance)}"
     listed = f"one of: {', '.join(options)}" if len(options) > 1 else f"write `{options[0]}`"
-    return Problem(code="schema-value", message=message, path=path,
-                   hint=f"did you mean `{meant}`? {listed}" if meant else listed)
+    return Problem(
+        code="schema-value",
+        message=message,
+        path=path,
+        hint=f"did you mean `{meant}`? {listed}" if meant else listed,
+    )
 
 
 _OPERATORS = {"==": "equals", "=": "equals", "eq": "equals", "!=": "not-equals", "ne": "not-equals",
@@ -165,16 +187,28 @@ def _wrong_form(instance: str, schema: Mapping[str, Any], path: Path) -> Problem
 
 def _excluded(error: Any, path: Path) -> Problem:
     if error.validator_value == {"required": ["run"]}:
-        return Problem(code="schema-conflict", path=(*path, "command"), on="key",
-                       message="a shell step takes `run` or `command`, not both",
-                       hint="`run` is a script for the shell; `command` starts a program without one")
+        return Problem(
+            code="schema-conflict",
+            path=(*path, "command"),
+            on="key",
+            message="a shell step takes `run` or `command`, not both",
+            hint="`run` is a script for the shell; `command` starts a program without one",
+        )
     if error.validator_value == {"required": ["json", "body"]}:
-        return Problem(code="schema-conflict", path=(*path, "body"), on="key",
-                       message="an http step takes `json` or `body`, not both",
-                       hint="`json` is a value that is sent as JSON; `body` is text that is sent as it is")
+        return Problem(
+            code="schema-conflict",
+            path=(*path, "body"),
+            on="key",
+            message="an http step takes `json` or `body`, not both",
+            hint="`json` is a value that is sent as JSON; `body` is text that is sent as it is",
+        )
     reserved = error.validator_value.get("enum", []) if isinstance(error.validator_value, Mapping) else []
-    return Problem(code="schema-reserved-name", path=path, hint=f"not one of: {', '.join(reserved)}",
-                   message=f"{quoted(error.instance)} means something else in expressions and cannot be a step id")
+    return Problem(
+        code="schema-reserved-name",
+        path=path,
+        hint=f"not one of: {', '.join(reserved)}",
+        message=f"{quoted(error.instance)} means something else in expressions and cannot be a step id",
+    )
 
 
 def _limit(keyword: str, limit: Any, instance: Any, schema: Mapping[str, Any], path: Path) -> Problem:
@@ -183,20 +217,34 @@ def _limit(keyword: str, limit: Any, instance: Any, schema: Mapping[str, Any], p
     who = subject(path)
     if keyword in ("minimum", "maximum"):
         side = "at least" if keyword == "minimum" else "at most"
-        return Problem(code="schema-range", message=f"{who} is {side} {limit}, not {instance}", path=path, hint=hint)
+        return Problem(
+            code="schema-range", message=f"{who} is {side} {limit}, not {instance}", path=path, hint=hint
+        )
     if keyword == "uniqueItems":
         twice = _repeated(instance)
-        return Problem(code="schema-repeated", path=(*path, twice[1]), hint="remove one of them",
-                       message=f"{quoted(twice[0])} stands twice in {who}")
+        return Problem(
+            code="schema-repeated",
+            path=(*path, twice[1]),
+            hint="remove one of them",
+            message=f"{quoted(twice[0])} stands twice in {who}",
+        )
     nouns = {"minLength": "character", "maxLength": "character", "minItems": "item", "maxItems": "item"}
     if keyword in nouns:
         if limit == 1:
             return Problem(code="schema-length", message=f"{who} is empty", path=path, hint=hint)
         side = "at least" if keyword.startswith("min") else "at most"
-        return Problem(code="schema-length", path=path, hint=hint,
-                       message=f"{who} has {count_of(len(instance), nouns[keyword])}; {side} {limit} are allowed")
-    return Problem(code="schema-other", path=path, hint=hint,
-                   message=f"{who} is not allowed like this (keyword `{keyword}`)")
+        return Problem(
+            code="schema-length",
+            path=path,
+            hint=hint,
+            message=f"{who} has {count_of(len(instance), nouns[keyword])}; {side} {limit} are allowed",
+        )
+    return Problem(
+        code="schema-other",
+        path=path,
+        hint=hint,
+        message=f"{who} is not allowed like this (keyword `{keyword}`)",
+    )
 
 
 def _repeated(items: list[Any]) -> tuple[Any, int]:

@@ -105,7 +105,10 @@ class StepsClaimed(_Fact, tag="steps.claimed", gc=True):
 
 
 class StepStarted(_Fact, tag="step.started"):
-    """An attempt begins. Committed before any effect of it, unless the step was claimed before. `branch` is set on a conditional: `then`, `else`."""
+    """An attempt begins. Committed before any effect of it, unless the step was claimed before.
+
+    `branch` is set on a conditional: `then`, `else`.
+    """
 
     step: str
     attempt: int

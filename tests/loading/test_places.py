@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a sample is easiest to judge on one line
 from __future__ import annotations
 
 import pytest
