@@ -127,8 +127,12 @@ class Drive:
             self._turn_due = True
             self._loop.call_soon(self._turn)
 
-    def _turn(self) -> None:
-        self._turn_due = False
+    def _turn(self, is_late: bool = False) -> None:
+        """Take a turn; `is_late`: it is the one that a commit has waited for."""
+        if is_late:
+            self._later = None
+        else:
+            self._turn_due = False
         if self._over is None or self._over.done():
             return
         try:
@@ -152,7 +156,7 @@ class Drive:
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
             self._commit()
         elif self._later is None and self._written:
-            self._later = self._loop.call_later(self.world.linger, self._commit_in_a_turn)
+            self._later = self._loop.call_later(self.world.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
         if self._facts:
@@ -173,10 +177,6 @@ class Drive:
         self.world.journal.append(written, objects)
         self._claimed.update(claimed)
         self._tell_all(written)
-
-    def _commit_in_a_turn(self) -> None:
-        self._later = None
-        self._wake()
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
         for number, attempt, body in acts:
