@@ -77,6 +77,7 @@ _mplp_takes_value() {
     "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
+    "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
     *) return 1 ;;
   esac
@@ -131,6 +132,8 @@ _mplp_value() {
     "reject --state-dir") _mplp_complete directory ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
+    "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
+    "doctor --state-dir") _mplp_complete directory ;;
     "health --timeout") _mplp_complete text ;;
     "health --output" | "health -o") _mplp_complete choices text json ;;
     "health --state-dir") _mplp_complete directory ;;
@@ -157,6 +160,7 @@ _mplp_options() {
     "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
+    "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
     "schema") _mplp_complete choices --list -h --help ;;
     "completion") _mplp_complete choices -h --help ;;
@@ -189,7 +193,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -225,7 +229,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -72,6 +72,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a per
 complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks: the step is tried again'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
+complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
 complete -c mplp -n '__mplp_verb \'\'' -a schema -d 'Print a JSON Schema that comes with mplp'
 complete -c mplp -n '__mplp_verb \'\'' -a completion -d 'Print the completion script of a shell'
@@ -209,6 +210,12 @@ complete -c mplp -n '__mplp_verb backup' -l state-dir -x -a '(__fish_complete_di
 complete -c mplp -n '__mplp_verb backup' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at backup 0' -F
 
+complete -c mplp -n '__mplp_verb doctor' -l repair -d 'Mend what can be mended safely, after a backup'
+complete -c mplp -n '__mplp_verb doctor' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb doctor' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb doctor' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb doctor' -s h -l help -d 'Show the help and exit'
+
 complete -c mplp -n '__mplp_verb health' -l timeout -x -d 'How long one check may take'
 complete -c mplp -n '__mplp_verb health' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb health' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
@@ -225,4 +232,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'

@@ -22,6 +22,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks: the step is tried again'
         'reject	Say no to what a step asks: the step fails'
         'backup	Write a copy of the store, also while runs go on'
+        'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
@@ -45,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
@@ -116,6 +118,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
+    $values['doctor --output'] = @('choices', @('text', 'json'))
+    $values['doctor -o'] = @('choices', @('text', 'json'))
+    $values['doctor --state-dir'] = @('directory', @())
     $values['health --timeout'] = @('text', @())
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
@@ -143,7 +148,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

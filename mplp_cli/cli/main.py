@@ -34,6 +34,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "backup": "backup",
+    "doctor": "doctor",
     "health": "health",
     "schema": "schema",
     "completion": "completion",

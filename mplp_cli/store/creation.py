@@ -77,6 +77,7 @@ def _refuse_if_lost(path: Path) -> None:
     if any(trace.exists() for trace in traces):
         raise StoreError(
             f"the state store {path} is gone, but {path.parent} still has traces of its runs",
-            hint="Restore a copy of it, or move the state directory away to start with a new one.",
+            hint="Restore a copy of it, or move the state directory away to start with a new one."
+            " `mplp doctor` explains more.",
             details={"path": str(path), "cause": "missing"},
         )

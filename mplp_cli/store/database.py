@@ -47,6 +47,8 @@ _CAUSES: Final[dict[int, tuple[str, str, str]]] = {
 }
 _OTHER: Final = ("io", "reading or writing failed", "Look at the disk and the system's log, then try again.")
 _ELSEWHERE: Final = "Name another state directory with --state-dir."
+#: Causes of which the message says everything.
+_PLAIN: Final = frozenset({"busy", "closed", "memory", "old-sqlite"})
 _BUSY: Final = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED, apsw.SQLITE_PROTOCOL})
 
 
@@ -229,6 +231,8 @@ def store_error(error: apsw.Error, path: Path) -> StoreError:
 
 
 def _refusal(path: Path, cause: str, what: str, hint: str | None, **details: Any) -> StoreError:
+    if hint is not None and cause not in _PLAIN:
+        hint += " `mplp doctor` explains more."
     return StoreError(
         f"the state store {path} {what}", hint=hint, details={"path": str(path), "cause": cause, **details}
     )

@@ -1,0 +1,265 @@
+"""Looking over a store that can be opened: its lists against the histories, and what belongs to nobody.
+
+Reads only. What may be mended says how (`mend`); `mending` does it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from mplp_cli.errors import MplpError, RunStateError
+from mplp_cli.store.database import Database, corrupt, translated
+from mplp_cli.store.journal import pages
+from mplp_cli.store.layout import lock_path
+from mplp_cli.store.locks import is_held
+from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, project
+from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.values import RunId
+
+Severity = Literal["problem", "warning", "notice"]
+#: Milliseconds after which a lock file of a run that nobody knows is no run about to begin.
+OLD: Final = 60_000
+_OF_A_RUN: Final = ("event", "definition", "control", "approval")
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that is not as it should be (`problem`), or that somebody should know."""
+
+    code: str
+    severity: Severity
+    message: str
+    hint: str = ""
+    run: RunId = ""
+    #: What `--repair` does about it; empty if it cannot be mended safely.
+    mend: str = ""
+    mended: bool = False
+
+
+class Row(Struct, frozen=True):
+    """A run as the list has it."""
+
+    key: int
+    id: RunId
+    workflow_id: str
+    status: str
+    ended_at: int | None
+
+
+class Question(Struct):
+    """A row of the list of questions, as the history tells it."""
+
+    id: str
+    step: str
+    attempt: int
+    message: str
+    approvers: list[str]
+    asked_at: int
+    state: str = "pending"
+    by: str = ""
+    reason: str = ""
+    decided_at: int = 0
+
+
+class Projected(Struct):
+    """What the lists should say of a run."""
+
+    status: str = "pending"
+    ended_at: int | None = None
+    questions: dict[int, Question] = {}
+
+
+def check_integrity(database: Database) -> None:
+    """StoreError if SQLite finds damage."""
+    found = [str(row[0]) for row in database.rows("PRAGMA integrity_check(10)")]
+    if found != ["ok"]:
+        raise corrupt(database.path, "; ".join(found))
+
+
+def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
+    """Everything that is found. StoreError if the store cannot be read on."""
+    yield from _orphans(database)
+    for row in run_rows(database):
+        yield from _run(database, row)
+    yield from _leftovers(database, state_dir, now)
+
+
+def run_rows(database: Database) -> list[Row]:
+    """All runs, the oldest first."""
+    return [
+        Row(*r) for r in database.rows("SELECT key, id, workflow_id, status, ended_at FROM run ORDER BY key")
+    ]
+
+
+def _orphans(database: Database) -> Iterator[Finding]:
+    for table in _OF_A_RUN:
+        count = database.rows(f"SELECT count(*) FROM {table} WHERE run NOT IN (SELECT key FROM run)")[0][0]  # noqa: S608 - a name of ours
+        if count:
+            yield Finding(
+                code="rows-of-no-run",
+                severity="problem",
+                message=f"{count:,} rows of table {table} belong to no run",
+                mend="deletes them",
+            )
+
+
+# ---- one run -----------------------------------------------------------------------------------
+
+
+def _run(database: Database, row: Row) -> Iterator[Finding]:
+    try:
+        with _one_moment(database):
+            status, ended_at = database.rows("SELECT status, ended_at FROM run WHERE key = ?", (row.key,))[0]
+            told = projected(row.id, facts_of(database, row.key))
+            there = question_rows(database, row.key)
+            requests = database.rows("SELECT count(*) FROM control WHERE run = ?", (row.key,))[0][0]
+            _check_definition(database, row)
+    except IndexError:  # pruned since
+        return
+    except MplpError as error:
+        yield Finding(
+            code="history",
+            severity="problem",
+            message=f"run {row.id}: {error.message}",
+            hint="restore a copy of the store, or delete the run with `mplp runs prune` once it has ended",
+            run=row.id,
+        )
+        return
+    if wrong := _disagreement(status, ended_at, there, told):
+        yield Finding(
+            code="projection",
+            severity="problem",
+            message=f"run {row.id}: {wrong}",
+            run=row.id,
+            mend="writes the lists anew from the history",
+        )
+    elif requests and status in ENDED:
+        yield Finding(
+            code="stale-request",
+            severity="warning",
+            message=f"run {row.id} has ended, and {requests:,} requests to it are left",
+            run=row.id,
+            mend="deletes them",
+        )
+
+
+@contextmanager
+def _one_moment(database: Database) -> Iterator[None]:
+    """Several queries see the same store."""
+    with translated(database.path):
+        db = database.connection()
+        db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            db.execute("ROLLBACK")
+
+
+def facts_of(database: Database, key: int) -> list[Event]:
+    """The history of a run. StoreError if it is damaged."""
+    return [fact for _, page in pages(database, key, -1) for fact in page]
+
+
+def projected(run: RunId, facts: Sequence[Event]) -> Projected:
+    """What the lists should say. RunStateError if the history goes on after its end."""
+    after = project(run, "pending", 0, facts)
+    told = Projected()
+    for change in after.changes if after is not None else ():
+        match change:
+            case Entered(status, ended_at):
+                told.status, told.ended_at = status, ended_at
+            case Asked(seq, step, attempt, approval, at):
+                told.questions[seq] = Question(
+                    approval.id, step, attempt, approval.message, list(approval.approvers), at
+                )
+            case Settled(of, state, at, by, reason):
+                for asked in told.questions.values():
+                    if asked.state == "pending" and of in (None, asked.step):
+                        asked.state, asked.by, asked.reason, asked.decided_at = state, by, reason, at
+    return told
+
+
+def question_rows(database: Database, key: int) -> dict[int, tuple[str, str]]:
+    """Number of the fact -> step and state, of the questions in the list."""
+    rows = database.rows("SELECT seq, step, state FROM approval WHERE run = ?", (key,))
+    return {seq: (step, state) for seq, step, state in rows}
+
+
+def answered_outside(there: str, told: str) -> bool:
+    """Whether the list may be ahead of the history: an answer is stored before the run takes it up, or stays
+    when the run no longer asks."""
+    return there in ("approved", "rejected") and told in ("pending", "withdrawn")
+
+
+def _disagreement(
+    status: str, ended_at: int | None, there: dict[int, tuple[str, str]], told: Projected
+) -> str:
+    if status != told.status:
+        return f"the list says {status}, its history says {told.status}"
+    if ended_at != told.ended_at:
+        return "the list has another end than its history"
+    for seq in sorted({*there, *told.questions}):
+        asked, row = told.questions.get(seq), there.get(seq)
+        if asked is None or row is None:
+            return f"the question of fact {seq} is {'in the list' if row else 'in its history'} only"
+        step, state = row
+        if step != asked.step or not (state == asked.state or answered_outside(state, asked.state)):
+            return f"the list says that the question of {step!r} is {state}, its history says {asked.state}"
+    return ""
+
+
+def _check_definition(database: Database, row: Row) -> None:
+    rows = database.rows("SELECT source, plan FROM definition WHERE run = ?", (row.key,))
+    try:
+        source, plan = rows[0]
+        zlib.decompress(source)
+        msgspec.json.decode(plan)
+    except (IndexError, zlib.error, TypeError, msgspec.MsgspecError) as error:
+        raise RunStateError(f"its definition is lost or damaged ({error})") from error
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def _leftovers(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
+    for name in leftover_runs(database, state_dir, now):
+        yield Finding(
+            code="leftover",
+            severity="warning",
+            message=f"there are files of run {name}, which the store does not know",
+            run=name,
+            mend="deletes them",
+        )
+
+
+def leftover_runs(database: Database, state_dir: Path, now: int) -> list[RunId]:
+    """Ids that have a lock file or output, are in no list, are held by nobody and are no run about to begin."""
+    folder = state_dir / "runs"
+    with translated(folder):
+        if not folder.is_dir():
+            return []
+        names = {p.name.removesuffix(".lock"): p for p in sorted(folder.iterdir()) if not p.is_symlink()}
+        young = {name for name, p in names.items() if p.stat().st_mtime * 1000 > now - OLD}
+    known = {row.id for row in run_rows(database)}
+    return [name for name in names if name not in known | young and _is_free(state_dir, name)]
+
+
+def _is_free(state_dir: Path, name: str) -> bool:
+    try:
+        return not is_held(lock_path(state_dir, name))
+    except (MplpError, OSError):  # a name that is no id: not ours
+        return False
+
+
+def counts_of(database: Database) -> dict[str, Any]:
+    """How much there is."""
+    from mplp_cli.store.schema import COUNTS
+
+    names = ("runs", "facts", "objects", "requests", "approvals")
+    return dict(zip(names, database.rows(COUNTS)[0], strict=True))

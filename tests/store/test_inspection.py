@@ -1,0 +1,197 @@
+"""What is wrong in a store is found, and mended where nothing can be lost by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from mplp_cli.errors import Failure, StoreError
+from mplp_cli.store.database import Database
+from mplp_cli.store.diagnosis import CAUSES, meaning
+from mplp_cli.store.inspection import OLD, Finding, check_integrity, inspect
+from mplp_cli.store.layout import database_path, lock_path, log_dir
+from mplp_cli.store.mending import mend
+from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.history import RunCompleted, RunFailed, RunResumed, RunStopping, StepDecided
+from tests.store.sample import START, FixedClock, asks, new_run, run_id, started, step
+
+#: Later than any file of a test.
+NOW = 4_000_000_000_000
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Four runs: completed with an answer, waiting for one, failed and resumed, stopped after a question."""
+    store = SqliteStore(tmp_path, FixedClock())
+    one = store.create_run(new_run(1), [started(1), *step(1), asks()])
+    one.append([StepDecided(START, "review", "approved", "ann"), RunCompleted(START + 5)])
+    store.create_run(new_run(2), [started(2), asks()])
+    store.create_run(
+        new_run(3), [started(3), RunFailed(START, Failure(type="E", message="m")), RunResumed(START, "x")]
+    )
+    store.create_run(new_run(4), [started(4), asks(), RunStopping(START, "cancel")])
+    store.close()
+    return tmp_path
+
+
+@pytest.fixture
+def database(state: Path) -> Iterator[Database]:
+    made = Database(database_path(state))
+    yield made
+    made.close()
+
+
+def found(database: Database) -> list[Finding]:
+    return list(inspect(database, database.path.parent, NOW))
+
+
+def alter(database: Database, *statements: str) -> None:
+    db = apsw.Connection(str(database.path))
+    db.execute("BEGIN IMMEDIATE")
+    guard = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'run_status_is_final'").get
+    db.execute("DROP TRIGGER run_status_is_final")
+    for statement in statements:
+        db.execute(statement)
+    db.execute(str(guard))
+    db.execute("COMMIT")
+    db.close()
+
+
+def test_a_sound_store_has_no_findings(database: Database) -> None:
+    check_integrity(database)
+    assert found(database) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            "UPDATE run SET status = 'running' WHERE key = 1",
+            "the list says running, its history says completed",
+        ),
+        (
+            "UPDATE run SET status = 'cancelled' WHERE key = 3",
+            "the list says cancelled, its history says running",
+        ),
+        ("UPDATE run SET ended_at = 7 WHERE key = 1", "another end"),
+        ("DELETE FROM approval WHERE run = 2", "in its history only"),
+        ("UPDATE approval SET state = 'withdrawn' WHERE run = 2", "is withdrawn, its history says pending"),
+        ("UPDATE approval SET state = 'pending' WHERE run = 1", "is pending, its history says approved"),
+        (
+            "INSERT INTO approval SELECT 1, 99, id, 'y', 1, '', x'5b5d', 1, 'pending', '', '', 0 FROM approval LIMIT 1",
+            "in the list only",
+        ),
+    ],
+)
+def test_a_list_that_is_not_what_the_history_says_is_made_anew(
+    database: Database, state: Path, damage: str, says: str
+) -> None:
+    history = database.rows("SELECT * FROM event")
+    whole = database.rows("SELECT * FROM approval"), database.rows("SELECT key, status, ended_at FROM run")
+    alter(database, damage)
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("projection", "problem")
+    assert says in finding.message
+    assert mend(database, state, finding, NOW)
+    assert found(database) == []
+    mended = database.rows("SELECT * FROM approval"), database.rows("SELECT key, status, ended_at FROM run")
+    assert mended == whole
+    assert database.rows("SELECT * FROM event") == history
+    with pytest.raises(StoreError), database.writing() as db:
+        db.execute("UPDATE run SET status = 'running' WHERE key = 1")
+
+
+def test_an_answer_that_the_run_has_not_taken_up_yet_is_no_finding_and_is_kept(
+    database: Database, state: Path
+) -> None:
+    alter(
+        database,
+        "UPDATE approval SET state = 'approved', \"by\" = 'ann' WHERE run IN (2, 4)",
+        "UPDATE run SET status = 'failed' WHERE key = 2",
+    )
+    [finding] = found(database)
+    assert mend(database, state, finding, NOW)
+    assert database.rows('SELECT state, "by" FROM approval WHERE run = 2') == [("approved", "ann")]
+    assert found(database) == []
+
+
+def test_a_run_that_a_process_holds_is_not_mended(database: Database, state: Path) -> None:
+    alter(database, "UPDATE run SET ended_at = 7 WHERE key = 2")
+    store = SqliteStore(state, FixedClock())
+    journal = store.own_run(run_id(2), "somebody")
+    [finding] = found(database)
+    assert not mend(database, state, finding, NOW)
+    journal.close()
+    store.close()
+    assert mend(database, state, finding, NOW)
+
+
+def test_rows_of_no_run_and_requests_to_ended_runs_are_deleted(database: Database, state: Path) -> None:
+    alter(
+        database,
+        "INSERT INTO event VALUES(99, 0, x'7b7d')",
+        "INSERT INTO control(run, verb, step, \"by\", reason) VALUES(1, 'cancel', '', '', '')",
+        "INSERT INTO control(run, verb, step, \"by\", reason) VALUES(2, 'cancel', '', '', '')",
+    )
+    assert [f.code for f in found(database)] == ["rows-of-no-run", "stale-request"]
+    assert all(mend(database, state, f, NOW) for f in found(database))
+    assert found(database) == []
+    assert database.rows("SELECT run FROM control") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE event SET body = x'00' WHERE run = 1 AND seq = 1",
+        "DELETE FROM event WHERE run = 1 AND seq = 1",
+        "DELETE FROM definition WHERE run = 1",
+        "UPDATE definition SET source = x'00' WHERE run = 1",
+    ],
+)
+def test_a_damaged_history_is_told_and_not_touched(database: Database, state: Path, damage: str) -> None:
+    alter(database, damage)
+    [finding] = found(database)
+    assert (finding.code, finding.mend) == ("history", "")
+    assert run_id(1) in finding.message
+    assert not mend(database, state, finding, NOW)
+
+
+def test_files_of_unknown_runs_are_deleted_but_not_of_one_about_to_begin(
+    database: Database, state: Path
+) -> None:
+    stray, young = run_id(8), run_id(9)
+    log_dir(state, stray).mkdir(parents=True)
+    lock_path(state, stray).touch()
+    (state / "runs" / "not-a-run.txt").touch()
+    assert {f.run for f in found(database)} == {stray}
+    lock_path(state, young).touch()
+    os.utime(lock_path(state, young), (NOW / 1000, NOW / 1000 - OLD / 2000))
+    [finding] = found(database)
+    assert mend(database, state, finding, NOW)
+    assert found(database) == []
+    assert not lock_path(state, stray).exists()
+    assert not log_dir(state, stray).parent.exists()
+    assert lock_path(state, young).exists()
+    assert lock_path(state, run_id(1)).exists()
+
+
+def test_damaged_pages_are_found(database: Database, state: Path) -> None:
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.drop()
+    with database_path(state).open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 4096)
+    with pytest.raises(StoreError):
+        check_integrity(database)
+
+
+def test_every_cause_is_explained_with_what_to_do() -> None:
+    for cause, (means, steps) in CAUSES.items():
+        assert meaning(StoreError("x", details={"cause": cause})) == (means, steps)
+        assert means.endswith(".")
+        assert steps
+    assert meaning(StoreError("x"))[1]
