@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
+
 from mplp_cli.workflow.history import StepsClaimed
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import QUEUED, RUNNING
 
 #: Steps that are claimed ahead.
 CLAIMS = 32
+#: Steps of a queue that is too long to be looked through each time.
+LONG = 2_048
 
 
 def likely_next(state: RunState, claimed: set[int]) -> list[int]:
     """The steps that are likely to get the next slots, if few are claimed yet.
 
-    The head of the heap is near enough: a step that is not claimed starts after its own commit.
+    In a long queue the head of the heap is near enough: a step that is not claimed starts after its own
+    commit.
     """
     if len(claimed) > CLAIMS // 2 or not state.ready or state.status is not RUNNING:
         return []
     claimed.difference_update([i for i in claimed if state.step_status[i] is not QUEUED])
-    near = [state.plan.by_rank[rank] for rank in state.ready[:CLAIMS]]
+    ready = state.ready
+    ranks = nsmallest(CLAIMS, ready) if len(ready) <= LONG else ready[:CLAIMS]
+    near = [state.plan.by_rank[rank] for rank in ranks]
     return [i for i in near if state.step_status[i] is QUEUED and i not in claimed]
 
 
