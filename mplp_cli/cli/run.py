@@ -46,9 +46,10 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Validate a workflow and run it: results (its outputs, as JSON) to stdout, the rest to stderr.
+    """Validate a workflow and run it.
 
-    Exit codes: 0 completed, 1 failed, 2 could not start, 3 waits for a person, 4 cancelled.
+    Results (its outputs, as JSON) go to stdout, the rest to stderr. Exit codes: 0 completed, 1 failed,
+    2 could not start, 3 waits for a person, 4 cancelled.
 
     Examples:
 
