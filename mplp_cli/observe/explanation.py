@@ -24,7 +24,8 @@ class Try(Struct, frozen=True, kw_only=True):
     started_at: int
     ended_at: int = 0
     queued: int = 0
-    #: running | completed | failed | asked | fell back | skipped | waiting | cancelled | lost
+    #: running | completed | failed | asked | fell back | skipped | cancelled | lost (with its process)
+    #: | unknown (claimed, and the process was lost: it may have begun)
     outcome: str = "running"
     error: Failure | None = None
     #: Set if another attempt follows after a wait.
@@ -113,6 +114,8 @@ class _Watch:
         self.conditions: dict[str, Judged] = {}
         self.tries: list[Try] = []
         self.questions: list[Question] = []
+        #: Whether it may begin before its start is stored.
+        self.claimed = False
 
     def needs(self) -> list[Need]:
         """The dependencies as they stand."""
@@ -141,6 +144,7 @@ class _Watch:
                     self._judge("when", self.step.when, True)
                 if self.step.kind == "conditional":
                     self._judge("condition", self.step.condition, branch == "then")
+                self.claimed = False
                 queued = max(at - self.ready_at, 0) if self.ready_at else 0
                 self.tries.append(Try(attempt=attempt, started_at=at, queued=queued))
             case h.StepSkipped(error=None) if self._is({QUEUED}):
@@ -156,8 +160,15 @@ class _Watch:
     def after(self, fact: h.Event) -> None:
         """What the fact has made of the step."""
         i, state = self.step.number, self.state
+        if isinstance(fact, h.StepsClaimed) and self.step.id in fact.steps:
+            self.claimed = True
         if isinstance(fact, h.RunResumed) and self._is({PENDING, QUEUED, CANCELLED}):
             self._end(0, "lost")  # whatever still ran is gone with its process
+            if self.claimed and self._was_queued:
+                self.tries.append(Try(attempt=state.attempts[i] + 1, started_at=0, outcome="unknown"))
+            self.claimed = False
+        if self._is(ENDED):
+            self._end(state.ended_at[i], "cancelled")  # it ended with something else, not by its own work
         if self._is({QUEUED}):
             if not self._was_queued or isinstance(fact, h.RunResumed):
                 self.ready_at = fact.at

@@ -28,9 +28,9 @@ _OUTCOME_STYLE = {
     "fell back": "bad",
     "asked": "warn",
     "skipped": "bad",
-    "waiting": "warn",
     "cancelled": "warn",
     "lost": "warn",
+    "unknown": "warn",
 }
 
 
@@ -165,6 +165,8 @@ def _after(one: Try) -> str:
         said.append(f"{one.error.type}: {failure_text(one.error)}")
     if one.outcome == "lost":
         said.append("the process that drove the run was lost; this attempt does not count")
+    if one.outcome == "unknown":
+        said.append("it was next when the process was lost, and may have begun; it does not count")
     if one.delay is not None:
         said.append(f"again after {duration_text(one.delay)} ({one.delay_why})")
     return "; ".join(said)

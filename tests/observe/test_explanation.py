@@ -84,6 +84,19 @@ def test_an_attempt_that_was_lost_with_its_process_does_not_count() -> None:
     assert "does not count" in screen(one)
 
 
+def test_a_step_that_was_claimed_when_the_process_was_lost_may_have_begun() -> None:
+    one = told(
+        plan_of(FLAKY),
+        "a",
+        h.StepsClaimed(1_000, ["a"]),
+        h.RunResumed(5_000, "somebody"),
+        h.StepStarted(5_001, "a", 1),
+        h.RunResumed(7_000, "somebody"),
+    )
+    assert [(t.attempt, t.outcome) for t in one.tries] == [(1, "unknown"), (1, "lost")]
+    assert "may have begun" in " ".join(screen(one).split())
+
+
 def test_a_waiting_step_is_not_lost_with_the_process() -> None:
     plan = plan_of("[{id: a, type: wait, for: 10s}]")
     one = told(plan, "a", h.StepWaiting(1_000, "a", 1, until=11_000), h.RunResumed(5_000, "somebody"))
