@@ -49,8 +49,11 @@ def _copy(database: Database, draft: Path) -> None:
     try:
         database.rows("VACUUM INTO ?", (str(draft),))
     except StoreError as error:
-        error.details["copy"] = str(draft)
-        raise
+        raise StoreError(
+            f"the copy cannot be written: {error.message}",
+            hint="Look at the disk that the copy goes to; `mplp doctor` checks the store.",
+            details=error.details,
+        ) from error
 
 
 def _place(draft: Path, target: Path) -> None:

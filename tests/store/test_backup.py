@@ -115,3 +115,9 @@ def test_a_name_that_was_taken_meanwhile_is_not_overwritten(
     with pytest.raises(UsageError, match="exists already"):
         back_up(database, target)
     assert target.read_text() == "somebody else's"
+
+
+def test_a_copy_that_cannot_be_written_says_so(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the copy cannot be written"):
+        backup._copy(database, tmp_path / "nowhere" / "draft")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
