@@ -28,7 +28,6 @@ PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
     "jsonschema-rs": ("jsonschema_rs", "0.60", "0.70"),
     "msgspec": ("msgspec", "0.20", "1"),
     "networkx": ("networkx", "3.4", "4"),
-    "psutil": ("psutil", "7", "8"),
     "python-dotenv": ("dotenv", "1.1", "2"),
     "rich": ("rich", "14", "16"),
     "ruamel.yaml": ("ruamel.yaml", "0.18.15", "0.20"),
@@ -37,7 +36,7 @@ PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
 }
 #: Modules that may be there and not load: built for another Python or system. Loading them all would take seconds
 #: where nothing is compiled yet.
-COMPILED: Final = frozenset({"_ruamel_yaml", "apsw", "jsonschema_rs", "msgspec", "psutil"})
+COMPILED: Final = frozenset({"_ruamel_yaml", "apsw", "jsonschema_rs", "msgspec"})
 
 
 def check_disk(place: Path) -> Finding:

@@ -39,18 +39,15 @@ def topological(members: Sequence[int], before: Before) -> list[int]:
 
 
 def _cycle(stuck: set[int], before: Before) -> list[int]:
-    """One cycle, in the order `a waits for b`: every stuck member waits for a stuck member."""
-    path: list[int] = []
-    place: dict[int, int] = {}
-    i = min(stuck)
-    while i not in place:
-        place[i] = len(path)
-        path.append(i)
-        i = min(d for d in before(i) if d in stuck)
-    loop = path[place[i] :]
+    """One cycle, in the order `a waits for b`, from its smallest member back to it."""
+    import networkx as nx  # explains what is wrong; what is right never needs it
+
+    waits: nx.DiGraph[int] = nx.DiGraph(
+        [(i, d) for i in sorted(stuck) for d in sorted(before(i)) if d in stuck]
+    )
+    loop = [i for i, _ in nx.find_cycle(waits, min(stuck))]
     smallest = loop.index(min(loop))
-    loop = loop[smallest:] + loop[:smallest]
-    return [*loop, loop[0]]
+    return [*loop[smallest:], *loop[:smallest], loop[smallest]]
 
 
 def file_order(members: Sequence[int], before: Before) -> list[int]:
