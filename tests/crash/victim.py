@@ -99,6 +99,8 @@ class Victim:
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.mplp = Mplp(self.directory)
+        # What is killed, or may not write, cannot say which lines it ran: it would only complain.
+        self.mplp.env = {k: v for k, v in self.mplp.env.items() if not k.startswith("COVERAGE")}
         self.env = self.mplp.env
         self.state = Path(self.env["MPLP_STATE_DIR"])
         self.file = self.directory / "lines"
