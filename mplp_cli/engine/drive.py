@@ -213,7 +213,9 @@ class Drive:
             if state.settled:
                 facts.append(settlement(self.scope, now))
             elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
-                facts.append(h.RunWaiting(now))  # an alarm that is due would ring next
+                _hear(self)  # an answer may be there that no poll has brought
+                if not facts:  # an alarm that is due would ring next
+                    facts.append(h.RunWaiting(now))
             else:
                 return
 
@@ -328,18 +330,23 @@ class Drive:
 
     def _poll(self) -> None:
         try:
-            for control in self.world.journal.controls():
-                if control.verb == "cancel":
-                    self.cancel(control.by, control.reason)
-                else:
-                    verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
-                    with suppress(RunStateError):  # the question is gone, or has its answer
-                        self.decide(control.step, verb, control.by, control.reason)
+            _hear(self)
         except BaseException as error:  # noqa: BLE001 - as in a turn
             assert self._over is not None
             if not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
+
+
+def _hear(drive: Drive) -> None:
+    """Take the requests of other processes."""
+    for control in drive.world.journal.controls():
+        if control.verb == "cancel":
+            drive.cancel(control.by, control.reason)
+        else:
+            verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
+            with suppress(RunStateError):  # the question is gone, or has its answer
+                drive.decide(control.step, verb, control.by, control.reason)
 
 
 def _too_late(state: RunState, fact: h.Event) -> bool:
