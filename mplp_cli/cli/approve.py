@@ -6,22 +6,16 @@ from typing import Annotated
 
 import typer
 
-from mplp_cli.cli.options import Output, StateDir, TextOrJson
+from mplp_cli.cli.options import AnsweredBy, AskingStep, Output, StateDir, TextOrJson
 
 
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
-    step: Annotated[
-        str | None,
-        typer.Argument(metavar="[STEP]", help="Which step; not needed if only one asks.", show_default=False),
-    ] = None,
+    step: AskingStep = None,
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
     ] = "",
-    by: Annotated[
-        str | None,
-        typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
-    ] = None,
+    by: AnsweredBy = None,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:

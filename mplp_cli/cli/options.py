@@ -23,6 +23,14 @@ SecretsFile = Annotated[
     ),
 ]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
+AskingStep = Annotated[
+    str | None,
+    typer.Argument(metavar="[STEP]", help="Which step; not needed if only one asks.", show_default=False),
+]
+AnsweredBy = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
+]
 
 
 class TextOrJson(StrEnum):
