@@ -36,6 +36,8 @@ from mplp_cli.engine.survivors import (
 CHUNK = 65_536
 #: Seconds for which pipes are read, and leftover processes may tidy up, after the end of a child.
 LINGER = 0.2
+#: Seconds after which what a process prints is read as it comes. Many end sooner, and are read once.
+LISTEN = 0.01
 #: Seconds between two looks at processes that should go away.
 _TICK = 0.01
 #: Looks at what survived SIGKILL before it is given up (it hangs in the kernel).
@@ -82,7 +84,9 @@ class Child:
         for pipe, sink in ((read_out, stdout), (read_err, stderr)):
             os.set_blocking(pipe, False)
             self._pipes[pipe] = sink
-            self._loop.add_reader(pipe, self._read, pipe)
+        #: The pipes that are read as something comes; before that they are read at the end of the process.
+        self._heard: set[int] = set()
+        self._listening = self._loop.call_later(LISTEN, self._listen)
         self._watch()
 
     async def wait(self, grace: float) -> int:
@@ -106,6 +110,12 @@ class Child:
         return self._code if self._code >= 0 else 128 - self._code
 
     # ---- reading ---------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Read from now on as it comes."""
+        for pipe in self._pipes:
+            self._loop.add_reader(pipe, self._read, pipe)
+            self._heard.add(pipe)
 
     def _read(self, pipe: int) -> bool:
         """Read once. Whether there may be more."""
@@ -133,7 +143,8 @@ class Child:
                     break
 
     def _close(self, pipe: int) -> None:
-        self._loop.remove_reader(pipe)
+        if pipe in self._heard:
+            self._loop.remove_reader(pipe)
         os.close(pipe)
         del self._pipes[pipe]
 
@@ -175,11 +186,13 @@ class Child:
             self._signal_group(signal.SIGTERM)
         if pidfd >= 0:
             self._reap(0)
+        self._listening.cancel()
         self._drain()
         self._exited.set()
 
     async def _end_leftovers(self) -> None:
         """Background processes had SIGTERM when the child ended; what is still there is killed."""
+        self._listen()
         end = self._loop.time() + LINGER
         while (self._pipes or self._has_group()) and (left := end - self._loop.time()) > 0:  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(min(_TICK, left))
