@@ -18,7 +18,7 @@ import msgspec
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
-from mplp_cli.store.schema import APPLICATION_ID, VERSION
+from mplp_cli.store.schema import APPLICATION_ID, UPGRADE, VERSION
 
 Connect = Callable[[str], apsw.Connection]
 
@@ -115,6 +115,7 @@ class Database:
             db.set_busy_timeout(BUSY_TIMEOUT)
             self._inspect(db)
             _configure(db)
+            _upgrade(db)
         except BaseException:
             db.close(True)
             raise
@@ -197,6 +198,17 @@ def _configure(db: apsw.Connection) -> None:
     if sys.platform == "darwin":
         db.pragma("fullfsync", True)
         db.pragma("checkpoint_fullfsync", True)
+
+
+def _upgrade(db: apsw.Connection) -> None:
+    """Give a store of an older format what it lacks, once, whoever comes first."""
+    if db.pragma("user_version") == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    if db.pragma("user_version") < VERSION:
+        db.execute(UPGRADE)
+        db.pragma("user_version", VERSION)
+    db.execute("COMMIT")
 
 
 # ---- what failures mean ----

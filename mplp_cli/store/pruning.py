@@ -21,7 +21,7 @@ from mplp_cli.store.projections import ENDED
 from mplp_cli.workflow.values import RunId
 
 DAY: Final = 86_400_000
-_OF_A_RUN: Final = ("event", "definition", "control", "approval")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
 _SUPERSEDED: Final = (
     "DELETE FROM object WHERE run = ?1 AND EXISTS (SELECT 1 FROM object newer"
     " WHERE newer.kind = object.kind AND newer.id = object.id AND newer.version > object.version)"

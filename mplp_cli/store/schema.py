@@ -9,7 +9,56 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 1
+VERSION = 2
+
+#: Tables that format 2 has and format 1 had not.
+#:
+#: `relation`: `run` was made for another run: its `rerun`, or the sub-workflow (`child`) of its step `step`.
+#: `emitted`: events that steps and people have published, in order.
+#: `turn`: runs that hold (`held` = 1) or wait for a place under a concurrency key.
+#: `cached`: results kept under a cache key.
+_ADDED_IN_2 = """
+CREATE TABLE relation(
+    run INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK(kind IN ('rerun', 'child')),
+    other TEXT NOT NULL,
+    step TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX relation_by_other ON relation(other);
+CREATE TABLE emitted(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+CREATE TABLE turn(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    workflow_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run TEXT NOT NULL UNIQUE,
+    held INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX turn_by_key ON turn(workflow_id, key, seq);
+CREATE TABLE cached(
+    key TEXT PRIMARY KEY,
+    step TEXT NOT NULL,
+    run TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    result BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+#: What makes a store of format 1 one of format 2; it is done when the store is opened.
+UPGRADE = f"""
+{_ADDED_IN_2}
+ALTER TABLE control ADD COLUMN data BLOB NOT NULL DEFAULT x'';
+ALTER TABLE approval ADD COLUMN form BLOB NOT NULL DEFAULT x'';
+ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
+"""
 
 SCHEMA = f"""
 CREATE TABLE run(
@@ -52,7 +101,8 @@ CREATE TABLE control(
     verb TEXT NOT NULL,
     step TEXT NOT NULL,
     "by" TEXT NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    data BLOB NOT NULL DEFAULT x''
 ) STRICT;
 CREATE INDEX control_by_run ON control(run, seq);
 CREATE TABLE approval(
@@ -68,6 +118,8 @@ CREATE TABLE approval(
     "by" TEXT NOT NULL DEFAULT '',
     reason TEXT NOT NULL DEFAULT '',
     decided_at INTEGER NOT NULL DEFAULT 0,
+    form BLOB NOT NULL DEFAULT x'',
+    data BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY(run, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX one_question_a_step ON approval(run, step) WHERE state = 'pending';
@@ -80,6 +132,7 @@ CREATE TABLE object(
     run INTEGER NOT NULL,
     PRIMARY KEY(kind, id, version)
 ) STRICT, WITHOUT ROWID;
+{_ADDED_IN_2}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """

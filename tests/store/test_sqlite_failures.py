@@ -19,6 +19,7 @@ from mplp_cli.errors import Exit, StoreError
 from mplp_cli.protocols import Control, Journal, ProtocolObject
 from mplp_cli.store import creation, database
 from mplp_cli.store.layout import database_path
+from mplp_cli.store.schema import VERSION
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.history import StepCompleted
 from tests.store.sample import START, FixedClock, new_run, run_id, started, step
@@ -141,11 +142,34 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     assert "belongs to another program" in refused.message
 
 
+def test_a_store_of_the_first_format_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    new_tables = ("relation", "emitted", "turn", "cached")
+    new_columns = (("control", "data"), ("approval", "form"), ("approval", "data"))
+    drops = [f"DROP TABLE {table}" for table in new_tables]
+    drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
+    alter(path, *drops, "PRAGMA user_version = 1")
+    store = SqliteStore(tmp_path, FixedClock())
+    assert len(list(store.history(store.runs()[0].id))) == 201
+    store.close()
+    (tmp_path / "fresh").mkdir()
+    fresh = made(tmp_path / "fresh")
+    assert shape(path) == shape(fresh)
+
+
+def shape(path: Path) -> object:
+    """The tables with their columns, and the format."""
+    db = apsw.Connection(str(path))
+    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")]
+    columns = {t: [row[1:4] for row in db.execute(f"PRAGMA table_info({t})")] for t in tables}
+    return columns, db.pragma("user_version")
+
+
 def test_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
     alter(made(tmp_path), "PRAGMA user_version = 7")
     refused = refusal(tmp_path)
     assert refused.details["cause"] == "newer"
-    assert "format 7; this one knows 1" in refused.message
+    assert f"format 7; this one knows {VERSION}" in refused.message
     assert refused.hint is not None
     assert "Upgrade mplp" in refused.hint
 
