@@ -150,7 +150,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date_and_keeps_its_runs(tm
     drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
     alter(path, *drops, "PRAGMA user_version = 1")
     store = SqliteStore(tmp_path, FixedClock())
-    assert len(list(store.history(store.runs()[0].id))) == 201
+    assert len(list(store.history(store.runs()[0].id))) > 200
     store.close()
     (tmp_path / "fresh").mkdir()
     fresh = made(tmp_path / "fresh")
