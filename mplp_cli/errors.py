@@ -28,6 +28,8 @@
     |   |   `-- UnknownOperationError   "OperationNotFoundError" in machine output
     |   |-- UnsupportedStepTypeError    no runner for that step type
     |   |-- UnsupportedConditionTypeError
+    |   |-- SubworkflowError            the run of a sub-workflow failed
+    |   |-- SubworkflowCancelledError   the run of a sub-workflow was cancelled
     |   |-- RejectedError               a person said no
     |   `-- RunTimeoutError             the run's own timeout
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
@@ -352,6 +354,16 @@ class UnsupportedConditionTypeError(StepError):
 
 class RejectedError(StepError):
     """A person rejected what the step asked for."""
+
+    retryable = False
+
+
+class SubworkflowError(StepError):
+    """The run of a sub-workflow failed. `details`: runId, workflowId, step and error of what failed in it."""
+
+
+class SubworkflowCancelledError(StepError):
+    """The run of a sub-workflow was cancelled. `details`: runId, workflowId."""
 
     retryable = False
 

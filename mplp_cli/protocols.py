@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Approval, Event
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -64,6 +64,17 @@ class NewRun(Struct, frozen=True, kw_only=True):
     cwd: str
     plan: bytes
     created_at: int
+    #: The files that the workflow includes, by absolute path.
+    included: dict[str, bytes] = {}
+    origin: Origin | None = None
+
+
+class Origin(Struct, frozen=True):
+    """What a run was made for: `kind` says what it is to run `other` (`child`: the run of its step `step`)."""
+
+    kind: str
+    other: RunId
+    step: StepId = ""
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -79,6 +90,12 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     created_at: int
     ended_at: int | None
     owned: bool
+    origin: Origin | None = None
+
+    @property
+    def parent(self) -> Origin | None:
+        """The run and the step that this one is the sub-workflow of."""
+        return self.origin if self.origin is not None and self.origin.kind == "child" else None
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -89,6 +106,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     source_dir: str
     cwd: str
     plan: bytes
+    included: dict[str, bytes] = {}
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -157,9 +175,22 @@ class Store(Protocol):
         ...
 
     def runs(
-        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        children: bool = True,
     ) -> list[RunRecord]:
-        """Newest first."""
+        """Newest first; without `children` those of sub-workflows are left out."""
+        ...
+
+    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
+        """Runs whose origin is of that kind and names this run, oldest first."""
+        ...
+
+    def last_request(self, run_id: RunId) -> int:
+        """The number of the last request to the run that has not been acted upon, 0 if there is none."""
         ...
 
     def definition(self, run_id: RunId) -> Definition: ...
@@ -252,6 +283,37 @@ class Attempt(Struct, frozen=True, kw_only=True):
     #: The same for every attempt of a step: effects keyed by it happen once.
     idempotency_key: str
     output: Output
+    #: For a `workflow` step: the id of its run, and whether it goes on if that has failed.
+    child: RunId = ""
+    again: bool = False
+
+
+class Parked(Exception):  # noqa: N818 - no error: it ends an attempt for now
+    """Raised by a runner: only a person can take the attempt on, by answering `question`."""
+
+    def __init__(self, question: Approval) -> None:
+        super().__init__(question.message)
+        self.question = question
+
+
+class Subruns(Protocol):
+    """The runs of the sub-workflows of one run, as its driver sees them. All are driven in this process."""
+
+    def woken(self) -> list[StepId]:
+        """Steps that wait for what their sub-workflow asks, where it can go on by now. Each is named once."""
+        ...
+
+    def left(self, is_over: Callable[[StepId], bool]) -> list[RunId]:
+        """Runs that have not ended though their step is over."""
+        ...
+
+    async def end(self, run_id: RunId, *, kill: bool) -> None:
+        """Bring such a run to its end: cancel it (`kill`: without its `finally`)."""
+        ...
+
+    def abandon(self) -> None:
+        """This process cannot drive on: what runs now is dropped as it is, for another process to take up."""
+        ...
 
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.

@@ -7,8 +7,7 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,65 +16,22 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Attempt, NewRun, Origin, RunRecord, Store
+from mplp_cli.running import Children, Given, Run, Screen, kill_all
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets
 
+__all__ = ["Run", "Runtime", "Screen"]
+
 if TYPE_CHECKING:
-    from mplp_cli.engine.drive import Drive
-    from mplp_cli.engine.guardian import Guardian
-    from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
     from mplp_cli.workflow.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.values import StepId
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
-
-
-@dataclass(kw_only=True)
-class Run:
-    """A run about to be driven. `started` is its first fact if it is new."""
-
-    plan: Plan
-    drive: Drive
-    state: RunState
-    journal: Journal
-    guardian: Guardian
-    runners: Runners
-    started: RunStarted | None
-    #: Facts that the journal already holds.
-    recorded: int = 0
-
-    async def go(self) -> RunState:
-        """Drive it to its end, or to where only a person can take it on, and give it up."""
-        try:
-            try:
-                return await self.drive.run(self.started)
-            finally:
-                await self.runners.aclose()
-        finally:
-            self.guardian.close()
-            self.journal.close()
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What a run gets from outside: its secrets, the workflow's `env`, the directory of its file, the policy."""
-
-    secrets: Mapping[str, str]
-    env: Mapping[str, str]
-    source_dir: str
-    deny_private: bool
-
-
-@dataclass(kw_only=True)
-class Screen:
-    """What watches a run."""
-
-    subscribers: Sequence[Subscriber] = ()
-    output: Output = field(default=lambda step, stream, text: None)
 
 
 class Runtime:
@@ -160,10 +116,16 @@ class Runtime:
     def load(self, source: Source) -> Loaded:
         """The workflow, its plan and every problem found."""
         from mplp_cli.loading import load_workflow
+        from mplp_cli.loading.including import on_disk, stored
         from mplp_cli.modules.catalogue import check_operation
 
         return load_workflow(
-            source.text, source.name, check_operation=check_operation, conditions=self.conditions
+            source.text,
+            source.name,
+            check_operation=check_operation,
+            conditions=self.conditions,
+            directory=str(source.directory),
+            read=on_disk if source.included is None else stored(source.included),
         )
 
     # ---- runs
@@ -175,20 +137,21 @@ class Runtime:
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
+        child: Attempt | None = None,
     ) -> Run:
-        """Store a new run and get it ready to drive. `inputs` are resolved."""
+        """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.subworkflows import included_texts
 
-        run_id, now = self.ids.uuid(), self.clock.now()
+        run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
+        cwd = child.cwd if child else str(self.cwd)
         state = RunState(plan)
-        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
+        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = self._workflow_env(state, secrets)
-        given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
+        given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
-        started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
-        )
+        started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), recorded, cwd, self._slots(plan))
         new = NewRun(
             id=run_id,
             workflow_id=plan.workflow.id,
@@ -196,20 +159,34 @@ class Runtime:
             source=source.text,
             source_name=source.name,
             source_dir=str(source.directory),
-            cwd=str(self.cwd),
+            cwd=cwd,
             plan=plan.stored(),
             created_at=now,
+            included=included_texts(plan),
+            origin=Origin("child", child.run, child.step) if child else None,
         )
+        if child:
+            screen = screen.inside(child.step, plan, state)
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self,
+        run_id: str,
+        screen: Screen,
+        secrets_file: str | None = None,
+        child: tuple[StepId, Mapping[str, str]] | None = None,
+    ) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+
+        `child`: it is the run of that step of another, which knows its secrets.
+        """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.subworkflows import secrets_of
 
         plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        secrets = child[1] if child else read_secrets(secrets_of(plan), self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
@@ -222,7 +199,9 @@ class Runtime:
                 )
             env = self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
-            given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
+            given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
+            if child:
+                screen = screen.inside(child[0], plan, state)
             run = self._run(plan, state, journal, given, screen, None)
             run.recorded = len(recorded)
         except BaseException:
@@ -240,7 +219,9 @@ class Runtime:
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
         definition = self.store.definition(run_id)
-        return Source(definition.source_name, definition.source, Path(definition.source_dir))
+        return Source(
+            definition.source_name, definition.source, Path(definition.source_dir), definition.included
+        )
 
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
@@ -267,13 +248,12 @@ class Runtime:
         plan: Plan,
         state: RunState,
         journal: Any,
-        given: _Given,
+        given: Given,
         screen: Screen,
         started: RunStarted | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.guardian import Guardian
-        from mplp_cli.engine.processes import kill_all
         from mplp_cli.engine.runners import Runners
         from mplp_cli.engine.workplace import Workplace, attempt_mark
         from mplp_cli.engine.world import World
@@ -285,6 +265,12 @@ class Runtime:
         workplace = Workplace(
             log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000, owner=owner, guardian=guardian
         )
+        subruns = None
+        if plan.included:
+            from mplp_cli.engine.subruns import Subruns
+
+            host = Children(self, plan, given.secrets, screen)
+            subruns = Subruns(state.run_id, host, self.store, self.clock)
         runners = Runners(
             {step.kind for step in plan.steps},
             workplace,
@@ -292,13 +278,14 @@ class Runtime:
             clock=self.clock,
             source_dir=given.source_dir,
             deny_private=given.deny_private,
+            subruns=subruns,
         )
         hidden = set(plan.workflow.secrets)
         world = World(
             clock=self.clock,
             ids=self.ids,
             journal=journal,
-            operations=self._hub(),
+            operations=self._hub,
             runners=runners.by_kind,
             conditions=self.conditions,
             secrets=given.secrets,
@@ -306,7 +293,8 @@ class Runtime:
             mask=masker.value,
             output=screen.output,
             subscribers=screen.subscribers,
-            kill=lambda: kill_all(workplace.children),
+            kill=lambda: kill_all(workplace.children, subruns),
+            subruns=subruns,
         )
         drive = Drive(state, world)
         return Run(
@@ -316,9 +304,11 @@ class Runtime:
             journal=journal,
             guardian=guardian,
             runners=runners,
+            subruns=subruns,
             started=started,
         )
 
+    @cached_property
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules
         from mplp_cli.modules.hub import Hub
@@ -334,7 +324,7 @@ class Runtime:
             from tempfile import TemporaryDirectory
 
             self._scratch = TemporaryDirectory(prefix="mplp-")
-        return Path(self._scratch.name)
+        return Path(self._scratch.name) / run_id
 
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)

@@ -15,11 +15,15 @@ SHORTEST_SECRET = 4
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A workflow's text and where it came from; `directory` is what its relative paths start from."""
+    """A workflow's text and where it came from; `directory` is what its relative paths start from.
+
+    `included` has the files that it includes by absolute path; None: they are read from the disk.
+    """
 
     name: str
     text: bytes
     directory: Path
+    included: Mapping[str, bytes] | None = None
 
 
 def read_source(name: str, stdin: Any = None) -> Source:

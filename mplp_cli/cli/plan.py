@@ -35,7 +35,7 @@ def main(
     source = read_source(workflow, sys.stdin.buffer)
     loaded = Runtime().load(source)
     if loaded.plan is None:
-        show_problems(loaded.problems, [source], no_color=no_color)
+        show_problems(loaded.problems, [source], loaded.texts, no_color=no_color)
         raise typer.Exit(2)
     show_plan(loaded.plan, as_json=output is TextOrJson.json, no_color=no_color)
 

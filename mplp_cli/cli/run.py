@@ -62,6 +62,7 @@ def main(
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
+    from mplp_cli.workflow.subworkflows import secrets_of
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
     if env_file:
@@ -76,7 +77,7 @@ def main(
 
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
-    secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
+    secrets = read_secrets(secrets_of(plan), runtime.environ, secrets_file)
     watch = Watch(output, no_color=no_color, junit=junit)
     run = runtime.start(source, plan, resolved, secrets, watch.screen)
     raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
@@ -91,7 +92,7 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     if not valid and output in MACHINE:
         raise _invalid(loaded.problems)
     if loaded.problems and (not valid or output in (RunOutput.auto, RunOutput.quiet)):
-        show_problems(loaded.problems, [source], no_color=no_color)
+        show_problems(loaded.problems, [source], loaded.texts, no_color=no_color)
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
     return loaded.workflow, loaded.plan

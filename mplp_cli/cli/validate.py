@@ -36,7 +36,8 @@ def main(
 
     runtime = Runtime()
     sources = [read_source(name, sys.stdin.buffer) for name in files]
-    problems = [problem for source in sources for problem in runtime.load(source).problems]
+    loaded = [runtime.load(source) for source in sources]
+    problems = list(dict.fromkeys(problem for one in loaded for problem in one.problems))
     match output:
         case CheckOutput.json:
             from mplp_cli.render.machine import validate_document, write_document
@@ -53,7 +54,8 @@ def main(
 
             sys.stdout.write("".join(f"{annotation(problem)}\n" for problem in problems))
         case _:
-            show_problems(problems, sources, no_color=no_color)
+            included = {name: text for one in loaded for name, text in one.texts.items()}
+            show_problems(problems, sources, included, no_color=no_color)
             if not problems:
                 noun = "file is" if len(sources) == 1 else "files are"
                 sys.stderr.write(f"{len(sources)} {noun} valid\n")

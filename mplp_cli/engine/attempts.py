@@ -8,12 +8,21 @@ from collections.abc import Callable
 
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
-from mplp_cli.protocols import Attempt
+from mplp_cli.errors import (
+    Failure,
+    LostOwnershipError,
+    StepTimeoutError,
+    StoreError,
+    UnsupportedStepTypeError,
+    failure_of,
+)
+from mplp_cli.protocols import Attempt, Parked, Subruns
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.values import Json
+from mplp_cli.workflow.statuses import ENDED
+from mplp_cli.workflow.subworkflows import KIND, child_id
+from mplp_cli.workflow.values import Json, RunId, StepId
 
 Post = Callable[[h.Event], None]
 Fail = Callable[[PlanStep, int, Failure], None]
@@ -23,13 +32,22 @@ class Attempts:
     """The attempts that run now. Ends are posted as facts; failures go to `fail`, which judges them."""
 
     def __init__(
-        self, state: RunState, world: World, tasks: asyncio.TaskGroup, post: Post, fail: Fail
+        self,
+        state: RunState,
+        world: World,
+        tasks: asyncio.TaskGroup,
+        post: Post,
+        fail: Fail,
+        wake: Callable[[], None],
     ) -> None:
         self._state = state
         self._world = world
         self._tasks = tasks
         self._post = post
         self._fail = fail
+        self._wake = wake
+        #: Runs of sub-workflows that are brought to their end, because their step is over.
+        self._leaving: set[RunId] = set()
         #: Step number -> (attempt, its task).
         self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
         #: Steps whose task has not had its first turn: such a task would end without a word.
@@ -61,6 +79,35 @@ class Attempts:
             self._late.add(number)
             self.stop(number)
 
+    def close(self) -> None:
+        """The process gives the run up; what still runs is dropped."""
+        self.closed = True
+        if self._world.subruns is not None:
+            self._world.subruns.abandon()
+
+    def leaving(self) -> bool:
+        """Whether runs of sub-workflows are left whose steps are over; they are brought to their end."""
+        if (subruns := self._world.subruns) is None:
+            return False
+        for run_id in subruns.left(self._is_over):
+            if run_id not in self._leaving:
+                self._leaving.add(run_id)
+                self._tasks.create_task(self._leave(subruns, run_id))
+        return bool(self._leaving)
+
+    def _is_over(self, step: StepId) -> bool:
+        i = self._state.plan.number.get(step)
+        return i is None or self._state.step_status[i] in ENDED
+
+    async def _leave(self, subruns: Subruns, run_id: RunId) -> None:
+        try:
+            await subruns.end(run_id, kill=self._state.killed)
+        except Exception:
+            self.close()
+            raise
+        self._leaving.discard(run_id)
+        self._wake()
+
     async def _work(self, step: PlanStep, attempt: int, body: Json) -> None:
         self._fresh.discard(step.number)
         try:
@@ -72,6 +119,11 @@ class Attempts:
             if self.closed:
                 raise
             self._stopped(step, attempt)
+        except Parked as parked:
+            self._post(h.StepWaiting(self._world.clock.now(), step.id, attempt, approval=parked.question))
+        except (StoreError, LostOwnershipError):  # of a sub-workflow: this process cannot go on
+            self.close()
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
             late = step.number in self._late
             self._fail(step, attempt, _timeout(step) if late else self._masked(failure_of(error)))
@@ -121,6 +173,8 @@ class Attempts:
             body=body,
             idempotency_key=key,
             output=self._world.output,
+            child=child_id(state, step.id) if step.kind == KIND else "",
+            again=step.number in state.taken_up_again,
         )
 
 

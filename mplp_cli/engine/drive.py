@@ -78,12 +78,12 @@ class Drive:
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._attempts = Attempts(self.state, self.world, tasks, self.post, self._failed)
+                self._attempts = Attempts(self.state, self.world, tasks, self.post, self._failed, self._wake)
                 self._wake()
                 try:
                     await over
                 finally:
-                    self._attempts.closed = True
+                    self._attempts.close()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -105,7 +105,8 @@ class Drive:
         """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
         if not self.state.killed:
             self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
-        self._loop.call_soon(self.world.kill)  # after the turn that stores it
+        if self._over is not None:
+            self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
     def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
@@ -210,6 +211,8 @@ class Drive:
             if facts:
                 return
             now = self.world.clock.now()
+            if (state.settled or state.stuck) and self._attempts.leaving():
+                return
             if state.settled:
                 facts.append(settlement(self.scope, now))
             elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
@@ -347,6 +350,8 @@ def _hear(drive: Drive) -> None:
             verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
             with suppress(RunStateError):  # the question is gone, or has its answer
                 drive.decide(control.step, verb, control.by, control.reason)
+    for step in drive.world.subruns.woken() if drive.world.subruns is not None else ():
+        drive.post(h.StepWoken(drive.world.clock.now(), step))
 
 
 def _too_late(state: RunState, fact: h.Event) -> bool:

@@ -76,7 +76,7 @@ def answer(
     """A person's answer as a fact; RunStateError if the step does not wait for one."""
     i = state.plan.number.get(step_id, -1)
     approval = state.approvals.get(i)
-    if approval is None:
+    if approval is None or approval.run:
         raise RunStateError(f"`{step_id}` does not wait for an approval")
     said: Literal["approved", "rejected"] = "approved" if verb == "approve" else "rejected"
     parameters = {"confirmId": approval.id, "decidedByRole": by or "user", "reason": reason or said}

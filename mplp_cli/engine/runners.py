@@ -12,12 +12,14 @@ from mplp_cli.workflow.masking import Masker
 
 if TYPE_CHECKING:
     from mplp_cli.engine.steps.http import Connections
+    from mplp_cli.engine.subruns import Subruns
 
 
 class Runners:
     """What runs the steps of `kinds`: `by_kind` for the engine, `aclose` at the end of the run.
 
-    `source_dir` has the workflow file; `deny_private` says whether requests may not go to private addresses.
+    `source_dir` has the workflow file; `deny_private` says whether requests may not go to private addresses;
+    `subruns` runs sub-workflows.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Runners:
         clock: Clock,
         source_dir: str,
         deny_private: bool,
+        subruns: Subruns | None = None,
     ) -> None:
         self._connections: Connections | None = None
         made: dict[str, Runner] = {}
@@ -53,6 +56,8 @@ class Runners:
 
             self._connections = Connections(deny_private=deny_private)
             made["http"] = partial(run_http, masker=masker, connections=self._connections, clock=clock)
+        if subruns is not None:
+            made["workflow"] = subruns.run
         self.by_kind: Mapping[str, Runner] = made
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subruns, Subscriber
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -31,6 +31,8 @@ class World:
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).
     kill: Callable[[], None] = lambda: None
+    #: The runs of sub-workflows, if the plan has any.
+    subruns: Subruns | None = None
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

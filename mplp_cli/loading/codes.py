@@ -54,6 +54,12 @@ CODES: Final[dict[str, str]] = {
     "rule-header": "a header that the connection sets by itself",
     "rule-status": "a range of statuses that ends before it begins",
     "rule-error-type": "an error type that looks misspelled",
+    # ---- workflows that steps run
+    "include-file": "the file of a sub-workflow cannot be read, or is not a path relative to this file",
+    "include-invalid": "a sub-workflow is not valid",
+    "include-cycle": "workflows run each other in a circle",
+    "include-budget": "sub-workflows are too many, too large or nested too deeply",
+    "include-input": "an input of a sub-workflow is unknown, missing or of the wrong type",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "approval", "emit", "race"})
+STEP_TYPES: Final = frozenset({"foreach", "loop", "agent", "approval", "emit", "race"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
@@ -36,5 +36,6 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
     "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
     "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
+    "subworkflow": "workflow", "sub-workflow": "workflow", "include": "workflow", "call-workflow": "workflow",
     "branch": "conditional", "assign": "set", "variables": "set",
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +18,8 @@ from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.compiling import CheckOperation
+    from mplp_cli.loading.including import Read
+    from mplp_cli.workflow.compiling import CheckOperation, Include
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -26,8 +27,11 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     workflow: Workflow | None
     plan: Plan | None
-    #: Errors and warnings in the order of the file, each with file, line and column.
+    #: Errors and warnings in the order of the file, each with file, line and column; then those of the files
+    #: that it includes.
     problems: list[Problem]
+    #: The included files by the name that problems call them.
+    texts: dict[str, bytes] = {}
 
 
 def load_workflow(
@@ -37,18 +41,32 @@ def load_workflow(
     check_operation: CheckOperation | None = None,
     conditions: Collection[str] = (),
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
+    directory: str = "",
+    read: Read | None = None,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
     `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
-    the module operations. Nothing is executed, imported or fetched.
+    the module operations; `read` reads the files that it includes, from its `directory` on. Nothing is
+    executed, imported or fetched.
     """
+    make = _Planning(check_operation, conditions, effectful)
+    if read is None:
+        return _load(source, name, make)
+    from mplp_cli.loading.including import Includes
+
+    includes = Includes(read, lambda text, name, include: _load(text, name, replace(make, include=include)))
+    loaded = _load(source, name, replace(make, include=includes.of(directory, name)))
+    problems = [*loaded.problems, *includes.problems]
+    return msgspec.structs.replace(loaded, problems=problems, texts=includes.texts)
+
+
+def _load(source: bytes, name: str, make: _Planning) -> Loaded:
     with _no_collection():
         reading, placeable = read_document(source, name)
         problems = list(reading.problems)
         workflow, plan = None, None
         if reading.value is not UNSET:
-            make = _Planning(check_operation, conditions, effectful)
             document, found, valid = _judged(reading)
             problems += found
             if not valid:
@@ -183,6 +201,7 @@ class _Planning:
     check_operation: CheckOperation | None
     conditions: Collection[str]
     effectful: Callable[[str, str], bool]
+    include: Include | None = None
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""
@@ -210,6 +229,7 @@ class _Planning:
             check_operation=self.check_operation,
             conditions=self.conditions,
             effectful=self.effectful,
+            include=self.include,
         )
 
     def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:

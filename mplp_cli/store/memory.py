@@ -184,14 +184,27 @@ class MemoryStore:
         return found or self.runs(workflow_id=name, limit=len(self._runs))
 
     def runs(
-        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        children: bool = True,
     ) -> list[RunRecord]:
         found = self._records(
             run
             for run in self._runs.values()
             if workflow_id in (None, run.new.workflow_id) and status in (None, run.status)
         )
-        return found[:limit]
+        return [run for run in found if children or run.parent is None][:limit]
+
+    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
+        made = self._records(
+            run
+            for run in self._runs.values()
+            if run.new.origin is not None and (run.new.origin.other, run.new.origin.kind) == (run_id, kind)
+        )
+        return made[::-1]
 
     def _records(self, runs: Iterator[_Run]) -> list[RunRecord]:
         newest = sorted(runs, key=lambda run: (run.new.created_at, run.number), reverse=True)
@@ -206,6 +219,7 @@ class MemoryStore:
                 created_at=run.new.created_at,
                 ended_at=run.ended_at,
                 owned=run.holder is not None,
+                origin=run.new.origin,
             )
             for run in newest
         ]
@@ -218,6 +232,7 @@ class MemoryStore:
             source_dir=new.source_dir,
             cwd=new.cwd,
             plan=new.plan,
+            included=new.included,
         )
 
     def history(self, run_id: RunId, after: int = -1) -> Iterator[tuple[int, Event]]:
@@ -235,6 +250,9 @@ class MemoryStore:
     def _leave(self, run: _Run, control: Control) -> None:
         self._requests += 1
         run.controls.append(replace(control, seq=self._requests))
+
+    def last_request(self, run_id: RunId) -> int:
+        return max((control.seq for control in self._run(run_id).controls), default=0)
 
     def approvals(
         self, *, run_id: RunId | None = None, state: str | None = "pending"

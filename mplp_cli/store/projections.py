@@ -117,7 +117,7 @@ def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCan
 
 
 def _step_waits(after: Projection, seq: int, event: StepWaiting) -> None:
-    if event.approval is not None:
+    if event.approval is not None and not event.approval.run:  # else a sub-workflow asks, and lists it
         after.changes += (
             Settled(event.step, "withdrawn", event.at),
             Asked(seq, event.step, event.attempt, event.approval, event.at),

@@ -55,6 +55,7 @@ CREATE TABLE cached(
 #: What makes a store of format 1 one of format 2; it is done when the store is opened.
 UPGRADE = f"""
 {_ADDED_IN_2}
+ALTER TABLE definition ADD COLUMN included BLOB NOT NULL DEFAULT x'';
 ALTER TABLE control ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN form BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
@@ -87,7 +88,8 @@ CREATE TABLE definition(
     source_name TEXT NOT NULL,
     source_dir TEXT NOT NULL,
     cwd TEXT NOT NULL,
-    plan BLOB NOT NULL
+    plan BLOB NOT NULL,
+    included BLOB NOT NULL DEFAULT x''
 ) STRICT;
 CREATE TABLE event(
     run INTEGER NOT NULL,
@@ -138,7 +140,8 @@ PRAGMA user_version = {VERSION};
 """
 
 ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
-ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?)"
+ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?, ?)"
+ADD_RELATION = "INSERT INTO relation VALUES(?, ?, ?, ?)"
 ADD_EVENT = "INSERT INTO event VALUES(?, ?, ?)"
 ADD_OBJECT = "INSERT INTO object VALUES(?, ?, ?, ?, ?)"
 ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason) VALUES(?, ?, ?, ?, ?)'
@@ -157,7 +160,11 @@ TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('app
 EPOCH = "SELECT epoch FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
 CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
-RUNS = "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at FROM run"
+LAST_REQUEST = "SELECT coalesce(max(seq), 0) FROM control WHERE run = (SELECT key FROM run WHERE id = ?)"
+RUNS = (
+    "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step"
+    " FROM run LEFT JOIN relation ON relation.run = run.key"
+)
 NEWEST = " ORDER BY created_at DESC, key DESC"
 APPROVALS = (
     "SELECT a.id, r.id, r.workflow_id, a.step, a.attempt, a.message, a.approvers, a.asked_at, a.state,"
@@ -169,7 +176,7 @@ OBJECTS = (
     " WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3)"
     " GROUP BY kind, id ORDER BY kind, id LIMIT ?4"
 )
-DEFINITION = "SELECT source, source_name, source_dir, cwd, plan FROM definition WHERE run = ?"
+DEFINITION = "SELECT source, source_name, source_dir, cwd, plan, included FROM definition WHERE run = ?"
 COUNTS = (
     "SELECT (SELECT count(*) FROM run) runs, (SELECT count(*) FROM event) facts,"
     " (SELECT count(*) FROM object) objects, (SELECT count(*) FROM control) requests,"

@@ -17,6 +17,7 @@ from mplp_cli.protocols import (
     Control,
     Definition,
     NewRun,
+    Origin,
     ProtocolObject,
     RunRecord,
 )
@@ -33,6 +34,7 @@ from mplp_cli.workflow.values import RunId, StepId
 _OBJECTS_AT_ONCE: Final = 1_000
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
+_included = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 _approvers = msgspec.json.Decoder(list[str]).decode
 
 
@@ -52,12 +54,14 @@ class SqliteStore:
         def begin(db: apsw.Connection) -> SqliteJournal:
             if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone():
                 raise run_exists(run.id)
-            row = (run.id, run.workflow_id, run.name, owner, run.created_at)
+            row: tuple[Any, ...] = (run.id, run.workflow_id, run.name, owner, run.created_at)
             (key,) = only_row(db.execute(schema.ADD_RUN, row))
             source = zlib.compress(run.source, 1)
-            db.execute(
-                schema.ADD_DEFINITION, (key, source, run.source_name, run.source_dir, run.cwd, run.plan)
-            )
+            included = zlib.compress(msgspec.msgpack.encode(run.included), 1) if run.included else b""
+            row = (key, source, run.source_name, run.source_dir, run.cwd, run.plan, included)
+            db.execute(schema.ADD_DEFINITION, row)
+            if (origin := run.origin) is not None:
+                db.execute(schema.ADD_RELATION, (key, origin.kind, origin.other, origin.step))
             journal = SqliteJournal(self._database, lock, run.id, key)
             journal.begin(db, events)
             return journal
@@ -103,15 +107,31 @@ class SqliteStore:
         return found or self._records(" WHERE workflow_id = ?1", (name,))
 
     def runs(
-        self, *, workflow_id: str | None = None, status: str | None = None, limit: int = 100
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        children: bool = True,
     ) -> list[RunRecord]:
-        where = " WHERE (?1 IS NULL OR workflow_id = ?1) AND (?2 IS NULL OR status = ?2)"
-        return self._records(where, (workflow_id, status, limit), " LIMIT ?3")
+        where = (
+            " WHERE (?1 IS NULL OR workflow_id = ?1) AND (?2 IS NULL OR status = ?2)"
+            " AND (?4 OR kind IS NOT 'child')"
+        )
+        return self._records(where, (workflow_id, status, limit, children), " LIMIT ?3")
+
+    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
+        return self._records(" WHERE other = ?1 AND kind = ?2", (run_id, kind))[::-1]
 
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
         fields = RunRecord.__struct_fields__
-        return [RunRecord(**dict(zip(fields, (*row, self._is_owned(row[0])), strict=True))) for row in rows]
+        records = []
+        for *known, kind, other, step in rows:
+            origin = Origin(kind, other, step) if kind is not None else None
+            values = (*known, self._is_owned(known[0]), origin)
+            records.append(RunRecord(**dict(zip(fields, values, strict=True))))
+        return records
 
     def _is_owned(self, run_id: RunId) -> bool:
         path = lock_path(self._state_dir, run_id)
@@ -130,12 +150,20 @@ class SqliteStore:
         rows = self._database.rows(schema.DEFINITION, (key,))
         if not rows:
             raise corrupt(self._database.path, f"run {run_id} has no definition")
-        source, source_name, source_dir, cwd, plan = rows[0]
+        source, source_name, source_dir, cwd, plan, packed = rows[0]
         try:
             source = zlib.decompress(source)
-        except (zlib.error, TypeError) as error:
+            included = _included(zlib.decompress(packed)) if packed else {}
+        except (zlib.error, TypeError, msgspec.MsgspecError) as error:
             raise corrupt(self._database.path, f"the definition of run {run_id}: {error}") from error
-        return Definition(source=source, source_name=source_name, source_dir=source_dir, cwd=cwd, plan=plan)
+        return Definition(
+            source=source,
+            source_name=source_name,
+            source_dir=source_dir,
+            cwd=cwd,
+            plan=plan,
+            included=included,
+        )
 
     def history(self, run_id: RunId, after: int = -1) -> Iterator[tuple[int, Event]]:
         key, _ = self._run(run_id)
@@ -153,6 +181,9 @@ class SqliteStore:
                 raise run_has_ended(run_id, status)
             _leave(db, key, control)
         self._database.requests += 1
+
+    def last_request(self, run_id: RunId) -> int:
+        return int(self._database.rows(schema.LAST_REQUEST, (run_id,))[0][0])
 
     def approvals(
         self, *, run_id: RunId | None = None, state: str | None = "pending"

@@ -56,6 +56,11 @@ def python_body(step: model.PythonStep, path: Path, make: Values) -> Template:
     return tree(body)
 
 
+def workflow_body(step: model.WorkflowStep, path: Path, make: Values) -> Template:
+    """`{file, inputs}`."""
+    return tree({"file": step.file, "inputs": make.values(step.inputs, (*path, "inputs"))})
+
+
 def status_range(stated: int | str) -> list[int]:
     """The first and the last status of `200`, `2xx` or `200-204`."""
     first, _, last = str(stated).partition("-")

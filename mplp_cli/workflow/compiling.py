@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
-from mplp_cli.workflow.bodies import http_body, python_body, tree
+from mplp_cli.workflow.bodies import http_body, python_body, tree, workflow_body
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
-from mplp_cli.workflow.plan import Custom, Judgement, StepResult
+from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
 from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.retry import Fallback, Retry, effective
 from mplp_cli.workflow.scoping import ENV, Scoping
@@ -23,6 +23,8 @@ from mplp_cli.workflow.values import duration_ms
 
 #: Says what is wrong with a module operation: (module, operation, parameters) -> problems with relative paths.
 CheckOperation = Callable[[str, str, dict[str, Any]], list[Problem]]
+#: Reads the workflow of a step: what it found, and what is wrong, with relative paths.
+Include = Callable[[model.WorkflowStep], tuple[Included | None, list[Problem]]]
 
 
 class StepCompiler:
@@ -37,7 +39,10 @@ class StepCompiler:
         check_operation: CheckOperation | None,
         conditions: Collection[str],
         effectful: Callable[[str, str], bool],
+        include: Include | None,
     ) -> None:
+        self._include = include
+        self.included: dict[str, Included] = {}
         self._workflow = workflow
         self._scoping = scoping
         self._problems = problems
@@ -136,15 +141,7 @@ class StepCompiler:
                 return {"body": self.values(step.for_, (*path, "for"))}
             case model.ModuleOperationStep():
                 if self._check_operation is not None:
-                    for found in self._check_operation(step.module, step.operation, step.parameters):
-                        self._problem(
-                            found.code,
-                            found.message,
-                            (*path, *found.path),
-                            found.hint,
-                            on=found.on,
-                            severity=found.severity,
-                        )
+                    self._found(self._check_operation(step.module, step.operation, step.parameters), path)
                 return {
                     "body": self.values(step.parameters, (*path, "parameters")),
                     "target": (step.module, step.operation),
@@ -163,7 +160,18 @@ class StepCompiler:
                         "leave out `isolation: thread`, or hand the values over in `arguments`",
                     )
                 return {"body": python_body(step, path, self), "effect": True}
+            case model.WorkflowStep():
+                if self._include is not None:
+                    included, wrong = self._include(step)
+                    self._found(wrong, path)
+                    if included is not None:
+                        self.included[step.file] = included
+                return {"body": workflow_body(step, path, self), "effect": True}
         raise AssertionError(step)
+
+    def _found(self, problems: list[Problem], path: Path) -> None:
+        """Problems that somebody else has found in the step at `path`."""
+        self._problems.extend(structs.replace(found, path=(*path, *found.path)) for found in problems)
 
     def _shell(self, step: model.ShellStep, path: Path) -> Template:
         body: dict[str, Any] = {"shell": step.shell, "parse": step.parse}

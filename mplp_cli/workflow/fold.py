@@ -22,6 +22,7 @@ from mplp_cli.workflow.statuses import (
     SKIPPED,
     WAITING,
 )
+from mplp_cli.workflow.subworkflows import starts_again
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -136,6 +137,7 @@ def step_failed(state: RunState, fact: h.StepFailed) -> None:
 def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     i = state.plan.number[fact.step]
     state.give_back(i)
+    starts_again(state, i, retried=True)
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
@@ -203,6 +205,7 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     state.due.pop(i, None)
     if fact.decision == "approved":
         state.uncounted[i] = state.attempts[i]
+        starts_again(state, i)
         state.make_ready(i)
         return
     why = fact.reason or "no reason given"
@@ -210,6 +213,13 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     error = RejectedError(f"rejected by {fact.by or 'somebody'}: {why}").failure()
     state.fail(i, error, fact.at)
     state.ask(Tell(i))
+
+
+def step_woken(state: RunState, fact: h.StepWoken) -> None:
+    i = state.plan.number[fact.step]
+    state.answered(i)
+    state.uncounted[i] = state.uncounted.get(i, 0) + 1
+    state.make_ready(i)
 
 
 def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
@@ -261,5 +271,6 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepCancelled: step_cancelled,
     h.StepWaiting: step_waiting,
     h.StepDecided: step_decided,
+    h.StepWoken: step_woken,
     h.StepFellBack: step_fell_back,
 }

@@ -192,6 +192,12 @@ class StepDecided(_Fact, tag="step.decided"):
     reason: str = ""
 
 
+class StepWoken(_Fact, tag="step.woken"):
+    """The sub-workflow that the step waits for can go on; the step is ready to take it up again."""
+
+    step: str
+
+
 class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     """A `run-step` fallback begins: step `instead` runs and its result replaces the failed one."""
 
@@ -202,12 +208,17 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
 
 
 class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none."""
+    """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none.
+
+    `run` and `step` are set where the question is one of a sub-workflow: the run and the step that ask.
+    """
 
     id: str
     message: str
     approvers: list[str] = []
     deadline: int = 0
+    run: str = ""
+    step: str = ""
 
 
 Event: TypeAlias = (
@@ -231,6 +242,7 @@ Event: TypeAlias = (
     | StepCancelled
     | StepWaiting
     | StepDecided
+    | StepWoken
     | StepFellBack
 )
 

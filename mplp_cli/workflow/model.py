@@ -137,6 +137,13 @@ class PythonStep(_LeafStep, kw_only=True, tag="python"):
     isolation: Literal["process", "thread"] = "process"
 
 
+class WorkflowStep(_LeafStep, kw_only=True, tag="workflow"):
+    """`file` is relative to the workflow file, never a reference."""
+
+    file: str
+    inputs: dict[str, Any] = {}
+
+
 class SetStep(_LeafStep, kw_only=True, tag="set"):
     values: dict[str, Any]
 
@@ -163,6 +170,7 @@ Step: TypeAlias = (
     | ShellStep
     | HttpStep
     | PythonStep
+    | WorkflowStep
     | SetStep
     | WaitStep
     | ParallelStep

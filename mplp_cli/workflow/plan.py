@@ -16,7 +16,7 @@ from msgspec import Struct
 from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
-from mplp_cli.workflow.templates import Formula, Template
+from mplp_cli.workflow.templates import Formula, Template, is_template
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
@@ -103,6 +103,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: Templates of the workflow's `env`; those in `secret_env` hold secrets and are never recorded.
     env: dict[str, Template] = {}
     secret_env: frozenset[str] = frozenset()
+    #: The workflows of `workflow` steps, by their `file`.
+    included: dict[str, Included] = {}
 
     def before(self, i: int) -> tuple[int, ...]:
         """What must have ended before step `i` may start."""
@@ -128,6 +130,21 @@ class Plan(Struct, frozen=True, kw_only=True):
         return b'{"digest":"' + digest.encode() + b'","steps":' + body + b"}"
 
 
+class Included(Struct, frozen=True, kw_only=True):
+    """A workflow that is run by a step of another. `path` is absolute; `name` is what messages call it."""
+
+    path: str
+    name: str
+    text: bytes
+    plan: Plan
+
+
+def included_file(step: PlanStep) -> str:
+    """The `file` of a `workflow` step."""
+    body = step.body.fixed if is_template(step.body) else step.body
+    return str(body["file"])
+
+
 def digest_of(stored: bytes) -> str:
     """The digest in what `Plan.stored` gave."""
     return str(msgspec.json.decode(stored, type=_Stored).digest)
@@ -150,6 +167,7 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
                 "dependencies": [steps[d].id for d in s.needs],
                 "timeout": s.timeout or None,
                 "maxAttempts": s.max_attempts,
+                **({"file": included_file(s)} if s.kind == "workflow" else {}),
                 **({"in": steps[s.parent].id} if s.parent >= 0 else {}),
                 **({"branch": s.branch} if s.branch else {}),
             }

@@ -11,7 +11,7 @@ from typing import Any
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
-from mplp_cli.workflow.compiling import CheckOperation, StepCompiler
+from mplp_cli.workflow.compiling import CheckOperation, Include, StepCompiler
 from mplp_cli.workflow.graph import CycleError, file_order, topological
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, Plan, PlanStep
 from mplp_cli.workflow.ranks import start_order
@@ -26,13 +26,14 @@ def make_plan(
     check_operation: CheckOperation | None = None,
     conditions: Collection[str] = (),
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
+    include: Include | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `effectful` says which module
-    operations act outside the journal.
+    operations act outside the journal; `include` reads the workflows of `workflow` steps.
     """
-    planner = _Planner(workflow, check_operation, conditions, effectful)
+    planner = _Planner(workflow, check_operation, conditions, effectful, include)
     plan = planner.plan()
     return plan, planner.problems
 
@@ -44,6 +45,7 @@ class _Planner:
         check_operation: CheckOperation | None,
         conditions: Collection[str],
         effectful: Callable[[str, str], bool],
+        include: Include | None,
     ) -> None:
         self.workflow = workflow
         self.problems: list[Problem] = []
@@ -57,6 +59,7 @@ class _Planner:
             check_operation=check_operation,
             conditions=conditions,
             effectful=effectful,
+            include=include,
         )
 
     def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
@@ -202,6 +205,7 @@ class _Planner:
             outputs=outputs,
             env={name: moving.get(name, value) for name, value in fixed_env.items()},
             secret_env=frozenset(self.scoping.secret_env),
+            included=self.compiler.included,
         )
 
     def _step(

@@ -27,6 +27,7 @@ from mplp_cli.workflow.statuses import (
     SKIPPED,
     WAITING,
 )
+from mplp_cli.workflow.subworkflows import starts_again
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -82,6 +83,7 @@ def _open_again(state: RunState, i: int) -> bool:
 
 
 def _forget_end(state: RunState, i: int) -> None:
+    starts_again(state, i)
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
     state.results[i] = UNSET
@@ -100,6 +102,10 @@ def _lose_attempts(state: RunState, at: int) -> None:
     for i, status in enumerate(state.step_status):
         if status is QUEUED:
             state.step_status[i] = PENDING
+        elif status is WAITING and i in state.approvals and state.approvals[i].run:
+            del state.approvals[i]  # its sub-workflow is taken up too, and asks again
+            state.step_status[i] = PENDING
+            state.uncounted[i] = state.uncounted.get(i, 0) + 1
         elif status is RUNNING and state.plan.steps[i].kind not in CONTAINERS and i not in state.branches:
             state.step_status[i] = PENDING
             state.uncounted[i] = state.uncounted.get(i, 0) + 1

@@ -1,0 +1,134 @@
+"""What a run consists of once it is ready to be driven: its parts, what it was given, its screen, its children."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mplp_cli.protocols import Attempt, Journal, Output, Store, Subscriber
+from mplp_cli.sources import Source
+from mplp_cli.workflow.values import RunId, StepId
+
+if TYPE_CHECKING:
+    from mplp_cli.engine.drive import Drive
+    from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.processes import Child
+    from mplp_cli.engine.runners import Runners
+    from mplp_cli.engine.subruns import Subruns
+    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.state import RunState
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run about to be driven. `started` is its first fact if it is new."""
+
+    plan: Plan
+    drive: Drive
+    state: RunState
+    journal: Journal
+    guardian: Guardian
+    runners: Runners
+    subruns: Subruns | None
+    started: RunStarted | None
+    #: Facts that the journal already holds.
+    recorded: int = 0
+
+    async def go(self) -> RunState:
+        """Drive it to its end, or to where only a person can take it on, and give it up."""
+        try:
+            try:
+                return await self.drive.run(self.started)
+            finally:
+                await self.runners.aclose()
+        finally:
+            self.guardian.close()
+            self.journal.close()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run gets from outside: secrets (its sub-workflows' too), `env`, the directory of its file, the policy."""
+
+    secrets: Mapping[str, str]
+    env: Mapping[str, str]
+    source_dir: str
+    deny_private: bool
+
+
+@dataclass(kw_only=True)
+class Screen:
+    """What watches a run."""
+
+    subscribers: Sequence[Subscriber] = ()
+    output: Output = field(default=lambda step, stream, text: None)
+    #: The screen of a sub-workflow, by the step that runs it, its plan and its state.
+    inside: Callable[[StepId, Plan, RunState], Screen] = field(default=lambda step, plan, state: Screen())
+
+
+class Starts(Protocol):
+    """The runtime, as children need it."""
+
+    @property
+    def store(self) -> Store: ...
+    def stored_plan(self, run_id: RunId) -> Plan: ...
+    def start(
+        self,
+        source: Source,
+        plan: Plan,
+        inputs: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        screen: Screen,
+        child: Attempt | None = None,
+    ) -> Run: ...
+    def take_up(
+        self,
+        run_id: RunId,
+        screen: Screen,
+        secrets_file: str | None = None,
+        child: tuple[StepId, Mapping[str, str]] | None = None,
+    ) -> Run: ...
+
+
+@dataclass(frozen=True)
+class Children:
+    """Makes the runs of the sub-workflows of one run: the `Host` of `engine.subruns`."""
+
+    runtime: Starts
+    plan: Plan
+    secrets: Mapping[str, str]
+    screen: Screen
+
+    def begin_child(self, attempt: Attempt) -> Run:
+        """The new run `attempt.child`. InputError if the step's inputs do not fit."""
+        from mplp_cli.loading import resolve_inputs
+        from mplp_cli.workflow.subworkflows import included_texts
+
+        found = self.plan.included[attempt.body["file"]]
+        inputs = resolve_inputs(found.plan.workflow, attempt.body["inputs"])
+        source = Source(found.name, found.text, Path(found.path).parent, included_texts(found.plan))
+        return self.runtime.start(source, found.plan, inputs, self.secrets, self.screen, attempt)
+
+    def take_up_child(self, run_id: RunId, step: StepId) -> Run:
+        """A run that is there already. RunBusyError if another process holds it."""
+        return self.runtime.take_up(run_id, self.screen, child=(step, self.secrets))
+
+    def recorded(self, run_id: RunId) -> RunState:
+        """A run as its history tells it."""
+        from mplp_cli.engine.drive import replay
+        from mplp_cli.workflow.state import RunState
+
+        facts = (fact for _, fact in self.runtime.store.history(run_id))
+        return replay(RunState(self.runtime.stored_plan(run_id)), facts)
+
+
+def kill_all(processes: set[Child], subruns: Subruns | None) -> None:
+    """End every process of a run and of its children at once."""
+    from mplp_cli.engine import processes as ours
+
+    ours.kill_all(processes)
+    if subruns is not None:
+        subruns.kill("its parent")
