@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mplp_cli.protocols import Attempt, Journal, Output, Store, Subscriber
+from mplp_cli.errors import RunStateError
+from mplp_cli.protocols import Attempt, Journal, Output, RunRecord, Store, Subscriber
 from mplp_cli.sources import Source
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -123,6 +124,25 @@ class Children:
 
         facts = (fact for _, fact in self.runtime.store.history(run_id))
         return replay(RunState(self.runtime.stored_plan(run_id)), facts)
+
+
+def root_of(store: Store, run: RunRecord) -> RunRecord:
+    """The run that this one belongs to in the end: itself, if it is no sub-workflow (any more)."""
+    while run.parent is not None and (above := store.find_runs(run.parent.other)):
+        run = above[0]
+    return run
+
+
+def refuse_child(store: Store, run_id: RunId) -> None:
+    """RunStateError for the run of a sub-workflow: its parent takes it on."""
+    for run in store.find_runs(run_id)[:1]:
+        root = root_of(store, run)
+        if run.parent is not None and root.id != run.id:
+            raise RunStateError(
+                f"run {run_id} is the sub-workflow of step `{run.parent.step}` of run {run.parent.other}",
+                hint=f"go on with the run it belongs to: `mplp resume {root.id[:8]}`",
+                details={"runId": run_id, "parent": {"runId": run.parent.other, "step": run.parent.step}},
+            )
 
 
 def kill_all(processes: set[Child], subruns: Subruns | None) -> None:

@@ -17,7 +17,7 @@ from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, NewRun, Origin, RunRecord, Store
-from mplp_cli.running import Children, Given, Run, Screen, kill_all
+from mplp_cli.running import Children, Given, Run, Screen, kill_all, refuse_child
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets
 
@@ -176,15 +176,20 @@ class Runtime:
         screen: Screen,
         secrets_file: str | None = None,
         child: tuple[StepId, Mapping[str, str]] | None = None,
+        *,
+        ends: bool = False,
     ) -> Run:
         """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
 
-        `child`: it is the run of that step of another, which knows its secrets.
+        `child`: it is the run of that step of another, which knows its secrets. Without it, RunStateError for
+        such a run, unless it is taken up to end it (`ends`).
         """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
         from mplp_cli.workflow.subworkflows import secrets_of
 
+        if child is None and not ends:
+            refuse_child(self.store, run_id)
         plan = self.stored_plan(run_id)
         secrets = child[1] if child else read_secrets(secrets_of(plan), self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")

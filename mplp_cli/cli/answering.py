@@ -26,6 +26,7 @@ def answer(
     from mplp_cli.cli.showing import note
     from mplp_cli.render.theme import safe
     from mplp_cli.render.view import short_id
+    from mplp_cli.running import root_of
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
@@ -39,8 +40,9 @@ def answer(
         write_document(approval_object(given))
     else:
         sys.stdout.write(safe(f"{decision} {chosen} of run {short_id(record.id)}") + "\n")
-    if not record.owned:
-        note(f"next: mplp resume {short_id(record.id)}")
+    root = root_of(runtime.store, record)
+    if not (record.owned or root.owned):
+        note(f"next: mplp resume {short_id(root.id)}")
 
 
 def asking(runtime: Runtime) -> Callable[[RunRecord], bool]:
@@ -53,11 +55,21 @@ def asking(runtime: Runtime) -> Callable[[RunRecord], bool]:
 
 
 def _only_step(runtime: Runtime, record: RunRecord) -> str:
+    from mplp_cli.cli.recorded import with_children
     from mplp_cli.errors import RunStateError, UsageError
     from mplp_cli.render.view import short_id
 
     steps = [asked.step for asked in runtime.store.approvals(run_id=record.id)]
     if not steps:
+        below = [
+            one for one in with_children(runtime.store, record.id) if runtime.store.approvals(run_id=one)
+        ]
+        if below:
+            raise RunStateError(
+                f"run {short_id(record.id)} asks nothing itself; its sub-workflow {short_id(below[0])} does",
+                hint=f"name that run: {short_id(below[0])}",
+                details={"runId": record.id, "asking": below},
+            )
         left = record.status == "waiting" and not record.owned
         raise RunStateError(
             f"run {short_id(record.id)} asks nothing now; it is {record.status}",

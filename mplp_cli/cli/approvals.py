@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,22 +40,43 @@ def main(
 
     runtime = Runtime(state_dir=state_dir)
     found = _found(runtime, run, everything=everything)
+    parents = {asked.run: parent for asked in found if (parent := _parent(runtime, asked.run))}
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document({"approvals": [approval_object(one) for one in found]})
-    elif found:
-        show(
-            lambda theme, width: approvals_table(found, runtime.clock.now(), theme, width), no_color=no_color
+        write_document(
+            {
+                "approvals": [
+                    {**approval_object(one), **({"parent": parents[one.run]} if one.run in parents else {})}
+                    for one in found
+                ]
+            }
         )
+    elif found:
+        above = {run: str(parent["runId"]) for run, parent in parents.items()}
+        now = runtime.clock.now()
+        show(lambda theme, width: approvals_table(found, now, theme, width, above), no_color=no_color)
     else:
         note("nothing was ever asked" if everything else "nothing is asked")
 
 
 def _found(runtime: Runtime, run: str | None, *, everything: bool) -> list[ApprovalRecord]:
     from mplp_cli.cli.answering import asking
+    from mplp_cli.cli.recorded import with_children
     from mplp_cli.cli.showing import stored
 
     run_id = None if run is None else runtime.find_run(run, fits=asking(runtime)).id
-    store = stored(runtime)
-    return [] if store is None else store.approvals(run_id=run_id, state=None if everything else "pending")
+    store, state = stored(runtime), None if everything else "pending"
+    if store is None:
+        return []
+    if run_id is None:
+        return store.approvals(state=state)
+    return [
+        asked for one in with_children(store, run_id) for asked in store.approvals(run_id=one, state=state)
+    ]
+
+
+def _parent(runtime: Runtime, run_id: str) -> dict[str, Any] | None:
+    from mplp_cli.cli.recorded import parent_object
+
+    return next((parent_object(run) for run in runtime.store.find_runs(run_id)), None)

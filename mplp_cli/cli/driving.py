@@ -16,11 +16,12 @@ from mplp_cli.cli.options import RunOutput
 from mplp_cli.errors import Exit
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.runtime import Run, Runtime, Screen
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, StepCompleted, StepFailed, StepStarted
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.state import RunState
 
 if TYPE_CHECKING:
+    from mplp_cli.render.lines import Lines
     from mplp_cli.render.live import LiveView
 
 _EXITS = {
@@ -39,8 +40,9 @@ class Watch:
         self.how = how
         self.junit = junit
         self.live: LiveView | None = None
+        self._lines: Lines | None = None
         self.tails: dict[str, list[str]] = {}
-        self.screen = Screen(subscribers=[self._facts], output=self._output)
+        self.screen = Screen(subscribers=[self._facts], output=self._output, inside=self._inside)
         self.theme: Theme = make_theme(sys.stderr, no_color=no_color)
         self._no_color = no_color
         self._sinks: list[Callable[[Sequence[Event]], None]] = []
@@ -74,7 +76,8 @@ class Watch:
             from mplp_cli.render.lines import Lines
 
             quiet = self.how is RunOutput.quiet
-            self._add(Lines(plan, state, sys.stderr, theme=self.theme, quiet=quiet))
+            self._lines = Lines(plan, state, sys.stderr, theme=self.theme, quiet=quiet)
+            self._add(self._lines)
 
     def _add(self, view: Any) -> None:
         self._sinks.append(view)
@@ -94,6 +97,32 @@ class Watch:
                 sink(step, stream, text)
             except BrokenPipeError:
                 self._outputs.remove(sink)
+
+    def _inside(self, path: str, plan: Plan, state: RunState) -> Screen:
+        """The screen of a sub-workflow; `path` are the steps around it, the outermost first: `outer/inner`."""
+        from mplp_cli.render.lines import Lines
+
+        top = path.partition("/")[0]
+        own: list[Any] = []
+        if self._lines is not None:
+            own.append(
+                Lines(plan, state, sys.stderr, theme=self.theme, quiet=self._lines.quiet, prefix=f"{path}/")
+            )
+        elif self.live is not None:
+            own.append(Told(self.live, top, f"{path}/".partition("/")[2]))
+
+        def output(step: str, stream: str, text: str) -> None:
+            for lines in own:
+                lines.output(step, stream, text)
+            for sink in self._outputs:
+                if self._lines is None or sink != self._lines.output:
+                    sink(top, stream, text)
+
+        return Screen(
+            subscribers=own,
+            output=output,
+            inside=lambda step, plan, state: self._inside(f"{path}/{step}", plan, state),
+        )
 
     def _jsonl(self, state: RunState) -> Callable[[Sequence[Event]], None]:
         from mplp_cli.render.machine import event_line
@@ -143,6 +172,34 @@ class Watch:
 
     def _last_lines(self, step: str) -> Sequence[str]:
         return self._kept.last(step, 8)
+
+
+class Told:
+    """The steps of a sub-workflow as lines below the step that runs it, in the live view."""
+
+    def __init__(self, live: LiveView, step: str, prefix: str) -> None:
+        self._live = live
+        self._step = step
+        self._prefix = prefix
+
+    def __call__(self, facts: Sequence[Event]) -> None:
+        """Take committed facts of the sub-workflow."""
+        for fact in facts:
+            match fact:
+                case StepStarted(step=step):
+                    self._say(f"{step} started")
+                case StepCompleted(step=step):
+                    self._say(f"{step} completed")
+                case StepFailed(step=step, error=error):
+                    self._say(f"{step} failed: {error.message}")
+                case _:
+                    pass
+
+    def _say(self, text: str) -> None:
+        self._live.output(self._step, "stdout", f"{self._prefix}{text}\n")
+
+    def output(self, step: str, stream: str, text: str) -> None:
+        """What the steps write comes by itself, under the step that runs them."""
 
 
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:

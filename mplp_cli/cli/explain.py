@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
+
+if TYPE_CHECKING:
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.theme import Theme
 
 
 def main(
@@ -30,11 +35,12 @@ def main(
 
       mplp explain my-workflow deploy --output json
     """
-    from mplp_cli.cli.recorded import step_number
+    from mplp_cli.cli.recorded import family_object, step_number
     from mplp_cli.cli.showing import show
     from mplp_cli.observe.explanation import explain
     from mplp_cli.render.explained import explained_document, explained_screen
-    from mplp_cli.render.tables import status_of
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.tables import children_table, status_of
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
@@ -43,10 +49,22 @@ def main(
     number = step_number(plan, record, step)
     facts = [fact for _, fact in runtime.store.history(record.id)]
     told, status = explain(plan, facts, number), status_of(record)
+    runs = [
+        run for run in runtime.store.made_for(record.id, "child") if run.parent and run.parent.step == step
+    ]
     now = facts[-1].at if status == "interrupted" and facts else runtime.clock.now()
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document(explained_document(told, status, now))
-    else:
-        show(lambda theme, width: explained_screen(told, status, now, theme, width), no_color=no_color)
+        write_document(
+            {**explained_document(told, status, now), "runs": family_object(record, runs)["children"]}
+        )
+        return
+
+    def screen(theme: Theme, width: int) -> Iterator[Line]:
+        yield from explained_screen(told, status, now, theme, width)
+        if runs:
+            yield Line()
+            yield from children_table(runs, theme, width)
+
+    show(screen, no_color=no_color)

@@ -68,7 +68,7 @@ def main(
         else Output(log_dir(runtime.state_dir, record.id), step, attempt, theme)
     )
     if not _read(runtime, record, told, follow=follow):
-        _say_nothing(record, step)
+        _say_nothing(record, step, runtime)
 
 
 def _read(runtime: Runtime, record: RunRecord, told: Told, *, follow: bool) -> bool:
@@ -101,10 +101,14 @@ def _check_step(runtime: Runtime, record: RunRecord, step: str) -> None:
         raise UsageError(f"run {short_id(record.id)} has no step {step!r}", hint=hint)
 
 
-def _say_nothing(record: RunRecord, step: str | None) -> None:
+def _say_nothing(record: RunRecord, step: str | None, runtime: Runtime) -> None:
     from mplp_cli.cli.showing import note
     from mplp_cli.render.view import short_id
 
     run = short_id(record.id)
+    for child in reversed(runtime.store.made_for(record.id, "child")):
+        if child.origin is not None and step in (None, child.origin.step):
+            note(f"{child.origin.step} runs a workflow: `mplp logs {short_id(child.id)}`")
+            return
     what = f"{step} has written nothing" if step else "no step has written anything"
     note(f"{what} in run {run}; `mplp status {run}` shows what became of it")

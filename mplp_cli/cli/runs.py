@@ -36,12 +36,15 @@ def main(
     status: Annotated[
         RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also the runs of sub-workflows.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
     """List runs, newest first. One that should be running while no process holds it is `interrupted`.
+
+    The runs of sub-workflows belong to other runs, and are listed with --all only.
 
     `mplp runs prune` deletes old ones; `mplp runs prune --help` says how.
 
@@ -57,7 +60,7 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    runs = _found(runtime, workflow, status, limit)
+    runs = _found(runtime, workflow, status, limit, children=everything)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
@@ -68,7 +71,9 @@ def main(
         note("no such runs" if workflow or status else "no runs yet; `mplp run` starts one")
 
 
-def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, limit: int) -> list[RunRecord]:
+def _found(
+    runtime: Runtime, workflow: str | None, status: RunStatus | None, limit: int, *, children: bool
+) -> list[RunRecord]:
     from mplp_cli.cli.showing import stored
     from mplp_cli.render.tables import status_of
 
@@ -76,7 +81,7 @@ def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, lim
     if store is None:
         return []
     if status not in (RunStatus.running, RunStatus.interrupted):
-        return store.runs(workflow_id=workflow, status=status, limit=limit)
+        return store.runs(workflow_id=workflow, status=status, limit=limit, children=children)
     # Which of the two it is, the store does not know: it is told by who holds the run.
-    found = store.runs(workflow_id=workflow, status="running", limit=_ALL)
+    found = store.runs(workflow_id=workflow, status="running", limit=_ALL, children=children)
     return [run for run in found if status_of(run) == status][:limit]

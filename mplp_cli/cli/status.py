@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.protocols import RunRecord
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -33,25 +34,29 @@ def main(
 
       mplp status my-workflow --output json
     """
-    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.cli.recorded import family_object, recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    told = recorded(runtime, runtime.find_run(run))
+    record = runtime.find_run(run)
+    told = recorded(runtime, record)
+    children = runtime.store.made_for(record.id, "child")
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
         document = run_document(told.plan, told.state, now=told.now)
-        write_document({**document, "status": told.status})
+        write_document({**document, "status": told.status, **family_object(record, children)})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
+        show(lambda theme, width: _screen(told, record, children, present, theme, width), no_color=no_color)
 
 
-def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(
+    told: Recorded, record: RunRecord, children: Sequence[RunRecord], present: int, theme: Theme, width: int
+) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.tables import ago, status_table
+    from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
     from mplp_cli.render.view import run_took
     from mplp_cli.workflow.values import duration_text
@@ -65,8 +70,13 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
         f"started {ago(present - state.started)}",
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
+    if (parent := record.parent) is not None:
+        yield Line(f"  sub-workflow of step {parent.step} of run {parent.other}", "dim").fit(width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
+    if children:
+        yield Line()
+        yield from children_table(children, theme, width)
     if said := list(_after(told)):
         yield Line()
         yield from said
@@ -75,7 +85,7 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
 def _after(told: Recorded) -> Iterator[Line]:
     """What went wrong, and what can be done."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import failure_text, short_id
+    from mplp_cli.render.view import asked_in, failure_text, short_id
 
     state, run = told.state, short_id(told.state.run_id)
     if state.error is not None:
@@ -83,9 +93,11 @@ def _after(told: Recorded) -> Iterator[Line]:
     for warning in state.warnings:
         yield Line("warning: ", "warn").add(warning)
     for i in state.approvals:
-        step = told.plan.steps[i].id
         yield Line("asks: ", "warn").add(state.approvals[i].message)
-        yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+        where, step = asked_in(told.plan, state, i)
+        if step:
+            answer = f"{short_id(where)} {step}"
+            yield Line(f"  mplp approve {answer}, or mplp reject {answer} --reason TEXT", "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")

@@ -213,6 +213,8 @@ class _Watch:
                     self.tries.append(Try(attempt=fact.attempt, started_at=at))
             case h.StepWaiting(at=at, approval=asked, error=error) if asked is not None:
                 self._end(at, "asked", error)
+                if asked.run:  # a sub-workflow asks; its own steps tell of it
+                    return
                 self.questions.append(
                     Question(
                         message=asked.message,

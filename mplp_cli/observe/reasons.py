@@ -159,6 +159,10 @@ def _waiting(told: Explanation) -> str:
     i, state = told.step.number, told.state
     if (asked := state.approvals.get(i)) is not None:
         who = f" ({', '.join(asked.approvers)})" if asked.approvers else ""
+        if asked.run and not asked.step:
+            return f"It waits for its sub-workflow: {asked.message}."
+        if asked.run:
+            return f"It waits for its sub-workflow, in which run {asked.run} waits for a person{who}: {asked.message}"
         return f"It waits for a person{who}: {asked.message}"
     due = state.due.get(i)
     if due:

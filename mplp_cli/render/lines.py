@@ -33,12 +33,15 @@ class Lines:
         theme: Theme = PLAIN,
         quiet: bool = False,
         zone: tzinfo | None = None,
+        prefix: str = "",
     ) -> None:
         self._plan = plan
         self._state = state
         self._stream = stream
         self._theme = theme
-        self._quiet = quiet
+        self.quiet = quiet
+        #: What names begin with: the steps around a sub-workflow, `outer/`.
+        self._prefix = prefix
         #: None: the time zone of the machine.
         self._zone = zone
         #: (step, stream) -> text after the last line end.
@@ -59,14 +62,14 @@ class Lines:
                 continue
             if told := self._told(event):
                 lines += told
-        if not self._quiet and any(isinstance(e, _RUN_STOPS) for e in events):
+        if not self.quiet and not self._prefix and any(isinstance(e, _RUN_STOPS) for e in events):
             # The summary that follows stands by itself.
             lines.append(Line())
         self._print(lines)
 
     def output(self, step: str, stream: str, text: str) -> None:
         """Take what a step wrote; whole lines are printed, the rest waits for its end."""
-        if self._quiet:
+        if self.quiet:
             return
         *whole, rest = BREAK.split(self._partial.pop((step, stream), "") + text)
         if len(rest) > LONGEST:
@@ -89,7 +92,9 @@ class Lines:
         return [self._wrote(step, stream, text.rstrip("\r")) for stream, text in left if text]
 
     def _wrote(self, step: str, stream: str, text: str) -> Line:
-        line = Line(f"{step} {self._theme.glyph('gutter')} ", "warn" if stream == "stderr" else "dim")
+        line = Line(
+            f"{self._prefix}{step} {self._theme.glyph('gutter')} ", "warn" if stream == "stderr" else "dim"
+        )
         return line.add(safe_output(text))
 
     # ---- facts
@@ -99,10 +104,12 @@ class Lines:
             return [self._failed(event)]
         if isinstance(event, h.StepWaiting):
             return self._waiting(event)
+        if isinstance(event, h.RunWaiting) and self._prefix:
+            return []
         if isinstance(event, h.RunWaiting):
             hint = f"waits for a person; afterwards: mplp resume {self._state.run_id}"
             return [self._line(event.at, "waiting", self._plan.workflow.id, f"{hint}")]
-        if self._quiet:
+        if self.quiet:
             return []
         line = self._step_line(event) or self._run_line(event)
         return [line] if line else []
@@ -159,10 +166,13 @@ class Lines:
 
     def _waiting(self, event: h.StepWaiting) -> list[Line]:
         if event.approval is None:
-            if self._quiet:
+            if self.quiet:
                 return []
             said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
             return [self._line(event.at, "waiting", event.step, said)]
+        if event.approval.run:
+            said = f"waits for run {event.approval.run}: {first_line(event.approval.message)}"
+            return [] if self.quiet else [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
         how = f"mplp approve {self._state.run_id} {event.step}"
         return [
@@ -174,7 +184,9 @@ class Lines:
 
     def _line(self, at: int, status: str, name: str, said: str) -> Line:
         line = Line(f"{self._time(at)} ", "dim").add(f"{self._theme.glyph(status)} ", STATUS_STYLE[status])
-        return line.add(name, "strong").add(f" {said}", "bad" if status == "failed" else "")
+        return line.add(f"{self._prefix}{name}", "strong").add(
+            f" {said}", "bad" if status == "failed" else ""
+        )
 
     def _time(self, at: int) -> str:
         second = at // 1000

@@ -14,7 +14,17 @@ from mplp_cli.render.grid import joined, wrapped
 from mplp_cli.render.ink import Line, Screen, cells
 from mplp_cli.render.spent import critical_path, longest
 from mplp_cli.render.theme import STATUS_ORDER, STATUS_STYLE, Theme, safe, safe_output
-from mplp_cli.render.view import RunView, attempt_text, first_line, is_leaf, run_took, short_id, took, unused
+from mplp_cli.render.view import (
+    RunView,
+    asked_in,
+    attempt_text,
+    first_line,
+    is_leaf,
+    run_took,
+    short_id,
+    took,
+    unused,
+)
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
 
@@ -134,14 +144,15 @@ def _message(error: Failure | None, indent: str, width: int) -> list[Line]:
 
 def _waits(plan: Plan, state: RunView) -> list[Line]:
     lines: list[Line] = []
-    run = short_id(state.run_id)
     for i, approval in list(state.approvals.items())[:_FAILED]:
         step = plan.steps[i].id
         lines.append(Line("  ").add(step, "strong").add(f"  {approval.message}"))
         if approval.approvers:
             lines.append(Line(f"    asks {', '.join(approval.approvers)}", "dim"))
-        lines.append(Line("    ").add(f"mplp approve {run} {step}", "key"))
-        lines.append(Line("    ").add(f"mplp reject {run} {step} --reason TEXT", "key"))
+        run, step = asked_in(plan, state, i)
+        if step:
+            lines.append(Line("    ").add(f"mplp approve {short_id(run)} {step}", "key"))
+            lines.append(Line("    ").add(f"mplp reject {short_id(run)} {step} --reason TEXT", "key"))
     return _titled("Waits for an answer", lines, len(lines))
 
 

@@ -58,13 +58,33 @@ def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) ->
         rows.append(
             (
                 Line(short_id(run.id)),
-                Line(run.workflow_id),
+                _named(run),
                 _status(status, theme),
                 Line(ago(now - run.created_at), "dim"),
                 Line(spent, "dim"),
             )
         )
     return grid(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), rows, theme=theme, width=width, right=(4,))
+
+
+def _named(run: RunRecord) -> Line:
+    line = Line(run.workflow_id)
+    parent = run.parent
+    return line if parent is None else line.add(f" of {short_id(parent.other)} {parent.step}", "dim")
+
+
+def children_table(runs: Sequence[RunRecord], theme: Theme, width: int) -> Screen:
+    """The runs of the sub-workflows of a run."""
+    rows = [
+        (
+            Line(run.parent.step if run.parent is not None else ""),
+            Line(short_id(run.id)),
+            Line(run.workflow_id),
+            _status(status_of(run), theme),
+        )
+        for run in runs
+    ]
+    return grid(("SUB-WORKFLOW OF", "RUN", "WORKFLOW", "STATUS"), rows, theme=theme, width=width)
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:
@@ -81,15 +101,22 @@ def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) ->
     return grid(("RUN", "WORKFLOW", "STATUS", "ENDED"), rows, theme=theme, width=width)
 
 
-def approvals_table(approvals: Sequence[ApprovalRecord], now: int, theme: Theme, width: int) -> Screen:
-    """`mplp approvals`."""
+def approvals_table(
+    approvals: Sequence[ApprovalRecord],
+    now: int,
+    theme: Theme,
+    width: int,
+    parents: Mapping[str, str] | None = None,
+) -> Screen:
+    """`mplp approvals`. `parents` has the run that a sub-workflow runs for, by the sub-workflow's run."""
     rows = []
     for asked in approvals:
         who = f" (asks {', '.join(asked.approvers)})" if asked.approvers else ""
         state = "waiting" if asked.state == "pending" else asked.state
+        parent = (parents or {}).get(asked.run, "")
         rows.append(
             (
-                Line(short_id(asked.run)),
+                Line(short_id(asked.run)).add(f" of {short_id(parent)}" if parent else "", "dim"),
                 Line(asked.step, "strong"),
                 Line(ago(now - asked.asked_at), "dim"),
                 _status(state, theme),

@@ -99,6 +99,15 @@ def attempt_text(step: PlanStep, attempt: int) -> str:
     return f"attempt {attempt}"
 
 
+def asked_in(plan: Plan, state: RunView, i: int) -> tuple[str, str]:
+    """The run and the step that ask what step `i` waits for; those of a sub-workflow, if it is one of its.
+
+    The step is empty if there is nothing to answer.
+    """
+    asked = state.approvals[i]
+    return (asked.run, asked.step) if asked.run else (state.run_id, plan.steps[i].id)
+
+
 def first_line(text: str) -> str:
     """The first line with anything on it."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

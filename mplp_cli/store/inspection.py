@@ -85,6 +85,7 @@ def check_integrity(database: Database) -> None:
 def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     """Everything that is found. StoreError if the store cannot be read on."""
     yield from _orphans(database)
+    yield from _left_children(database)
     for row in run_rows(database):
         yield from _run(database, row)
     yield from _leftovers(database, state_dir, now)
@@ -107,6 +108,24 @@ def _orphans(database: Database) -> Iterator[Finding]:
                 message=f"{count:,} rows of table {table} belong to no run",
                 mend="deletes them",
             )
+
+
+def _left_children(database: Database) -> Iterator[Finding]:
+    """Runs of sub-workflows that nobody will take on."""
+    rows = database.rows(
+        "SELECT run.id, run.status, above.id, above.status FROM relation"
+        " JOIN run ON run.key = relation.run JOIN run above ON above.id = relation.other"
+        " WHERE relation.kind = 'child' AND above.status IN ('completed', 'cancelled')"
+        " AND run.status NOT IN ('completed', 'failed', 'cancelled')"
+    )
+    for child, status, parent, ended in rows:
+        yield Finding(
+            code="left-child",
+            severity="warning",
+            message=f"run {child} is {status}, but run {parent}, which it belongs to, is {ended}",
+            hint=f"`mplp cancel {child[:8]}` ends it",
+            run=child,
+        )
 
 
 # ---- one run -----------------------------------------------------------------------------------

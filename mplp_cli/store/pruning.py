@@ -38,10 +38,15 @@ class EndedRun(Struct, frozen=True):
 
 
 def ended_runs(database: Database, workflow_id: str | None = None) -> list[EndedRun]:
-    """The runs that have ended, the last first; of one workflow, or of all."""
+    """The runs that have ended, the last first; of one workflow, or of all.
+
+    The run of a sub-workflow goes with the run that it belongs to; alone it counts when that one is gone.
+    """
     rows = database.rows(
         "SELECT id, workflow_id, status, coalesce(ended_at, created_at) FROM run"
-        " WHERE status IN ('completed', 'failed', 'cancelled') AND (?1 IS NULL OR workflow_id = ?1)"
+        " WHERE NOT EXISTS (SELECT 1 FROM relation JOIN run above ON above.id = relation.other"
+        " WHERE relation.run = run.key AND relation.kind = 'child')"
+        " AND status IN ('completed', 'failed', 'cancelled') AND (?1 IS NULL OR workflow_id = ?1)"
         " ORDER BY coalesce(ended_at, created_at) DESC, key DESC",
         (workflow_id,),
     )
@@ -58,7 +63,10 @@ def surplus(runs: Sequence[EndedRun], now: int, *, days: int | None, keep: int |
 
 
 def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> bool:
-    """Remove an ended run for good. False if a process holds it, or it goes on or is gone by now."""
+    """Remove an ended run for good, after the runs of its sub-workflows.
+
+    False if a process holds it or one of them, or it goes on or is gone by now.
+    """
     path = lock_path(state_dir, run_id)
     with translated(path):
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -67,6 +75,9 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         except RunBusyError:
             return False
     try:
+        children = _children(database, run_id)
+        if children is None or not all(remove_run(database, state_dir, child, now) for child in children):
+            return False
         if not _delete(database, run_id):
             return False
         # The rows go first: a crash here leaves files of a run that nobody knows, which `mplp doctor` finds.
@@ -78,6 +89,17 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         return True
     finally:
         lock.release()
+
+
+def _children(database: Database, run_id: RunId) -> list[RunId] | None:
+    """The runs of the sub-workflows of an ended run; None if it has not ended, or is gone."""
+    found = database.rows("SELECT status FROM run WHERE id = ?", (run_id,))
+    if not found or found[0][0] not in ENDED:
+        return None
+    query = (
+        "SELECT run.id FROM relation JOIN run ON run.key = relation.run WHERE other = ? AND kind = 'child'"
+    )
+    return [row[0] for row in database.rows(query, (run_id,))]
 
 
 def _delete(database: Database, run_id: RunId) -> bool:
