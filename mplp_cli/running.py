@@ -151,4 +151,4 @@ def kill_all(processes: set[Child], subruns: Subruns | None) -> None:
 
     ours.kill_all(processes)
     if subruns is not None:
-        subruns.kill("its parent")
+        subruns.kill()

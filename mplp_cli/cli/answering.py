@@ -55,7 +55,7 @@ def asking(runtime: Runtime) -> Callable[[RunRecord], bool]:
 
 
 def _only_step(runtime: Runtime, record: RunRecord) -> str:
-    from mplp_cli.cli.recorded import with_children
+    from mplp_cli.cli.family import with_children
     from mplp_cli.errors import RunStateError, UsageError
     from mplp_cli.render.view import short_id
 

@@ -62,7 +62,7 @@ def main(
 
 def _found(runtime: Runtime, run: str | None, *, everything: bool) -> list[ApprovalRecord]:
     from mplp_cli.cli.answering import asking
-    from mplp_cli.cli.recorded import with_children
+    from mplp_cli.cli.family import with_children
     from mplp_cli.cli.showing import stored
 
     run_id = None if run is None else runtime.find_run(run, fits=asking(runtime)).id
@@ -77,6 +77,6 @@ def _found(runtime: Runtime, run: str | None, *, everything: bool) -> list[Appro
 
 
 def _parent(runtime: Runtime, run_id: str) -> dict[str, Any] | None:
-    from mplp_cli.cli.recorded import parent_object
+    from mplp_cli.cli.family import parent_object
 
     return next((parent_object(run) for run in runtime.store.find_runs(run_id)), None)

@@ -35,7 +35,8 @@ def main(
 
       mplp explain my-workflow deploy --output json
     """
-    from mplp_cli.cli.recorded import family_object, step_number
+    from mplp_cli.cli.family import children_objects
+    from mplp_cli.cli.recorded import step_number
     from mplp_cli.cli.showing import show
     from mplp_cli.observe.explanation import explain
     from mplp_cli.render.explained import explained_document, explained_screen
@@ -56,9 +57,7 @@ def main(
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document(
-            {**explained_document(told, status, now), "runs": family_object(record, runs)["children"]}
-        )
+        write_document({**explained_document(told, status, now), "runs": children_objects(runs)})
         return
 
     def screen(theme: Theme, width: int) -> Iterator[Line]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import RunRecord, Store
+    from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
@@ -57,6 +56,7 @@ def step_number(plan: Plan, record: RunRecord, step: str) -> int:
 
 def run_object(run: RunRecord) -> dict[str, Any]:
     """One run of the list, for machines."""
+    from mplp_cli.cli.family import parent_object
     from mplp_cli.render.tables import status_of
     from mplp_cli.workflow.values import rfc3339
 
@@ -71,34 +71,3 @@ def run_object(run: RunRecord) -> dict[str, Any]:
     if run.parent is not None:
         made["parent"] = parent_object(run)
     return made
-
-
-def parent_object(run: RunRecord) -> dict[str, Any] | None:
-    """The run and the step that a sub-workflow runs for."""
-    return None if run.parent is None else {"runId": run.parent.other, "step": run.parent.step}
-
-
-def with_children(store: Store, run_id: str) -> list[str]:
-    """A run and the runs of its sub-workflows, at any depth."""
-    found = [run_id]
-    for run in found:
-        found += [child.id for child in store.made_for(run, "child")]
-    return found
-
-
-def family_object(run: RunRecord, children: Sequence[RunRecord]) -> dict[str, Any]:
-    """`{parent, children}` of a run, for machines."""
-    from mplp_cli.render.tables import status_of
-
-    return {
-        "parent": parent_object(run),
-        "children": [
-            {
-                "runId": child.id,
-                "step": child.parent.step if child.parent is not None else "",
-                "workflowId": child.workflow_id,
-                "status": status_of(child),
-            }
-            for child in children
-        ],
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +10,8 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
+    from mplp_cli.cli.family import Family
     from mplp_cli.cli.recorded import Recorded
-    from mplp_cli.protocols import RunRecord
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -34,31 +34,31 @@ def main(
 
       mplp status my-workflow --output json
     """
-    from mplp_cli.cli.recorded import family_object, recorded
+    from mplp_cli.cli.family import children_objects, family_of, parent_object
+    from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)
     told = recorded(runtime, record)
-    children = runtime.store.made_for(record.id, "child")
+    family = family_of(runtime.store, record)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
         document = run_document(told.plan, told.state, now=told.now)
-        write_document({**document, "status": told.status, **family_object(record, children)})
+        related = {"parent": parent_object(record), "children": children_objects(family.children)}
+        write_document({**document, "status": told.status, **related})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, record, children, present, theme, width), no_color=no_color)
+        show(lambda theme, width: _screen(told, family, present, theme, width), no_color=no_color)
 
 
-def _screen(
-    told: Recorded, record: RunRecord, children: Sequence[RunRecord], present: int, theme: Theme, width: int
-) -> Iterator[Line]:
+def _screen(told: Recorded, family: Family, present: int, theme: Theme, width: int) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import run_took
+    from mplp_cli.render.view import run_took, short_id
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -70,24 +70,24 @@ def _screen(
         f"started {ago(present - state.started)}",
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
-    if (parent := record.parent) is not None:
+    if (parent := family.run.parent) is not None:
         yield Line(f"  sub-workflow of step {parent.step} of run {parent.other}", "dim").fit(width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
-    if children:
+    if family.children:
         yield Line()
-        yield from children_table(children, theme, width)
-    if said := list(_after(told)):
+        yield from children_table(family.children, theme, width)
+    if said := list(_after(told, short_id(family.root.id))):
         yield Line()
         yield from said
 
 
-def _after(told: Recorded) -> Iterator[Line]:
-    """What went wrong, and what can be done."""
+def _after(told: Recorded, root: str) -> Iterator[Line]:
+    """What went wrong, and what can be done; `root` is the run that it belongs to, or itself."""
     from mplp_cli.render.ink import Line
     from mplp_cli.render.view import asked_in, failure_text, short_id
 
-    state, run = told.state, short_id(told.state.run_id)
+    state = told.state
     if state.error is not None:
         yield Line("failed: ", "bad").add(f"{state.error.type}: {failure_text(state.error)}")
     for warning in state.warnings:
@@ -100,8 +100,8 @@ def _after(told: Recorded) -> Iterator[Line]:
             yield Line(f"  mplp approve {answer}, or mplp reject {answer} --reason TEXT", "dim")
     match told.status:
         case "interrupted":
-            yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")
+            yield Line(f"No process drives this run. Go on: mplp resume {root}", "dim")
         case "failed":
-            yield Line(f"Try the failed steps again: mplp resume {run}", "dim")
+            yield Line(f"Try the failed steps again: mplp resume {root}", "dim")
         case _:
             return

@@ -116,7 +116,7 @@ class Subruns:
                             work.cancel()
                             raise
                         stopped = True
-                        child.drive.cancel(self._by, f"`{step}` of run {self._run_id} was stopped")
+                        child.drive.cancel(self._by, f"step `{step}` was stopped")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         if stopped:
@@ -173,7 +173,7 @@ class Subruns:
             if kill:
                 child.drive.kill(self._by)
             else:
-                child.drive.cancel(self._by, f"`{step}` of run {self._run_id} is over")
+                child.drive.cancel(self._by, f"step `{step}` is over")
             await self._drive(child)
             kill = True  # if it waits again, nobody will answer
         self._open.pop(run_id, None)
@@ -183,10 +183,10 @@ class Subruns:
 
     # ---- requests to the parent, handed on
 
-    def kill(self, by: str) -> None:
+    def kill(self) -> None:
         """Stop every child that runs at once."""
         for child in list(self._live.values()):
-            child.drive.kill(by)
+            child.drive.kill(self._by)
 
 
 def _outcome(state: RunState) -> Json:

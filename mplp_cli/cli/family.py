@@ -1,0 +1,54 @@
+"""Runs that belong together: a run, the runs of its sub-workflows, and the one it is a sub-workflow of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from mplp_cli.protocols import RunRecord, Store
+
+
+class Family(Struct, frozen=True):
+    """A run, those of its sub-workflows, and the one that it belongs to in the end (or itself)."""
+
+    run: RunRecord
+    children: list[RunRecord]
+    root: RunRecord
+
+
+def family_of(store: Store, run: RunRecord) -> Family:
+    """What the store knows about the relations of a run."""
+    from mplp_cli.running import root_of
+
+    return Family(run, store.made_for(run.id, "child"), root_of(store, run))
+
+
+def with_children(store: Store, run_id: str) -> list[str]:
+    """A run and the runs of its sub-workflows, at any depth."""
+    found = [run_id]
+    for run in found:
+        found += [child.id for child in store.made_for(run, "child")]
+    return found
+
+
+def parent_object(run: RunRecord) -> dict[str, Any] | None:
+    """The run and the step that a sub-workflow runs for."""
+    return None if run.parent is None else {"runId": run.parent.other, "step": run.parent.step}
+
+
+def children_objects(children: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """The runs of sub-workflows, for machines."""
+    from mplp_cli.render.tables import status_of
+
+    return [
+        {
+            "runId": child.id,
+            "step": child.parent.step if child.parent is not None else "",
+            "workflowId": child.workflow_id,
+            "status": status_of(child),
+        }
+        for child in children
+    ]
