@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.growth import so_far
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.statuses import (
@@ -62,15 +63,16 @@ def _reopen(state: RunState, at: int) -> None:
     state.stopping = state.finalizing = state.error = state.outputs = None
     state.killed = False
     state.ended, state.warnings = 0, []
-    first_final = state.first_final
     for i, status in enumerate(state.step_status):  # containers come before their children
         step = state.plan.steps[i]
-        if i < first_final and (status is COMPLETED or (status is SKIPPED and not _open_again(state, i))):
+        if step.loop >= 0:
+            continue
+        if not step.final and (status is COMPLETED or (status is SKIPPED and not _open_again(state, i))):
             continue
         if step.parent >= 0 and state.step_status[step.parent] in ENDED:
             continue
         _forget_end(state, i)
-        if step.kind in CONTAINERS and i in state.branches and i < first_final:
+        if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
 
@@ -89,7 +91,7 @@ def _forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.winners):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
@@ -113,9 +115,8 @@ def _lose_attempts(state: RunState, at: int) -> None:
 def _count(state: RunState) -> None:
     """Fill the counters as the facts would have filled them, one ended or open step after the other."""
     steps, statuses = state.plan.steps, state.step_status
-    first_final = state.first_final
     final = state.finalizing is not None
-    members = range(first_final, len(steps)) if final else range(first_final)
+    members = [s.number for s in steps if s.final == final and s.loop < 0]
     ended = [i for i in members if statuses[i] in ENDED]
     state.left = len(members) - len(ended)
     for i in state.plan.final if final else state.plan.top:
@@ -147,6 +148,8 @@ def _reenter(state: RunState, i: int) -> list[int]:
         state.in_lane.add(i)
     if i in state.due:
         state.ask(Arm(i, state.due[i]))
+    if step.kind == "loop":
+        state.results[i] = so_far(state, i)
     state.open[i] = len(chosen)
     for c in chosen:
         state.met(c)
