@@ -18,6 +18,8 @@ def spread(state: RunState, i: int) -> None:
     """What the end of step `i` means for others."""
     steps, status = state.plan.steps, state.step_status
     ended = status[i]
+    if ended is COMPLETED and steps[i].parent in state.open and steps[steps[i].parent].race:
+        _win(state, steps[i].parent, i)
     for d in state.plan.dependants[i]:
         if status[d] is not PENDING:
             continue
@@ -41,14 +43,12 @@ def spread(state: RunState, i: int) -> None:
     if step.children and step.kind not in CONTAINERS:
         state.close_inside(i, SKIPPED, f"`{step.id}` did not fall back to it", state.ended_at[i])
     if step.parent in state.open:
-        _close_one(state, step.parent, i)
+        close_one(state, step.parent)
 
 
-def _close_one(state: RunState, container: int, i: int) -> None:
-    """Child `i` of an open container has ended."""
+def close_one(state: RunState, container: int) -> None:
+    """A child of an open container has ended."""
     state.open[container] -= 1
-    if state.plan.steps[container].race and state.step_status[i] is COMPLETED:
-        _win(state, container, i)
     if not state.open[container] and state.step_status[container] is RUNNING:
         state.conclude(container)
 
@@ -60,10 +60,12 @@ def _win(state: RunState, race: int, winner: int) -> None:
     reason = f"`{state.plan.steps[winner].id}` was first"
     children = state.plan.steps[race].children
     for c in children:
+        if state.step_status[c] in ENDED:
+            continue
         state.drop(c, CANCELLED, reason, state.ended_at[winner])
         if state.step_status[c] is CANCELLED:
+            state.open[race] -= 1
             state.close_inside(c, CANCELLED, reason, state.ended_at[winner])
-    state.open[race] = sum(state.step_status[c] not in ENDED for c in children)
 
 
 def _join(state: RunState, d: int, i: int) -> None:

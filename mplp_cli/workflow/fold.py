@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.ends import close_one
 from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
@@ -244,6 +245,9 @@ def _cut_short(state: RunState, i: int, at: int) -> bool:
     why = state.doomed(i)
     if why:
         state.drop(i, CANCELLED, why, at)
+        if state.plan.steps[i].parent in state.open:  # a race that another has won; any other has ended with it
+            state.close_inside(i, SKIPPED, f"`{state.plan.steps[i].id}` did not fall back to it", at)
+            close_one(state, state.plan.steps[i].parent)
     return bool(why)
 
 

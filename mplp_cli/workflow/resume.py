@@ -7,6 +7,7 @@ failed, omitted and cancelled steps once more; in a run that was merely interrup
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -128,12 +129,40 @@ def _count(state: RunState) -> None:
     for i in members:
         status = statuses[i]
         if status is RUNNING:
-            chosen.update(_reenter(state, i))
+            if _has_room(state, i):
+                chosen.update(_reenter(state, i))
         elif status is RETRYING or status is WAITING:
             _wait_on(state, i)
     for i in ended:
         if steps[i].parent < 0 or i in chosen:  # the others' containers have judged them, or passed them over
             spread(state, i)
+
+
+def _has_room(state: RunState, i: int) -> bool:
+    """Whether an open container may go on. A failed run may have more of them than its parent has lanes."""
+    step = state.plan.steps[i]
+    if step.parent >= 0 and step.parent not in state.open:
+        return False  # its own container waits
+    if step.parent in state.lanes:
+        if not state.lanes[step.parent]:
+            state.returning.add(i)
+            heappush(state.parked.setdefault(step.parent, []), step.rank)
+            return False
+        state.lanes[step.parent] -= 1
+        state.in_lane.add(i)
+    return True
+
+
+def go_on(state: RunState, i: int) -> None:
+    """There is a lane for a container that waited for one, and with it for what is open inside."""
+    state.returning.discard(i)
+    again = [i]
+    while again:
+        chosen = _reenter(state, again.pop())
+        again += [c for c in chosen if state.step_status[c] is RUNNING and _has_room(state, c)]
+        for c in chosen:
+            if state.step_status[c] in ENDED:
+                spread(state, c)
 
 
 def _reenter(state: RunState, i: int) -> list[int]:
@@ -143,9 +172,6 @@ def _reenter(state: RunState, i: int) -> list[int]:
         chosen = [c for c in step.children if state.plan.steps[c].branch == state.branches[i]]
     else:
         chosen = [state.plan.number[state.branches[i]]]
-    if step.parent in state.lanes:
-        state.lanes[step.parent] -= 1
-        state.in_lane.add(i)
     if i in state.due:
         state.ask(Arm(i, state.due[i]))
     if step.kind == "loop":

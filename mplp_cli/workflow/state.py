@@ -21,6 +21,7 @@ from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
 from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.resume import go_on
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
@@ -111,6 +112,8 @@ class RunState:
         #: Free lanes of parallel steps with a limit, and the ranks that wait for one.
         self.lanes = {s.number: s.lanes for s in steps if s.lanes}
         self.parked: dict[int, list[int]] = {}
+        #: Containers of a run taken up again that go on when there is a lane for them.
+        self.returning: set[int] = set()
         #: Children of each open container that have not ended.
         self.open: dict[int, int] = {}
         #: Steps of this phase that have not ended.
@@ -216,10 +219,10 @@ class RunState:
         now = self.step_status[i]
         if now in ENDED:
             return
-        if now is RUNNING and i not in self.open:
+        if now is RUNNING and i not in self.open and i not in self.returning:
             self.ask(Stop(i))
             return
-        concluding = now is RUNNING and not self.open[i]
+        concluding = now is RUNNING and self.open.get(i) == 0
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
         if i in self.approvals:
@@ -228,6 +231,7 @@ class RunState:
         self.due.pop(i, None)
         self.open.pop(i, None)
         self.opening.discard(i)
+        self.returning.discard(i)
         self.dropped = True
         self.step_status[i] = status
         self.ended_at[i] = at
@@ -252,7 +256,8 @@ class RunState:
         waiting = self.parked.get(parent)
         while waiting:
             rank = heappop(waiting)
-            if self.step_status[self.plan.by_rank[rank]] is QUEUED:
+            i = self.plan.by_rank[rank]
+            if self.step_status[i] is QUEUED or i in self.returning:
                 heappush(self.ready, rank)
                 return
 
@@ -285,7 +290,8 @@ class RunState:
         ready, plan = self.ready, self.plan
         while ready:
             i = plan.by_rank[ready[0]]
-            if self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane:
+            back = i in self.returning
+            if not back and (self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane):
                 heappop(ready)
                 continue
             step = plan.steps[i]
@@ -298,6 +304,9 @@ class RunState:
                     continue
                 self.lanes[step.parent] -= 1
                 self.in_lane.add(i)
+            if back:
+                go_on(self, i)
+                continue
             if step.effect:
                 self.slots -= 1
                 self.holding.add(i)
