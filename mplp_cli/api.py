@@ -54,7 +54,6 @@ def run(
     event. WorkflowValidationError and InputError come before anything has started.
     """
     from mplp_cli.loading import resolve_inputs
-    from mplp_cli.workflow.subworkflows import secrets_of
 
     with Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral) as runtime:
         source = read_source(str(file))
@@ -62,7 +61,7 @@ def run(
         if loaded.plan is None or loaded.workflow is None:
             raise WorkflowValidationError(loaded.problems)
         given = resolve_inputs(loaded.workflow, inputs or {})
-        secrets = read_secrets(secrets_of(loaded.plan), runtime.environ, secrets_file)
+        secrets = read_secrets(loaded.plan.secrets, runtime.environ, secrets_file)
         ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
         state = asyncio.run(ready.go())
         return run_document(loaded.plan, state, now=runtime.clock.now())

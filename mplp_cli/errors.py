@@ -378,7 +378,7 @@ class RejectedError(StepError):
 
 
 class SubworkflowError(StepError):
-    """The run of a sub-workflow failed. `details`: runId, workflowId, step and error of what failed in it."""
+    """The run of a sub-workflow failed. `details`: runId, workflowId, failedSteps, error."""
 
 
 class SubworkflowCancelledError(StepError):

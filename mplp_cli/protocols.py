@@ -91,6 +91,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     ended_at: int | None
     owned: bool
     origin: Origin | None = None
+    #: The number of the last request that has not been acted upon, 0 if there is none.
+    last_request: int = 0
 
     @property
     def parent(self) -> Origin | None:
@@ -181,16 +183,10 @@ class Store(Protocol):
         status: str | None = None,
         limit: int = 100,
         children: bool = True,
+        child_of: RunId | None = None,
     ) -> list[RunRecord]:
-        """Newest first; without `children` those of sub-workflows are left out."""
-        ...
-
-    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
-        """Runs whose origin is of that kind and names this run, oldest first."""
-        ...
-
-    def last_request(self, run_id: RunId) -> int:
-        """The number of the last request to the run that has not been acted upon, 0 if there is none."""
+        """Newest first. Without `children` those of sub-workflows are left out; `child_of`: all those of one run,
+        and no others."""
         ...
 
     def definition(self, run_id: RunId) -> Definition: ...

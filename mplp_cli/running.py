@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.errors import RunStateError
-from mplp_cli.protocols import Attempt, Journal, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Attempt, Clock, Journal, Output, RunRecord, Store, Subscriber
 from mplp_cli.sources import Source
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -106,11 +106,10 @@ class Children:
     def begin_child(self, attempt: Attempt) -> Run:
         """The new run `attempt.child`. InputError if the step's inputs do not fit."""
         from mplp_cli.loading import resolve_inputs
-        from mplp_cli.workflow.subworkflows import included_texts
 
         found = self.plan.included[attempt.body["file"]]
         inputs = resolve_inputs(found.plan.workflow, attempt.body["inputs"])
-        source = Source(found.name, found.text, Path(found.path).parent, included_texts(found.plan))
+        source = Source(found.name, found.text, Path(found.path).parent, found.plan.included_texts())
         return self.runtime.start(source, found.plan, inputs, self.secrets, self.screen, attempt)
 
     def take_up_child(self, run_id: RunId, step: StepId) -> Run:
@@ -124,6 +123,33 @@ class Children:
 
         facts = (fact for _, fact in self.runtime.store.history(run_id))
         return replay(RunState(self.runtime.stored_plan(run_id)), facts)
+
+
+def subruns_of(
+    runtime: Starts, state: RunState, given: Given, screen: Screen, clock: Clock
+) -> Subruns | None:
+    """What drives the sub-workflows of a run; None if its plan has none."""
+    if not state.plan.included:
+        return None
+    from mplp_cli.engine.subruns import Subruns
+
+    host = Children(runtime, state.plan, given.secrets, screen)
+    return Subruns(state.run_id, host, runtime.store, clock)
+
+
+def workflow_env(state: RunState, secrets: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The workflow's `env`: values filled in; a name without one is taken from the process, if it is there."""
+    from mplp_cli.workflow.references import text_of
+    from mplp_cli.workflow.scope import RunScope
+    from mplp_cli.workflow.templates import fill
+
+    scope = RunScope(state, secrets)
+    env = {}
+    for name, template in state.plan.env.items():
+        value = environ.get(name) if template is None else fill(template, scope)
+        if value is not None:
+            env[name] = text_of(value)
+    return env
 
 
 def root_of(store: Store, run: RunRecord) -> RunRecord:

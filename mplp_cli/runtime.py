@@ -17,7 +17,7 @@ from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, NewRun, Origin, RunRecord, Store
-from mplp_cli.running import Children, Given, Run, Screen, kill_all, refuse_child
+from mplp_cli.running import Given, Run, Screen, kill_all, refuse_child, subruns_of, workflow_env
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets
 
@@ -142,13 +142,12 @@ class Runtime:
         """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.state import RunState
-        from mplp_cli.workflow.subworkflows import included_texts
 
         run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
         cwd = child.cwd if child else str(self.cwd)
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
-        env = self._workflow_env(state, secrets)
+        env = workflow_env(state, secrets, self.environ)
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
         started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), recorded, cwd, self._slots(plan))
@@ -162,7 +161,7 @@ class Runtime:
             cwd=cwd,
             plan=plan.stored(),
             created_at=now,
-            included=included_texts(plan),
+            included=plan.included_texts(),
             origin=Origin("child", child.run, child.step) if child else None,
         )
         if child:
@@ -186,12 +185,11 @@ class Runtime:
         """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
-        from mplp_cli.workflow.subworkflows import secrets_of
 
         if child is None and not ends:
             refuse_child(self.store, run_id)
         plan = self.stored_plan(run_id)
-        secrets = child[1] if child else read_secrets(secrets_of(plan), self.environ, secrets_file)
+        secrets = child[1] if child else read_secrets(plan.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
@@ -202,7 +200,7 @@ class Runtime:
                 raise RunStateError(
                     f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
                 )
-            env = self._workflow_env(state, secrets)
+            env = workflow_env(state, secrets, self.environ)
             source_dir = self.store.definition(run_id).source_dir
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             if child:
@@ -274,12 +272,7 @@ class Runtime:
         workplace = Workplace(
             log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000, owner=owner, guardian=guardian
         )
-        subruns = None
-        if plan.included:
-            from mplp_cli.engine.subruns import Subruns
-
-            host = Children(self, plan, given.secrets, screen)
-            subruns = Subruns(state.run_id, host, self.store, self.clock)
+        subruns = subruns_of(self, state, given, screen, self.clock)
         runners = Runners(
             {step.kind for step in plan.steps},
             workplace,
@@ -337,20 +330,6 @@ class Runtime:
 
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
-
-    def _workflow_env(self, state: RunState, secrets: Mapping[str, str]) -> dict[str, str]:
-        """The workflow's `env`: values filled in; a name without one is taken from the process, if it is there."""
-        from mplp_cli.workflow.references import text_of
-        from mplp_cli.workflow.scope import RunScope
-        from mplp_cli.workflow.templates import fill
-
-        scope = RunScope(state, secrets)
-        env = {}
-        for name, template in state.plan.env.items():
-            value = self.environ.get(name) if template is None else fill(template, scope)
-            if value is not None:
-                env[name] = text_of(value)
-        return env
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -50,9 +50,7 @@ def main(
     facts = [fact for _, fact in runtime.store.history(record.id)]
     check_step(plan, facts, record, step)
     told, status = explain(plan, facts, step), status_of(record)
-    runs = [
-        run for run in runtime.store.made_for(record.id, "child") if run.parent and run.parent.step == step
-    ]
+    runs = [run for run in runtime.store.runs(child_of=record.id) if run.parent and run.parent.step == step]
     now = facts[-1].at if status == "interrupted" and facts else runtime.clock.now()
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document

@@ -23,14 +23,14 @@ def family_of(store: Store, run: RunRecord) -> Family:
     """What the store knows about the relations of a run."""
     from mplp_cli.running import root_of
 
-    return Family(run, store.made_for(run.id, "child"), root_of(store, run))
+    return Family(run, store.runs(child_of=run.id)[::-1], root_of(store, run))
 
 
 def with_children(store: Store, run_id: str) -> list[str]:
     """A run and the runs of its sub-workflows, at any depth."""
     found = [run_id]
     for run in found:
-        found += [child.id for child in store.made_for(run, "child")]
+        found += [child.id for child in store.runs(child_of=run)]
     return found
 
 

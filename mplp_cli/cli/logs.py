@@ -106,7 +106,7 @@ def _say_nothing(record: RunRecord, step: str | None, runtime: Runtime) -> None:
     from mplp_cli.render.view import short_id
 
     run = short_id(record.id)
-    for child in reversed(runtime.store.made_for(record.id, "child")):
+    for child in runtime.store.runs(child_of=record.id):
         if child.origin is not None and step in (None, child.origin.step):
             note(f"{child.origin.step} runs a workflow: `mplp logs {short_id(child.id)}`")
             return

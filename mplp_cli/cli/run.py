@@ -62,7 +62,6 @@ def main(
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
-    from mplp_cli.workflow.subworkflows import secrets_of
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
     if env_file:
@@ -77,8 +76,8 @@ def main(
 
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
-    secrets = read_secrets(secrets_of(plan), runtime.environ, secrets_file)
     watch = Watch(output, no_color=no_color, junit=junit)
+    secrets = read_secrets(plan.secrets, runtime.environ, secrets_file)
     run = runtime.start(source, plan, resolved, secrets, watch.screen)
     raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
 

@@ -174,7 +174,7 @@ class Attempts:
             idempotency_key=key,
             output=self._world.output,
             child=child_id(state, step.id) if step.kind == KIND else "",
-            again=step.number in state.taken_up_again,
+            again=step.id in state.renewals.again,
         )
 
 

@@ -106,8 +106,7 @@ class Drive:
         """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
         if not self.state.killed:
             self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
-        if self._over is not None:
-            self._loop.call_soon(self.world.kill)  # after the turn that stores it
+        self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
     def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""

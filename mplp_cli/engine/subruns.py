@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from mplp_cli.errors import RunBusyError, RunStateError, SubworkflowCancelledError, SubworkflowError
 from mplp_cli.protocols import Attempt, Clock, Parked, RunRecord, Store
+from mplp_cli.workflow.history import Event, RunStopping
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, FAILED
 from mplp_cli.workflow.subworkflows import question_of
@@ -24,6 +25,7 @@ class Drivable(Protocol):
 
     def cancel(self, by: str, message: str = "") -> None: ...
     def kill(self, by: str) -> None: ...
+    def post(self, fact: Event) -> None: ...
 
 
 class Subrun(Protocol):
@@ -66,7 +68,7 @@ class Subruns:
         #: Children that have not ended, and the steps they are for.
         self._open: dict[RunId, StepId] = {
             child.id: child.origin.step
-            for child in store.made_for(run_id, "child")
+            for child in store.runs(child_of=run_id)
             if child.origin is not None and child.status not in ENDED
         }
         #: Those that are driven now.
@@ -83,13 +85,12 @@ class Subruns:
             if record.status in (COMPLETED, CANCELLED) or (record.status == FAILED and not attempt.again):
                 self._open.pop(record.id, None)
                 return _outcome(self._host.recorded(record.id))
-            heard = self._store.last_request(record.id)
             try:
                 child = self._host.take_up_child(record.id, attempt.step)
             except (RunBusyError, RunStateError):  # somebody cancels it, and it alone
                 await asyncio.sleep(self._poll)
             else:
-                return await self._result(attempt, child, heard)
+                return await self._result(attempt, child, record.last_request)
         return await self._result(attempt, self._host.begin_child(attempt), 0)
 
     async def _result(self, attempt: Attempt, child: Subrun, heard: int) -> Json:
@@ -153,10 +154,8 @@ class Subruns:
             return True
         if child.subruns is not None and child.subruns.woken():
             return True
-        if self._store.last_request(state.run_id) > heard:
-            return True
         record = self._record(state.run_id)
-        return record is None or record.status != state.status
+        return record is None or record.status != state.status or record.last_request > heard
 
     def left(self, is_over: Callable[[StepId], bool]) -> list[RunId]:
         return [run_id for run_id, step in self._open.items() if run_id not in self._live and is_over(step)]
@@ -170,8 +169,9 @@ class Subruns:
             except (RunBusyError, RunStateError):
                 await asyncio.sleep(self._poll)
                 continue
-            if kill:
-                child.drive.kill(self._by)
+            if kill:  # nothing of it runs yet
+                now = self._clock.now()
+                child.drive.post(RunStopping(now, "kill", self._by, f"step `{step}` was killed"))
             else:
                 child.drive.cancel(self._by, f"step `{step}` is over")
             await self._drive(child)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -190,7 +190,10 @@ class MemoryStore:
         status: str | None = None,
         limit: int = 100,
         children: bool = True,
+        child_of: RunId | None = None,
     ) -> list[RunRecord]:
+        if child_of is not None:
+            return [r for r in self._records(self._runs.values()) if r.parent and r.parent.other == child_of]
         found = self._records(
             run
             for run in self._runs.values()
@@ -198,15 +201,7 @@ class MemoryStore:
         )
         return [run for run in found if children or run.parent is None][:limit]
 
-    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
-        made = self._records(
-            run
-            for run in self._runs.values()
-            if run.new.origin is not None and (run.new.origin.other, run.new.origin.kind) == (run_id, kind)
-        )
-        return made[::-1]
-
-    def _records(self, runs: Iterator[_Run]) -> list[RunRecord]:
+    def _records(self, runs: Iterable[_Run]) -> list[RunRecord]:
         newest = sorted(runs, key=lambda run: (run.new.created_at, run.number), reverse=True)
         return [
             RunRecord(
@@ -220,6 +215,7 @@ class MemoryStore:
                 ended_at=run.ended_at,
                 owned=run.holder is not None,
                 origin=run.new.origin,
+                last_request=max((control.seq for control in run.controls), default=0),
             )
             for run in newest
         ]
@@ -250,9 +246,6 @@ class MemoryStore:
     def _leave(self, run: _Run, control: Control) -> None:
         self._requests += 1
         run.controls.append(replace(control, seq=self._requests))
-
-    def last_request(self, run_id: RunId) -> int:
-        return max((control.seq for control in self._run(run_id).controls), default=0)
 
     def approvals(
         self, *, run_id: RunId | None = None, state: str | None = "pending"

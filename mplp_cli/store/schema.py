@@ -160,9 +160,9 @@ TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('app
 EPOCH = "SELECT epoch FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
 CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
-LAST_REQUEST = "SELECT coalesce(max(seq), 0) FROM control WHERE run = (SELECT key FROM run WHERE id = ?)"
 RUNS = (
-    "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step"
+    "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step,"
+    " (SELECT coalesce(max(seq), 0) FROM control WHERE control.run = run.key)"
     " FROM run LEFT JOIN relation ON relation.run = run.key"
 )
 NEWEST = " ORDER BY created_at DESC, key DESC"

@@ -113,23 +113,23 @@ class SqliteStore:
         status: str | None = None,
         limit: int = 100,
         children: bool = True,
+        child_of: RunId | None = None,
     ) -> list[RunRecord]:
+        if child_of is not None:
+            return self._records(" WHERE kind = 'child' AND other = ?1", (child_of,))
         where = (
             " WHERE (?1 IS NULL OR workflow_id = ?1) AND (?2 IS NULL OR status = ?2)"
             " AND (?4 OR kind IS NOT 'child')"
         )
         return self._records(where, (workflow_id, status, limit, children), " LIMIT ?3")
 
-    def made_for(self, run_id: RunId, kind: str) -> list[RunRecord]:
-        return self._records(" WHERE other = ?1 AND kind = ?2", (run_id, kind))[::-1]
-
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
         fields = RunRecord.__struct_fields__
         records = []
-        for *known, kind, other, step in rows:
+        for *known, kind, other, step, request in rows:
             origin = Origin(kind, other, step) if kind is not None else None
-            values = (*known, self._is_owned(known[0]), origin)
+            values = (*known, self._is_owned(known[0]), origin, request)
             records.append(RunRecord(**dict(zip(fields, values, strict=True))))
         return records
 
@@ -181,9 +181,6 @@ class SqliteStore:
                 raise run_has_ended(run_id, status)
             _leave(db, key, control)
         self._database.requests += 1
-
-    def last_request(self, run_id: RunId) -> int:
-        return int(self._database.rows(schema.LAST_REQUEST, (run_id,))[0][0])
 
     def approvals(
         self, *, run_id: RunId | None = None, state: str | None = "pending"

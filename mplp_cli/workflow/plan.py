@@ -8,6 +8,7 @@ compiled to templates, references have become dependencies, and the start order 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import msgspec
@@ -137,6 +138,27 @@ class Plan(Struct, frozen=True, kw_only=True):
     secret_env: frozenset[str] = frozenset()
     #: The workflows of `workflow` steps, by their `file`.
     included: dict[str, Included] = {}
+
+    def every_included(self) -> Iterator[Included]:
+        """The workflows that a run may lead to, at any depth, each once."""
+        known: set[str] = set()
+        waiting = list(self.included.values())
+        while waiting:
+            found = waiting.pop()
+            if found.path not in known:
+                known.add(found.path)
+                yield found
+                waiting.extend(found.plan.included.values())
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets that a run needs, those of its sub-workflows included."""
+        declared = [self.workflow.secrets, *(found.plan.workflow.secrets for found in self.every_included())]
+        return list(dict.fromkeys(name for names in declared for name in names))
+
+    def included_texts(self) -> dict[str, bytes]:
+        """The files that must be stored with a run, by path, so that it never asks the disk for them again."""
+        return {found.path: found.text for found in self.every_included()}
 
     @property
     def grows(self) -> bool:

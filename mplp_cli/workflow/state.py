@@ -33,6 +33,7 @@ from mplp_cli.workflow.statuses import (
     SKIPPED,
     WAITING,
 )
+from mplp_cli.workflow.subworkflows import Renewals
 from mplp_cli.workflow.values import Json
 
 
@@ -91,10 +92,8 @@ class RunState:
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
-        #: For `workflow` steps: how often they began a new run after their first, and those that go on with
-        #: a run that has failed.
-        self.renewed: dict[int, int] = {}
-        self.taken_up_again: set[int] = set()
+        #: Which runs `workflow` steps get when they start once more.
+        self.renewals = Renewals()
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
         #: What the fact at hand asks for.

@@ -1,14 +1,14 @@
-"""Workflows that are run by steps of others: what they need, and the ids of their runs. Pure."""
+"""The runs of workflows that are steps of others: which run a step gets, and what such a run asks. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mplp_cli.errors import SubworkflowError
 from mplp_cli.workflow.history import Approval
-from mplp_cli.workflow.plan import Included, Plan
 from mplp_cli.workflow.values import RunId, StepId
 
 if TYPE_CHECKING:
@@ -18,32 +18,16 @@ if TYPE_CHECKING:
 KIND = "workflow"
 
 
-def every_included(plan: Plan) -> Iterator[Included]:
-    """The workflows that a run may lead to, at any depth, each once."""
-    known: set[str] = set()
-    waiting = list(plan.included.values())
-    while waiting:
-        found = waiting.pop()
-        if found.path not in known:
-            known.add(found.path)
-            yield found
-            waiting.extend(found.plan.included.values())
+class Renewals(Struct):
+    """Of `workflow` steps, by id: how often they began a new run after their first; which go on with a failed one."""
 
-
-def included_texts(plan: Plan) -> dict[str, bytes]:
-    """The files that must be stored with a run, so that it never asks the disk for them again."""
-    return {found.path: found.text for found in every_included(plan)}
-
-
-def secrets_of(plan: Plan) -> list[str]:
-    """The secrets that a run needs, those of its sub-workflows included."""
-    declared = [plan.workflow.secrets, *(found.plan.workflow.secrets for found in every_included(plan))]
-    return list(dict.fromkeys(name for names in declared for name in names))
+    numbers: dict[str, int] = {}
+    again: set[str] = set()
 
 
 def child_id(state: RunState, step: StepId) -> RunId:
     """The id of the run that a `workflow` step drives: the same after a crash, another one for each retry."""
-    number = state.renewed.get(state.plan.number[step], 0)
+    number = state.renewals.numbers.get(step, 0)
     digest = hashlib.sha256(f"{state.run_id}\0{step}\0{number}".encode()).hexdigest()
     variant = "89ab"[int(digest[16], 16) % 4]
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
@@ -55,14 +39,16 @@ def starts_again(state: RunState, i: int, *, retried: bool = False) -> None:
     A run that failed is taken up again where it failed, as `mplp resume` does; a retry, and whatever has
     ended otherwise, gets a new one.
     """
-    if state.plan.steps[i].kind != KIND:
+    step = state.plan.steps[i]
+    if step.kind != KIND:
         return
     error = state.errors.get(i)
     if not retried and error is not None and error.type == SubworkflowError.__name__:
-        state.taken_up_again.add(i)
+        state.renewals.again.add(step.id)
     else:
-        state.taken_up_again.discard(i)
-        state.renewed[i] = state.renewed.get(i, 0) + 1
+        state.renewals.again.discard(step.id)
+        numbers = state.renewals.numbers
+        numbers[step.id] = numbers.get(step.id, 0) + 1
 
 
 def question_of(state: RunState) -> Approval:

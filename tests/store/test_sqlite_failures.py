@@ -145,7 +145,12 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_the_first_format_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) -> None:
     path = made(tmp_path)
     new_tables = ("relation", "emitted", "turn", "cached")
-    new_columns = (("control", "data"), ("approval", "form"), ("approval", "data"))
+    new_columns = (
+        ("definition", "included"),
+        ("control", "data"),
+        ("approval", "form"),
+        ("approval", "data"),
+    )
     drops = [f"DROP TABLE {table}" for table in new_tables]
     drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
     alter(path, *drops, "PRAGMA user_version = 1")
