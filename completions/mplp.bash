@@ -151,7 +151,7 @@ _mplp_options() {
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --all -a --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;

@@ -128,6 +128,28 @@ def test_the_failing_one_shows_where_it_failed(mplp: Command) -> None:
     assert "parser.c:12:7" in ended.err
 
 
+def test_every_component_is_released_by_a_run_of_its_own(mplp: Command) -> None:
+    ended, document = run(
+        mplp, "release-train.yaml", "-i", "components=[parser, view]", "-i", "version=1.3.0"
+    )
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    assert document["outputs"] == {"title": "Release 1.3.0", "packages": ["parser-1.3.0", "view-1.3.0"]}
+    children = mplp("status", document["runId"], "--output", "json").document["children"]
+    assert {(child["step"], child["workflowId"], child["status"]) for child in children} == {
+        ("trains[0].release", "release-component", "completed"),
+        ("trains[1].release", "release-component", "completed"),
+    }
+    inner = mplp("status", children[0]["runId"], "--output", "json").document
+    assert inner["parent"] == {"runId": document["runId"], "step": children[0]["step"]}
+    assert inner["steps"]["tidy-up"]["status"] == "completed"
+    assert not Path(inner["result"]["workspace"]["output"]).exists()
+
+
+def test_one_component_is_released_alone(mplp: Command) -> None:
+    ended, document = run(mplp, "release-component.yaml", "-i", "component=view", "-i", "version=2.0.0")
+    assert (ended.code, document["outputs"]["package"]) == (0, "view-2.0.0"), ended.err
+
+
 def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> None:
     file = tmp_path / "the names.txt"
     ended, document = run(mplp, "appends.yaml", "-i", f"file={file}")

@@ -7,9 +7,10 @@ from typing import Any
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from mplp_cli.errors import Failure, UnknownRunError
-from mplp_cli.protocols import ProtocolObject
+from mplp_cli.protocols import Origin, ProtocolObject
 from mplp_cli.store.database import Database
 from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, surplus
@@ -128,3 +129,44 @@ def test_what_stays_satisfies_both_limits() -> None:
     assert gone(days=30, keep=10) == ["40"]
     assert gone(keep=0) == ["0", "1", "2", "40"]
     assert gone() == []
+
+
+# ---- sub-workflows
+
+
+def child_of(store: SqliteStore, number: int, parent: int, status: str = "completed") -> None:
+    """Run `number`, the sub-workflow of a step of run `parent`."""
+    new = replace(new_run(number, "sub"), origin=Origin("child", run_id(parent), "call"))
+    journal = store.create_run(new, [started(number)])
+    if status == "completed":
+        journal.append([RunCompleted(at=START + number)])
+    journal.close()
+
+
+def test_a_sub_workflow_goes_with_the_run_that_it_belongs_to(
+    durable: SqliteStore, database: Database, tmp_path: Path
+) -> None:
+    ended(durable, 1, state=tmp_path)
+    child_of(durable, 2, 1)
+    child_of(durable, 3, 2)
+    assert [run.id for run in ended_runs(database)] == [run_id(1)]
+    assert remove_run(database, tmp_path, run_id(1), START)
+    assert durable.runs() == []
+    assert rows(tmp_path, "relation") == 0
+    assert not lock_path(tmp_path, run_id(3)).exists()
+
+
+def test_a_run_stays_while_one_of_its_sub_workflows_has_not_ended(
+    durable: SqliteStore, database: Database, tmp_path: Path
+) -> None:
+    ended(durable, 1, state=tmp_path)
+    child_of(durable, 2, 1, status="running")
+    assert not remove_run(database, tmp_path, run_id(1), START)
+    assert len(durable.runs()) == 2
+
+
+def test_a_sub_workflow_whose_run_is_gone_counts_by_itself(
+    durable: SqliteStore, database: Database, tmp_path: Path
+) -> None:
+    child_of(durable, 2, 1)
+    assert [run.id for run in ended_runs(database)] == [run_id(2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from mplp_cli.errors import (
     Failure,
@@ -14,8 +15,9 @@ from mplp_cli.errors import (
     StoreError,
     UnknownRunError,
 )
-from mplp_cli.protocols import Control, ProtocolObject, Store
+from mplp_cli.protocols import Control, Origin, ProtocolObject, Store
 from mplp_cli.workflow.history import (
+    Approval,
     Event,
     RunCancelled,
     RunCompleted,
@@ -27,6 +29,7 @@ from mplp_cli.workflow.history import (
     StepDecided,
     StepFailed,
     StepStarted,
+    StepWaiting,
 )
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
@@ -453,3 +456,56 @@ def test_a_check_counts_what_is_there(store: Store) -> None:
     facts = store.check()
     names = ("runs", "facts", "objects", "requests", "approvals")
     assert [facts[name] for name in names] == [1, 4, 1, 1, 1]
+
+
+# ---- sub-workflows
+
+
+def test_the_runs_of_a_sub_workflow_are_found_by_the_run_they_belong_to(store: Store) -> None:
+    store.create_run(new_run(1), [started(1)])
+    for number in (2, 3):
+        child = replace(new_run(number, "sub"), origin=Origin("child", run_id(1), f"step-{number}"))
+        store.create_run(child, [started(number)])
+    store.create_run(replace(new_run(4), origin=Origin("rerun", run_id(1))), [started(4)])
+    assert [run.id for run in store.runs(child_of=run_id(1))] == [run_id(3), run_id(2)]
+    assert store.runs(child_of=run_id(2)) == []
+    [found] = store.find_runs(run_id(3))
+    assert found.parent == Origin("child", run_id(1), "step-3")
+    [again] = store.find_runs(run_id(4))
+    assert (again.parent, again.origin) == (None, Origin("rerun", run_id(1)))
+
+
+def test_the_runs_of_sub_workflows_can_be_left_out_of_the_list(store: Store) -> None:
+    store.create_run(new_run(1), [started(1)])
+    store.create_run(replace(new_run(2), origin=Origin("child", run_id(1), "a")), [started(2)])
+    assert [run.id for run in store.runs()] == [run_id(2), run_id(1)]
+    assert [run.id for run in store.runs(children=False, limit=1)] == [run_id(1)]
+
+
+def test_the_files_that_a_workflow_includes_are_stored_with_it(store: Store) -> None:
+    included = {"/project/sub.yaml": b"workflow: {}\n" * 100, "/project/\xe4.yaml": b"\xff\x00"}
+    store.create_run(replace(new_run(1), included=included), [started(1)])
+    store.create_run(new_run(2), [started(2)])
+    assert store.definition(run_id(1)).included == included
+    assert store.definition(run_id(2)).included == {}
+
+
+def test_a_run_shows_the_last_request_that_nobody_has_acted_upon(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert store.find_runs(run_id(1))[0].last_request == 0
+    store.request(run_id(1), CANCEL)
+    first = store.find_runs(run_id(1))[0].last_request
+    assert [control.seq for control in journal.controls()] == [first]
+    store.request(run_id(1), CANCEL)
+    assert store.find_runs(run_id(1))[0].last_request > first
+    journal.append([RunStopping(START, "cancel")])
+    assert store.find_runs(run_id(1))[0].last_request == 0
+
+
+def test_a_question_of_a_sub_workflow_is_not_one_of_its_parent(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    asked = Approval("c-1", "Deploy?", run=run_id(2), step="deploy")
+    journal.append([StepWaiting(START, "call", 1, approval=asked)])
+    assert store.approvals() == []
+    with pytest.raises(RunStateError, match="asks nothing"):
+        store.decide(run_id(1), "call", "approved", "ann", "", START)
