@@ -76,7 +76,9 @@ def resume(
 ) -> dict[str, Any]:
     """Go on with an interrupted, waiting or failed run and give its report. RunBusyError if somebody drives it."""
     with Runtime(state_dir=None if state_dir is None else str(state_dir)) as runtime:
-        record = runtime.find_run(run_id, fits=lambda run: run.status not in ("completed", "cancelled"))
+        record = runtime.find_run(
+            run_id, fits=lambda run: run.status not in ("completed", "cancelled") and not run.parent
+        )
         ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
         state = asyncio.run(ready.go())
         return run_document(ready.plan, state, now=runtime.clock.now())

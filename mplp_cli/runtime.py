@@ -282,7 +282,7 @@ class Runtime:
             deny_private=given.deny_private,
             subruns=subruns,
         )
-        hidden = set(plan.workflow.secrets)
+        hidden = set(given.secrets)
         world = World(
             clock=self.clock,
             ids=self.ids,

@@ -71,7 +71,9 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
         case "cancel":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
         case "resume":
-            return lambda run: run.status not in ("completed", "cancelled") and not run.owned
+            return lambda run: (
+                run.status not in ("completed", "cancelled") and not run.owned and not run.parent
+            )
         case _:
             return lambda run: True
 

@@ -29,7 +29,9 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
+    record = runtime.find_run(
+        run, fits=lambda found: found.status not in ("completed", "cancelled") and not found.parent
+    )
     watch = Watch(output, no_color=no_color, junit=junit)
     taken = runtime.take_up(record.id, watch.screen, secrets_file)
     source = runtime.stored_source(record.id)

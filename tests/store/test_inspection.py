@@ -8,8 +8,10 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from mplp_cli.errors import Failure, StoreError
+from mplp_cli.protocols import Origin
 from mplp_cli.store.database import Database
 from mplp_cli.store.diagnosis import CAUSES, meaning
 from mplp_cli.store.inspection import OLD, Finding, check_integrity, inspect
@@ -120,6 +122,18 @@ def test_an_answer_that_the_run_has_not_taken_up_yet_is_no_finding_and_is_kept(
     assert mend(database, state, finding, NOW)
     assert database.rows('SELECT state, "by" FROM approval WHERE run = 2') == [("approved", "ann")]
     assert found(database) == []
+
+
+def test_a_sub_workflow_that_nobody_will_take_on_is_named(database: Database, state: Path) -> None:
+    store = SqliteStore(state, FixedClock())
+    for number, parent in ((5, 1), (6, 3)):
+        new = replace(new_run(number, "sub"), origin=Origin("child", run_id(parent), "call"))
+        store.create_run(new, [started(number)])
+    store.close()
+    [finding] = found(database)
+    assert (finding.code, finding.severity, finding.run) == ("left-child", "warning", run_id(5))
+    assert finding.hint == f"`mplp cancel {run_id(5)[:8]}` ends it"
+    assert not mend(database, state, finding, NOW)
 
 
 def test_a_run_that_a_process_holds_is_not_mended(database: Database, state: Path) -> None:
