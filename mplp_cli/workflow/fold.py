@@ -245,7 +245,9 @@ def _cut_short(state: RunState, i: int, at: int) -> bool:
     why = state.doomed(i)
     if why:
         state.drop(i, CANCELLED, why, at)
-        if state.plan.steps[i].parent in state.open:  # a race that another has won; any other has ended with it
+        if (
+            state.plan.steps[i].parent in state.open
+        ):  # a race that another has won; any other has ended with it
             state.close_inside(i, SKIPPED, f"`{state.plan.steps[i].id}` did not fall back to it", at)
             close_one(state, state.plan.steps[i].parent)
     return bool(why)
