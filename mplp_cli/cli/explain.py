@@ -43,6 +43,7 @@ def main(
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import children_table, status_of
     from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.subworkflows import KIND
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)
@@ -55,7 +56,8 @@ def main(
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document({**explained_document(told, status, now), "runs": children_objects(runs)})
+        related = {"runs": children_objects(runs)} if told.step.kind == KIND else {}
+        write_document({**explained_document(told, status, now), **related})
         return
 
     def screen(theme: Theme, width: int) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,7 +47,9 @@ def main(
         from mplp_cli.render.machine import run_document, write_document
 
         document = run_document(told.plan, told.state, now=told.now)
-        related = {"parent": parent_object(record), "children": children_objects(family.children)}
+        related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
+        if told.plan.included:
+            related["children"] = children_objects(family.children)
         write_document({**document, "status": told.status, **related})
     else:
         present = runtime.clock.now()
