@@ -110,16 +110,6 @@ Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """Another place that a finding is about; `label` says what stands there. Counted as in `Problem`."""
-
-    label: str
-    path: Path = ()
-    line: int = 0
-    column: int = 0
-    end_column: int = 0
-
-
 class Problem(Struct, frozen=True, kw_only=True):
     """One finding about a workflow file.
 
@@ -144,7 +134,6 @@ class Problem(Struct, frozen=True, kw_only=True):
     related_line: int = 0
     related_column: int = 0
     related_end_column: int = 0
-    also: tuple[Place, ...] = ()
 
 
 class WorkflowValidationError(MplpError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import InputError, RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
@@ -203,13 +203,23 @@ class Runtime:
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self, run_id: str, screen: Screen, secrets_file: str | None = None, *, to_end: bool = False
+    ) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+
+        `to_end`: it is only cancelled, so that nothing but its final steps can need a secret.
+        """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
 
         plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        try:
+            secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        except InputError:
+            if not to_end or _final_steps_need_secrets(plan):
+                raise
+            secrets = {}
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
@@ -218,9 +228,11 @@ class Runtime:
             replay(state, recorded)
             if state.status in ("completed", "cancelled"):
                 raise RunStateError(
-                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
+                    f"the run is {state.status}; that is final",
+                    hint="start a new one with `mplp run`",
+                    details={"runId": run_id, "status": state.status},
                 )
-            env = self._workflow_env(state, secrets)
+            env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             run = self._run(plan, state, journal, given, screen, None)
@@ -352,6 +364,14 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def _final_steps_need_secrets(plan: Plan) -> bool:
+    """Whether a step of `finally` may be handed a secret: it names one, or the workflow's `env` holds one."""
+    import msgspec
+
+    final = plan.workflow.finally_
+    return bool(final) and (bool(plan.secret_env) or b"secrets" in msgspec.json.encode(final))
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

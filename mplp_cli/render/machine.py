@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import Failure, MplpError, Problem
-from mplp_cli.render.problems import others
+from mplp_cli.render.problems import SEE_ALSO
 
 if TYPE_CHECKING:
     from mplp_cli.render.view import RunView
@@ -96,8 +96,10 @@ def problem_object(problem: Problem) -> dict[str, Any]:
     }
     if problem.hint:
         found["hint"] = problem.hint
-    if places := others(problem):
-        found["related"] = [{"label": p.label, "line": p.line, "column": p.column} for p in places]
+    if problem.related_line:
+        found["related"] = [
+            {"label": SEE_ALSO, "line": problem.related_line, "column": problem.related_column}
+        ]
     return found
 
 

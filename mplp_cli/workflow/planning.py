@@ -154,14 +154,34 @@ class _Planner:
 
     def _check_joins(self, needs: dict[int, dict[int, None]]) -> None:
         for i, where in enumerate(self.places):
-            join = where.step.join
-            if isinstance(join, model.CountJoin) and 0 < (there := len(needs.get(i, ()))) < join.count:
+            join, there = where.step.join, len(needs.get(i, ()))
+            if join != "all-completed" and not there:
+                self._vain_join(where)
+            elif isinstance(join, model.CountJoin) and there < join.count:
                 self.problem(
                     "plan-join-count",
                     f"`{where.step.id}` waits for {join.count} completed dependencies and has only {there}",
                     (*where.path, "join", "count"),
                     "such a step could never run",
                 )
+
+    def _vain_join(self, where: Where) -> None:
+        step = where.step.id
+        if where.branch == "finally":
+            message, hint = (
+                f"`{step}` runs in `finally`: its `join` changes nothing",
+                "the steps of `finally` all run",
+            )
+        elif where.branch == "fallback":
+            message = f"`{step}` runs when another step has failed: its `join` changes nothing"
+            hint = "remove it; a fallback waits for nothing"
+        elif where.branch:
+            message = f"`{step}` runs after the step before it in its block: its `join` changes nothing"
+            hint = "a block stops at its first failure; put the steps into a `parallel` step for a join"
+        else:
+            message = f"`{step}` has no dependencies: its `join` changes nothing"
+            hint = "add `dependencies`, or remove `join`"
+        self.problem("plan-join-unused", message, (*where.path, "join"), hint, severity="warning")
 
     # ---- the result
 
