@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """How the dependencies of one step have ended so far (for every rule but `all-completed`)."""
+    """How the dependencies of one step have ended so far (`all-completed` only needs it in a block)."""
 
-    __slots__ = ("bad", "decided", "left", "met")
+    __slots__ = ("bad", "decided", "left", "met", "others")
 
     def __init__(self, dependencies: int) -> None:
         self.left = dependencies
+        #: Ended, and not completed.
+        self.others = 0
         self.met = 0
         self.bad = 0
         self.decided = False
@@ -26,6 +28,7 @@ class Tally:
         """One more dependency has ended."""
         self.left -= 1
         self.met += met
+        self.others += not met
         self.bad += bad
 
 
@@ -34,6 +37,8 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
     if tally.decided:
         return None
     match join:
+        case "all-completed":
+            return False if tally.others else (None if tally.left else True)
         case "any-completed":
             return True if tally.met else (None if tally.left else False)
         case "none-failed":

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.ends import halt_after, omit, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.joins import Tally
 from mplp_cli.workflow.plan import CONTAINERS, Plan
@@ -99,10 +99,12 @@ class RunState:
         self.tallies: dict[int, Tally] = {}
         for i, step in enumerate(steps):
             gates = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
-            if step.join == "all-completed":
+            if step.join == "all-completed" and step.after < 0:
                 self.unmet[i] = len(step.needs) + gates
             else:
                 self.unmet[i] = (1 if step.needs else 0) + gates
+        #: Steps whose join rule cannot be met, but whose turn has not come; with the step that decided it.
+        self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
@@ -189,7 +191,10 @@ class RunState:
         """One thing less that step `i` waits for."""
         self.unmet[i] -= 1
         if not self.unmet[i] and self.step_status[i] is PENDING:
-            self.make_ready(i)
+            if i in self.denied:
+                omit(self, i, self.denied[i])
+            else:
+                self.make_ready(i)
 
     def close(self, i: int, status: str, at: int) -> None:
         """Step `i` has ended."""

@@ -1,0 +1,99 @@
+"""How the steps of a workflow must end, worked out from the format alone: nothing of the engine is used.
+
+Beside the ends of the format there are `tainted` (omitted because of a failure further up), `either` (omitted, and
+which of its dependencies decided that depends on time) and `?` (what becomes of it depends on time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+BAD = {"failed", "cancelled", "tainted"}
+IN_THE_WAY = BAD | {"skipped", "omitted", "either"}
+
+
+def start(join: Any, ends: Sequence[str]) -> str:
+    """What becomes of a step whose dependencies have ended so: `runs`, or an end."""
+    there, completed = set(ends), ends.count("completed")
+    if not ends or join == "all-ended":
+        return "runs"
+    if "?" in there or (join == "none-failed" and not BAD & there and "either" in there):
+        return "?"
+    if join == "none-failed":
+        return "tainted" if BAD & there else "runs"
+    needed = (
+        {"all-completed": len(ends), "any-completed": 1}.get(join) if isinstance(join, str) else join["count"]
+    )
+    if completed >= needed:
+        return "runs"
+    why = {
+        "tainted" if end in BAD else "either" if end == "either" else "omitted" for end in there & IN_THE_WAY
+    }
+    return why.pop() if len(why) == 1 else "either"
+
+
+def inside(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps that stand directly inside a step."""
+    for key in ("steps", "then", "else"):
+        yield from step.get(key, ())
+    for action in step.get("fallback-actions", ()):
+        if "step" in action:
+            yield action["step"]
+
+
+class Oracle:
+    """`ends` is what becomes of each step of a document whose scripts are those of the bench."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.ends: dict[str, str] = {}
+        self._in_order(document["steps"], breaks=document.get("execution") == "sequential")
+        self._in_order(document.get("finally", []), breaks=False)
+        tops = [self.ends[step["id"]] for step in [*document["steps"], *document.get("finally", [])]]
+        self.run = "failed" if "failed" in tops else "?" if "?" in tops else "completed"
+
+    def _in_order(self, steps: list[dict[str, Any]], *, breaks: bool) -> None:
+        broken = ""
+        for step in steps:  # dependencies stand before their dependents
+            needs = [self.ends[needed] for needed in step.get("dependencies", ())]
+            self._end(step, broken or start(step.get("join", "all-completed"), needs))
+            if breaks:
+                broken = broken or {"failed": "tainted", "?": "?"}.get(self.ends[step["id"]], "")
+
+    def _end(self, step: dict[str, Any], end: str) -> None:
+        if end == "runs" and step.get("when") == "false":
+            end = "skipped"
+        if end != "runs":
+            for inner in inside(step):
+                self._end(inner, end)
+        self.ends[step["id"]] = self._run(step) if end == "runs" else end
+
+    def _run(self, step: dict[str, Any]) -> str:
+        if step["type"] == "parallel":
+            self._in_order(step["steps"], breaks=False)
+            ends = [self.ends[child["id"]] for child in step["steps"]]
+            bad, unsure = sum(end in BAD for end in ends), sum(end in ("?", "either") for end in ends)
+            limit = {"any": 1, "all": len(ends), "none": len(ends) + 1}[step["fail-on"]]
+            return "failed" if bad >= limit else "?" if bad + unsure >= limit else "completed"
+        if step["type"] == "conditional":
+            taken, other = ("then", "else") if step["condition"] == "true" else ("else", "then")
+            for passed_over in step.get(other, ()):
+                self._end(passed_over, "skipped")
+            self._in_order(step.get(taken, []), breaks=True)
+            ends = [self.ends[child["id"]] for child in step.get(taken, ())]
+            return "failed" if "failed" in ends else "?" if "?" in ends else "completed"
+        word, *times = step.get("run", "ok").split()
+        retries = step.get("retry-policy", {}).get("max-retries", 0)
+        if word == "fail" and not (times and retries >= int(times[0])):
+            return self._fall_back(step)
+        for unneeded in inside(step):
+            self._end(unneeded, "skipped")
+        return "completed"
+
+    def _fall_back(self, step: dict[str, Any]) -> str:
+        for action in step.get("fallback-actions", ()):
+            if action["action"] != "run-step":
+                return {"skip": "skipped", "use-value": "completed"}[action["action"]]
+            self._end(action["step"], "runs")
+            return "failed" if self.ends[action["step"]["id"]] in BAD else "completed"
+        return "failed"
