@@ -28,6 +28,14 @@ PARTS: Final[dict[str, str]] = {
         """{id: left, type: shell, run: 'echo left >> "${inputs.file}"'}, """
         """{id: right, type: shell, run: 'echo right >> "${inputs.file}"'}]}"""
     ),
+    "foreach": (
+        "{id: each, type: foreach, items: [a, b, c], max-parallel: 2, steps: ["
+        """{id: part, type: shell, run: 'echo "each[${index}].part" >> "${inputs.file}"'}]}"""
+    ),
+    "loop": (
+        "{id: again, type: loop, max-iterations: 2, steps: ["
+        """{id: turn, type: shell, run: 'echo "again[${index}].turn" >> "${inputs.file}"'}]}"""
+    ),
     "conditional": (
         "{id: choice, type: conditional, dependencies: [both, context], condition: words.result.hello == 'world', "
         """then: [{id: taken, type: shell, run: 'echo taken >> "${inputs.file}"'}], """
