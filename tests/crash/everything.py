@@ -1,8 +1,9 @@
 """A workflow with every step type there is, for runs that are killed at any of their calls.
 
 A step type is covered by its line in `PARTS`. What acts leaves a line with its step's id in `${inputs.file}`:
-a shell step by `echo`, a request by asking `${inputs.service}` for it, a function by `marks:mark`. How often each
-step acts, and which steps complete, is learned from a run that nothing happens to.
+a shell step by `echo` (of `$MPLP_STEP_ID` where it has several instances), a request by asking `${inputs.service}`
+for it, a function by `marks:mark`. How often each step acts, and which steps complete, is learned from a run that
+nothing happens to.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ PARTS: Final[dict[str, str]] = {
     ),
     "foreach": (
         "{id: each, type: foreach, items: [a, b, c], max-parallel: 2, steps: ["
-        """{id: part, type: shell, run: 'echo "each[${index}].part" >> "${inputs.file}"'}]}"""
+        """{id: part, type: shell, run: 'echo "$MPLP_STEP_ID" >> "${inputs.file}"'}]}"""
     ),
     "loop": (
         "{id: again, type: loop, max-iterations: 2, steps: ["
-        """{id: turn, type: shell, run: 'echo "again[${index}].turn" >> "${inputs.file}"'}]}"""
+        """{id: turn, type: shell, run: 'echo "$MPLP_STEP_ID" >> "${inputs.file}"'}]}"""
     ),
     "conditional": (
         "{id: choice, type: conditional, dependencies: [both, context], condition: words.result.hello == 'world', "

@@ -14,7 +14,7 @@ from tests.crash.points import Points, spread, ways
 from tests.crash.whole import Everything, Undisturbed, run_with_deaths
 
 read = YAML(typ="safe").load
-POINTS_TRIED, PARTS_OF_THEM = 60, 6
+POINTS_TRIED, PARTS_OF_THEM = 60, 12
 
 
 def test_the_workflow_that_is_killed_has_every_step_type() -> None:
@@ -26,6 +26,9 @@ def test_the_workflow_that_is_killed_has_every_step_type() -> None:
 
 def test_the_undisturbed_run_does_what_there_is_to_do(undisturbed: Undisturbed) -> None:
     acts = {
+        "each[0].part",
+        "each[2].part",
+        "again[1].turn",
         "first",
         "posted",
         "called",
