@@ -11,7 +11,7 @@ from mplp_cli.bundled import bundled
 from tests.conftest import Ended
 from tests.crash import test_kill
 from tests.crash.points import Point, Points, spread
-from tests.crash.victim import Ledger, Victim
+from tests.crash.victim import Ledger, Stored, Victim
 from tests.crash.whole import DONE, NO_STORE, WAITS, Everything, Undisturbed, check_end, go_on
 
 FAULTS_TRIED = 5
@@ -73,19 +73,20 @@ def test_a_disk_that_is_full_when_the_shared_index_grows_is_told_as_full(
     assert run_with_fault(points, tmp_path, everything, undisturbed, number, "full")
 
 
+def run_with_limit(folder: Path, blocks: int) -> tuple[Victim, Ledger, Stored]:
+    """The run of thirty names as far as it comes while no file may grow beyond so many blocks."""
+    victim, ledger = Victim(folder, bundled("workflows") / "appends.yaml"), Ledger()
+    ended = victim.finish(*victim.first, under=("/bin/sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"))
+    check_refusal(ended, "full", "io")
+    return victim, ledger, ledger.after_death(victim)
+
+
 def test_a_file_that_may_grow_no_more_stops_the_run_until_it_may(tmp_path: Path) -> None:
     """A limit of the system instead of a full disk: nothing but a shell is needed to try it."""
-    for blocks in range(200, 2_000, 100):
-        victim = Victim(tmp_path / str(blocks), bundled("workflows") / "appends.yaml")
-        ended = victim.finish(*victim.first, under=("/bin/sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"))
-        check_refusal(ended, "full", "io")
-        ledger = Ledger()
-        stored = ledger.after_death(victim)
-        if stored.completed:
-            break
-    assert stored.record is not None
+    tried = (run_with_limit(tmp_path / str(blocks), blocks) for blocks in range(200, 2_000, 100))
+    victim, ledger, stored = next(found for found in tried if found[2].completed)
     assert len(stored.completed) < 30, "no limit was in the middle of the run"
-    ended = victim.finish("resume", stored.record.id)
+    ended = victim.finish("resume", "appends")
     assert ended.code == 0, ended.err
     test_kill.check_end(victim, ledger)
 

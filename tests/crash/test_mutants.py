@@ -18,6 +18,7 @@ from mplp_cli.store import journal as journal_module
 from mplp_cli.store.database import Database
 from mplp_cli.store.inspection import inspect
 from mplp_cli.store.journal import SqliteJournal
+from mplp_cli.store.projections import project
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.history import Event, RunStarted, StepStarted
@@ -112,7 +113,7 @@ def test_a_death_at_any_commit_leaves_lists_that_say_what_the_history_says(tmp_p
 def test_a_journal_that_stores_facts_and_lists_in_two_transactions_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, append = journal_module.project, SqliteJournal.append
+    append = SqliteJournal.append
     held: list[Any] = []
 
     def hold(*args: Any) -> None:

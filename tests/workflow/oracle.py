@@ -22,9 +22,7 @@ def start(join: Any, ends: Sequence[str]) -> str:
         return "?"
     if join == "none-failed":
         return "tainted" if BAD & there else "runs"
-    needed = (
-        {"all-completed": len(ends), "any-completed": 1}.get(join) if isinstance(join, str) else join["count"]
-    )
+    needed: int = join["count"] if isinstance(join, dict) else len(ends) if join == "all-completed" else 1
     if completed >= needed:
         return "runs"
     why = {

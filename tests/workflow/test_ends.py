@@ -31,14 +31,15 @@ ERROR = Failure(type="OSError", message="it broke")
 def facts_of_end(step: str, end: str) -> list[h.Event]:
     """How a step ends so. What is omitted is omitted by the end of the step before it."""
     begun = h.StepStarted(1, step, 1)
-    return {
+    ways: dict[str, list[h.Event]] = {
         "completed": [begun, h.StepCompleted(2, step, 1, None)],
         "failed": [begun, h.StepFailed(2, step, 1, ERROR)],
         "cancelled": [begun, h.StepCancelled(2, step, 1, "it was not wanted any more")],
         "skipped": [h.StepSkipped(2, step, "it was not wanted")],
         "omitted": [h.StepSkipped(2, f"before-{step}", "it was not wanted")],
         "tainted": [h.StepStarted(1, f"before-{step}", 1), h.StepFailed(2, f"before-{step}", 1, ERROR)],
-    }[end]
+    }
+    return ways[end]
 
 
 def end_of_the_dependent(join: Any, first: str, second: str) -> str:

