@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import InputError, RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
 from mplp_cli.settings import load_settings
-from mplp_cli.sources import Source, read_secrets
+from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
@@ -213,25 +213,20 @@ class Runtime:
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
 
+        [record] = self.store.find_runs(run_id)
+        _refuse_final(run_id, record.status)
         plan = self.stored_plan(run_id)
-        try:
+        if to_end:
+            secrets = secrets_to_end(plan, self.environ, secrets_file)
+        else:
             secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
-        except InputError:
-            if not to_end or _final_steps_need_secrets(plan):
-                raise
-            secrets = {}
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
             state = RunState(plan)
             recorded = list(journal.read())
             replay(state, recorded)
-            if state.status in ("completed", "cancelled"):
-                raise RunStateError(
-                    f"the run is {state.status}; that is final",
-                    hint="start a new one with `mplp run`",
-                    details={"runId": run_id, "status": state.status},
-                )
+            _refuse_final(run_id, state.status)
             env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
@@ -370,12 +365,14 @@ class Runtime:
         return env
 
 
-def _final_steps_need_secrets(plan: Plan) -> bool:
-    """Whether a step of `finally` may be handed a secret: it names one, or the workflow's `env` holds one."""
-    import msgspec
-
-    final = plan.workflow.finally_
-    return bool(final) and (bool(plan.secret_env) or b"secrets" in msgspec.json.encode(final))
+def _refuse_final(run_id: str, status: str) -> None:
+    """RunStateError if a run with that status has ended for good."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="start a new one with `mplp run`",
+            details={"runId": run_id, "status": status},
+        )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -37,14 +37,11 @@ def main(
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
-    taken = None
     try:
-        if record.status != "completed":
-            taken = runtime.take_up(record.id, watch.screen, secrets_file)
+        taken = runtime.take_up(record.id, watch.screen, secrets_file)
     except RunStateError as error:
         if error.details.get("status") != "completed":
-            raise  # else another process was faster
-    if taken is None:
+            raise
         _say_completed(runtime, record.id, output, junit)
         return
     source = runtime.stored_source(record.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Terminal
+from tests.cli.conftest import ASK, Terminal
 
 
 def test_a_completed_run_is_left_as_it_is(terminal: Terminal) -> None:
@@ -48,21 +48,24 @@ def test_a_run_that_completes_just_now_is_left_as_it_is_too(
     from mplp_cli.cli import resume
     from mplp_cli.cli.options import RunOutput
     from mplp_cli.protocols import RunRecord
-    from mplp_cli.runtime import Runtime
+    from mplp_cli.store.sqlite import SqliteStore
 
     assert terminal("run", "talks.yaml").code == 0
-    look = Runtime.find_run
+    look = SqliteStore.find_runs
 
-    def looked_before(self: Runtime, name: str, **more: object) -> RunRecord:
-        return replace(look(self, name), status="running")
+    def looked_before(self: SqliteStore, name: str) -> list[RunRecord]:
+        return [replace(record, status="running") for record in look(self, name)]
 
-    monkeypatch.setattr(Runtime, "find_run", looked_before)
+    monkeypatch.setattr(SqliteStore, "find_runs", looked_before)
     resume.main("talks", RunOutput.auto, state_dir=str(terminal.directory / ".mplp"))
     assert "has completed already" in capsys.readouterr().err
 
 
 def test_a_cancelled_run_stays_cancelled(terminal: Terminal) -> None:
+    terminal.write("ask.yaml", ASK.replace("  steps:", "  secrets: [TOKEN]\n  steps:"))
+    terminal.env["TOKEN"] = "a-long-word"
     assert terminal("run", "ask.yaml").code == 3
+    del terminal.env["TOKEN"]
     assert terminal("cancel", "ask").code == 0
     ended = terminal("resume", "ask")
     assert ended.code == 2
