@@ -10,7 +10,7 @@ STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "approval
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
     "wait step": frozenset({"until", "event"}),
-    "workflow": frozenset({"concurrency", "triggers"}),
+    "workflow": frozenset({"triggers"}),
     "defaults": frozenset({"resources", "cache", "once"}),
 }
 #: What people write who come from elsewhere -> the key here.

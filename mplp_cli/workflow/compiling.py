@@ -15,7 +15,7 @@ from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.retry import Fallback, Retry, effective
-from mplp_cli.workflow.scoping import ENV, Scoping
+from mplp_cli.workflow.scoping import ENV, KEY, Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.templates import Compiler, Template, Text, is_template
@@ -270,6 +270,13 @@ class StepCompiler:
         made = self.values(value, path)
         self._scoping.secrets_allowed = False
         return made
+
+    def turn_key(self, concurrency: model.Concurrency | None, path: Path) -> Template:
+        """The concurrency key: text that is known before any step runs. The workflow's id if none is stated."""
+        if concurrency is None:
+            return None
+        self._scoping.enter(KEY)
+        return self._workflow.id if concurrency.key is None else self.text(concurrency.key, path)
 
     def text(self, text: str, path: Path) -> Template:
         """A template that always gives text, also where it is exactly one reference."""

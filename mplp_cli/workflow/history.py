@@ -21,11 +21,22 @@ class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults
     at: int
 
 
+class Turn(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a run needs before it begins: one of `max` places that runs of its workflow share under `key`."""
+
+    key: str
+    max: int = 1
+    on_limit: Literal["queue", "cancel", "fail"] = "queue"
+
+
 # ---- the run -----------------------------------------------------------------------------------
 
 
 class RunStarted(_Fact, tag="run.started", gc=True):
-    """The run exists. Everything a pure step may read besides results is recorded here."""
+    """The run exists. Everything a pure step may read besides results is recorded here.
+
+    With a `turn` it is pending until `run.admitted`; else it has begun.
+    """
 
     run: str
     workflow: str
@@ -34,6 +45,17 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     cwd: str
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
+    turn: Turn | None = None
+
+
+class RunAdmitted(_Fact, tag="run.admitted", gc=True):
+    """The run has its place under the concurrency key, and begins.
+
+    `waited` is how long it took (ms), `behind` the runs that had the places when it first asked.
+    """
+
+    waited: int = 0
+    behind: list[str] = []
 
 
 class RunResumed(_Fact, tag="run.resumed"):
@@ -212,6 +234,7 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 Event: TypeAlias = (
     RunStarted
+    | RunAdmitted
     | RunResumed
     | RunStopping
     | RunWaiting

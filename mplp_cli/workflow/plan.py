@@ -103,6 +103,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: Templates of the workflow's `env`; those in `secret_env` hold secrets and are never recorded.
     env: dict[str, Template] = {}
     secret_env: frozenset[str] = frozenset()
+    #: The concurrency key; None without one.
+    turn_key: Template = None
 
     def before(self, i: int) -> tuple[int, ...]:
         """What must have ended before step `i` may start."""

@@ -20,7 +20,9 @@ from mplp_cli.workflow.references import SCOPES, Reference
 from mplp_cli.workflow.suggest import did_you_mean
 
 #: Pseudo-numbers of the places outside steps that hold references.
-OUTPUTS, ENV, FINALLY = -2, -3, -4
+OUTPUTS, ENV, FINALLY, KEY = -2, -3, -4, -5
+#: Those that are filled in before any step has run.
+_NO_STEPS = {ENV: "the workflow's `env` and shared fallbacks", KEY: "the concurrency key"}
 #: What `${workflow.x}` and `${run.x}` have.
 WORKFLOW_FIELDS = ("id", "name", "version", "description")
 RUN_FIELDS = ("id", "status", "cwd")
@@ -71,6 +73,8 @@ class Scoping:
             self._secret(reference, path)
         elif scope == "workflow":
             self._known("field of `workflow`", reference, WORKFLOW_FIELDS, path)
+        elif scope == "run" and self._here == KEY:
+            self._problem("ref-place", "a key that names the run is never shared with another run", path)
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
         else:
@@ -101,10 +105,8 @@ class Scoping:
                 path,
                 "a step can only use what other steps have produced",
             )
-        elif self._here == ENV:
-            self._problem(
-                "ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path
-            )
+        elif self._here in _NO_STEPS:
+            self._problem("ref-place", f"{_NO_STEPS[self._here]} cannot refer to steps", path)
         elif reference.field == "result" or not self._replaces(other):
             self._link(other, path, declared=False)
         return other

@@ -42,11 +42,11 @@ class RunState:
         self.plan = plan
         #: Steps from this number on are those of `finally`.
         self.first_final = plan.final[0] if plan.final else n
-        self.run_id, self.status = "", PENDING
+        self.run_id, self.cwd, self.status = "", "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
-        self.cwd = ""
         self.started = self.ended = 0
+        self.turn: h.Turn | None = None  # the place it needs before it begins
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
         self.limited_from = self.waits_since = 0
