@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import RunRecord
+    from mplp_cli.protocols import RunRecord, Standing
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
@@ -54,12 +54,12 @@ def step_number(plan: Plan, record: RunRecord, step: str) -> int:
     return number
 
 
-def run_object(run: RunRecord) -> dict[str, Any]:
+def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, Any]:
     """One run of the list, for machines."""
     from mplp_cli.render.tables import status_of
     from mplp_cli.workflow.values import rfc3339
 
-    return {
+    made = {
         "runId": run.id,
         "workflowId": run.workflow_id,
         "name": run.name,
@@ -67,3 +67,6 @@ def run_object(run: RunRecord) -> dict[str, Any]:
         "createdAt": rfc3339(run.created_at),
         "endedAt": rfc3339(run.ended_at) if run.ended_at else None,
     }
+    if standing is None:
+        return made
+    return {**made, "concurrency": {"key": standing.key, "position": standing.position}}

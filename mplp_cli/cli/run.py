@@ -58,6 +58,7 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.showing import note
     from mplp_cli.errors import UsageError
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
@@ -76,6 +77,8 @@ def main(
 
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
+    if ephemeral and valid.concurrency is not None:
+        note("an ephemeral run is alone: `concurrency` has no effect on it")
     secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
     watch = Watch(output, no_color=no_color, junit=junit)
     run = runtime.start(source, plan, resolved, secrets, watch.screen)

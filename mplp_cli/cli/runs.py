@@ -20,6 +20,7 @@ _ALL = 1 << 31
 class RunStatus(StrEnum):
     """What `--status` takes."""
 
+    pending = "pending"
     running = "running"
     interrupted = "interrupted"
     waiting = "waiting"
@@ -58,12 +59,14 @@ def main(
 
     runtime = Runtime(state_dir=state_dir)
     runs = _found(runtime, workflow, status, limit)
+    turns = runtime.store.turns.standings() if runs else {}
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document({"runs": [run_object(run) for run in runs]})
+        write_document({"runs": [run_object(run, turns.get(run.id)) for run in runs]})
     elif runs:
-        show(lambda theme, width: runs_table(runs, runtime.clock.now(), theme, width), no_color=no_color)
+        now = runtime.clock.now()
+        show(lambda theme, width: runs_table(runs, now, theme, width, turns), no_color=no_color)
     else:
         note("no such runs" if workflow or status else "no runs yet; `mplp run` starts one")
 
@@ -75,8 +78,13 @@ def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, lim
     store = stored(runtime)
     if store is None:
         return []
-    if status not in (RunStatus.running, RunStatus.interrupted):
+    if status not in (RunStatus.pending, RunStatus.running, RunStatus.interrupted):
         return store.runs(workflow_id=workflow, status=status, limit=limit)
-    # Which of the two it is, the store does not know: it is told by who holds the run.
-    found = store.runs(workflow_id=workflow, status="running", limit=_ALL)
-    return [run for run in found if status_of(run) == status][:limit]
+    # Which of them it is, the store does not know: it is told by who holds the run.
+    found = [
+        run
+        for recorded in (RunStatus.pending, RunStatus.running)
+        for run in store.runs(workflow_id=workflow, status=recorded, limit=_ALL)
+        if status_of(run) == status
+    ]
+    return sorted(found, key=lambda run: run.created_at, reverse=True)[:limit]

@@ -36,7 +36,7 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, PENDING, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -204,7 +204,7 @@ class Drive:
                     objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
-                if state.status is not RUNNING:
+                if state.status is not RUNNING and state.status is not PENDING:
                     facts.clear()  # what comes after the end, or after the last who could go on, comes too late
                     return
                 if not len(written) & 31 and monotonic() > stop:

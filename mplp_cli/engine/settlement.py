@@ -15,8 +15,7 @@ Outputs = dict[str, Any] | None
 
 
 def settlement(scope: RunScope, at: int) -> h.Event:
-    """What follows when all steps of a phase have ended. A run that was killed, or never
-    had its turn, does not run `finally`."""
+    """What follows when all steps of a phase have ended. A killed run does not run `finally`."""
     state = scope.state
     if state.finalizing is not None:
         status, error, outputs = state.finalizing.status, state.finalizing.error, state.finalizing.outputs
@@ -30,8 +29,7 @@ def settlement(scope: RunScope, at: int) -> h.Event:
     outputs, unresolved = _outputs(scope)
     if unresolved and status == COMPLETED:
         status, error = FAILED, unresolved.pop(0)
-    begun = state.limited_from > 0
-    if state.plan.final and begun and not state.killed:
+    if state.plan.final and not state.killed:
         return h.RunFinalizing(at, status, outputs, error)
     return _end(scope, at, status, error, outputs, _notes(unresolved))
 

@@ -57,10 +57,10 @@ def run_resumed(state: RunState, fact: h.RunResumed) -> None:
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
-    if state.status is PENDING:
-        state.status = RUNNING  # nothing has begun, and nothing will: all that is left is to end
-    if fact.cause == "kill":
-        state.killed = True
+    if (
+        fact.cause == "kill" or state.status is PENDING
+    ):  # of a run that never began nothing is to be cleaned up
+        state.killed, state.status = True, RUNNING
     elif state.finalizing is not None or state.stopping is not None:
         return  # `finally` is not stopped by a cancel, and the first cause stands
     state.stopping = state.stopping or fact

@@ -141,9 +141,13 @@ class _Stored(Struct):
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
     """The plan for machine readers, as `mplp plan --output json` prints it."""
-    steps = plan.steps
+    steps, limit = plan.steps, plan.workflow.concurrency
+    shared = (
+        {"key": limit.key or plan.workflow.id, "max": limit.max, "onLimit": limit.on_limit} if limit else None
+    )
     return {
         "workflowId": plan.workflow.id,
+        **({"concurrency": shared} if shared else {}),
         "waves": [[steps[i].id for i in wave] for wave in plan.waves()],
         "criticalPath": [steps[i].id for i in plan.critical_path()],
         "steps": {
