@@ -109,7 +109,7 @@ _mplp_value() {
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting completed failed cancelled ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;

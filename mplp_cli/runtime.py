@@ -252,9 +252,13 @@ class Runtime:
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
         from mplp_cli.loading.where import step_places
+        from mplp_cli.workflow.growth import id_in_file
 
-        failed = [state.plan.steps[i].id for i in state.errors]
-        return step_places(source.text, source.name, state.plan.workflow, failed) if failed else {}
+        failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
+        if not failed:
+            return {}
+        places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
+        return {step: places[name] for step, name in failed.items() if name in places}
 
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
@@ -318,7 +322,7 @@ class Runtime:
         )
         drive = Drive(state, world)
         return Run(
-            plan=plan,
+            plan=state.plan,
             drive=drive,
             state=state,
             journal=journal,
@@ -331,16 +335,16 @@ class Runtime:
         """How a run asks for its place, if it needs one."""
         from mplp_cli.engine.queueing import asking
 
+        def end_lost(run_id: str) -> None:
+            """End what a run without a process has left running, unless somebody takes it up by now."""
+            from mplp_cli.store.mending import held
+
+            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+
         async def end(parked: str) -> None:
             await self.take_up(parked, Screen()).go()
 
-        return asking(self.store.turns, run_id, turn, screen.waits, self._end_lost, end) if turn else None
-
-    def _end_lost(self, run_id: str) -> None:
-        """End what a run whose place was lost has left running, unless somebody takes it up by now."""
-        from mplp_cli.store.mending import held
-
-        held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules

@@ -58,7 +58,6 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.cli.showing import note
     from mplp_cli.errors import UsageError
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
@@ -77,8 +76,6 @@ def main(
 
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
-    if ephemeral and valid.concurrency is not None:
-        note("an ephemeral run is alone: `concurrency` has no effect on it")
     secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
     watch = Watch(output, no_color=no_color, junit=junit)
     run = runtime.start(source, plan, resolved, secrets, watch.screen)
@@ -88,6 +85,7 @@ def main(
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
+    from mplp_cli.cli.showing import note
 
     loaded = runtime.load(source)
     valid = loaded.workflow is not None and loaded.plan is not None
@@ -97,6 +95,8 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
         show_problems(loaded.problems, [source], no_color=no_color)
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
+    if runtime.ephemeral and loaded.workflow.concurrency is not None:
+        note("an ephemeral run is alone: `concurrency` has no effect on it")
     return loaded.workflow, loaded.plan
 
 

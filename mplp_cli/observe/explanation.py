@@ -83,10 +83,16 @@ class Explanation(Struct, frozen=True, kw_only=True):
         return self.tries[-1].queued if self.tries and self.ready_at else None
 
 
-def explain(plan: Plan, facts: Iterable[h.Event], number: int) -> Explanation:
-    """Fold the facts and watch step `number`."""
+def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
+    """Fold the facts and watch a step, which one of the facts may bring into being. KeyError if none does."""
     state = RunState(plan)
-    watch = _Watch(state, plan.steps[number])
+    plan = state.plan
+    facts = iter(facts)
+    while step not in plan.number:
+        if (fact := next(facts, None)) is None:
+            raise KeyError(step)
+        state.handle(fact)
+    watch = _Watch(state, plan.steps[plan.number[step]])
     for fact in facts:
         watch.before(fact)
         state.handle(fact)
@@ -94,7 +100,7 @@ def explain(plan: Plan, facts: Iterable[h.Event], number: int) -> Explanation:
     return Explanation(
         plan=plan,
         state=state,
-        step=watch.step,
+        step=plan.steps[watch.step.number],
         ready_at=watch.ready_at,
         needs=watch.needs(),
         conditions=list(watch.conditions.values()),
@@ -110,7 +116,7 @@ class _Watch:
     def __init__(self, state: RunState, step: PlanStep) -> None:
         self.state = state
         self.step = step
-        self.scope = RunScope(state, {})
+        self.scope = RunScope(state, {}).at(step)
         self.ready_at = 0
         #: Status of each dependency when the step last became ready.
         self.then: dict[int, str] = {}

@@ -166,7 +166,7 @@ class Lines:
                 return None
 
     def _began(self, run: str) -> str:
-        steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
+        steps = sum(is_leaf(s) and s.branch != "fallback" and s.loop < 0 for s in self._plan.steps)
         return f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
 
     def _failed(self, event: h.StepFailed) -> Line:

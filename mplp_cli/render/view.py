@@ -67,7 +67,9 @@ def is_leaf(step: PlanStep) -> bool:
 
 
 def unused(plan: Plan, state: RunView, i: int) -> bool:
-    """Whether it belongs to a fallback action that was not needed so far; such steps are not shown."""
+    """Whether it belongs to a fallback action that was not needed so far, or is repeated: such steps are not shown."""
+    if plan.steps[i].loop >= 0:
+        return True
     while i >= 0:
         step = plan.steps[i]
         if step.branch == "fallback" and not state.attempts[i]:

@@ -164,6 +164,8 @@ TURNS = (
     " EXISTS(SELECT 1 FROM control c WHERE c.run = r.key AND c.verb = 'cancel')"
     " FROM turn t LEFT JOIN run r ON r.id = t.run WHERE t.workflow_id = ? AND t.key = ? ORDER BY t.seq"
 )
+#: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
+ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
 TAKE_ALL = "DELETE FROM control WHERE run = ?"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch FROM run WHERE key = ?"

@@ -124,7 +124,7 @@ def test_eight_processes_and_two_places(place: Terminal) -> None:
 
     def over() -> bool:
         counts = "SELECT (SELECT count(*) FROM turn WHERE held), (SELECT count(*) FROM run WHERE status = 'running')"
-        seen.update(stored(place, counts))  # type: ignore[arg-type]
+        seen.update(stored(place, counts))
         return not _alive(started)
 
     until(over)
@@ -289,7 +289,8 @@ def test_processes_that_are_killed_leak_no_place(place: Terminal) -> None:
     started = [place.start("run", "queue.yaml", "-i", f"name=n{n}") for n in range(8)]
     victims = [started[n] for n in (5, 2, 7, 0)]
     for count, victim in enumerate(victims, 1):
-        until(lambda count=count: len(lines(place, "begun")) >= count or not _alive(started))
+        wanted = count
+        until(lambda: len(lines(place, "begun")) >= wanted or not _alive(started))  # noqa: B023 - called here
         victim.kill()
         assert sum(held for _, held in turns(place)) <= 1
     codes = [ended(process) for process in started]
