@@ -162,7 +162,7 @@ class WorkflowValidationError(MplpError):
 # ---- errors of the work ------------------------------------------------------------------------
 
 
-class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An error as a fact: what the history, the screens and `${step.error}` carry.
 
     `type` is one of the names of this module (or the class name of an error of a plug-in);

@@ -137,6 +137,14 @@ def _run(database: Database, row: Row) -> Iterator[Finding]:
     except IndexError:  # pruned since
         return
     except MplpError as error:
+        if error.details.get("cause") == "newer":
+            yield Finding(
+                code="newer",
+                severity="warning",
+                message=f"run {row.id}: {error.message}",
+                hint="upgrade mplp",
+            )
+            return
         yield Finding(
             code="history",
             severity="problem",

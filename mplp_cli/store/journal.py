@@ -197,7 +197,9 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     try:
         events = _decode(b"[" + b",".join(bodies) + b"]")
     except UNREADABLE as error:
-        raise corrupt(path, f"among facts {first} to {first + len(bodies) - 1}: {error}") from error
+        from mplp_cli.store.unreadable import unreadable
+
+        raise unreadable(path, bodies, first, error) from error
     finally:
         if collecting:
             gc.enable()

@@ -2,7 +2,9 @@
 
 Past tense, frozen, JSON. `at` is milliseconds since the Unix epoch from the clock handed in; order
 is by sequence number, never by time. `attempt` counts from 1. On disk and in `--output jsonl` a fact
-is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys.
+is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys. A type or a key that is not known
+is refused: it is a newer version's, and to leave it out would be to read another history. So what once was
+written stays readable: fields are added with a default, and none is ever taken away.
 """
 
 from __future__ import annotations
@@ -17,11 +19,19 @@ from mplp_cli.errors import Failure
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
 
 
-class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False):
+class _Fact(
+    Struct,
+    frozen=True,
+    tag_field="type",
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
     at: int
 
 
-class Turn(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Turn(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """What a run needs before it begins: one of `max` places that runs of its workflow share under `key`."""
 
     key: str
@@ -232,7 +242,7 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     instead: str
 
 
-class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none."""
 
     id: str
