@@ -165,6 +165,8 @@ class _Watch:
                 self._judge("when", self.step.when, None)
                 if self.step.kind == "conditional" and error.type != "StepTimeoutError":
                     self._judge("condition", self.step.condition, None)
+            case h.StepRepeated() | h.StepCompleted() | h.StepFailed() if self.step.repeat is not None:
+                self._judge_loop()
         self._note(fact)
 
     def after(self, fact: h.Event) -> None:
@@ -197,6 +199,16 @@ class _Watch:
     def _judge(self, key: str, condition: object, recorded: bool | None) -> None:
         if condition is not None:
             self.conditions[key] = judged(key, condition, self.scope, recorded)  # type: ignore[arg-type]  # a Judgement
+
+    def _judge_loop(self) -> None:
+        """The conditions of a loop, as they were judged after its last iteration."""
+        state = self.state
+        step = state.plan.steps[self.step.number]
+        assert step.repeat is not None
+        scope = self.scope.at(state.plan.steps[step.children[-1] + 1]) if step.children else self.scope
+        for key, condition in (("while", step.repeat.while_), ("until", step.repeat.until)):
+            if condition is not None and (step.children or key == "while"):
+                self.conditions[key] = judged(key, condition, scope, None)
 
     def _retried(self, fact: h.StepRetrying) -> None:
         lost = self.state.uncounted.get(self.step.number, 0)
