@@ -37,6 +37,10 @@ def main(
     status: Annotated[
         RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only runs that began so long ago at most: 30m, 2d."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
@@ -51,6 +55,8 @@ def main(
       mplp runs
 
       mplp runs --status interrupted --output json
+
+      mplp runs --workflow nightly --since 2d
     """
     from mplp_cli.cli.recorded import run_object
     from mplp_cli.cli.showing import note, show
@@ -58,7 +64,8 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    runs = _found(runtime, workflow, status, limit)
+    oldest = _oldest(since, runtime.clock.now())
+    runs = [run for run in _found(runtime, workflow, status, limit) if run.created_at >= oldest]
     turns = runtime.store.turns.standings() if runs else {}
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
@@ -68,7 +75,23 @@ def main(
         now = runtime.clock.now()
         show(lambda theme, width: runs_table(runs, now, theme, width, turns), no_color=no_color)
     else:
-        note("no such runs" if workflow or status else "no runs yet; `mplp run` starts one")
+        note("no such runs" if workflow or status or since else "no runs yet; `mplp run` starts one")
+
+
+def _oldest(since: str | None, now: int) -> int:
+    """The first moment of `--since`. UsageError if it is no time."""
+    from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.values import duration_ms
+
+    if since is None:
+        return 0
+    try:
+        ago = duration_ms(since)
+    except ValueError:
+        ago = 0
+    if not ago:
+        raise UsageError(f"--since {since}: this is no time", hint="write it like 90s, 30m, 12h or 2d")
+    return now - ago
 
 
 def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, limit: int) -> list[RunRecord]:

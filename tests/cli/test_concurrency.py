@@ -313,6 +313,9 @@ def test_the_key_is_filled_in_before_anything_is_stored(place: Terminal) -> None
     refused = place("run", "odd.yaml")
     assert refused.code == 2
     assert "the concurrency key cannot be made" in refused.err
+    refused = place("run", "queue.yaml", "-i", f"tag={'x' * 1_001}")
+    assert refused.code == 2
+    assert "longer than 1,000 characters" in refused.err
     assert stored(place, "SELECT id FROM run") == []
 
 
