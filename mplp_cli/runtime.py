@@ -17,16 +17,17 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Standing, Store, Subscriber
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
     from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
 
@@ -76,6 +77,8 @@ class Screen:
 
     subscribers: Sequence[Subscriber] = ()
     output: Output = field(default=lambda step, stream, text: None)
+    #: Told again and again where the run stands in the queue for its turn.
+    waits: Callable[[Standing], None] = field(default=lambda standing: None)
 
 
 class Runtime:
@@ -177,17 +180,20 @@ class Runtime:
         screen: Screen,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
 
         run_id, now = self.ids.uuid(), self.clock.now()
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
         env = self._workflow_env(state, secrets)
+        state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
-        recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
+        turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
+            now, run_id, plan.workflow.id, dict(inputs), state.env, str(self.cwd), self._slots(plan), turn
         )
         new = NewRun(
             id=run_id,
@@ -199,6 +205,7 @@ class Runtime:
             cwd=str(self.cwd),
             plan=plan.stored(),
             created_at=now,
+            turn=turn,
         )
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
@@ -318,6 +325,7 @@ class Runtime:
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
+            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -329,6 +337,21 @@ class Runtime:
             runners=runners,
             started=started,
         )
+
+    def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
+        """How a run asks for its place, if it needs one."""
+        from mplp_cli.engine.queueing import asking
+
+        def end_lost(run_id: str) -> None:
+            """End what a run without a process has left running, unless somebody takes it up by now."""
+            from mplp_cli.store.mending import held
+
+            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+
+        async def end(parked: str) -> None:
+            await self.take_up(parked, Screen()).go()
+
+        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules

@@ -27,6 +27,7 @@ from mplp_cli.workflow.history import (
     StepsClaimed,
     StepStarted,
     StepWaiting,
+    Turn,
 )
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
@@ -173,6 +174,8 @@ class Bench:
         #: The same facts, commit by commit.
         self.commits: list[list[Event]] = []
         self.drive: Drive | None = None
+        #: The place that a new run needs before it begins.
+        self.turn: Turn | None = None
         self.ids = CountingIds()
 
     def history(self) -> list[Event]:
@@ -187,7 +190,7 @@ class Bench:
     ) -> RunState:
         """A new run."""
         now = self.clock.now()
-        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots)
+        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots, self.turn)
         new = NewRun(
             id=RUN,
             workflow_id="w",

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import IO, Final
 
 from mplp_cli.errors import Failure
+from mplp_cli.protocols import Standing
 from mplp_cli.render.ink import Line, write
+from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
 from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, short_id, took
@@ -47,6 +49,8 @@ class Lines:
         self._partial: dict[tuple[str, str], str] = {}
         self._dropped: dict[tuple[str, str], int] = {}
         self._clock = (-1, "")
+        #: What was told last of the queue.
+        self._stands: tuple[int, list[str]] = (0, [])
         #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
         self._gone = False
 
@@ -78,6 +82,14 @@ class Lines:
             rest = rest[:SHOWN] + rest[-1]
         if rest:
             self._partial[step, stream] = rest
+
+    def waits(self, standing: Standing, now: int) -> None:
+        """Take where the run stands in the queue for its turn; told when it changes."""
+        stands = standing.position, [holding.run for holding in standing.holders]
+        if standing.holders and standing.position and stands != self._stands:
+            self._stands = stands
+            said = f"{queue_text(standing, now)}; run {self._state.run_id}"
+            self._print([self._line(now, "waiting", self._plan.workflow.id, said)])
 
     def _print(self, lines: list[Line]) -> None:
         if not self._gone:
@@ -150,9 +162,11 @@ class Lines:
     def _run_line(self, event: h.Event) -> Line | None:
         workflow = self._plan.workflow
         match event:
-            case h.RunStarted(run=run):
-                steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
-                said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+            case h.RunStarted(run=run, turn=None):
+                return self._line(event.at, "running", workflow.id, self._began(run))
+            case h.RunAdmitted(waited=waited, behind=behind):
+                after = f", after {duration_text(waited)} in the queue" if behind else ""
+                said = self._began(self._state.run_id) + after
                 return self._line(event.at, "running", workflow.id, said)
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
@@ -163,6 +177,10 @@ class Lines:
                 return self._line(event.at, "cancelled", workflow.id, said)
             case _:
                 return None
+
+    def _began(self, run: str) -> str:
+        steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
+        return f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
 
     def _failed(self, event: h.StepFailed) -> Line:
         step = self._step(event.step)

@@ -80,13 +80,14 @@ class _Planner:
         env = self.compiler.values(self.workflow.env, (*base, "env"), ENV)
         compiled = [self.compiler.compile(i) for i in range(len(self.places))]
         outputs = self.compiler.values(self.workflow.outputs, (*base, "outputs"), OUTPUTS)
+        key = self.compiler.turn_key(self.workflow.concurrency, (*base, "concurrency", "key"))
         needs = self.scoping.needs
         after = self._blocks(top, final)
         self._check_cycles(needs, after)
         self._check_joins(needs)
         if any(p.severity == "error" for p in self.problems):
             return None
-        return self._assemble(compiled, top, final, after, outputs, env)
+        return self._assemble(compiled, top, final, after, outputs, env, key)
 
     def _enter(self, steps: list[model.Step], path: Path, parent: int, branch: str) -> None:
         """Number `steps` and everything inside them, in file order."""
@@ -222,6 +223,7 @@ class _Planner:
         after: dict[int, int],
         outputs: Template,
         env: Template,
+        key: Template,
     ) -> Plan:
         needs = {i: tuple(found) for i, found in self.scoping.needs.items()}
         by_rank = start_order(self.places, needs, after, (top, final))
@@ -253,6 +255,7 @@ class _Planner:
             outputs=outputs,
             env={name: moving.get(name, value) for name, value in fixed_env.items()},
             secret_env=frozenset(self.scoping.secret_env),
+            turn_key=key,
         )
 
     def _step(

@@ -47,11 +47,11 @@ class RunState:
         #: The items that foreachs and loops have added, by the number of their step; how many there were ever.
         self.items: dict[int, Item] = {}
         self.grown = 0
-        self.run_id, self.status = "", PENDING
+        self.run_id, self.cwd, self.status = "", "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
-        self.cwd = ""
         self.started = self.ended = 0
+        self.turn: h.Turn | None = None  # the place it needs before it begins
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
         self.limited_from = self.waits_since = 0

@@ -82,7 +82,7 @@ def test_one_mistake_is_one_problem_at_its_place_with_its_fix(
         ('name: "a\\nb"', "schema-form", "`a\\nb`"),
         ("execution: parallel", "schema-value", "`parallel`"),
         ("triggers: []", "schema-unsupported-key", "`triggers`"),
-        ("concurrency: {}", "schema-unsupported-key", "`concurrency`"),
+        ("concurrency: {max: 0}", "schema-range", "at least 1"),
         ("stpes: []", "schema-unknown-key", "`stpes`"),
         ("secrets: [A-B]", "schema-form", "`A-B`"),
         ("max-parallel: 0", "schema-range", "at least 1"),
