@@ -10,6 +10,7 @@
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
+    |   |-- ResultSchemaError           a result does not fit the step's `result-schema`
     |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
     |   |-- HttpRequestError            a request cannot be sent as it stands, or may not be
     |   |   `-- NetworkPolicyError      the policy of this machine denies the address
@@ -217,6 +218,20 @@ class OutputLimitError(StepError):
 
 class OutputFormatError(StepError):
     """An output is not in the format that the step says it is in; the message names line and column."""
+
+
+class ResultSchemaError(StepError):
+    """A result does not fit the step's `result-schema`. `problems` are (where in it, what is wrong)."""
+
+    retryable = False
+
+    def __init__(self, problems: Sequence[tuple[str, Path, str]]) -> None:
+        name, _, said = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        listed = [{"path": list(path), "message": what} for _, path, what in problems]
+        super().__init__(
+            f"the result does not fit `result-schema`: `{name}`: {said}{more}", details={"problems": listed}
+        )
 
 
 class HttpRequestError(StepError):

@@ -299,6 +299,7 @@ class Runtime:
             ids=self.ids,
             journal=journal,
             operations=self._hub(),
+            misfits=_misfits,
             runners=runners.by_kind,
             conditions=self.conditions,
             secrets=given.secrets,
@@ -352,6 +353,13 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+    """Where a result does not fit a schema; the validator is loaded when there is one."""
+    from mplp_cli.loading.values import misfits
+
+    return misfits(schema, value)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from mplp_cli.engine.drive import Drive, replay
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
+from mplp_cli.loading.values import misfits
 from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
@@ -240,6 +241,7 @@ class Bench:
             ids=self.ids,
             journal=journal_used,
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
+            misfits=misfits,
             subscribers=[self._hear],
             **settings,
         )

@@ -67,7 +67,7 @@ class Attempts:
             runner = self._world.runners.get(step.kind)
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
-            result = kept(await runner(self._attempt(step, attempt, body)))
+            result = kept(step, await runner(self._attempt(step, attempt, body)), self._world)
         except asyncio.CancelledError:
             if self.closed:
                 raise

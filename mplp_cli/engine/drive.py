@@ -21,7 +21,7 @@ from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import kept
+from mplp_cli.engine.keeping import concluded, kept
 from mplp_cli.engine.local import operate, wait_of
 from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
@@ -30,7 +30,7 @@ from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
-from mplp_cli.workflow.composites import conclusion, consequence
+from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
@@ -233,7 +233,7 @@ class Drive:
             case Tell():
                 self._written.append(consequence(self.state, command.number))
             case Conclude():
-                self._facts.append(conclusion(self.state, command.number, now()))
+                self._facts.append(concluded(self.state, command.number, now(), self.world))
             case Arm():
                 self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
             case Judge():
@@ -258,7 +258,9 @@ class Drive:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
+                facts.append(
+                    h.StepCompleted(now, step.id, attempt, kept(step, fill(step.body, scope), self.world))
+                )
             elif step.kind in CONTAINERS:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
@@ -300,7 +302,7 @@ class Drive:
             reason = f"{why}; its attempt failed: {failure.message}"
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
-        found = after_failure(step, attempt, failure, self.scope, world.clock.now(), world.ids.fraction())
+        found = after_failure(step, attempt, failure, self.scope, world)
         if isinstance(found, Fallback):
             found, writes = question(step, attempt, failure, found, self.scope, world)
             self._attached[_key(found)] = writes
@@ -322,7 +324,7 @@ class Drive:
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope, now)
+            found = time_came(step, self.scope, self.world)
             if isinstance(found, Failure):
                 self._failed(step, state.attempts[i], found)
             else:

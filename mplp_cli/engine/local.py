@@ -23,8 +23,9 @@ def operate(
     outcome = world.operations.call(*step.target, fill(step.body, scope), caller_of(scope.state, step))
     if step.timeout and (world.clock.monotonic() - began) * 1000 > step.timeout:
         raise StepTimeoutError(step.id, step.timeout)
+    result = kept(step, outcome.result, world)
     world.operations.apply(outcome.writes)
-    return StepCompleted(world.clock.now(), step.id, attempt, kept(outcome.result)), outcome.writes
+    return StepCompleted(world.clock.now(), step.id, attempt, result), outcome.writes
 
 
 def duration_of(step: PlanStep, scope: RunScope) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mplp_cli.errors import Path
 from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
@@ -18,6 +19,8 @@ class World:
     ids: Ids
     journal: Journal
     operations: Operations
+    #: Where a value does not fit a JSON Schema (as JSON), and what is wrong there.
+    misfits: Callable[[bytes, Json], Sequence[tuple[Path, str]]]
     #: Step type -> what runs it.
     runners: Mapping[str, Runner]
     conditions: Mapping[str, Handler] = field(default_factory=dict)

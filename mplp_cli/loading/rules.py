@@ -12,6 +12,7 @@ from typing import Any
 from mplp_cli import errors
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.reading import MAX_STEPS
+from mplp_cli.loading.results import check_result, references_out
 from mplp_cli.loading.values import Fragment, unfit
 from mplp_cli.loading.wording import quoted
 from mplp_cli.workflow.suggest import nearest
@@ -61,9 +62,15 @@ def _inputs(inputs: Any, path: Path) -> Iterator[Problem]:
 
 
 def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
-    outside = next(_references(schema, path), None)
+    outside = next(references_out(schema, path), None)
     if outside is not None:
-        yield outside
+        place, target = outside
+        yield Problem(
+            code="rule-input-reference",
+            path=place,
+            hint="write it out; nothing is fetched",
+            message=f"the schema of an input cannot refer to {quoted(target)}",
+        )
         return
     fragment = Fragment(schema)
     if fragment.error is not None:
@@ -87,24 +94,6 @@ def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
             )
 
 
-def _references(schema: Any, path: Path) -> Iterator[Problem]:
-    """References out of a schema: nothing is ever fetched."""
-    if isinstance(schema, list):
-        for n, item in enumerate(schema):
-            yield from _references(item, (*path, n))
-    elif isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-                yield Problem(
-                    code="rule-input-reference",
-                    path=(*path, key),
-                    hint="write it out; nothing is fetched",
-                    message=f"the schema of an input cannot refer to {quoted(value)}",
-                )
-            elif key not in ("default", "const", "enum", "examples"):
-                yield from _references(value, (*path, key))
-
-
 # ---- steps ---------------------------------------------------------------------------------------
 
 
@@ -118,6 +107,8 @@ def _steps(steps: Any, path: Path, found: list[Problem]) -> None:
 def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem]) -> None:
     if "cwd" in step:
         found += _directory(step["cwd"], (*path, part, "cwd"))
+    if "result-schema" in step or "default" in step:
+        found += check_result(step, (*path, part))
     if step.get("type") == "http":
         found += _request(step, (*path, part))
     if "retry-policy" in step or "fallback-actions" in step:

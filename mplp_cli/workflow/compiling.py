@@ -12,6 +12,7 @@ from mplp_cli.workflow import model
 from mplp_cli.workflow.bodies import http_body, python_body, tree
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
+from mplp_cli.workflow.keys import common_keys
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.retry import Fallback, Retry, effective
@@ -69,7 +70,7 @@ class StepCompiler:
         else:
             made |= self._body(step, path)
             made |= self._policy(step, path)
-        return made
+        return made | common_keys(step, self._workflow, path, self)
 
     def _when(self, when: str | bool | None, path: Path) -> Any:
         if isinstance(when, str):

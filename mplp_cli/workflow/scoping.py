@@ -17,6 +17,7 @@ from msgspec import Struct
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.references import SCOPES, Reference
+from mplp_cli.workflow.shapes import missing_in
 from mplp_cli.workflow.suggest import did_you_mean
 
 #: Pseudo-numbers of the places outside steps that hold references.
@@ -107,7 +108,16 @@ class Scoping:
             )
         elif reference.field == "result" or not self._replaces(other):
             self._link(other, path, declared=False)
+            self._check_shape(other, reference, path)
         return other
+
+    def _check_shape(self, other: int, reference: Reference, path: Path) -> None:
+        """A path into a result that the schema of that result rules out."""
+        schema = self.places[other].step.result_schema
+        if schema is not None and reference.field == "result":
+            said = missing_in(schema, reference.path, f"{reference.step}.result")
+            if said is not None:
+                self._problem("ref-shape", said, path, "correct the reference, or `result-schema`")
 
     def _replaces(self, other: int) -> bool:
         """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
