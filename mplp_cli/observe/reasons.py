@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mplp_cli.observe.explanation import Explanation
+from mplp_cli.workflow.joins import good_end
 from mplp_cli.workflow.model import CountJoin, Join
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.references import either
 from mplp_cli.workflow.retry import fallback_for
-from mplp_cli.workflow.statuses import ENDED
+from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.statuses import ENDED, OMITTED, SKIPPED
 from mplp_cli.workflow.values import duration_text
 
 #: What each join rule asks for.
@@ -62,6 +64,9 @@ def _came_to_start(told: Explanation) -> Iterator[str]:
             else _RULES[step.join]
         )
         yield f"Its join rule `{rule_name(step.join)}` was met: {asks}."
+        stood_in = [f"`{plan.steps[d].id}`" for d in step.needs if _stands_in(state, d)]
+        if stood_in:
+            yield f"The `default` of {', '.join(stood_in)} stands in, which counts as completed."
     elif step.parent < 0 and step.branch != "finally":
         yield "It needs no other step, so it was ready when the run started."
 
@@ -76,7 +81,8 @@ def why_so(told: Explanation) -> str:
         case "failed":
             return _failed(told)
         case "skipped" | "omitted" | "cancelled":
-            return f"It was {told.status}: {reason or 'no reason was recorded'}."
+            said = f"It was {told.status}: {reason or 'no reason was recorded'}."
+            return f"{said} Its `default` stands in for its result." if _stands_in(state, i) else said
         case "waiting":
             return _waiting(told)
         case "retrying":
@@ -95,6 +101,11 @@ def why_so(told: Explanation) -> str:
             return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
         case _:
             return "It has not become ready yet."
+
+
+def _stands_in(state: RunState, i: int) -> bool:
+    """Whether the default of step `i` is used as its result."""
+    return state.step_status[i] in (SKIPPED, OMITTED) and good_end(state, i)
 
 
 def _completed(told: Explanation) -> str:

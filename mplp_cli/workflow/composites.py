@@ -15,8 +15,8 @@ from mplp_cli.workflow.history import (
     StepOmitted,
     StepSkipped,
 )
-from mplp_cli.workflow.joins import bad_end
-from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED, OMITTED, SKIPPED
+from mplp_cli.workflow.joins import bad_end, good_end
+from mplp_cli.workflow.statuses import CANCELLED, FAILED, OMITTED, SKIPPED
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _settled(state: RunState, c: int) -> dict[str, Any]:
             if failure is not None
             else {"type": state.step_status[c], "message": state.reasons.get(c, "")}
         )
-    value = state.results[c] if state.step_status[c] is COMPLETED else None
+    value = state.results[c] if good_end(state, c) else None
     return {
         "stepId": state.plan.steps[c].id,
         "status": "rejected" if rejected else "fulfilled",

@@ -24,6 +24,7 @@ from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
     FAILED,
+    OMITTED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -195,6 +196,8 @@ class RunState:
         """Step `i` has ended."""
         self.step_status[i] = status
         self.ended_at[i] = at
+        if status is SKIPPED or status is OMITTED:
+            self.results[i] = self.plan.steps[i].default
         self.left -= 1
         self._ripple.append(i)
 
@@ -227,6 +230,8 @@ class RunState:
         self.opening.discard(i)
         self.dropped = True
         self.step_status[i] = status
+        if status is not CANCELLED:
+            self.results[i] = self.plan.steps[i].default
         self.ended_at[i] = at
         self.reasons[i] = reason
         if (i >= self.first_final) == (self.finalizing is not None):

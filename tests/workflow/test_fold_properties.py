@@ -53,6 +53,8 @@ class _Names:
 def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     """A set, shell or wait step."""
     step: dict[str, Any] = {"id": names.next()}
+    if draw(st.integers(0, 4)) == 0:
+        step["default"] = {"instead": True}
     kind = draw(st.sampled_from(["set", "shell", "shell", "wait"]))
     step["type"] = kind
     if kind == "set":
