@@ -118,6 +118,17 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
     decided_at: int = 0
 
 
+class CachedResult(Struct, frozen=True, kw_only=True):
+    """A result that the cache keeps. Times are ms since the epoch; `until` 0 is for ever."""
+
+    key: str
+    step: StepId
+    run: RunId
+    at: int
+    until: int
+    result: Json
+
+
 class Journal(Protocol):
     """The append-only history of one run, held by its one owner.
 
@@ -185,6 +196,11 @@ class Store(Protocol):
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
         """The newest version of each protocol object."""
+        ...
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        """The kept results whose key begins so; also those that are not good any more. An unreadable one is
+        left out: it is as good as none."""
         ...
 
     def check(self) -> dict[str, Any]:

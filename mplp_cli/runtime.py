@@ -96,6 +96,8 @@ class Runtime:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
+        #: Whether steps take results from the cache.
+        self.uses_cache = True
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -305,6 +307,7 @@ class Runtime:
             secrets=given.secrets,
             environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
+            cached=self.store.cached if self.uses_cache else None,
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),

@@ -159,15 +159,16 @@ Intervention = tuple[float, Callable[[Drive], None]]
 
 
 class Bench:
-    """Runs one workflow, as often as its process dies."""
+    """Runs one workflow, as often as its process dies; `after` is one whose store and time it goes on with."""
 
-    def __init__(self, plan: Plan, *, slots: int = 4, **world: Any) -> None:
+    def __init__(self, plan: Plan, *, slots: int = 4, after: Bench | None = None, **world: Any) -> None:
         self.plan = plan
-        self.clock = VirtualClock()
-        self.store = MemoryStore(self.clock)
+        self.clock = VirtualClock() if after is None else after.clock
+        self.store = MemoryStore(self.clock) if after is None else after.store
+        self.run = RUN if after is None else f"{int(after.run[0]) + 1}{RUN[1:]}"
         self.slots = plan.workflow.max_parallel or slots
         self.world = world
-        self.work = Work(lambda after: [fact for _, fact in self.store.history(RUN, after - 1)])
+        self.work = Work(lambda after: [fact for _, fact in self.store.history(self.run, after - 1)])
         self.told: list[Event] = []
         #: What is done to the drive when that many facts have been told.
         self.acts: dict[int, Callable[[Drive], None]] = {}
@@ -178,7 +179,7 @@ class Bench:
 
     def history(self) -> list[Event]:
         """The facts that are committed."""
-        return [fact for _, fact in self.store.history(RUN)]
+        return [fact for _, fact in self.store.history(self.run)]
 
     def start(
         self,
@@ -188,9 +189,9 @@ class Bench:
     ) -> RunState:
         """A new run."""
         now = self.clock.now()
-        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots)
+        started = RunStarted(now, self.run, "w", inputs or {}, {}, "/", self.slots)
         new = NewRun(
-            id=RUN,
+            id=self.run,
             workflow_id="w",
             name="W",
             source=b"",
@@ -212,7 +213,7 @@ class Bench:
         during: Sequence[Intervention] = (),
     ) -> RunState:
         """Take the run up again from what was stored."""
-        journal = self.store.own_run(RUN, by="test")
+        journal = self.store.own_run(self.run, by="test")
         state = replay(RunState(self.plan), journal.read())
         return self._drive(state, journal, None, dies, before, during)
 
@@ -233,6 +234,7 @@ class Bench:
         settings = {
             "poll": 1e9,
             "conditions": BUILTIN_CONDITIONS,
+            "cached": self.store.cached,
             "runners": {"shell": self.work},
             **self.world,
         }

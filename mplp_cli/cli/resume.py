@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 
 def main(
@@ -14,6 +14,7 @@ def main(
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -29,6 +30,7 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
+    runtime.uses_cache = not no_cache
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
     taken = runtime.take_up(record.id, watch.screen, secrets_file)

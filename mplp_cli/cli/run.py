@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -43,6 +43,7 @@ def main(
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -64,6 +65,7 @@ def main(
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
+    runtime.uses_cache = not no_cache
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 
+from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.values import Json
 
@@ -27,6 +29,7 @@ class Attempts:
     ) -> None:
         self._state = state
         self._world = world
+        self._scope = RunScope(state, world.secrets)
         self._tasks = tasks
         self._post = post
         self._fail = fail
@@ -68,6 +71,7 @@ class Attempts:
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
             result = kept(step, await runner(self._attempt(step, attempt, body)), self._world)
+            keep = keep_of(step, self._scope, self._world.clock.now())
         except asyncio.CancelledError:
             if self.closed:
                 raise
@@ -79,7 +83,7 @@ class Attempts:
             if step.number in self._late:  # it paid no heed; what it gives now is thrown away
                 self._fail(step, attempt, _timeout(step))
             else:
-                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
+                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result, keep=keep))
         finally:
             self._forget(step.number)
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
+from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
@@ -266,13 +267,15 @@ class Drive:
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
             elif step.kind == "wait":
                 facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
+                facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
                 self._claimed.discard(i)
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
             else:
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
                 done, writes = operate(step, attempt, scope, self.world)
                 if writes:
                     self._attached[_key(done)] = writes

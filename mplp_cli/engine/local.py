@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
@@ -25,7 +26,8 @@ def operate(
         raise StepTimeoutError(step.id, step.timeout)
     result = kept(step, outcome.result, world)
     world.operations.apply(outcome.writes)
-    return StepCompleted(world.clock.now(), step.id, attempt, result), outcome.writes
+    now = world.clock.now()
+    return StepCompleted(now, step.id, attempt, result, keep=keep_of(step, scope, now)), outcome.writes
 
 
 def duration_of(step: PlanStep, scope: RunScope) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mplp_cli.errors import Path
-from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.protocols import CachedResult, Clock, Ids, Journal, Operations, Output, Runner, Subscriber
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -30,6 +30,8 @@ class World:
     environ: Mapping[str, str] = field(default_factory=dict)
     #: Masks secret values in anything that is about to be recorded.
     mask: Callable[[Json], Json] = lambda value: value
+    #: Results that were kept under keys which begin so; None: nobody looks.
+    cached: Callable[[str], Sequence[CachedResult]] | None = None
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).

@@ -71,6 +71,19 @@ def _came_to_start(told: Explanation) -> Iterator[str]:
         yield "It needs no other step, so it was ready when the run started."
 
 
+def why_missed(told: Explanation) -> str:
+    """Why the cache had no result when the step began, as a sentence; empty if it had, or was not asked."""
+    return _MISSES.get(told.looked.missed, "") if told.looked is not None else ""
+
+
+_MISSES = {
+    "none": "The cache had no result for it: nothing was stored under its key.",
+    "expired": "The cache had no result for it: the one under its key had expired.",
+    "changed": "The cache had no result for it: the one under its key was made by a step that did something else.",
+    "off": "The cache was not asked: the run was started with `--no-cache`.",
+}
+
+
 def why_so(told: Explanation) -> str:
     """The reason of the state that the step is in, as one sentence or two."""
     i, state = told.step.number, told.state
@@ -123,6 +136,9 @@ def _completed(told: Explanation) -> str:
         bad = [c for c in step.children if state.step_status[c] in ("failed", "cancelled")]
         tolerated = f"; {len(bad)} failed, which its settings tolerate" if bad else ""
         return f"All steps in it have ended{tolerated}."
+    if told.looked is not None and (hit := told.looked.hit) is not None:
+        age = duration_text(told.looked.at - hit.stored)
+        return f"Its result was in the cache: run {hit.run} had stored it {age} before. No attempt was made."
     attempt = state.attempts[i]
     return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
 

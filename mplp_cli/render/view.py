@@ -68,7 +68,7 @@ def unused(plan: Plan, state: RunView, i: int) -> bool:
     """Whether it belongs to a fallback action that was not needed so far; such steps are not shown."""
     while i >= 0:
         step = plan.steps[i]
-        if step.branch == "fallback" and not state.attempts[i]:
+        if step.branch == "fallback" and not state.attempts[i] and state.step_status[i] != "completed":
             return True
         i = step.parent
     return False

@@ -19,6 +19,7 @@ from mplp_cli.store.inspection import (
     facts_of,
     projected,
     question_rows,
+    unreadable_results,
 )
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
@@ -39,6 +40,11 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             with database.writing() as db:
                 for table in _OF_A_RUN:
                     db.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT key FROM run)")  # noqa: S608 - a name of ours
+            return True
+        case "cached-result":
+            lost = [(key,) for key in unreadable_results(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM cached WHERE key = ?", lost)
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

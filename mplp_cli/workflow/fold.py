@@ -120,6 +120,8 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.mended[i] = fact.mended
     elif state.errors:
         state.errors.pop(i, None)
+    if fact.hit is not None:
+        state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     state.close(i, COMPLETED, fact.at)
 
 
