@@ -21,6 +21,7 @@
     |   |-- (the exception's class)     a function raised it
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
+    |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
@@ -218,20 +219,6 @@ class OutputLimitError(StepError):
 
 class OutputFormatError(StepError):
     """An output is not in the format that the step says it is in; the message names line and column."""
-
-
-class ResultSchemaError(StepError):
-    """A result does not fit the step's `result-schema`. `problems` are (where in it, what is wrong)."""
-
-    retryable = False
-
-    def __init__(self, problems: Sequence[tuple[str, Path, str]]) -> None:
-        name, _, said = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        listed = [{"path": list(path), "message": what} for _, path, what in problems]
-        super().__init__(
-            f"the result does not fit `result-schema`: `{name}`: {said}{more}", details={"problems": listed}
-        )
 
 
 class HttpRequestError(StepError):

@@ -87,6 +87,7 @@ class Runtime:
         start: Path | None = None,
         state_dir: str | None = None,
         ephemeral: bool = False,
+        uses_cache: bool = True,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.cwd = start or Path.cwd()
@@ -97,7 +98,7 @@ class Runtime:
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
-        self.uses_cache = True
+        self.uses_cache = uses_cache
         self._scratch: Any = None
 
     def __enter__(self) -> Self:

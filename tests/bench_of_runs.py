@@ -163,9 +163,9 @@ class Bench:
 
     def __init__(self, plan: Plan, *, slots: int = 4, after: Bench | None = None, **world: Any) -> None:
         self.plan = plan
-        self.clock = VirtualClock() if after is None else after.clock
-        self.store = MemoryStore(self.clock) if after is None else after.store
-        self.run = RUN if after is None else f"{int(after.run[0]) + 1}{RUN[1:]}"
+        self.clock: VirtualClock = VirtualClock() if after is None else after.clock
+        self.store: MemoryStore = MemoryStore(self.clock) if after is None else after.store
+        self.run: str = RUN if after is None else f"{int(after.run[0]) + 1}{RUN[1:]}"
         self.slots = plan.workflow.max_parallel or slots
         self.world = world
         self.work = Work(lambda after: [fact for _, fact in self.store.history(self.run, after - 1)])

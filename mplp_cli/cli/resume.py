@@ -29,8 +29,7 @@ def main(
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.runtime import Runtime
 
-    runtime = Runtime(state_dir=state_dir)
-    runtime.uses_cache = not no_cache
+    runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
     taken = runtime.take_up(record.id, watch.screen, secrets_file)

@@ -22,15 +22,15 @@ from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import concluded, kept
-from mplp_cli.engine.local import operate, wait_of
-from mplp_cli.engine.people import answer, question
+from mplp_cli.engine.keeping import concluded
+from mplp_cli.engine.local import assigned, operate, wait_of
+from mplp_cli.engine.people import answer, doubt, question
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Ask, Command, Conclude, Halt, Judge, Start, Stop, Tell
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
@@ -112,12 +112,12 @@ class Drive:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
         if (step_id, 0) in self._attached:
             raise RunStateError(f"`{step_id}` has its answer already")
-        fact, writes = answer(step_id, verb, by, reason, self.state, self.world)
-        self._attached[_key(fact)] = writes
-        self.post(fact)
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world))
 
-    def post(self, fact: h.Event) -> None:
-        """A fact to be folded in the next turn."""
+    def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
+        """A fact to be folded in the next turn, and objects to be stored with it."""
+        if objects is not None:
+            self._attached[_key(fact)] = objects
         self._facts.append(fact)
         self._wake()
 
@@ -244,6 +244,8 @@ class Drive:
                     self._failed(step, self.state.attempts[step.number] + 1, found)
                 else:
                     self._facts.append(found)
+            case Ask():
+                self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
             case Halt():
@@ -259,9 +261,7 @@ class Drive:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(
-                    h.StepCompleted(now, step.id, attempt, kept(step, fill(step.body, scope), self.world))
-                )
+                facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
@@ -307,9 +307,9 @@ class Drive:
             return
         found = after_failure(step, attempt, failure, self.scope, world)
         if isinstance(found, Fallback):
-            found, writes = question(step, attempt, failure, found, self.scope, world)
-            self._attached[_key(found)] = writes
-        self.post(found)
+            self.post(*question(step, attempt, failure, found, self.scope, world))
+        else:
+            self.post(found)
 
     # ---- time, and requests of other processes
 

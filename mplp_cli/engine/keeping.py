@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 from msgspec.json import Encoder
 
-from mplp_cli.errors import OutputLimitError, ResultSchemaError, StepError
+from mplp_cli.errors import OutputLimitError, StepError
 from mplp_cli.workflow.composites import conclusion
 from mplp_cli.workflow.history import StepCompleted, StepFailed
+from mplp_cli.workflow.outcomes import ResultSchemaError
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.references import written
 from mplp_cli.workflow.values import Json

@@ -15,6 +15,11 @@ from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import duration_ms
 
 
+def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:
+    """The end of a `set` step: its values, filled in."""
+    return StepCompleted(world.clock.now(), step.id, attempt, kept(step, fill(step.body, scope), world))
+
+
 def operate(
     step: PlanStep, attempt: int, scope: RunScope, world: World
 ) -> tuple[StepCompleted, list[ProtocolObject]]:

@@ -176,7 +176,8 @@ class _Watch:
         i, state = self.step.number, self.state
         if isinstance(fact, h.StepsClaimed) and self.step.id in fact.steps:
             self.claimed = True
-        if isinstance(fact, h.RunResumed) and self._is({PENDING, QUEUED, CANCELLED}):
+        doubtful = i in state.doubtful
+        if isinstance(fact, h.RunResumed) and (doubtful or self._is({PENDING, QUEUED, CANCELLED})):
             self._end(0, "lost")  # whatever still ran is gone with its process
             if self.claimed and self._was_queued:
                 self.tries.append(Try(attempt=state.attempts[i] + 1, started_at=0, outcome="unknown"))

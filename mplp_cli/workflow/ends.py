@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
 
+def mark_ended(state: RunState, i: int, status: str, at: int) -> None:
+    """Step `i` has ended; if it was passed over, its default stands in for its result."""
+    state.step_status[i] = status
+    state.ended_at[i] = at
+    state.doubtful.discard(i)
+    if status is SKIPPED or status is OMITTED:
+        state.results[i] = state.plan.steps[i].default
+
+
 def spread(state: RunState, i: int) -> None:
     """What the end of step `i` means for others."""
     steps, status = state.plan.steps, state.step_status

@@ -188,6 +188,7 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.started_at[i] = fact.at
     if fact.error is not None:
         state.errors[i] = fact.error
+    state.doubtful.discard(i)
     if fact.approval is not None:
         state.approvals[i] = fact.approval
         state.asking += 1

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.ends import halt_after, mark_ended, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.joins import Tally
 from mplp_cli.workflow.plan import CONTAINERS, Plan
@@ -24,7 +24,6 @@ from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
     FAILED,
-    OMITTED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -81,6 +80,8 @@ class RunState:
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
+        #: Steps whose last attempt was lost, and that run `once`: a person is about to be asked.
+        self.doubtful: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
@@ -194,10 +195,7 @@ class RunState:
 
     def close(self, i: int, status: str, at: int) -> None:
         """Step `i` has ended."""
-        self.step_status[i] = status
-        self.ended_at[i] = at
-        if status is SKIPPED or status is OMITTED:
-            self.results[i] = self.plan.steps[i].default
+        mark_ended(self, i, status, at)
         self.left -= 1
         self._ripple.append(i)
 
@@ -229,10 +227,7 @@ class RunState:
         self.open.pop(i, None)
         self.opening.discard(i)
         self.dropped = True
-        self.step_status[i] = status
-        if status is not CANCELLED:
-            self.results[i] = self.plan.steps[i].default
-        self.ended_at[i] = at
+        mark_ended(self, i, status, at)
         self.reasons[i] = reason
         if (i >= self.first_final) == (self.finalizing is not None):
             self.left -= 1

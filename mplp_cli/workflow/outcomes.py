@@ -1,0 +1,33 @@
+"""Errors that are found in what the work of a step came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mplp_cli.errors import Path, StepError
+
+
+class ResultSchemaError(StepError):
+    """A result does not fit the step's `result-schema`. `problems` are (where in it, what is wrong)."""
+
+    retryable = False
+
+    def __init__(self, problems: Sequence[tuple[str, Path, str]]) -> None:
+        name, _, said = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        listed = [{"path": list(path), "message": what} for _, path, what in problems]
+        super().__init__(
+            f"the result does not fit `result-schema`: `{name}`: {said}{more}", details={"problems": listed}
+        )
+
+
+class UnknownOutcomeError(StepError):
+    """The process that drove the run was lost during an attempt, which may have had its effect or not."""
+
+    retryable = False
+
+    def __init__(self, attempt: int) -> None:
+        super().__init__(
+            f"the process that drove the run was lost during attempt {attempt}: nobody knows what came of it",
+            details={"attempt": attempt},
+        )
