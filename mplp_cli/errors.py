@@ -21,6 +21,7 @@
     |   |-- (the exception's class)     a function raised it
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
+    |   |-- ArtifactError               files that a step leaves cannot be kept
     |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- OperationError              a module operation refused its parameters or its object

@@ -268,6 +268,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     #: The same for every attempt of a step: effects keyed by it happen once.
     idempotency_key: str
     output: Output
+    #: Patterns of the files that are to be kept.
+    artifacts: list[str] = []
 
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.

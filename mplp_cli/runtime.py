@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -309,6 +309,7 @@ class Runtime:
             environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
             cached=self.store.cached if self.uses_cache else None,
+            keep_files=self._keeper(workplace.log_dir),
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
@@ -340,6 +341,12 @@ class Runtime:
 
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name)
+
+    def _keeper(self, log_dir: Path) -> Any:
+        """What keeps the files that steps leave; an ephemeral run keeps none."""
+        from mplp_cli.engine.artifacts import keep_artifacts
+
+        return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
 
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)

@@ -33,9 +33,11 @@ def main(
 
       mplp status my-workflow --output json
     """
+    from mplp_cli.cli.artifacts import kept_files
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
+    from mplp_cli.store.layout import artifact_dir
 
     runtime = Runtime(state_dir=state_dir)
     told = recorded(runtime, runtime.find_run(run))
@@ -46,10 +48,11 @@ def main(
         write_document({**document, "status": told.status})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
+        kept = len(kept_files(artifact_dir(runtime.state_dir, told.state.run_id)))
+        show(lambda theme, width: _screen(told, present, kept, theme, width), no_color=no_color)
 
 
-def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(told: Recorded, present: int, kept: int, theme: Theme, width: int) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
@@ -67,13 +70,13 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
     yield Line("  " + dot.join(facts), "dim").fit(width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
-    if said := list(_after(told)):
+    if said := list(_after(told, kept)):
         yield Line()
         yield from said
 
 
-def _after(told: Recorded) -> Iterator[Line]:
-    """What went wrong, and what can be done."""
+def _after(told: Recorded, kept: int) -> Iterator[Line]:
+    """What went wrong, what can be done, and how many files were kept."""
     from mplp_cli.render.ink import Line
     from mplp_cli.render.view import failure_text, short_id
 
@@ -86,6 +89,8 @@ def _after(told: Recorded) -> Iterator[Line]:
         step = told.plan.steps[i].id
         yield Line("asks: ", "warn").add(state.approvals[i].message)
         yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+    if kept:
+        yield Line(f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {run}", "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mplp_cli.errors import Path
-from mplp_cli.protocols import CachedResult, Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.protocols import (
+    Attempt,
+    CachedResult,
+    Clock,
+    Ids,
+    Journal,
+    Operations,
+    Output,
+    Runner,
+    Subscriber,
+)
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -32,6 +42,8 @@ class World:
     mask: Callable[[Json], Json] = lambda value: value
     #: Results that were kept under keys which begin so; None: nobody looks.
     cached: Callable[[str], Sequence[CachedResult]] | None = None
+    #: Keeps the files that an attempt leaves; the second argument says whether it failed. None: they are not kept.
+    keep_files: Callable[[Attempt, bool], Awaitable[None]] | None = None
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).

@@ -52,6 +52,7 @@ CODES: Final[dict[str, str]] = {
     "rule-result-schema": "a step's `result-schema` is not a JSON Schema",
     "rule-result-reference": "a step's `result-schema` refers to something outside itself",
     "rule-default": "a step's `default` does not fit its `result-schema`, or holds references",
+    "rule-artifact": "a file pattern that leads out of the working directory",
     "rule-cwd": "a working directory outside the one that the run was started in",
     "rule-url": "a URL that no request can be sent to, or that holds credentials",
     "rule-header": "a header that the connection sets by itself",

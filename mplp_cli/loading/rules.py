@@ -107,6 +107,8 @@ def _steps(steps: Any, path: Path, found: list[Problem]) -> None:
 def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem]) -> None:
     if "cwd" in step:
         found += _directory(step["cwd"], (*path, part, "cwd"))
+    if "artifacts" in step:
+        found += _artifacts(step["artifacts"], (*path, part, "artifacts"))
     if "result-schema" in step or "default" in step:
         found += check_result(step, (*path, part))
     if step.get("type") == "http":
@@ -142,6 +144,22 @@ def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
             path=path,
             hint="write a directory below it; a script can `cd` where it needs to",
         )
+
+
+def _artifacts(patterns: Any, path: Path) -> Iterator[Problem]:
+    """File patterns that lead out of the working directory, as far as they are known before references are."""
+    for n, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        if not isinstance(pattern, str):
+            continue
+        known = pattern.partition("${")[0].partition("$<")[0]
+        names = [name for name in pattern.split("/") if name not in ("", ".")]
+        if known.startswith(("/", "~")) or ".." in names or not names:
+            yield Problem(
+                code="rule-artifact",
+                message=f"the file pattern {quoted(pattern)} does not stay in the working directory",
+                path=(*path, n),
+                hint="write a path below it, such as dist/*.whl or reports/**",
+            )
 
 
 def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:

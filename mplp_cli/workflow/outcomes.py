@@ -31,3 +31,9 @@ class UnknownOutcomeError(StepError):
             f"the process that drove the run was lost during attempt {attempt}: nobody knows what came of it",
             details={"attempt": attempt},
         )
+
+
+class ArtifactError(StepError):
+    """Files that a step is to leave cannot be kept: too many, too large, or the disk refuses."""
+
+    retryable = False
