@@ -72,7 +72,7 @@ class Attempts:
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
             result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
-            keep = keep_of(step, self._scope, self._world.clock.now())
+            keep = keep_of(step, self._scope.at(step), self._world.clock.now())
         except asyncio.CancelledError:
             if self.closed:
                 raise
@@ -139,7 +139,7 @@ class Attempts:
             body=body,
             idempotency_key=key,
             output=self._world.output,
-            artifacts=fill(step.artifacts, self._scope) or [],
+            artifacts=fill(step.artifacts, self._scope.at(step)) or [],
         )
 
 

@@ -20,9 +20,10 @@ from typing import Literal, assert_never
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
+from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, time_came
-from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import concluded
+from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
+from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import assigned, operate, wait_of
 from mplp_cli.engine.people import answer, doubt, question
 from mplp_cli.engine.settlement import settlement
@@ -36,7 +37,7 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -233,17 +234,16 @@ class Drive:
                 self._start(command.number, command.attempt)
             case Tell():
                 self._written.append(consequence(self.state, command.number))
-            case Conclude():
-                self._facts.append(concluded(self.state, command.number, now(), self.world))
             case Arm():
                 self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
-            case Judge():
+            case Judge() | Conclude():
                 step = self.state.plan.steps[command.number]
-                found = judged(step, self.scope, now())
+                judge, coming = (judged, 1) if isinstance(command, Judge) else (concluded, 0)
+                found = judge(step, self.scope.at(step), now())
                 if isinstance(found, Failure):
-                    self._failed(step, self.state.attempts[step.number] + 1, found)
+                    self._failed(step, self.state.attempts[step.number] + coming, found)
                 else:
-                    self._facts.append(found)
+                    self._facts.append(checked(step, found, self.state, self.world))
             case Ask():
                 self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
@@ -255,16 +255,17 @@ class Drive:
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
-        step, facts, scope = self.state.plan.steps[i], self._facts, self.scope
-        now = self.world.clock.now()
+        step, facts = self.state.plan.steps[i], self._facts
+        if self.state.step_status[i] is not QUEUED:
+            return  # what followed from the same fact has ended it
+        scope, now = self.scope.at(step), self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
                 facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
-                branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
-                facts.append(h.StepStarted(now, step.id, attempt, branch))
+                facts.append(opened(step, attempt, scope, self.world, now))
             elif step.kind == "wait":
                 facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
             elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
@@ -277,8 +278,7 @@ class Drive:
             else:
                 self._record(begins)
                 done, writes = operate(step, attempt, scope, self.world)
-                if writes:
-                    self._attached[_key(done)] = writes
+                self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self._failed(step, attempt, failure_of(error))
@@ -305,9 +305,10 @@ class Drive:
             reason = f"{why}; its attempt failed: {failure.message}"
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
-        found = after_failure(step, attempt, failure, self.scope, world)
+        scope = self.scope.at(step)
+        found = after_failure(step, attempt, failure, scope, world)
         if isinstance(found, Fallback):
-            self.post(*question(step, attempt, failure, found, self.scope, world))
+            self.post(*question(step, attempt, failure, found, scope, world))
         else:
             self.post(found)
 
@@ -327,7 +328,7 @@ class Drive:
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope, self.world)
+            found = time_came(step, self.scope.at(step), self.world)
             if isinstance(found, Failure):
                 self._failed(step, state.attempts[i], found)
             else:

@@ -8,10 +8,9 @@ from msgspec import structs
 from msgspec.json import Encoder
 
 from mplp_cli.errors import OutputLimitError, StepError
-from mplp_cli.workflow.composites import conclusion
-from mplp_cli.workflow.history import StepCompleted, StepFailed
+from mplp_cli.workflow.history import Event, StepCompleted, StepFailed
 from mplp_cli.workflow.outcomes import ResultSchemaError
-from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.references import written
 from mplp_cli.workflow.values import Json
 
@@ -49,16 +48,16 @@ def fitting(step: PlanStep, result: Json, world: World) -> Json:
     return result
 
 
-def concluded(state: RunState, i: int, at: int, world: World) -> StepCompleted | StepFailed:
-    """The end of container `i`, or of a step that fell back to another, with its result judged."""
-    step, end = state.plan.steps[i], conclusion(state, i, at)
+def checked(step: PlanStep, end: Event, state: RunState, world: World) -> Event:
+    """The end of a container, or of a step that fell back to another, with its result judged."""
     if not isinstance(end, StepCompleted):
         return end
     try:
         fitting(step, end.result, world)
     except ResultSchemaError as error:
-        if end.mended is None:
-            return StepFailed(at, step.id, end.attempt, error.failure(), end.result)
-        said = f"{end.mended.message}; its fallback `{state.branches[i]}` does not mend it: {error.message}"
-        return StepFailed(at, step.id, end.attempt, structs.replace(end.mended, message=said))
+        if step.kind in CONTAINERS or end.mended is None:
+            return StepFailed(end.at, step.id, end.attempt, error.failure(), end.result)
+        other = state.branches[step.number]
+        said = f"{end.mended.message}; its fallback `{other}` does not mend it: {error.message}"
+        return StepFailed(end.at, step.id, end.attempt, structs.replace(end.mended, message=said))
     return end

@@ -107,13 +107,23 @@ class StepsClaimed(_Fact, tag="steps.claimed", gc=True):
 class StepStarted(_Fact, tag="step.started"):
     """An attempt begins. Committed before any effect of it, unless the step was claimed before.
 
-    `branch` is set on a conditional: `then`, `else`. `missed` says why the cache had no result, if it was asked.
+    `branch` is set on a conditional: `then`, `else`; on what repeats: `each`. `items` are those of a foreach.
+    `missed` says why the cache had no result, if it was asked.
     """
 
     step: str
     attempt: int
     branch: str = ""
+    items: list[Any] | None = None
     missed: Literal["", "none", "expired", "changed", "off"] = ""
+
+
+class StepRepeated(_Fact, tag="step.repeated"):
+    """Iteration `index` (from 0) of a loop begins, at `due` (ms since the epoch) if that is later."""
+
+    step: str
+    index: int
+    due: int = 0
 
 
 class StepCompleted(_Fact, tag="step.completed", gc=True):
@@ -243,6 +253,7 @@ Event: TypeAlias = (
     | StepQueued
     | StepsClaimed
     | StepStarted
+    | StepRepeated
     | StepCompleted
     | StepFailed
     | StepRetrying

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mplp_cli.errors import Path, StepError
 
@@ -19,6 +20,25 @@ class ResultSchemaError(StepError):
         super().__init__(
             f"the result does not fit `result-schema`: `{name}`: {said}{more}", details={"problems": listed}
         )
+
+
+class ItemsFailedError(StepError):
+    """Items of a foreach failed: `items` has `{index, error}` of each."""
+
+    retryable = False
+
+    def __init__(self, count: int, items: list[dict[str, Any]]) -> None:
+        first = items[0]
+        super().__init__(
+            f"{len(items)} of {count} items failed; the first was [{first['index']}]: {first['error']['message']}",
+            details={"items": items},
+        )
+
+
+class LoopExhaustedError(StepError):
+    """A loop has used up its iterations, and its condition says that it should go on."""
+
+    retryable = False
 
 
 class UnknownOutcomeError(StepError):

@@ -196,7 +196,7 @@ def test_explain_tells_hits_and_misses() -> None:
     third, *_ = runs([cached(cache={"key": "v1", "ttl": 1})])
 
     def told(bench: Bench) -> Any:
-        return explain(bench.plan, bench.history(), 0)
+        return explain(bench.plan, bench.history(), "a")
 
     assert why_missed(told(first)) == "The cache had no result for it: nothing was stored under its key."
     assert why_missed(told(second)) == ""

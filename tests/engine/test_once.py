@@ -180,7 +180,7 @@ def test_explain_tells_the_lost_attempt_and_the_question() -> None:
     bench = lost(once())
     resumed(bench)
     resumed(bench, before=approve)
-    told = explain(bench.plan, bench.history(), 0)
+    told = explain(bench.plan, bench.history(), "a")
     assert [(one.attempt, one.outcome) for one in told.tries] == [(1, "lost"), (2, "completed")]
     [question] = told.questions
     assert question.decision == "approved"

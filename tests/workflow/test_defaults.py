@@ -117,7 +117,7 @@ def test_explain_says_that_a_default_stands_in() -> None:
     bench.start()
 
     def told(plan: Plan, step: str) -> Any:
-        return explain(plan, bench.history(), plan.number[step])
+        return explain(plan, bench.history(), step)
 
     assert why_so(told(bench.plan, "a")) == (
         "It was skipped: its condition was false. Its `default` stands in for its result."
