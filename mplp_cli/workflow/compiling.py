@@ -67,6 +67,7 @@ class StepCompiler:
         for index, name in enumerate(step.dependencies):
             self._scoping.depend(name, (*path, "dependencies", index))
         made: dict[str, Any] = {"when": self._when(step.when, (*path, "when"))}
+        made |= common_keys(step, self._workflow, path, self)
         if isinstance(step, model.ParallelStep):
             made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0, "race": step.race}
         elif isinstance(step, model.ForeachStep):
@@ -79,7 +80,7 @@ class StepCompiler:
         else:
             made |= self._body(step, path)
             made |= self._policy(step, path)
-        return made | common_keys(step, self._workflow, path, self)
+        return made
 
     def _when(self, when: str | bool | None, path: Path) -> Any:
         if isinstance(when, str):

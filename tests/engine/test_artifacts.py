@@ -17,7 +17,7 @@ from mplp_cli.engine.capture import read_log
 from mplp_cli.engine.matching import Pattern, walk
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.outcomes import ArtifactError
-from tests.bench_of_runs import Bench, error_of, given, planned, retries, shell, statuses
+from tests.bench_of_runs import Bench, error_of, given, planned, retries, shell, statuses, step
 
 TREE = [
     "a.txt", "b.md", ".env", "dist/x.whl", "dist/y.tar.gz", "dist/.hidden/k", "dist/deep/z.whl", "src/one/m.xml",
@@ -310,3 +310,9 @@ def test_nothing_is_kept_of_a_run_that_is_killed() -> None:
     keeper = Keeper()
     ran(shell("a", "sleep 9", artifacts=["x"]), keeper=keeper, during=[(1, lambda drive: drive.kill("ann"))])
     assert keeper.asked == []
+
+
+def test_items_of_a_foreach_keep_files_of_their_own() -> None:
+    keeper = Keeper()
+    ran(step("foreach", "f", items=["x", "y"], steps=[shell("a", artifacts=["${item}.txt"])]), keeper=keeper)
+    assert sorted(keeper.asked) == [("f[0].a", 1, ["x.txt"], False), ("f[1].a", 1, ["y.txt"], False)]

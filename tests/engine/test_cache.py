@@ -85,6 +85,14 @@ def test_a_key_is_a_value_with_references() -> None:
     assert again.work.executed == []
 
 
+def test_a_reference_in_a_key_is_a_dependency_also_in_the_first_step_of_a_file() -> None:
+    plan = planned(
+        [cached(cache={"key": "${x.result.n}"}), given("x")],
+        error_handling={"fallback-actions": fallback("skip")},
+    )
+    assert plan.steps[0].needs == (1,)
+
+
 def test_a_key_that_cannot_be_resolved_fails_the_step_before_it_begins() -> None:
     bench = Bench(planned([given("x"), cached(cache={"key": "${x.result.nope}"}, retry_policy=retries(2))]))
     assert statuses(bench.start()) == {"x": "completed", "a": "failed"}
@@ -223,3 +231,14 @@ def test_documents_say_where_a_result_is_from() -> None:
     assert hit["until"].endswith("Z")
     kept = event_object(1, first.run, facts(first, h.StepCompleted)[0])["keep"]
     assert kept["key"].startswith("w/a/")
+
+
+def test_items_of_a_foreach_share_what_is_kept() -> None:
+    def over(*items: int) -> list[dict[str, Any]]:
+        inner = cached("c", cache={"key": "${item}"})
+        return [step("foreach", "f", items=list(items), steps=[inner, given("n", {"i": "${item}"})])]
+
+    first, second = runs(over(1, 2), over(2, 3, 1))
+    assert first.work.executed == ["f[0].c", "f[1].c"]
+    assert second.work.executed == ["f[1].c"]
+    assert {one.key.rsplit("/", 2)[0] for one in second.store.cached("")} == {"w/f[].c"}

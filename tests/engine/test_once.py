@@ -26,6 +26,7 @@ from tests.bench_of_runs import (
     retries,
     shell,
     statuses,
+    step,
 )
 from tests.virtual import facts_of
 
@@ -187,3 +188,15 @@ def test_explain_tells_the_lost_attempt_and_the_question() -> None:
     assert (
         "the process that drove the run was lost" in explained_screen(told, "completed", 0, PLAIN, 200).plain
     )
+
+
+def test_items_of_a_foreach_are_asked_about_each() -> None:
+    bench = lost(step("foreach", "f", items=[1, 2, 3], steps=[once()]), max_parallel=2)
+    state = resumed(bench)
+    asked = sorted(f.step for f in facts(bench, h.StepWaiting))
+    assert asked == ["f[0].a", "f[1].a"]
+    assert state.status == "waiting"
+    for name in asked:
+        state = resumed(bench, before=lambda drive, name=name: drive.decide(name, "approve", "ann", ""))
+    assert state.status == "completed"
+    assert sorted(bench.work.executed) == ["f[0].a", "f[0].a", "f[1].a", "f[1].a", "f[2].a"]

@@ -169,3 +169,20 @@ def test_what_a_schema_leaves_open_may_be_there(schema: Any) -> None:
     assert missing_in({"properties": {"x": schema}}, ("x", "y", "z"), "a.result") is None
     assert missing_in({"items": schema}, (0, "y"), "a.result") is None
     assert missing_in({"prefixItems": [{"type": "null"}], "items": schema}, (0, "y"), "a.result") is None
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2, True), (3, False)])
+def test_the_results_of_a_foreach_and_of_a_loop_are_judged(size: int, fits: bool) -> None:
+    each = step("foreach", "a", items=list(range(size)), steps=[given("b")], result_schema={"maxItems": 2})
+    state, _ = run_steps([each])
+    assert statuses(state)["a"] == ("completed" if fits else "failed")
+    again = step(
+        "loop",
+        "a",
+        max_iterations=size,
+        steps=[given("b")],
+        result_schema={"properties": {"iterations": {"maximum": 2}}},
+    )
+    state, _ = run_steps([again])
+    assert statuses(state)["a"] == ("completed" if fits else "failed")
+    assert error_of(state, "a") is None or error_of(state, "a").type == "ResultSchemaError"

@@ -21,6 +21,7 @@ from tests.bench_of_runs import (
     run_steps,
     shell,
     statuses,
+    step,
 )
 
 
@@ -134,3 +135,10 @@ def test_a_default_serves_a_step_that_its_fallback_skips() -> None:
     assert statuses(state) == {"a": "skipped", "b": "completed"}
     assert state.status == "completed"
     assert state.warnings == ["`a` failed (scripted failure) and a fallback mended it"]
+
+
+def test_an_item_may_end_in_a_default() -> None:
+    inner = given("a", {"n": "${item}"}, when="item > 1", default={"n": 0})
+    state, _ = run_steps([step("foreach", "f", items=[1, 2], steps=[inner])])
+    assert result_of(state, "f") == [{"n": 0}, {"n": 2}]
+    assert statuses(state)["f[0].a"] == "skipped"
