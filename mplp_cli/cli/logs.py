@@ -97,7 +97,7 @@ def check_step(runtime: Runtime, record: RunRecord, step: str) -> None:
     from mplp_cli.workflow.suggest import did_you_mean
 
     known = step_ids(runtime.store.definition(record.id).plan)
-    if step not in known:
+    if step.rpartition(".")[2] not in known:  # inside an item: outer[3].inner
         hint = did_you_mean(step, known) or f"`mplp status {short_id(record.id)}` lists them"
         raise UsageError(f"run {short_id(record.id)} has no step {step!r}", hint=hint)
 

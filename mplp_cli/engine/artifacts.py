@@ -61,6 +61,7 @@ def _keep(attempt: Attempt, folder: Path, ended: threading.Event) -> list[str]:
     place = folder / "artifacts"
     draft = place / f".{attempt.step}.{attempt.number}.new"
     try:
+        _sweep(place, f".{attempt.step}.")
         copies = _Copies(draft, ended.is_set)
         state = folder.parent.parent.stat()
         top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -90,7 +91,6 @@ class _Copies:
         self._said: list[str] = []
         #: Patterns that matched a file.
         self.used: set[int] = set()
-        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700, parents=True)
 
     def add(self, found: Found) -> None:
@@ -122,7 +122,9 @@ class _Copies:
     def _copy(self, source: int, path: str) -> None:
         target = self._draft / path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        executable = os.fstat(source).st_mode & 0o100
+        about = os.fstat(source)
+        self._check(about.st_size)
+        executable = about.st_mode & 0o100
         copy = os.open(target, _WRITE, 0o600 | executable)
         try:
             while piece := os.read(source, _PIECE):
@@ -133,10 +135,9 @@ class _Copies:
             os.fsync(copy)
         finally:
             os.close(copy)
-        self._check()
 
-    def _check(self) -> None:
-        if self.files > MOST_FILES or self._bytes > MOST_BYTES:
+    def _check(self, coming: int = 0) -> None:
+        if self.files > MOST_FILES or self._bytes + coming > MOST_BYTES:
             limit = f"{MOST_FILES:,} files" if self.files > MOST_FILES else f"{MOST_BYTES >> 20:,} MiB"
             raise ArtifactError(
                 f"the artifacts are more than {limit}; none of them was kept",
@@ -153,6 +154,13 @@ class _Copies:
         kept = [f"kept {self.files:,} file{'' if self.files == 1 else 's'}, {self._bytes:,} bytes"]
         more = self._left_out - len(self._said)
         return [*(kept if self.files else []), *self._said, *([f"and {more:,} more"] if more else [])]
+
+
+def _sweep(place: Path, begins: str) -> None:
+    """Remove what a copy that was never finished has left."""
+    for draft in place.iterdir() if place.is_dir() else ():
+        if draft.name.startswith(begins) and draft.suffix == ".new":
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _place(draft: Path, target: Path, files: int) -> None:

@@ -223,6 +223,14 @@ def test_a_later_attempt_takes_the_place_of_an_earlier_one(work: Path) -> None:
     assert not (run_folder(work) / "artifacts" / "s").exists()
 
 
+def test_a_copy_that_was_never_finished_is_swept_away(work: Path) -> None:
+    place = run_folder(work) / "artifacts"
+    for name in (".s.1.new", ".s.2.new", ".other.1.new"):
+        (place / name).mkdir(parents=True)
+    keep(work, "a.txt", number=3)
+    assert sorted(p.name for p in place.iterdir()) == [".other.1.new", "s"]
+
+
 def test_an_attempt_that_was_given_up_changes_nothing(work: Path) -> None:
     keep(work, "a.txt")
     ended = threading.Event()
