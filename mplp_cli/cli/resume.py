@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -18,6 +18,7 @@ def main(
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -34,7 +35,7 @@ def main(
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
-    runtime = Runtime(state_dir=state_dir)
+    runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
     try:

@@ -4,6 +4,7 @@
 - `state.db`: runs, histories, objects, questions, requests
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
+- `runs/RUN/artifacts/STEP/`: files that its steps have left
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def lock_path(state_dir: Path, run_id: RunId) -> Path:
 def log_dir(state_dir: Path, run_id: RunId) -> Path:
     """Where the output of the run's steps is kept. Not created here."""
     return state_dir / "runs" / _safe(run_id) / "logs"
+
+
+def artifact_dir(state_dir: Path, run_id: RunId) -> Path:
+    """Where the files are that the run's steps have left, a directory for each step. Not created here."""
+    return state_dir / "runs" / _safe(run_id) / "artifacts"
 
 
 def _safe(run_id: RunId) -> str:
