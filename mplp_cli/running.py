@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.errors import RunStateError
-from mplp_cli.protocols import Attempt, Clock, Journal, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Attempt, Clock, Journal, Output, RunRecord, Standing, Store, Subscriber
 from mplp_cli.sources import Source
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -66,6 +66,8 @@ class Screen:
 
     subscribers: Sequence[Subscriber] = ()
     output: Output = field(default=lambda step, stream, text: None)
+    #: Told again and again where the run stands in the queue for its turn.
+    waits: Callable[[Standing], None] = field(default=lambda standing: None)
     #: The screen of a sub-workflow, by the step that runs it, its plan and its state.
     inside: Callable[[StepId, Plan, RunState], Screen] = field(default=lambda step, plan, state: Screen())
 
@@ -90,6 +92,8 @@ class Starts(Protocol):
         run_id: RunId,
         screen: Screen,
         secrets_file: str | None = None,
+        *,
+        to_end: bool = False,
         child: tuple[StepId, Mapping[str, str]] | None = None,
     ) -> Run: ...
 
@@ -159,16 +163,15 @@ def root_of(store: Store, run: RunRecord) -> RunRecord:
     return run
 
 
-def refuse_child(store: Store, run_id: RunId) -> None:
+def refuse_child(store: Store, run: RunRecord) -> None:
     """RunStateError for the run of a sub-workflow: its parent takes it on."""
-    for run in store.find_runs(run_id)[:1]:
-        root = root_of(store, run)
-        if run.parent is not None and root.id != run.id:
-            raise RunStateError(
-                f"run {run_id} is the sub-workflow of step `{run.parent.step}` of run {run.parent.other}",
-                hint=f"go on with the run it belongs to: `mplp resume {root.id[:8]}`",
-                details={"runId": run_id, "parent": {"runId": run.parent.other, "step": run.parent.step}},
-            )
+    root = root_of(store, run)
+    if run.parent is not None and root.id != run.id:
+        raise RunStateError(
+            f"run {run.id} is the sub-workflow of step `{run.parent.step}` of run {run.parent.other}",
+            hint=f"go on with the run it belongs to: `mplp resume {root.id[:8]}`",
+            details={"runId": run.id, "parent": {"runId": run.parent.other, "step": run.parent.step}},
+        )
 
 
 def kill_all(processes: set[Child], subruns: Subruns | None) -> None:

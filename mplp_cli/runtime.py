@@ -7,8 +7,8 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,13 +19,14 @@ from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, NewRun, Origin, RunRecord, Store
 from mplp_cli.running import Given, Run, Screen, kill_all, refuse_child, subruns_of, workflow_env
 from mplp_cli.settings import load_settings
-from mplp_cli.sources import Source, read_secrets
+from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
+    from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
     from mplp_cli.workflow.values import StepId
@@ -43,6 +44,7 @@ class Runtime:
         start: Path | None = None,
         state_dir: str | None = None,
         ephemeral: bool = False,
+        uses_cache: bool = True,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.cwd = start or Path.cwd()
@@ -52,6 +54,8 @@ class Runtime:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
+        #: Whether steps take results from the cache.
+        self.uses_cache = uses_cache
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -140,7 +144,9 @@ class Runtime:
         child: Attempt | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
+        from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
 
         run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
@@ -148,9 +154,12 @@ class Runtime:
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = workflow_env(state, secrets, self.environ)
+        state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
-        recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
-        started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), recorded, cwd, self._slots(plan))
+        turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
+        started = RunStarted(
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self._slots(plan), turn
+        )
         new = NewRun(
             id=run_id,
             workflow_id=plan.workflow.id,
@@ -163,6 +172,7 @@ class Runtime:
             created_at=now,
             included=plan.included_texts(),
             origin=Origin("child", child.run, child.step) if child else None,
+            turn=turn,
         )
         if child:
             screen = screen.inside(child.step, plan, state)
@@ -174,33 +184,38 @@ class Runtime:
         run_id: str,
         screen: Screen,
         secrets_file: str | None = None,
-        child: tuple[StepId, Mapping[str, str]] | None = None,
         *,
-        ends: bool = False,
+        to_end: bool = False,
+        child: tuple[StepId, Mapping[str, str]] | None = None,
     ) -> Run:
         """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
 
-        `child`: it is the run of that step of another, which knows its secrets. Without it, RunStateError for
-        such a run, unless it is taken up to end it (`ends`).
+        `to_end`: it is only cancelled, so that nothing but its final steps can need a secret. `child`: it is
+        the run of that step of another, which knows its secrets; RunStateError for such a run without either.
         """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
 
-        if child is None and not ends:
-            refuse_child(self.store, run_id)
+        [record] = self.store.find_runs(run_id)
+        _refuse_final(run_id, record.status)
+        if child is None and not to_end:
+            refuse_child(self.store, record)
         plan = self.stored_plan(run_id)
-        secrets = child[1] if child else read_secrets(plan.secrets, self.environ, secrets_file)
+        if child:
+            secrets = dict(child[1])
+        elif to_end:
+            secrets = secrets_to_end(plan, self.environ, secrets_file)
+        else:
+            secrets = read_secrets(plan.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
             state = RunState(plan)
             recorded = list(journal.read())
             replay(state, recorded)
-            if state.status in ("completed", "cancelled"):
-                raise RunStateError(
-                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
-                )
-            env = workflow_env(state, secrets, self.environ)
+            _refuse_final(run_id, state.status)
+            lacks = to_end or not secrets.keys() >= set(plan.secrets)
+            env = {} if lacks and not plan.final else workflow_env(state, secrets, self.environ)
             source_dir = self.store.definition(run_id).source_dir
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             if child:
@@ -282,21 +297,25 @@ class Runtime:
             deny_private=given.deny_private,
             subruns=subruns,
         )
-        hidden = set(given.secrets)
+        hidden = {*plan.secrets, *given.secrets}
         world = World(
             clock=self.clock,
             ids=self.ids,
             journal=journal,
             operations=self._hub,
+            misfits=_misfits,
             runners=runners.by_kind,
             conditions=self.conditions,
             secrets=given.secrets,
             environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
+            cached=self.store.cached if self.uses_cache else None,
+            keep_files=self._keeper(workplace.log_dir),
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children, subruns),
             subruns=subruns,
+            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -309,6 +328,21 @@ class Runtime:
             subruns=subruns,
             started=started,
         )
+
+    def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
+        """How a run asks for its place, if it needs one."""
+        from mplp_cli.engine.queueing import asking
+
+        def end_lost(run_id: str) -> None:
+            """End what a run without a process has left running, unless somebody takes it up by now."""
+            from mplp_cli.store.mending import held
+
+            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+
+        async def end(parked: str) -> None:
+            await self.take_up(parked, Screen(), to_end=True).go()
+
+        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
     @cached_property
     def _hub(self) -> Any:
@@ -328,8 +362,31 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
 
+    def _keeper(self, log_dir: Path) -> Any:
+        """What keeps the files that steps leave; an ephemeral run keeps none."""
+        from mplp_cli.engine.artifacts import keep_artifacts
+
+        return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
+
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+
+
+def _refuse_final(run_id: str, status: str) -> None:
+    """RunStateError if a run with that status has ended for good."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="start a new one with `mplp run`",
+            details={"runId": run_id, "status": status},
+        )
+
+
+def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+    """Where a result does not fit a schema; the validator is loaded when there is one."""
+    from mplp_cli.loading.values import misfits
+
+    return misfits(schema, value)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

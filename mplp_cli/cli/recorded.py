@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mplp_cli.protocols import RunRecord
+    from mplp_cli.protocols import RunRecord, Standing
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.history import Event
     from mplp_cli.workflow.plan import Plan
@@ -64,7 +64,7 @@ def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str)
         raise UsageError(f"`{step}` runs once for each item or iteration", hint=hint)
 
 
-def run_object(run: RunRecord) -> dict[str, Any]:
+def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, Any]:
     """One run of the list, for machines."""
     from mplp_cli.cli.family import parent_object
     from mplp_cli.render.tables import status_of
@@ -80,4 +80,6 @@ def run_object(run: RunRecord) -> dict[str, Any]:
     }
     if run.parent is not None:
         made["parent"] = parent_object(run)
-    return made
+    if standing is None:
+        return made
+    return {**made, "concurrency": {"key": standing.key, "position": standing.position}}

@@ -12,6 +12,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 if TYPE_CHECKING:
     from mplp_cli.cli.family import Family
     from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.protocols import Standing
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -34,29 +35,45 @@ def main(
 
       mplp status my-workflow --output json
     """
+    from mplp_cli.cli.artifacts import kept_files
     from mplp_cli.cli.family import children_objects, family_of, parent_object
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
+    from mplp_cli.store.layout import artifact_dir
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)
     told = recorded(runtime, record)
     family = family_of(runtime.store, record)
+    run_id = told.state.run_id
+    standing = runtime.store.turns.standings(run_id).get(run_id)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
-        document = run_document(told.plan, told.state, now=told.now)
+        document = run_document(told.plan, told.state, now=told.now, standing=standing)
         related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
         if told.plan.included:
             related["children"] = children_objects(family.children)
         write_document({**document, "status": told.status, **related})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, family, present, theme, width), no_color=no_color)
+        kept = len(kept_files(artifact_dir(runtime.state_dir, told.state.run_id)))
+        show(
+            lambda theme, width: _screen(told, family, standing, present, kept, theme, width),
+            no_color=no_color,
+        )
 
 
-def _screen(told: Recorded, family: Family, present: int, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(
+    told: Recorded,
+    family: Family,
+    standing: Standing | None,
+    present: int,
+    kept: int,
+    theme: Theme,
+    width: int,
+) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
@@ -74,18 +91,33 @@ def _screen(told: Recorded, family: Family, present: int, theme: Theme, width: i
     yield Line("  " + dot.join(facts), "dim").fit(width)
     if (parent := family.run.parent) is not None:
         yield Line(f"  sub-workflow of step {parent.step} of run {parent.other}", "dim").fit(width)
+    yield from _turn(told, standing, present)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if family.children:
         yield Line()
         yield from children_table(family.children, theme, width)
-    if said := list(_after(told, short_id(family.root.id))):
+    if said := list(_after(told, short_id(family.root.id), kept)):
         yield Line()
         yield from said
 
 
-def _after(told: Recorded, root: str) -> Iterator[Line]:
-    """What went wrong, and what can be done; `root` is the run that it belongs to, or itself."""
+def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[Line]:
+    """The place that the run has or waits for."""
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.queued import queue_text
+
+    if (turn := told.state.turn) is None or standing is None:
+        return
+    if standing.position:
+        yield Line(f"  {queue_text(standing, present)}", "warn")
+    else:
+        which = "the place" if turn.max == 1 else f"one of {turn.max} places"
+        yield Line(f'  has {which} under the concurrency key "{turn.key}"', "dim")
+
+
+def _after(told: Recorded, root: str, kept: int) -> Iterator[Line]:
+    """What went wrong, what can be done, and how many files were kept; `root` is the run it belongs to."""
     from mplp_cli.render.ink import Line
     from mplp_cli.render.view import asked_in, failure_text, short_id
 
@@ -100,6 +132,9 @@ def _after(told: Recorded, root: str) -> Iterator[Line]:
         if step:
             answer = f"{short_id(where)} {step}"
             yield Line(f"  mplp approve {answer}, or mplp reject {answer} --reason TEXT", "dim")
+    if kept:
+        said = f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {short_id(state.run_id)}"
+        yield Line(said, "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {root}", "dim")
