@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, Relation, RunRecord, Store, Subscriber
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import Event, RunResumed, RunStarted
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.reruns import Repeated
+    from mplp_cli.workflow.resume import Onward
     from mplp_cli.workflow.state import RunState
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
@@ -36,7 +38,7 @@ FEWEST_SLOTS = 4
 
 @dataclass(kw_only=True)
 class Run:
-    """A run about to be driven. `started` is its first fact if it is new."""
+    """A run about to be driven. `begin` is its first fact if it is new, or says how it is taken up."""
 
     plan: Plan
     drive: Drive
@@ -44,15 +46,20 @@ class Run:
     journal: Journal
     guardian: Guardian
     runners: Runners
-    started: RunStarted | None
+    begin: RunStarted | RunResumed | None
     #: Facts that the journal already holds.
     recorded: int = 0
+    #: Facts that were stored when the run was made, and `tell`: whom they are news to.
+    first: Sequence[Event] = ()
+    tell: Sequence[Subscriber] = ()
 
     async def go(self) -> RunState:
         """Drive it to its end, or to where only a person can take it on, and give it up."""
         try:
             try:
-                return await self.drive.run(self.started)
+                for tell in self.tell if self.first else ():
+                    tell(self.first)
+                return await self.drive.run(self.begin)
             finally:
                 await self.runners.aclose()
         finally:
@@ -175,20 +182,23 @@ class Runtime:
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
+        repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.state import RunState
 
         run_id, now = self.ids.uuid(), self.clock.now()
+        cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         state = RunState(plan)
-        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
+        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = self._workflow_env(state, secrets)
         given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
-        started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
-        )
+        slots = self.slots(plan)
+        started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), recorded, cwd, slots, rerun)
+        first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
             id=run_id,
             workflow_id=plan.workflow.id,
@@ -196,35 +206,46 @@ class Runtime:
             source=source.text,
             source_name=source.name,
             source_dir=str(source.directory),
-            cwd=str(self.cwd),
+            cwd=cwd,
             plan=plan.stored(),
             created_at=now,
+            relation=None if rerun is None else Relation(kind="rerun", run=rerun.of, step=rerun.step),
         )
-        journal = self.store.create_run(new, [started])
-        return self._run(plan, state, journal, given, screen, started)
+        journal = self.store.create_run(new, first)
+        if rerun is None or rerun.mode == "all":
+            return self._run(plan, state, journal, given, screen, started)
+        run = self._run(plan, replay(state, first), journal, given, screen, None)
+        run.first, run.tell = first, screen.subscribers
+        return run
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self,
+        run_id: str,
+        screen: Screen,
+        secrets_file: str | None = None,
+        choose: Callable[[Journal], Onward] | None = None,
+    ) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+
+        `choose` decides how it goes on, once it is owned; else its stored plan does.
+        """
         from mplp_cli.engine.drive import replay
+        from mplp_cli.workflow.resume import Onward
         from mplp_cli.workflow.state import RunState
 
-        plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
+            onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
+            plan = onward.plan
+            secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
             self._end_survivors(run_id)
-            state = RunState(plan)
-            recorded = list(journal.read())
-            replay(state, recorded)
-            if state.status in ("completed", "cancelled"):
-                raise RunStateError(
-                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
-                )
+            state = replay(RunState(plan), onward.facts)
+            refuse_final(state.status)
             env = self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
-            run = self._run(plan, state, journal, given, screen, None)
-            run.recorded = len(recorded)
+            run = self._run(plan, state, journal, given, screen, onward.begin)
+            run.recorded = len(onward.facts)
         except BaseException:
             journal.close()
             raise
@@ -250,17 +271,23 @@ class Runtime:
         return step_places(source.text, source.name, state.plan.workflow, failed) if failed else {}
 
     def stored_plan(self, run_id: str) -> Plan:
-        """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
+        """The plan of a stored run, made again from its definition; RunStateError if it comes out differently."""
+        plan = self.same_plan(run_id)
+        if plan is None:
+            raise RunStateError(
+                "this version of mplp plans the stored definition differently than the one that began the run",
+                hint="`mplp resume` says in what; finish it with the version that began it, or start it anew",
+                details={"runId": run_id},
+            )
+        return plan
+
+    def same_plan(self, run_id: str) -> Plan | None:
+        """The plan of a stored run as it was when the run began; None if this version plans it differently."""
         from mplp_cli.workflow.plan import digest_of
 
-        loaded = self.load(self.stored_source(run_id))
-        definition = self.store.definition(run_id)
-        if loaded.plan is None or digest_of(loaded.plan.stored()) != digest_of(definition.plan):
-            raise StoreError(
-                "this version of mplp plans the stored definition differently than the one that began the run",
-                hint="finish the run with the version that began it, or start it anew",
-            )
-        return loaded.plan
+        plan = self.load(self.stored_source(run_id)).plan
+        stored = self.store.definition(run_id).plan
+        return plan if plan is not None and digest_of(plan.stored()) == digest_of(stored) else None
 
     def _run(
         self,
@@ -269,7 +296,7 @@ class Runtime:
         journal: Any,
         given: _Given,
         screen: Screen,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.guardian import Guardian
@@ -316,7 +343,7 @@ class Runtime:
             journal=journal,
             guardian=guardian,
             runners=runners,
-            started=started,
+            begin=begin,
         )
 
     def _hub(self) -> Any:
@@ -336,7 +363,8 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name)
 
-    def _slots(self, plan: Plan) -> int:
+    def slots(self, plan: Plan) -> int:
+        """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
     def _workflow_env(self, state: RunState, secrets: Mapping[str, str]) -> dict[str, str]:
@@ -352,6 +380,12 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def refuse_final(status: str) -> None:
+    """RunStateError for the status of a run that is never taken up again."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(f"the run is {status}; that is final", hint="`mplp rerun` starts a new one of it")
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

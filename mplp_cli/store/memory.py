@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
@@ -27,7 +27,7 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -113,6 +113,10 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        self.append([fact])
+        self._run.new = replace(self._run.new, **asdict(definition))
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -206,6 +210,7 @@ class MemoryStore:
                 created_at=run.new.created_at,
                 ended_at=run.ended_at,
                 owned=run.holder is not None,
+                relation=run.new.relation,
             )
             for run in newest
         ]

@@ -24,7 +24,7 @@ from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
 
 _GUARD: Final = "run_status_is_final"
-_OF_A_RUN: Final = ("event", "definition", "control", "approval")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
 
 _ADD: Final = (
     "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, state,"

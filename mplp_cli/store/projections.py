@@ -18,6 +18,7 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunRedefined,
     RunResumed,
     RunStarted,
     RunStopping,
@@ -87,7 +88,7 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
     after = Projection(status)
     for number, event in enumerate(events, seq):
         kind = type(event)
-        if after.status in ENDED and not (kind is RunResumed and after.status == "failed"):
+        if after.status in ENDED and not (kind in _GO_ON and after.status == "failed"):
             raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
         if kind in _WATCHED:
             _MEANING[kind](after, number, event)
@@ -105,6 +106,12 @@ def _goes_on(after: Projection, _seq: int, _event: RunStarted | RunResumed) -> N
 
 def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
     _enter(after, "waiting")
+
+
+def _redefined(after: Projection, _seq: int, event: RunRedefined) -> None:
+    """A step that is there no longer asks nothing."""
+    for step in event.removed:
+        after.changes += Settled(step, "withdrawn", event.at), Taken(step)
 
 
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
@@ -137,6 +144,7 @@ _END: dict[type, str] = {RunCompleted: "completed", RunFailed: "failed", RunCanc
 _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunStarted: _goes_on,
     RunResumed: _goes_on,
+    RunRedefined: _redefined,
     RunWaiting: _waits,
     RunStopping: _stops,
     RunCompleted: _ends,
@@ -148,4 +156,6 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     StepFailed: _step_over,
     StepSkipped: _step_over,
 }
+#: What may follow the end of a failed run.
+_GO_ON: Final = frozenset({RunResumed, RunRedefined})
 _WATCHED: Final = frozenset(_MEANING)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.ends import spread
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.redefining import redefine
 from mplp_cli.workflow.resume import take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
@@ -26,6 +28,8 @@ from mplp_cli.workflow.statuses import (
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
+_WORDS = {word: word for word in (RUNNING, *ENDED)}
+
 
 def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
@@ -33,14 +37,16 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.started = state.limited_from = fact.at
     state.slots = state.all_slots = fact.slots
     limit_run(state)
+    state.rerun = fact.rerun
+    if fact.rerun is not None and fact.rerun.mode != "all":
+        return  # what it keeps follows; then a process takes it up
     for i in state.plan.top:
         if not state.unmet[i]:
             state.make_ready(i)
 
 
 def run_resumed(state: RunState, fact: h.RunResumed) -> None:
-
-    take_up(state, fact.at)
+    take_up(state, fact.at, fact.retry)
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
@@ -65,9 +71,14 @@ def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
 def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
     state.finalizing = fact
     state.outputs, state.error = fact.outputs, fact.error
-    state.left = len(state.step_status) - state.first_final
+    final = range(state.first_final, len(state.step_status))
+    ended = [i for i in final if state.step_status[i] in ENDED]  # those that a rerun keeps
+    state.left = len(final) - len(ended)
     for i in state.plan.final:
         state.met(i)
+    for i in ended:
+        if state.plan.steps[i].parent < 0:
+            spread(state, i)
 
 
 def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
@@ -85,6 +96,28 @@ def run_failed(state: RunState, fact: h.RunFailed) -> None:
 
 def run_cancelled(state: RunState, fact: h.RunCancelled) -> None:
     _run_ended(state, CANCELLED, fact.at, fact.outputs, [])
+
+
+def step_kept(state: RunState, fact: h.StepKept) -> None:
+    i = state.plan.number[fact.step]
+    status = state.step_status[i] = _WORDS[fact.status]
+    state.attempts[i] = fact.attempt
+    if fact.branch or (state.plan.steps[i].kind in CONTAINERS and status in (RUNNING, COMPLETED)):
+        state.branches[i] = fact.branch
+    if status is RUNNING:
+        limit_container(state, i, fact.at)
+        return
+    state.kept[i] = fact.origin
+    state.ended_at[i] = fact.at
+    if status is COMPLETED or fact.result is not None:
+        state.results[i] = fact.result
+    told = (state.reasons, fact.reason), (state.because, fact.because)
+    for texts, text in told:
+        if text:
+            texts[i] = text
+    for failures, failure in ((state.errors, fact.error), (state.mended, fact.mended)):
+        if failure is not None:
+            failures[i] = failure
 
 
 def step_queued(state: RunState, fact: h.StepQueued) -> None:
@@ -243,12 +276,14 @@ def _cut_short(state: RunState, i: int, at: int) -> bool:
 FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunStarted: run_started,
     h.RunResumed: run_resumed,
+    h.RunRedefined: redefine,
     h.RunStopping: run_stopping,
     h.RunWaiting: run_waiting,
     h.RunFinalizing: run_finalizing,
     h.RunCompleted: run_completed,
     h.RunFailed: run_failed,
     h.RunCancelled: run_cancelled,
+    h.StepKept: step_kept,
     h.StepQueued: step_queued,
     h.StepsClaimed: steps_claimed,
     h.StepStarted: step_started,

@@ -24,6 +24,27 @@ class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults
 # ---- the run -----------------------------------------------------------------------------------
 
 
+class Rerun(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a run repeats. Unless `mode` is `all`, facts follow that say what it keeps of run `of`."""
+
+    of: str
+    mode: Literal["all", "from", "failed", "only"] = "all"
+    #: For `from` and `only`: the step that was named.
+    step: str = ""
+
+
+class DefinitionChange(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One change of a workflow's meaning; `step` is empty for the workflow itself.
+
+    `conflict` says why the change comes too late for a run, empty if it does not.
+    """
+
+    step: str
+    change: Literal["added", "removed", "changed"]
+    keys: tuple[str, ...] = ()
+    conflict: str = ""
+
+
 class RunStarted(_Fact, tag="run.started", gc=True):
     """The run exists. Everything a pure step may read besides results is recorded here."""
 
@@ -34,12 +55,29 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     cwd: str
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
+    rerun: Rerun | None = None
 
 
 class RunResumed(_Fact, tag="run.resumed"):
-    """A process took the run up again. Attempts that were in flight are lost and start again."""
+    """A process took the run up again. Attempts that were in flight are lost and start again.
+
+    `retry` names the step of a failed run that is to be tried once more, with what waits on it; empty is all.
+    """
 
     by: str
+    retry: str = ""
+
+
+class RunRedefined(_Fact, tag="run.redefined", gc=True):
+    """The run goes on with another definition. What came before holds as far as its steps are still there."""
+
+    by: str
+    changes: list[DefinitionChange]
+    #: Resolved anew: inputs that were added have their default.
+    inputs: dict[str, Any]
+    slots: int
+    #: Steps that are there no longer.
+    removed: list[str] = []
 
 
 class RunStopping(_Fact, tag="run.stopping"):
@@ -86,6 +124,25 @@ class RunCancelled(_Fact, tag="run.cancelled", gc=True):
 
 
 # ---- the steps ---------------------------------------------------------------------------------
+
+
+class StepKept(_Fact, tag="step.kept", gc=True):
+    """A rerun takes over how this step stood in run `origin`, or leaves it out (`skipped`, with the reason).
+
+    `status` is an end state, or `running` for a container that goes on with what was completed in it.
+    """
+
+    step: str
+    status: str
+    origin: str
+    attempt: int = 0
+    result: Any = None
+    reason: str = ""
+    because: str = ""
+    error: Failure | None = None
+    mended: Failure | None = None
+    #: The branch that was taken, or the step that it fell back to.
+    branch: str = ""
 
 
 class StepQueued(_Fact, tag="step.queued"):
@@ -213,12 +270,14 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
 Event: TypeAlias = (
     RunStarted
     | RunResumed
+    | RunRedefined
     | RunStopping
     | RunWaiting
     | RunFinalizing
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | StepKept
     | StepQueued
     | StepsClaimed
     | StepStarted

@@ -135,6 +135,44 @@ def digest_of(stored: bytes) -> str:
 
 class _Stored(Struct):
     digest: str
+    steps: list[list[Any]] = []
+
+
+def plan_from_stored(stored: bytes, workflow_id: str, name: str) -> Plan:
+    """A plan for looking at a run whose definition cannot be planned as it was: shape, timeouts and attempts."""
+    steps = [
+        PlanStep(
+            number=number,
+            id=row[0],
+            kind=row[1],
+            parent=row[2],
+            branch=row[3],
+            needs=tuple(row[4]),
+            after=row[5],
+            timeout=row[6],
+            retry=Retry(max_retries=row[7] - 1),
+            rank=number,
+        )
+        for number, row in enumerate(msgspec.json.decode(stored, type=_Stored).steps)
+    ]
+    children: list[list[int]] = [[] for _ in steps]
+    dependants: list[list[int]] = [[] for _ in steps]
+    for step in steps:
+        for d in step.needs:
+            dependants[d].append(step.number)
+        if step.parent >= 0:
+            children[step.parent].append(step.number)
+    top = [s.number for s in steps if s.parent < 0]
+    return Plan(
+        workflow=Workflow(id=workflow_id, name=name, version="", steps=[]),
+        steps=[msgspec.structs.replace(s, children=tuple(children[s.number])) for s in steps],
+        number={s.id: s.number for s in steps},
+        dependants=[tuple(d) for d in dependants],
+        next_in_block={s.after: s.number for s in steps if s.after >= 0},
+        by_rank=list(range(len(steps))),
+        top=tuple(i for i in top if steps[i].branch != "finally"),
+        final=tuple(i for i in top if steps[i].branch == "finally"),
+    )
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:

@@ -77,6 +77,11 @@ class RunState:
         self.tainted: set[int] = set()
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
+        #: Steps that this run, a rerun, has not run itself: from which run they stand so.
+        self.kept: dict[int, str] = {}
+        self.rerun: h.Rerun | None = None
+        #: The last change of its definition.
+        self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
