@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -62,6 +62,8 @@ complete -c mplp -n '__mplp_verb \'\'' -a validate -d 'Check workflow files and 
 complete -c mplp -n '__mplp_verb \'\'' -a plan -d 'Show what a run would do'
 complete -c mplp -n '__mplp_verb \'\'' -a run -d 'Validate a workflow and run it'
 complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with an interrupted, waiting or failed run'
+complete -c mplp -n '__mplp_verb \'\'' -a retry -d 'Try the failed steps of a failed run again, in the same run'
+complete -c mplp -n '__mplp_verb \'\'' -a rerun -d 'Run an ended run again, as a new run that is linked to it'
 complete -c mplp -n '__mplp_verb \'\'' -a cancel -d 'Cancel a run'
 complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
 complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
@@ -120,6 +122,8 @@ complete -c mplp -n '__mplp_verb run' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at run 0' -F
 complete -c mplp -n '__mplp_at run 0' -a '(__mplp_ask examples run)'
 
+complete -c mplp -n '__mplp_verb resume' -l definition -r -F -d 'Another definition of the same workflow'
+complete -c mplp -n '__mplp_verb resume' -l accept-changes -d 'Go on although what is done already has changed'
 complete -c mplp -n '__mplp_verb resume' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
 complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
@@ -127,6 +131,28 @@ complete -c mplp -n '__mplp_verb resume' -l state-dir -x -a '(__fish_complete_di
 complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb resume' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at resume 0' -k -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb retry' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb retry' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb retry' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb retry' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb retry' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb retry' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at retry 0' -k -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at retry 1' -k -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb rerun' -l from -x -k -a '(__mplp_ask steps)' -d 'Run STEP and all that depends on it'
+complete -c mplp -n '__mplp_verb rerun' -l failed -d 'Run what did not complete, and what depends on it'
+complete -c mplp -n '__mplp_verb rerun' -l only -x -k -a '(__mplp_ask steps)' -d 'Run STEP alone'
+complete -c mplp -n '__mplp_verb rerun' -s i -l input -x -d 'Another value of an input (repeatable)'
+complete -c mplp -n '__mplp_verb rerun' -l definition -r -F -d 'Another definition of the same workflow'
+complete -c mplp -n '__mplp_verb rerun' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb rerun' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb rerun' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb rerun' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb rerun' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb rerun' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at rerun 0' -k -a '(__mplp_ask runs)'
 
 complete -c mplp -n '__mplp_verb cancel' -l reason -x -d 'Why, for the record'
 complete -c mplp -n '__mplp_verb cancel' -l no-wait -d 'Leave the request and do not wait for the end'
@@ -232,4 +258,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'

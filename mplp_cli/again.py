@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mplp_cli.runtime import Run, Runtime, Screen
     from mplp_cli.sources import Source
     from mplp_cli.workflow.history import DefinitionChange, Event, Rerun, RunResumed
+    from mplp_cli.workflow.model import Workflow
     from mplp_cli.workflow.outline import Contrast, Outline
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
@@ -135,7 +136,9 @@ def compare(
 def _outlines(runtime: Runtime, run_id: str, old: RunState, plan: Plan) -> tuple[Outline, Outline]:
     from mplp_cli.workflow.outline import outline
 
-    workflow = old.plan.workflow if old.plan.workflow.steps else runtime.load(runtime.stored_source(run_id)).workflow
+    workflow = (
+        old.plan.workflow if old.plan.workflow.steps else runtime.load(runtime.stored_source(run_id)).workflow
+    )
     return outline(old.plan, workflow), outline(plan, plan.workflow)
 
 
@@ -146,7 +149,9 @@ def _refused(run_id: str, changed: Changed) -> DefinitionDriftError:
         more = len(changed.conflicts) - 3
         said = f"run {short} cannot go on so: too late for {listed}{f' and {more} more' if more > 0 else ''}"
     else:
-        said = f"this version of mplp plans the definition of run {short} differently than the one that began it"
+        said = (
+            f"this version of mplp plans the definition of run {short} differently than the one that began it"
+        )
     from msgspec import to_builtins
 
     return DefinitionDriftError(
@@ -190,7 +195,6 @@ def retry(
     `tell` is told which step is tried again and which failures stand.
     """
     from mplp_cli.engine.drive import replay
-    from mplp_cli.workflow.history import RunResumed
     from mplp_cli.workflow.state import RunState
 
     def choose(journal: Journal) -> Onward:
@@ -225,7 +229,9 @@ def refuse_unless_failed(run_id: str, status: str, *, interrupted: bool) -> None
     )
 
 
-def _tried(runtime: Runtime, state: RunState, named: int, tell: Callable[[str, list[str]], None]) -> RunResumed:
+def _tried(
+    runtime: Runtime, state: RunState, named: int, tell: Callable[[str, list[str]], None]
+) -> RunResumed:
     from mplp_cli.workflow.history import RunResumed
     from mplp_cli.workflow.onward import obstacle, retried, standing, tried_again
 
@@ -263,9 +269,9 @@ def rerun(
     secrets_file: str | None = None,
     *,
     definition: tuple[Source, Plan] | None = None,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Callable[[Workflow], Mapping[str, Any]] = lambda workflow: {},
 ) -> Run:
-    """A new run of an ended or parked one. `inputs` are given besides, or instead of, those it had."""
+    """A new run of an ended or parked one. `inputs` gives some besides, or instead of, those it had."""
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.workflow.reruns import kept
 
@@ -280,7 +286,7 @@ def rerun(
     if how.step and how.step not in plan.number:
         raise UsageError(f"there is no step {how.step!r}", hint=_similar(how.step, plan))
     given = {name: value for name, value in old.inputs.items() if name in plan.workflow.inputs}
-    resolved = resolve_inputs(plan.workflow, {**given, **(inputs or {})})
+    resolved = resolve_inputs(plan.workflow, {**given, **inputs(plan.workflow)})
     repeated = Repeated(how, old.cwd, kept(plan, old, how, runtime.clock.now(), changed))
     secrets = read_secrets(plan.workflow.secrets, runtime.environ, secrets_file)
     return runtime.start(source, plan, resolved, secrets, screen, repeated)

@@ -108,7 +108,9 @@ class RunStateError(UsageError):
 class DefinitionDriftError(RunStateError):
     """A definition has changed in what is done already. `changes` are all changes, as facts of the history."""
 
-    def __init__(self, message: str, changes: Sequence[Any], *, hint: str, details: Mapping[str, Any]) -> None:
+    def __init__(
+        self, message: str, changes: Sequence[Any], *, hint: str, details: Mapping[str, Any]
+    ) -> None:
         super().__init__(message, hint=hint, details=details)
         self.changes = list(changes)
 

@@ -42,18 +42,19 @@ def main(
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
-        document = run_document(told.plan, told.state, now=told.now)
-        write_document({**document, "status": told.status})
+        document = run_document(told.plan, told.state, now=told.now) | {"status": told.status}
+        write_document(document | {"planned": told.warning} if told.warning else document)
     else:
         present = runtime.clock.now()
         show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
 
 
 def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
+    from mplp_cli.render.grid import wrapped
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import run_took
+    from mplp_cli.render.view import rerun_text, run_took
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -65,6 +66,12 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
         f"started {ago(present - state.started)}",
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
+    if state.rerun is not None:
+        yield Line(f"  {rerun_text(state.rerun)}", "dim")
+    if state.redefined is not None:
+        yield Line(f"  goes on with another definition since {ago(present - state.redefined.at)}", "dim")
+    if told.warning:
+        yield from wrapped(Line(f"warning: {told.warning}", "warn"), width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if said := list(_after(told)):

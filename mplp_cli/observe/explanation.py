@@ -14,6 +14,7 @@ from mplp_cli.workflow.retry import Retry
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import CANCELLED, ENDED, PENDING, QUEUED
+from mplp_cli.workflow.telling import retell, told_before
 from mplp_cli.workflow.values import duration_text
 
 
@@ -83,11 +84,14 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 def explain(plan: Plan, facts: Iterable[h.Event], number: int) -> Explanation:
     """Fold the facts and watch step `number`."""
-    state = RunState(plan)
-    watch = _Watch(state, plan.steps[number])
-    for fact in facts:
+    state, history = RunState(plan), list(facts)
+    watch, earlier = _Watch(state, plan.steps[number]), told_before(history)
+    for n, fact in enumerate(history):
         watch.before(fact)
-        state.handle(fact)
+        if n < earlier:  # made with an earlier definition
+            retell(state, fact)
+        else:
+            state.handle(fact)
         watch.after(fact)
     return Explanation(
         plan=plan,

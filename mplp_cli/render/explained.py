@@ -249,6 +249,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
             if not unused(told.plan, state, c)
         ],
     }
+    if told.status == "completed" and i in state.kept:
+        document["keptFrom"] = state.kept[i]
     if (taken := state.branches.get(i)) is not None:
         document["took"] = taken
     if (error := state.errors.get(i)) is not None:

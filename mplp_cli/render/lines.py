@@ -10,7 +10,7 @@ from mplp_cli.errors import Failure
 from mplp_cli.render.ink import Line, write
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, took
+from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, rerun_text, took
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -44,6 +44,8 @@ class Lines:
         #: (step, stream) -> text after the last line end.
         self._partial: dict[tuple[str, str], str] = {}
         self._clock = (-1, "")
+        #: A rerun was said to have started, and takes up what it keeps.
+        self._just_kept = False
         #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
         self._gone = False
 
@@ -141,7 +143,17 @@ class Lines:
             case h.RunStarted(run=run):
                 steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
                 said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+                if event.rerun is not None:
+                    kept = sum(self._state.step_status[i] == "completed" for i in self._state.kept)
+                    keeps = f", {kept:,} result{'s' if kept != 1 else ''} kept" if kept else ""
+                    said += f", {rerun_text(event.rerun)}{keeps}"
+                    self._just_kept = event.rerun.mode != "all"
                 return self._line(event.at, "running", workflow.id, said)
+            case h.RunRedefined():
+                return self._line(event.at, "running", workflow.id, "goes on with another definition")
+            case h.RunResumed() if self._just_kept:
+                self._just_kept = False
+                return None  # it has just been said to have started
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
             case h.RunStopping(cause=cause, by=by, message=message):

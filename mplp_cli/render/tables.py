@@ -51,7 +51,7 @@ def status_of(run: RunRecord) -> str:
 
 def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) -> Screen:
     """`mplp runs`."""
-    rows = []
+    rows, linked = [], any(map(_made_for, runs))
     for run in runs:
         status = status_of(run)
         spent = duration_text((run.ended_at or now) - run.created_at) if status != "interrupted" else ""
@@ -62,9 +62,15 @@ def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) ->
                 _status(status, theme),
                 Line(ago(now - run.created_at), "dim"),
                 Line(spent, "dim"),
+                *([Line(_made_for(run), "dim")] if linked else []),
             )
         )
-    return grid(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), rows, theme=theme, width=width, right=(4,))
+    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *([""] if linked else []))
+    return grid(head, rows, theme=theme, width=width, right=(4,))
+
+
+def _made_for(run: RunRecord) -> str:
+    return f"rerun of {short_id(run.relation.run)}" if run.relation and run.relation.kind == "rerun" else ""
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:
@@ -139,6 +145,8 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
         case "pending":
             before = unmet(plan, state, i)
             return f"after {names(plan, before)}" if before else ""
+        case "completed" if i in state.kept:
+            return f"kept from run {short_id(state.kept[i])}"
         case _:
             return first_line(state.reasons.get(i, ""))
 

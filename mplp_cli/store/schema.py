@@ -140,7 +140,9 @@ PRAGMA user_version = {VERSION};
 ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
 ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?)"
 ADD_RELATION = "INSERT INTO relation(run, kind, other, step) VALUES(?, ?, ?, ?)"
-SET_DEFINITION = "UPDATE definition SET source = ?, source_name = ?, source_dir = ?, cwd = ?, plan = ? WHERE run = ?"
+SET_DEFINITION = (
+    "UPDATE definition SET source = ?, source_name = ?, source_dir = ?, cwd = ?, plan = ? WHERE run = ?"
+)
 ADD_EVENT = "INSERT INTO event VALUES(?, ?, ?)"
 ADD_OBJECT = "INSERT INTO object VALUES(?, ?, ?, ?, ?)"
 ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason) VALUES(?, ?, ?, ?, ?)'

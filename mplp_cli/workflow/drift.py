@@ -63,7 +63,6 @@ def _conflict(change: DefinitionChange, old: RunState, after: Outline, next_up: 
         ending = old.finalizing is not None and old.status != FAILED
         return "the run is at its end already" if ending and not _is_final(after, name) else ""
     i = old.plan.number[name]
-    status = old.step_status[i]
     if i >= old.first_final and old.status == FAILED:
         return ""  # it runs again at the next end
     acted, stage = _acted(old, i, name in next_up)

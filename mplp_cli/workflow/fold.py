@@ -105,6 +105,7 @@ def step_kept(state: RunState, fact: h.StepKept) -> None:
     if fact.branch or (state.plan.steps[i].kind in CONTAINERS and status in (RUNNING, COMPLETED)):
         state.branches[i] = fact.branch
     if status is RUNNING:
+        state.started_at[i] = fact.at
         limit_container(state, i, fact.at)
         return
     state.kept[i] = fact.origin

@@ -138,7 +138,7 @@ def _without(node: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     for field in msgspec.structs.fields(node):
         value = getattr(node, field.name)
         default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        if field.encode_name not in keys and value is not UNSET and not (value == default):
+        if field.encode_name not in keys and value is not UNSET and value != default:
             told[field.encode_name] = msgspec.to_builtins(value)
     return told
 

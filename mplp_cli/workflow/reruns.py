@@ -18,6 +18,7 @@ from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import COMPLETED, ENDED, OMITTED, RUNNING, SKIPPED
 
+
 class Repeated(Struct, frozen=True):
     """What a rerun repeats: how, in which directory, and what it keeps of the other run."""
 
@@ -32,7 +33,7 @@ _SHORT: Final = 8
 
 def whole(plan: Plan, i: int) -> int:
     """The step that runs again when step `i` is named: the outermost that it stands in, else itself."""
-    return list((i, *around(plan, i)))[-1]
+    return [i, *around(plan, i)][-1]
 
 
 def kept(plan: Plan, old: RunState, rerun: Rerun, at: int, changed: Collection[str] = ()) -> list[StepKept]:
