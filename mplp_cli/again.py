@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from mplp_cli.errors import DefinitionDriftError, RunStateError, UsageError
+from mplp_cli.errors import RunStateError, UsageError
 from mplp_cli.protocols import Definition
 from mplp_cli.runtime import refuse_final
 from mplp_cli.sources import read_secrets
+from mplp_cli.workflow.drift import DefinitionDriftError
 from mplp_cli.workflow.reruns import Repeated
 from mplp_cli.workflow.resume import Onward
 
@@ -152,14 +153,12 @@ def _refused(run_id: str, changed: Changed) -> DefinitionDriftError:
         said = (
             f"this version of mplp plans the definition of run {short} differently than the one that began it"
         )
-    from msgspec import to_builtins
-
     return DefinitionDriftError(
         said,
         changed.changes,
         hint="--accept-changes goes on all the same: what has completed keeps its result;"
         " `mplp rerun` begins a new run",
-        details={"runId": run_id, "changes": to_builtins(changed.changes)},
+        details={"runId": run_id},
     )
 
 

@@ -5,7 +5,6 @@
     |   |-- UnknownRunError         2   "WorkflowNotFoundError" in machine output
     |   |-- InputError              2   unknown, missing or ill-typed run input, missing secret
     |   `-- RunStateError           2   the verb does not fit the run's state
-    |       `-- DefinitionDriftError    a run cannot go on with another definition, or with another plan of it
     |-- WorkflowValidationError     1   (`validate`), 2 (`run`); carries every problem found
     |-- StepError                   1   the work of one step failed; recorded as a `Failure`
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
@@ -103,16 +102,6 @@ class InputError(UsageError):
 
 class RunStateError(UsageError):
     """The verb does not fit the state that the run is in."""
-
-
-class DefinitionDriftError(RunStateError):
-    """A definition has changed in what is done already. `changes` are all changes, as facts of the history."""
-
-    def __init__(
-        self, message: str, changes: Sequence[Any], *, hint: str, details: Mapping[str, Any]
-    ) -> None:
-        super().__init__(message, hint=hint, details=details)
-        self.changes = list(changes)
 
 
 # ---- findings about a file ---------------------------------------------------------------------

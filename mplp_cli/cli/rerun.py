@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
@@ -10,6 +11,7 @@ from mplp_cli.cli.options import DefinitionFile, HowToRun, JUnit, NoColor, RunOu
 
 if TYPE_CHECKING:
     from mplp_cli.protocols import RunRecord
+    from mplp_cli.workflow.history import Rerun
 
 Mode: TypeAlias = Literal["all", "from", "failed", "only"]
 #: A run with one of these has neither ended nor stopped to wait.
@@ -20,18 +22,12 @@ def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
     from_step: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="STEP", help="Run STEP and all that depends on it; keep the other results."
-        ),
+        typer.Option("--from", metavar="STEP", help="Run STEP and what depends on it; keep the rest."),
     ] = None,
     failed: Annotated[
-        bool,
-        typer.Option("--failed", help="Run what did not complete, and what depends on it; keep the rest."),
+        bool, typer.Option("--failed", help="Run what did not complete and what depends on it.")
     ] = False,
-    only: Annotated[
-        str | None,
-        typer.Option("--only", metavar="STEP", help="Run STEP alone; keep or leave out the others."),
-    ] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="STEP", help="Run nothing but STEP.")] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", metavar="NAME=VALUE", help="Another value of an input (repeatable)."),
@@ -62,9 +58,8 @@ def main(
     from mplp_cli.cli.redefined import read_definition
     from mplp_cli.cli.run import given_inputs
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.history import Rerun
 
-    mode, step = _mode(from_step, only, failed=failed)
+    how = _how(from_step, only, failed=failed)
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run, fits=lambda found: found.status not in _AT_WORK)
     _refuse_at_work(record)
@@ -73,7 +68,7 @@ def main(
     made = rerun(
         runtime,
         record.id,
-        Rerun(record.id, mode, step),
+        how(record.id),
         watch.screen,
         secrets_file,
         definition=changed,
@@ -83,8 +78,10 @@ def main(
     raise typer.Exit(drive(runtime, made, watch, lambda state: runtime.places(source, state)))
 
 
-def _mode(from_step: str | None, only: str | None, *, failed: bool) -> tuple[Mode, str]:
+def _how(from_step: str | None, only: str | None, *, failed: bool) -> Callable[[str], Rerun]:
+    """The rerun that is asked for, of a run that is still to be found."""
     from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.history import Rerun
 
     asked: list[tuple[Mode, str]] = []
     if from_step is not None:
@@ -95,7 +92,8 @@ def _mode(from_step: str | None, only: str | None, *, failed: bool) -> tuple[Mod
         asked.append(("only", only))
     if len(asked) > 1:
         raise UsageError("--from, --failed and --only exclude each other", hint="give one of them")
-    return asked[0] if asked else ("all", "")
+    mode, step = asked[0] if asked else ("all", "")
+    return lambda run: Rerun(run, mode, step)
 
 
 def _refuse_at_work(record: RunRecord) -> None:

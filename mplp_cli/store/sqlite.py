@@ -114,13 +114,7 @@ class SqliteStore:
 
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
-        return [self._record(row) for row in rows]
-
-    def _record(self, row: Sequence[Any]) -> RunRecord:
-        *own, kind, other, step = row
-        relation = None if kind is None else Relation(kind=kind, run=other, step=step)
-        values = (*own, self._is_owned(row[0]), relation)
-        return RunRecord(**dict(zip(RunRecord.__struct_fields__, values, strict=True)))
+        return [_record(row, self._is_owned(row[0])) for row in rows]
 
     def _is_owned(self, run_id: RunId) -> bool:
         path = lock_path(self._state_dir, run_id)
@@ -244,6 +238,12 @@ class SqliteStore:
             journal.close()
         self._journals.clear()
         self._database.close()
+
+
+def _record(row: Sequence[Any], owned: bool) -> RunRecord:
+    *own, kind, other, step = row
+    relation = None if kind is None else Relation(kind=kind, run=other, step=step)
+    return RunRecord(**dict(zip(RunRecord.__struct_fields__, (*own, owned, relation), strict=True)))
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:

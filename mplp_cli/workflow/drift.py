@@ -7,16 +7,29 @@ does may not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from msgspec import structs
+from msgspec import structs, to_builtins
 
+from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.history import DefinitionChange
 from mplp_cli.workflow.outline import Outline
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import COMPLETED, ENDED, FAILED, RUNNING, SKIPPED, WAITING
+
+
+class DefinitionDriftError(RunStateError):
+    """A definition has changed in what is done already, or is planned differently. `changes` are all changes."""
+
+    def __init__(
+        self, message: str, changes: Sequence[DefinitionChange], *, hint: str, details: dict[str, Any]
+    ) -> None:
+        super().__init__(message, hint=hint, details=details | {"changes": to_builtins(changes)})
+        self.changes = list(changes)
+
 
 #: Keys of a step that say nothing of what it does, once it has done it.
 _FREE = frozenset(

@@ -38,14 +38,12 @@ class RunState:
     """Everything that is known about a run. Lists go by step number."""
 
     def __init__(self, plan: Plan) -> None:
-        n = len(plan.steps)
-        self.plan = plan
+        self.plan, n = plan, len(plan.steps)
         #: Steps from this number on are those of `finally`.
         self.first_final = plan.final[0] if plan.final else n
-        self.run_id, self.status = "", PENDING
+        self.run_id, self.cwd, self.status = "", "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
-        self.cwd = ""
         self.started = self.ended = 0
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
@@ -56,7 +54,6 @@ class RunState:
         self.stopping: h.RunStopping | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
-        #: Slots in all.
         self.all_slots = 0
         #: Whether anything was ended from outside, so that a fact may come too late.
         self.dropped = False
@@ -65,8 +62,7 @@ class RunState:
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
         self.results: list[Json] = [UNSET] * n
-        self.started_at = [0] * n
-        self.ended_at = [0] * n
+        self.started_at, self.ended_at = [0] * n, [0] * n
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -77,10 +73,9 @@ class RunState:
         self.tainted: set[int] = set()
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
-        #: Steps that this run, a rerun, has not run itself: from which run they stand so.
-        self.kept: dict[int, str] = {}
+        #: Of a rerun: what it repeats, and the steps that stand as they did in another run, with its id.
         self.rerun: h.Rerun | None = None
-        #: The last change of its definition.
+        self.kept: dict[int, str] = {}
         self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
