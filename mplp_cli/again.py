@@ -42,8 +42,8 @@ class Changed(Struct, frozen=True, kw_only=True):
         return [change for change in self.changes if change.conflict]
 
 
-def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, bool]:
-    """How a run stands, by its stored plan; and whether this version still plans its definition so."""
+def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, Plan | None]:
+    """How a run stands; and its plan, None if this version plans its definition differently."""
     from mplp_cli.engine.drive import replay
     from mplp_cli.workflow.plan import plan_from_stored
     from mplp_cli.workflow.state import RunState
@@ -51,10 +51,10 @@ def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, b
 
     plan = runtime.same_plan(run_id)
     if plan is not None:
-        return replay(RunState(plan), facts), True
+        return replay(RunState(plan), facts), plan
     [record] = runtime.store.find_runs(run_id)
     stored = runtime.store.definition(run_id).plan
-    return as_told(RunState(plan_from_stored(stored, record.workflow_id, record.name)), facts), False
+    return as_told(RunState(plan_from_stored(stored, record.workflow_id, record.name)), facts), None
 
 
 # ---- another definition --------------------------------------------------------------------------
@@ -80,12 +80,12 @@ def go_on(
         facts = list(journal.read())
         old, same = past(runtime, run_id, facts)
         refuse_final(old.status)
-        if definition is None and same:
-            return Onward(old.plan, facts)
+        if definition is None and same is not None:
+            return Onward(same, facts)
         source, plan = definition or _replanned(runtime, run_id)
         changed = compare(runtime, run_id, old, plan, facts, planned=definition is None)
-        if not changed.changes and same:
-            return Onward(old.plan, facts)
+        if not changed.changes and same is not None:
+            return Onward(same, facts)
         tell(changed)
         if not accept and (changed.conflicts or definition is None):
             raise _refused(run_id, changed)
@@ -202,7 +202,7 @@ def retry(
         refuse_unless_failed(run_id, state.status, interrupted=state.status == "running")
         if not step:
             return Onward(plan, facts)
-        begin = _tried(runtime, state, plan.number[step], tell)
+        begin = _tried(runtime, state, state.plan.number[step], tell)
         return Onward(plan, facts, begin)
 
     return runtime.take_up(run_id, screen, secrets_file, choose)
@@ -278,7 +278,7 @@ def rerun(
     old, same = past(runtime, run_id, facts)
     if definition is None:
         source = runtime.stored_source(run_id)
-        plan = old.plan if same else _replanned(runtime, run_id)[1]
+        plan = same or _replanned(runtime, run_id)[1]
     else:
         source, plan = definition
     changed = {c.step for c in compare(runtime, run_id, old, plan, facts).changes if c.step}

@@ -37,7 +37,7 @@ def main(
     """
     from mplp_cli.again import retry
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.cli.recorded import step_number
+    from mplp_cli.cli.recorded import check_step
     from mplp_cli.cli.showing import note
     from mplp_cli.runtime import Runtime
 
@@ -54,7 +54,8 @@ def main(
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run, fits=lambda found: found.status == "failed")
     if step is not None:
-        step_number(runtime.stored_plan(record.id), record, step)
+        facts = [fact for _, fact in runtime.store.history(record.id)]
+        check_step(runtime.stored_plan(record.id), facts, record, step)
     watch = Watch(output, no_color=no_color, junit=junit)
     taken = retry(runtime, record.id, step or "", watch.screen, secrets_file, tell)
     source = runtime.stored_source(record.id)

@@ -14,9 +14,10 @@ from msgspec import structs, to_builtins
 
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.growth import id_in_file
 from mplp_cli.workflow.history import DefinitionChange
 from mplp_cli.workflow.outline import Outline
-from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import COMPLETED, ENDED, FAILED, RUNNING, SKIPPED, WAITING
 
@@ -75,17 +76,31 @@ def _conflict(change: DefinitionChange, old: RunState, after: Outline, next_up: 
     if change.change == "added":
         ending = old.finalizing is not None and old.status != FAILED
         return "the run is at its end already" if ending and not _is_final(after, name) else ""
-    i = old.plan.number[name]
-    if i >= old.first_final and old.status == FAILED:
-        return ""  # it runs again at the next end
-    acted, stage = _acted(old, i, name in next_up)
+    for step in _called(old, name):
+        if step.final and old.status == FAILED:
+            continue  # it runs again at the next end
+        if said := _too_late(change, old, step, after, step.id in next_up):
+            return said if step.id == name else f"`{step.id}`: {said}"
+    return ""
+
+
+def _called(old: RunState, name: str) -> list[PlanStep]:
+    """The step of that name; of one that is repeated, what there is of it in items."""
+    first = old.plan.steps[old.plan.number[name]]
+    if first.loop < 0:
+        return [first]
+    return [s for s in old.plan.steps if s.item >= 0 and s.loop < 0 and id_in_file(s.id) == name]
+
+
+def _too_late(change: DefinitionChange, old: RunState, step: PlanStep, after: Outline, next_up: bool) -> str:
+    acted, stage = _acted(old, step.number, next_up)
     if change.change == "removed":
         return stage if acted is _ALL else ""
     keys = [key for key in change.keys if (key not in _FREE | _ORDER if acted is _ALL else key in acted)]
     if keys:
         return f"{stage}: {', '.join(f'`{key}`' for key in keys)}"
     if acted is _ALL and _ORDER & set(change.keys):
-        return _missed(name, old, after, stage)
+        return _missed(change.step, old, after, stage)
     return ""
 
 
@@ -111,8 +126,7 @@ def _acted(old: RunState, i: int, next_up: bool) -> tuple[frozenset[str], str]:
 def _missed(name: str, old: RunState, after: Outline, stage: str) -> str:
     """What the step would have had to wait for and has not."""
     told = after.steps[name]
-    step = old.plan.steps[old.plan.number[name]]
-    was = {old.plan.steps[d].id for d in old.plan.before(step.number)}
+    was = {old.plan.steps[d].id for d in old.plan.before(old.plan.number[name])}
     for other in (*told.get("dependencies", ()), *filter(None, (told.get("after"),))):
         n = old.plan.number.get(other, -1)
         if other not in was and (n < 0 or old.step_status[n] is not COMPLETED):

@@ -51,6 +51,8 @@ def outline(plan: Plan, workflow: Workflow | None) -> Outline:
     models = {} if workflow is None else {step.id: step for step in _steps(workflow)}
     steps: dict[str, dict[str, Json]] = {}
     for step in plan.steps:
+        if step.item >= 0 or step.kind == "item":
+            continue  # what a run has added
         told: dict[str, Json] = {"type": step.kind}
         if step.parent >= 0 or step.branch:
             outer = plan.steps[step.parent].id if step.parent >= 0 else ""

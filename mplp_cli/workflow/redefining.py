@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mplp_cli.workflow.growth import id_in_file
 from mplp_cli.workflow.history import RunRedefined
 from mplp_cli.workflow.limits import limit_container
 from mplp_cli.workflow.plan import CONTAINERS
@@ -17,14 +18,15 @@ def redefine(state: RunState, fact: RunRedefined) -> None:
     """Fold `run.redefined`; `state` has the new plan and how its steps stood."""
     state.inputs, state.all_slots = fact.inputs, fact.slots
     state.redefined = fact
-    for change in fact.changes:
-        if change.change == "changed" and change.step in state.plan.number:
-            _changed(state, state.plan.number[change.step], set(change.keys), fact.at)
+    keys = {change.step: set(change.keys) for change in fact.changes if change.change == "changed"}
+    for step in list(state.plan.steps):
+        if step.loop < 0 and (changed := keys.get(id_in_file(step.id))):
+            _changed(state, step.number, changed, fact.at)
     ending = state.finalizing is not None and state.status != FAILED
     for i, step in enumerate(state.plan.steps):  # containers come before their children
-        if state.step_status[i] is not PENDING:
+        if state.step_status[i] is not PENDING or step.loop >= 0:
             continue
-        if ending and i < state.first_final:
+        if ending and not step.final:
             _leave_out(state, i, SKIPPED, "the run was at its end when it was added", fact.at)
         elif step.parent >= 0:
             _place(state, i, fact.at)

@@ -12,11 +12,13 @@ from typing import Final
 from msgspec import UNSET, Struct, structs
 
 from mplp_cli.errors import RunStateError
+from mplp_cli.workflow.growth import add_items, id_in_file
 from mplp_cli.workflow.history import Rerun, StepKept
 from mplp_cli.workflow.onward import around, following, inside, obstacle
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import COMPLETED, ENDED, OMITTED, RUNNING, SKIPPED
+from mplp_cli.workflow.values import Json
 
 
 class Repeated(Struct, frozen=True):
@@ -27,7 +29,7 @@ class Repeated(Struct, frozen=True):
     kept: list[StepKept]
 
 
-_RUN, _OPEN, _KEEP = "run", "open", "keep"
+_RUN, _OPEN = "run", "open"
 _SHORT: Final = 8
 
 
@@ -45,8 +47,8 @@ def kept(plan: Plan, old: RunState, rerun: Rerun, at: int, changed: Collection[s
     if rerun.mode == "all":
         return []
     choice = _Choice(plan, old, rerun, changed)
-    facts = [fact for i in range(len(plan.steps)) if (fact := choice.fact(i, at)) is not None]
-    if rerun.mode == "failed" and old.status == COMPLETED and len(facts) >= _before_finally(plan):
+    facts = [fact for i in range(len(choice.plan.steps)) if (fact := choice.fact(i, at)) is not None]
+    if rerun.mode == "failed" and old.status == COMPLETED and not choice.runs_anything():
         raise RunStateError(
             f"no step of run {old.run_id[:_SHORT]} failed: nothing is left to run",
             hint="without --failed every step runs again; --from STEP runs some again",
@@ -55,19 +57,18 @@ def kept(plan: Plan, old: RunState, rerun: Rerun, at: int, changed: Collection[s
     return facts
 
 
-def _before_finally(plan: Plan) -> int:
-    return plan.final[0] if plan.final else len(plan.steps)
-
-
 class _Choice:
     """The fate of every step."""
 
     def __init__(self, plan: Plan, old: RunState, rerun: Rerun, changed: Collection[str]) -> None:
-        self.plan = plan
+        #: What the new run is going to be, so that the items of a foreach that opens again are there.
+        self._new = RunState(plan)
+        self.plan = self._new.plan
         self.old = old
         self.rerun = rerun
         self.changed = changed
-        self.fate = [_KEEP] * len(plan.steps)
+        #: What is not here is kept.
+        self.fate: dict[int, str] = {}
         self._due: list[int] = []
         named = plan.number.get(rerun.step, -1)
         if rerun.mode == "only":
@@ -78,10 +79,14 @@ class _Choice:
         self._look((*plan.top, *plan.final))
         if named >= 0:
             self._run(whole(plan, named))
-        if named < _before_finally(plan):
+        if named < 0 or not plan.steps[named].final:
             for i in plan.final:
                 self._run(i)
         self._spread()
+
+    def runs_anything(self) -> bool:
+        """Whether a step outside `finally` runs."""
+        return any(not self.plan.steps[i].final for i in self.fate)
 
     def was(self, i: int) -> int:
         """The number that the step had in the old run; -1 if there was none."""
@@ -92,24 +97,38 @@ class _Choice:
         n = self.was(i)
         return self.old.step_status[n] if n >= 0 else ""
 
+    def _same(self, i: int) -> bool:
+        """Whether the step means what it meant."""
+        return id_in_file(self.plan.steps[i].id) not in self.changed
+
     def _look(self, members: tuple[int, ...]) -> None:
         """What ended well is kept; of a container that was open, what ended well in it."""
         waiting = list(members)
         while waiting:
             i = waiting.pop()
-            step = self.plan.steps[i]
-            if step.id not in self.changed and self.status(i) in (COMPLETED, SKIPPED):
+            if self._same(i) and self.status(i) in (COMPLETED, SKIPPED):
                 continue
-            if step.kind in CONTAINERS and step.id not in self.changed and self.was(i) in self.old.branches:
+            if self._same(i) and self._opens(i):
                 self.fate[i] = _OPEN
                 self._due.append(i)
-                waiting += step.children
+                if self.plan.steps[i].kind == "foreach":
+                    add_items(self._new, i, self._items(i))
+                waiting += self.plan.steps[i].children
             else:
                 self._run(i)
 
+    def _opens(self, i: int) -> bool:
+        """Whether it is a container that can go on with what was completed in it; a loop begins anew."""
+        kind = self.plan.steps[i].kind
+        return kind in CONTAINERS and kind != "loop" and self.was(i) in self.old.branches
+
+    def _items(self, i: int) -> list[Json]:
+        """The items of foreach `i` in the old run."""
+        return [self.old.items[c].value for c in self.old.plan.steps[self.was(i)].children]
+
     def _run(self, i: int) -> None:
         for member in inside(self.plan, i):
-            if self.fate[member] is not _RUN:
+            if self.fate.get(member) is not _RUN:
                 self.fate[member] = _RUN
                 self._due.append(member)
 
@@ -143,13 +162,14 @@ class _Choice:
 
     def fact(self, i: int, at: int) -> StepKept | None:
         """What the new run records of the step; None if it runs."""
-        fate, step, n = self.fate[i], self.plan.steps[i].id, self.was(i)
-        if fate is _RUN:
+        fate, step, n = self.fate.get(i), self.plan.steps[i].id, self.was(i)
+        if fate is _RUN or self.plan.steps[i].loop >= 0:
             return None
         old = self.old
         origin = old.kept.get(n, old.run_id)
         if fate is _OPEN:
-            return StepKept(at, step, RUNNING, origin, old.attempts[n], branch=old.branches[n])
+            items = self._items(i) if self.plan.steps[i].kind == "foreach" else None
+            return StepKept(at, step, RUNNING, origin, old.attempts[n], branch=old.branches[n], items=items)
         status = self.status(i)
         if self.rerun.mode == "only" and (n < 0 or not self._stays(i)):
             reason = f"only `{self.rerun.step}` was to run"

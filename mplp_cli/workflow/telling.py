@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow import fold
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.growth import add_items, repeat, so_far
 from mplp_cli.workflow.joins import bad_end
 from mplp_cli.workflow.limits import limit_container
 from mplp_cli.workflow.plan import CONTAINERS
@@ -101,15 +102,26 @@ def _queued(state: RunState, i: int, _fact: h.StepQueued) -> None:
 
 def _step_started(state: RunState, i: int, fact: h.StepStarted) -> None:
     _at_work(state, i, RUNNING, fact)
-    if state.plan.steps[i].kind in CONTAINERS:
+    kind = state.plan.steps[i].kind
+    if kind in CONTAINERS:
         state.branches[i] = fact.branch
+        if kind == "foreach" and fact.items is not None and state.plan.steps[i].repeat is not None:
+            add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
+
+
+def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
+    if state.plan.steps[i].kind == "loop" and state.plan.steps[i].repeat is not None:
+        repeat(state, i, fact)
 
 
 def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
     _at_work(state, i, COMPLETED, fact)
-    _over(state, i, COMPLETED, fact)
     state.results[i] = fact.result
+    _over(state, i, COMPLETED, fact)
+    outer = state.plan.steps[i].parent
+    if outer >= 0 and state.plan.steps[outer].race and state.step_status[outer] is RUNNING:
+        state.winners.setdefault(outer, i)
     if fact.mended is not None:
         state.mended[i] = fact.mended
     else:
@@ -193,6 +205,9 @@ def _over(state: RunState, i: int, status: str, fact: Any) -> None:
     state.approvals.pop(i, None)
     if reason := getattr(fact, "reason", ""):
         state.reasons[i] = reason
+    outer = state.plan.steps[i].parent
+    if outer >= 0 and state.plan.steps[outer].kind == "loop" and state.step_status[outer] is RUNNING:
+        state.results[outer] = so_far(state, outer)
 
 
 _OF_THE_RUN: dict[type, Callable[[RunState, Any], None]] = {
@@ -211,6 +226,7 @@ _OF_A_STEP: dict[type, Callable[[RunState, int, Any], None]] = {
     h.StepKept: _kept,
     h.StepQueued: _queued,
     h.StepStarted: _step_started,
+    h.StepRepeated: _repeated,
     h.StepCompleted: _completed,
     h.StepFailed: _failed,
     h.StepRetrying: _retrying,
