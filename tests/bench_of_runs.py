@@ -209,17 +209,18 @@ class Bench:
         dies: tuple[int, bool] | None = None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
+        begin: RunResumed | None = None,
     ) -> RunState:
         """Take the run up again from what was stored."""
         journal = self.store.own_run(RUN, by="test")
         state = replay(RunState(self.plan), journal.read())
-        return self._drive(state, journal, None, dies, before, during)
+        return self._drive(state, journal, begin, dies, before, during)
 
     def _drive(
         self,
         state: RunState,
         journal: Any,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
         dies: tuple[int, bool] | None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
@@ -249,7 +250,7 @@ class Bench:
             loop = asyncio.get_running_loop()
             for seconds, act in during:
                 loop.call_later(seconds, act, drive)
-            return await drive.run(started)
+            return await drive.run(begin)
 
         try:
             if before is not None:

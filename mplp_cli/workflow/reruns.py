@@ -106,7 +106,7 @@ class _Choice:
         waiting = list(members)
         while waiting:
             i = waiting.pop()
-            if self._same(i) and self.status(i) in (COMPLETED, SKIPPED):
+            if self._same(i) and self._ended_well(i):
                 continue
             if self._same(i) and self._opens(i):
                 self.fate[i] = _OPEN
@@ -116,6 +116,11 @@ class _Choice:
                 waiting += self.plan.steps[i].children
             else:
                 self._run(i)
+
+    def _ended_well(self, i: int) -> bool:
+        """Whether it completed, or was left out without a failure."""
+        status = self.status(i)
+        return status in (COMPLETED, SKIPPED) or (status is OMITTED and self.was(i) not in self.old.tainted)
 
     def _opens(self, i: int) -> bool:
         """Whether it is a container that can go on with what was completed in it; a loop begins anew."""
