@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mplp_cli.workflow.growth import id_in_file
+from mplp_cli.workflow.growth import forget_items, id_in_file
 from mplp_cli.workflow.history import RunRedefined
 from mplp_cli.workflow.limits import limit_container
 from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.resume import forget_end
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SKIPPED
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
+
+
+#: Keys without which a step is another one.
+_ANOTHER = frozenset({"type", "in"})
 
 
 def redefine(state: RunState, fact: RunRedefined) -> None:
@@ -33,10 +38,13 @@ def redefine(state: RunState, fact: RunRedefined) -> None:
 
 
 def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
+    if keys & _ANOTHER:
+        _begin_anew(state, i)
+        return
     kind, status = state.plan.steps[i].kind, state.step_status[i]
     if "when" in keys:
         state.judged.discard(i)
-    if status is RUNNING and i in state.branches and not _can_go_on(state, i, keys):
+    if status is RUNNING and i in state.branches and not _can_go_on(state, i):
         state.step_status[i] = PENDING
         del state.branches[i]
         state.due.pop(i, None)
@@ -45,10 +53,19 @@ def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
         limit_container(state, i, at)
 
 
-def _can_go_on(state: RunState, i: int, keys: set[str]) -> bool:
+def _begin_anew(state: RunState, i: int) -> None:
+    """A step of another type, or in another place, is another step: nothing of the old one holds."""
+    if state.plan.steps[i].repeat is not None:
+        forget_items(state, i)
+    forget_end(state, i)
+    state.attempts[i] = 0
+    state.uncounted.pop(i, None)
+    for known in (state.branches, state.approvals, state.kept):
+        known.pop(i, None)
+
+
+def _can_go_on(state: RunState, i: int) -> bool:
     """Whether the branch that an open step took is still there."""
-    if "type" in keys:
-        return False
     instead = state.plan.number.get(state.branches[i], -1)
     return state.plan.steps[i].kind in CONTAINERS or (instead >= 0 and state.plan.steps[instead].parent == i)
 

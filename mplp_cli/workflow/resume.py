@@ -90,7 +90,7 @@ def _reopen(state: RunState, at: int, retry: str) -> None:
             continue
         if i in state.kept or (chosen is not None and not step.final and i not in chosen):
             continue
-        _forget_end(state, i)
+        forget_end(state, i)
         if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
@@ -102,7 +102,8 @@ def _open_again(state: RunState, i: int) -> bool:
     return step.branch == "fallback" and state.step_status[step.parent] is PENDING
 
 
-def _forget_end(state: RunState, i: int) -> None:
+def forget_end(state: RunState, i: int) -> None:
+    """Step `i` is pending again."""
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
     state.results[i] = UNSET
