@@ -216,6 +216,14 @@ class Bench:
         state = replay(RunState(self.plan), journal.read())
         return self._drive(state, journal, begin, dies, before, during)
 
+    def whole_in_spite_of(self, dies: tuple[int, bool]) -> RunState:
+        """A new run whose process dies at a commit, taken up again if that was not its last."""
+        try:
+            return self.start(dies=dies)
+        except Died:
+            left = self.replayed()
+            return left if left.ended else self.resume()
+
     def _drive(
         self,
         state: RunState,

@@ -145,7 +145,7 @@ class Lines:
         workflow = self._plan.workflow
         match event:
             case h.RunStarted(run=run):
-                steps = sum(is_leaf(s) and s.branch != "fallback" and s.loop < 0 for s in self._plan.steps)
+                steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
                 said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
                 if event.rerun is not None:
                     kept = sum(self._state.step_status[i] == "completed" for i in self._state.kept)

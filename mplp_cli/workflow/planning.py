@@ -13,10 +13,11 @@ from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.compiling import CheckOperation, StepCompiler
 from mplp_cli.workflow.graph import CycleError, file_order, topological
+from mplp_cli.workflow.links import ENV, OUTPUTS, Where
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.ranks import start_order
 from mplp_cli.workflow.references import WORDS
-from mplp_cli.workflow.scoping import ENV, OUTPUTS, Scoping, Where
+from mplp_cli.workflow.scoping import Scoping
 from mplp_cli.workflow.templates import Template, is_template
 from mplp_cli.workflow.values import duration_ms
 

@@ -9,7 +9,7 @@ nothing. Commands can be derived from state at any time: after a crash `RunResum
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappush
 
 from msgspec import UNSET
 
@@ -21,7 +21,7 @@ from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
 from mplp_cli.workflow.plan import CONTAINERS, Plan
-from mplp_cli.workflow.resume import go_on
+from mplp_cli.workflow.slots import release, unpark
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
@@ -139,7 +139,7 @@ class RunState:
         while ripple:
             spread(self, ripple.pop())
         if self.ready and not self.halting and not self.opening:
-            self._release()
+            release(self)
         return out
 
     @property
@@ -250,17 +250,7 @@ class RunState:
             self.in_lane.discard(i)
             parent = self.plan.steps[i].parent
             self.lanes[parent] += 1
-            self._unpark(parent)
-
-    def _unpark(self, parent: int) -> None:
-        """A lane of `parent` is free: the first child that waits for one may try for a slot."""
-        waiting = self.parked.get(parent)
-        while waiting:
-            rank = heappop(waiting)
-            i = self.plan.by_rank[rank]
-            if self.step_status[i] is QUEUED or i in self.returning:
-                heappush(self.ready, rank)
-                return
+            unpark(self, parent)
 
     def open_container(self, i: int, branch: str, at: int) -> None:
         """The children of `branch` (parallel: all) may start; the others are skipped."""
@@ -286,35 +276,6 @@ class RunState:
         if self.plan.steps[i].kind == "loop":
             self.results[i] = so_far(self, i)
         self.ask(Conclude(i))
-
-    def _release(self) -> None:
-        ready, plan = self.ready, self.plan
-        while ready:
-            i = plan.by_rank[ready[0]]
-            back = i in self.returning
-            if not back and (self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane):
-                heappop(ready)
-                continue
-            step = plan.steps[i]
-            if step.effect and not self.slots:
-                break
-            heappop(ready)
-            if step.parent in self.lanes:
-                if not self.lanes[step.parent]:
-                    heappush(self.parked.setdefault(step.parent, []), step.rank)
-                    continue
-                self.lanes[step.parent] -= 1
-                self.in_lane.add(i)
-            if back:
-                go_on(self, i)
-                continue
-            if step.effect:
-                self.slots -= 1
-                self.holding.add(i)
-            self.ask(Start(i, self.attempts[i] + 1))
-            if step.kind in CONTAINERS:
-                self.opening.add(i)
-                break
 
     def answered(self, i: int) -> None:
         """Step `i` does not wait for a person any more."""
