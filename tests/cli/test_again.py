@@ -198,7 +198,7 @@ def test_a_run_that_is_planned_differently_now_is_shown_and_goes_on_only_when_to
     failed: Terminal,
 ) -> None:
     db = apsw.Connection(str(failed.directory / ".mplp" / "state.db"))
-    [[plan]] = db.execute("SELECT plan FROM definition").fetchall()
+    plan: Any = db.execute("SELECT plan FROM definition").get
     planned = json.loads(plan)
     planned["digest"] = "0" * 64
     planned["steps"][1][6] = 1_000

@@ -42,7 +42,7 @@ def prepared(old: Bench, mode: Any, named: str = "", plan: Plan | None = None) -
     plan = plan or old.plan
     new = Bench(plan, slots=old.slots)
     now, rerun = new.clock.now(), Rerun(RUN, mode, named)
-    first = [
+    first: list[h.Event] = [
         h.RunStarted(now, RUN, "w", {}, {}, "/", new.slots, rerun),
         *kept(plan, old.replayed(), rerun, now),
     ]
