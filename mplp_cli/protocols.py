@@ -7,11 +7,11 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.workflow.history import Event, Turn
+from mplp_cli.workflow.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -51,6 +51,14 @@ class ProtocolObject(Struct, frozen=True):
     body: dict[str, Any]
 
 
+class Relation(Struct, frozen=True, kw_only=True):
+    """What a run was made for: the run that it repeats (`rerun`), or the step of another (`child`)."""
+
+    kind: Literal["rerun", "child"]
+    run: RunId
+    step: StepId = ""
+
+
 class NewRun(Struct, frozen=True, kw_only=True):
     """What is stored once, when a run is created. `plan` is JSON bytes (a digest of what was planned)."""
 
@@ -66,6 +74,7 @@ class NewRun(Struct, frozen=True, kw_only=True):
     created_at: int
     #: The place it needs before it begins.
     turn: Turn | None = None
+    relation: Relation | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -81,6 +90,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     created_at: int
     ended_at: int | None
     owned: bool
+    relation: Relation | None = None
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -180,6 +190,10 @@ class Journal(Protocol):
     """
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None: ...
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        """As `append`; the definition replaces the one that is stored with the run, in the same transaction."""
+        ...
 
     def read(self) -> Iterator[Event]:
         """The history so far, in order."""

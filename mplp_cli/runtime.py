@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Standing, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, Relation, RunRecord, Standing, Store, Subscriber
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted, Turn
+    from mplp_cli.workflow.history import Event, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.reruns import Repeated
+    from mplp_cli.workflow.resume import Onward
     from mplp_cli.workflow.state import RunState
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
@@ -37,7 +39,7 @@ FEWEST_SLOTS = 4
 
 @dataclass(kw_only=True)
 class Run:
-    """A run about to be driven. `started` is its first fact if it is new."""
+    """A run about to be driven. `begin` is its first fact if it is new, or says how it is taken up."""
 
     plan: Plan
     drive: Drive
@@ -45,15 +47,20 @@ class Run:
     journal: Journal
     guardian: Guardian
     runners: Runners
-    started: RunStarted | None
+    begin: RunStarted | RunResumed | None
     #: Facts that the journal already holds.
     recorded: int = 0
+    #: Facts that were stored when the run was made, and `tell`: whom they are news to.
+    first: Sequence[Event] = ()
+    tell: Sequence[Subscriber] = ()
 
     async def go(self) -> RunState:
         """Drive it to its end, or to where only a person can take it on, and give it up."""
         try:
             try:
-                return await self.drive.run(self.started)
+                for tell in self.tell if self.first else ():
+                    tell(self.first)
+                return await self.drive.run(self.begin)
             finally:
                 await self.runners.aclose()
         finally:
@@ -181,23 +188,27 @@ class Runtime:
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
+        repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
 
         run_id, now = self.ids.uuid(), self.clock.now()
+        cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         state = RunState(plan)
-        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
+        state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = self._workflow_env(state, secrets)
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, str(self.cwd), self._slots(plan), turn
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self.slots(plan), turn, rerun
         )
+        first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
             id=run_id,
             workflow_id=plan.workflow.id,
@@ -205,43 +216,53 @@ class Runtime:
             source=source.text,
             source_name=source.name,
             source_dir=str(source.directory),
-            cwd=str(self.cwd),
+            cwd=cwd,
             plan=plan.stored(),
             created_at=now,
             turn=turn,
+            relation=None if rerun is None else Relation(kind="rerun", run=rerun.of, step=rerun.step),
         )
-        journal = self.store.create_run(new, [started])
-        return self._run(plan, state, journal, given, screen, started)
+        journal = self.store.create_run(new, first)
+        if rerun is None or rerun.mode == "all":
+            return self._run(plan, state, journal, given, screen, started)
+        run = self._run(plan, replay(state, first), journal, given, screen, None)
+        run.first, run.tell = first, screen.subscribers
+        return run
 
     def take_up(
-        self, run_id: str, screen: Screen, secrets_file: str | None = None, *, to_end: bool = False
+        self,
+        run_id: str,
+        screen: Screen,
+        secrets_file: str | None = None,
+        choose: Callable[[Journal], Onward] | None = None,
+        *,
+        to_end: bool = False,
     ) -> Run:
         """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
 
-        `to_end`: it is only cancelled, so that nothing but its final steps can need a secret.
+        `choose` decides how it goes on, once it is owned; else its stored plan does. `to_end`: it is only
+        cancelled, so that nothing but its final steps can need a secret.
         """
         from mplp_cli.engine.drive import replay
+        from mplp_cli.workflow.resume import Onward
         from mplp_cli.workflow.state import RunState
 
         [record] = self.store.find_runs(run_id)
-        _refuse_final(run_id, record.status)
-        plan = self.stored_plan(run_id)
-        if to_end:
-            secrets = secrets_to_end(plan, self.environ, secrets_file)
-        else:
-            secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        refuse_final(run_id, record.status)
         journal = self.store.own_run(run_id, by="mplp")
         try:
+            onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
+            plan = onward.plan
+            read = secrets_to_end(plan, self.environ, secrets_file) if to_end else None
+            secrets = read or read_secrets(plan.workflow.secrets, self.environ, secrets_file)
             self._end_survivors(run_id)
-            state = RunState(plan)
-            recorded = list(journal.read())
-            replay(state, recorded)
-            _refuse_final(run_id, state.status)
+            state = replay(RunState(plan), onward.facts)
+            refuse_final(run_id, state.status)
             env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
-            run = self._run(plan, state, journal, given, screen, None)
-            run.recorded = len(recorded)
+            run = self._run(plan, state, journal, given, screen, onward.begin)
+            run.recorded = len(onward.facts)
         except BaseException:
             journal.close()
             raise
@@ -271,17 +292,23 @@ class Runtime:
         return {step: places[name] for step, name in failed.items() if name in places}
 
     def stored_plan(self, run_id: str) -> Plan:
-        """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
+        """The plan of a stored run, made again from its definition; RunStateError if it comes out differently."""
+        plan = self.same_plan(run_id)
+        if plan is None:
+            raise RunStateError(
+                "this version of mplp plans the stored definition differently than the one that began the run",
+                hint="`mplp resume` says in what; finish it with the version that began it, or start it anew",
+                details={"runId": run_id},
+            )
+        return plan
+
+    def same_plan(self, run_id: str) -> Plan | None:
+        """The plan of a stored run as it was when the run began; None if this version plans it differently."""
         from mplp_cli.workflow.plan import digest_of
 
-        loaded = self.load(self.stored_source(run_id))
-        definition = self.store.definition(run_id)
-        if loaded.plan is None or digest_of(loaded.plan.stored()) != digest_of(definition.plan):
-            raise StoreError(
-                "this version of mplp plans the stored definition differently than the one that began the run",
-                hint="finish the run with the version that began it, or start it anew",
-            )
-        return loaded.plan
+        plan = self.load(self.stored_source(run_id)).plan
+        stored = self.store.definition(run_id).plan
+        return plan if plan is not None and digest_of(plan.stored()) == digest_of(stored) else None
 
     def _run(
         self,
@@ -290,7 +317,7 @@ class Runtime:
         journal: Any,
         given: _Given,
         screen: Screen,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.guardian import Guardian
@@ -331,7 +358,7 @@ class Runtime:
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
-            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
+            turn=self._queue(state.run_id, getattr(begin, "turn", state.turn), screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -341,7 +368,7 @@ class Runtime:
             journal=journal,
             guardian=guardian,
             runners=runners,
-            started=started,
+            begin=begin,
         )
 
     def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
@@ -382,7 +409,8 @@ class Runtime:
 
         return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
 
-    def _slots(self, plan: Plan) -> int:
+    def slots(self, plan: Plan) -> int:
+        """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
     def _workflow_env(self, state: RunState, secrets: Mapping[str, str]) -> dict[str, str]:
@@ -400,21 +428,21 @@ class Runtime:
         return env
 
 
-def _refuse_final(run_id: str, status: str) -> None:
-    """RunStateError if a run with that status has ended for good."""
-    if status in ("completed", "cancelled"):
-        raise RunStateError(
-            f"the run is {status}; that is final",
-            hint="start a new one with `mplp run`",
-            details={"runId": run_id, "status": status},
-        )
-
-
 def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
     """Where a result does not fit a schema; the validator is loaded when there is one."""
     from mplp_cli.loading.values import misfits
 
     return misfits(schema, value)
+
+
+def refuse_final(run_id: str, status: str) -> None:
+    """RunStateError for the status of a run that is never taken up again."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="`mplp rerun` starts a new one of it",
+            details={"runId": run_id, "status": status},
+        )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -214,11 +214,12 @@ class Bench:
         dies: tuple[int, bool] | None = None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
+        begin: RunResumed | None = None,
     ) -> RunState:
         """Take the run up again from what was stored."""
         journal = self.store.own_run(self.run, by="test")
         state = replay(RunState(self.plan), journal.read())
-        return self._drive(state, journal, None, dies, before, during)
+        return self._drive(state, journal, begin, dies, before, during)
 
     def whole_in_spite_of(self, dies: tuple[int, bool]) -> RunState:
         """A new run whose process dies at a commit, taken up again if that was not its last."""
@@ -232,7 +233,7 @@ class Bench:
         self,
         state: RunState,
         journal: Any,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
         dies: tuple[int, bool] | None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
@@ -264,7 +265,7 @@ class Bench:
             loop = asyncio.get_running_loop()
             for seconds, act in during:
                 loop.call_later(seconds, act, drive)
-            return await drive.run(started)
+            return await drive.run(begin)
 
         try:
             if before is not None:

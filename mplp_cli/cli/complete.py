@@ -70,6 +70,10 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
             return lambda run: run.id in asking
         case "cancel":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
+        case "retry":
+            return lambda run: run.status == "failed" and not run.owned
+        case "rerun":
+            return lambda run: run.status not in ("pending", "running")
         case "resume":
             return lambda run: run.status not in ("completed", "cancelled") and not run.owned
         case _:

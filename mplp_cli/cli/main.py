@@ -24,6 +24,8 @@ COMMANDS = {
     "plan": "plan",
     "run": "run",
     "resume": "resume",
+    "retry": "retry",
+    "rerun": "rerun",
     "cancel": "cancel",
     "runs": "runs",
     "status": "status",

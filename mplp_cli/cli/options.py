@@ -22,6 +22,10 @@ SecretsFile = Annotated[
         "--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."
     ),
 ]
+DefinitionFile = Annotated[
+    str | None,
+    typer.Option("--definition", metavar="FILE", help="Another definition of the same workflow."),
+]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Take no result from the cache; what completes is kept in it.")

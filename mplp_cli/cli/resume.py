@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import (
+    DefinitionFile,
+    HowToRun,
+    JUnit,
+    NoCache,
+    NoColor,
+    RunOutput,
+    SecretsFile,
+    StateDir,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -15,6 +24,11 @@ if TYPE_CHECKING:
 
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
+    definition: DefinitionFile = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option("--accept-changes", help="Go on although what is done already has changed."),
+    ] = False,
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
@@ -24,14 +38,21 @@ def main(
 ) -> None:
     """Go on with an interrupted, waiting or failed run. Completed steps never run again.
 
-    Exit codes as for `mplp run`; 0 also if the run has completed already, 2 if it was cancelled; 75: another
-    process holds the run.
+    With --definition it goes on with a changed file: what differs is shown, and refused if it changes what a
+    completed step does, or one that is at work or waits.
 
-    Example:
+    Exit codes as for `mplp run`; 0 also if the run has completed already, 2: refused, or it was cancelled; 75:
+    another process holds the run.
+
+    Examples:
 
       mplp resume 3f2a
+
+      mplp resume 3f2a --definition mended.yaml
     """
+    from mplp_cli.again import go_on
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.redefined import read_definition, show_changes
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
@@ -39,7 +60,15 @@ def main(
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
     try:
-        taken = runtime.take_up(record.id, watch.screen, secrets_file)
+        taken = go_on(
+            runtime,
+            record.id,
+            watch.screen,
+            secrets_file,
+            definition=read_definition(runtime, definition, output, no_color=no_color),
+            accept=accept_changes,
+            tell=lambda changed: show_changes(changed, output, no_color=no_color),
+        )
     except RunStateError as error:
         if error.details.get("status") != "completed":
             raise

@@ -67,8 +67,9 @@ def main(
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
-    valid, plan = _checked(runtime, source, output, no_color=no_color)
-    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-"))
+    valid, plan = checked(runtime, source, output, no_color=no_color)
+    given = given_inputs(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-")
+    resolved = resolve_inputs(valid, given)
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -80,7 +81,7 @@ def main(
     raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
 
 
-def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
+def checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
     from mplp_cli.cli.showing import note
@@ -98,9 +99,10 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     return loaded.workflow, loaded.plan
 
 
-def _given(
-    workflow: Any, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool
+def given_inputs(
+    workflow: Workflow, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool = True
 ) -> dict[str, Any]:
+    """What `--input` and `--inputs` say. InputError if it cannot be read."""
     from mplp_cli.errors import InputError, UsageError
     from mplp_cli.loading import parse_input
     from mplp_cli.loading.given import read_inputs

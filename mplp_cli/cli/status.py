@@ -48,7 +48,8 @@ def main(
         from mplp_cli.render.machine import run_document, write_document
 
         document = run_document(told.plan, told.state, now=told.now, standing=standing)
-        write_document({**document, "status": told.status})
+        document |= {"status": told.status} | ({"planned": told.warning} if told.warning else {})
+        write_document(document)
     else:
         present = runtime.clock.now()
         kept = len(kept_files(artifact_dir(runtime.state_dir, told.state.run_id)))
@@ -58,10 +59,11 @@ def main(
 def _screen(
     told: Recorded, standing: Standing | None, present: int, kept: int, theme: Theme, width: int
 ) -> Iterator[Line]:
+    from mplp_cli.render.grid import wrapped
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import run_took
+    from mplp_cli.render.view import rerun_text, run_took
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -74,6 +76,12 @@ def _screen(
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
     yield from _turn(told, standing, present)
+    if state.rerun is not None:
+        yield Line(f"  {rerun_text(state.rerun)}", "dim")
+    if state.redefined is not None:
+        yield Line(f"  goes on with another definition since {ago(present - state.redefined.at)}", "dim")
+    if told.warning:
+        yield from wrapped(Line(f"warning: {told.warning}", "warn"), width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if said := list(_after(told, kept)):

@@ -39,6 +39,7 @@ from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RUNNING, WAITING
+from mplp_cli.workflow.telling import as_told, told_before
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -68,17 +69,17 @@ class Drive:
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
 
-    async def run(self, started: h.RunStarted | None = None) -> RunState:
-        """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
+    async def run(self, begin: h.RunStarted | h.RunResumed | None = None) -> RunState:
+        """Drive the run on from what its journal holds; `begin` is the fact of a run just created, or says how."""
         self._loop = asyncio.get_running_loop()
-        if started is not None:
-            self._asked = self.state.handle(started)
-            self._tell_all([started])
+        if isinstance(begin, h.RunStarted):
+            self._asked = self.state.handle(begin)
+            self._tell_all([begin])
         await wait_for_turn(self.state, self.world, self._facts, lambda: _hear(self))
         self._over = over = self._loop.create_future()
         self._deadlines = Deadlines(self._loop, self._due)
-        if started is None:
-            self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
+        if not isinstance(begin, h.RunStarted):
+            self._facts.appendleft(begin or h.RunResumed(self.world.clock.now(), self.by))
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -369,8 +370,14 @@ def _key(fact: h.Event) -> tuple[str, int]:
 
 
 def replay(state: RunState, history: Iterable[h.Event]) -> RunState:
-    """Fold a history that was recorded; what it asked for has been done or is asked for again by a resume."""
+    """Fold a history that was recorded; what it asked for has been done or is asked for again by a resume.
+
+    What was made with an earlier definition is taken at its word.
+    """
+    facts = history if isinstance(history, list) else list(history)
+    earlier = told_before(facts)
+    as_told(state, facts[:earlier])
     handle = state.handle
-    for fact in history:
+    for fact in facts[earlier:] if earlier else facts:
         handle(fact)
     return state

@@ -27,7 +27,9 @@ def settlement(scope: RunScope, at: int) -> h.Event:
         return _end(scope, at, status, error, outputs, _notes(_outputs(scope)[1]))
     status, error = verdict(state)
     outputs, unresolved = _outputs(scope)
-    if unresolved and status == COMPLETED:
+    # A rerun of one step may have left out what an output is made of.
+    only = state.rerun is not None and state.rerun.mode == "only"
+    if unresolved and status == COMPLETED and not only:
         status, error = FAILED, unresolved.pop(0)
     if state.plan.final and not state.killed:
         return h.RunFinalizing(at, status, outputs, error)

@@ -14,6 +14,7 @@ from mplp_cli.workflow.retry import Retry
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import CANCELLED, ENDED, PENDING, QUEUED
+from mplp_cli.workflow.telling import retell, told_before
 from mplp_cli.workflow.values import duration_text
 
 
@@ -95,18 +96,21 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
     """Fold the facts and watch a step, which one of the facts may bring into being. KeyError if none does."""
-    state = RunState(plan)
-    plan = state.plan
-    facts = iter(facts)
-    while step not in plan.number:
-        if (fact := next(facts, None)) is None:
-            raise KeyError(step)
-        state.handle(fact)
-    watch = _Watch(state, plan.steps[plan.number[step]])
-    for fact in facts:
-        watch.before(fact)
-        state.handle(fact)
-        watch.after(fact)
+    state, history = RunState(plan), list(facts)
+    plan, earlier = state.plan, told_before(history)
+    watch = None
+    for n, fact in enumerate(history):
+        if watch is None and step in plan.number:
+            watch = _Watch(state, plan.steps[plan.number[step]])
+        if watch is not None:
+            watch.before(fact)
+        if n < earlier:  # made with an earlier definition
+            retell(state, fact)
+        else:
+            state.handle(fact)
+        if watch is not None:
+            watch.after(fact)
+    watch = watch or _Watch(state, plan.steps[plan.number[step]])
     return Explanation(
         plan=plan,
         state=state,

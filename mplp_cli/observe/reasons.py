@@ -144,6 +144,8 @@ def _stands_in(state: RunState, i: int) -> bool:
 
 def _completed(told: Explanation) -> str:
     i, state, step = told.step.number, told.state, told.step
+    if (origin := state.kept.get(i)) is not None:
+        return f"This run is a rerun; the step completed in run {origin[:8]}, and its result was kept from there."
     if (mended := state.mended.get(i)) is not None and step.kind != "foreach":
         fallback = fallback_for(step.fallbacks, mended)
         how = f"its fallback `{fallback.action}`" if fallback else "a fallback"

@@ -253,6 +253,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
     }
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
+    if told.status == "completed" and i in state.kept:
+        document["keptFrom"] = state.kept[i]
     if (taken := state.branches.get(i)) is not None:
         document["took"] = taken
     if (error := state.errors.get(i)) is not None:

@@ -12,7 +12,16 @@ from mplp_cli.render.ink import Line, write
 from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, short_id, took
+from mplp_cli.render.view import (
+    RunView,
+    attempt_text,
+    failure_text,
+    first_line,
+    is_leaf,
+    rerun_text,
+    short_id,
+    took,
+)
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -51,6 +60,8 @@ class Lines:
         self._clock = (-1, "")
         #: What was told last of the queue.
         self._stands: tuple[int, list[str]] = (0, [])
+        #: A rerun was said to have started, and takes up what it keeps.
+        self._just_kept = False
         #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
         self._gone = False
 
@@ -163,11 +174,16 @@ class Lines:
         workflow = self._plan.workflow
         match event:
             case h.RunStarted(run=run, turn=None):
-                return self._line(event.at, "running", workflow.id, self._began(run))
+                return self._line(event.at, "running", workflow.id, self._began(run, event.rerun))
             case h.RunAdmitted(waited=waited, behind=behind):
                 after = f", after {duration_text(waited)} in the queue" if behind else ""
-                said = self._began(self._state.run_id) + after
+                said = self._began(self._state.run_id, self._state.rerun) + after
                 return self._line(event.at, "running", workflow.id, said)
+            case h.RunRedefined():
+                return self._line(event.at, "running", workflow.id, "goes on with another definition")
+            case h.RunResumed() if self._just_kept:
+                self._just_kept = False
+                return None  # it has just been said to have started
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
             case h.RunStopping(cause=cause, by=by, message=message):
@@ -178,9 +194,15 @@ class Lines:
             case _:
                 return None
 
-    def _began(self, run: str) -> str:
+    def _began(self, run: str, rerun: h.Rerun | None) -> str:
         steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
-        return f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+        said = f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+        if rerun is None:
+            return said
+        self._just_kept = rerun.mode != "all"
+        kept = sum(self._state.step_status[i] == "completed" for i in self._state.kept)
+        keeps = f", {kept:,} result{'s' if kept != 1 else ''} kept" if kept else ""
+        return f"{said}, {rerun_text(rerun)}{keeps}"
 
     def _failed(self, event: h.StepFailed) -> Line:
         step = self._step(event.step)

@@ -133,6 +133,8 @@ def run_document(
         document["concurrency"] = turn_object(state.turn, standing)
     if state.error is not None:
         document["error"] = failure_object(state.error)
+    if state.rerun is not None:
+        document["rerunOf"] = state.rerun.of
     if state.warnings:
         document["warnings"] = list(state.warnings)
     return document
@@ -150,6 +152,8 @@ def _step_object(state: RunView, i: int, now: int) -> dict[str, Any]:
     }
     if reason := state.reasons.get(i):
         step["reason"] = reason
+    if (origin := state.kept.get(i)) and state.step_status[i] == "completed":
+        step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
     return step

@@ -56,7 +56,7 @@ def runs_table(
     """`mplp runs`. `turns`: how runs stand under their concurrency keys; a column if any of these does."""
     rows = []
     turns = turns or {}
-    keyed = any(run.id in turns for run in runs)
+    keyed, linked = any(run.id in turns for run in runs), any(map(_made_for, runs))
     for run in runs:
         status = status_of(run)
         spent = duration_text((run.ended_at or now) - run.created_at) if status != "interrupted" else ""
@@ -68,9 +68,16 @@ def runs_table(
             Line(spent, "dim"),
         )
         place = place_text(turns[run.id]) if run.id in turns else ""
-        rows.append((*row, Line(place, "dim")) if keyed else row)
-    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *(("PLACE",) if keyed else ()))
+        more = [Line(place, "dim")] if keyed else []
+        more += [Line(_made_for(run), "dim")] if linked else []
+        rows.append((*row, *more))
+    more_heads = [*(["PLACE"] if keyed else []), *([""] if linked else [])]
+    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *more_heads)
     return grid(head, rows, theme=theme, width=width, right=(4,))
+
+
+def _made_for(run: RunRecord) -> str:
+    return f"rerun of {short_id(run.relation.run)}" if run.relation and run.relation.kind == "rerun" else ""
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:
@@ -143,6 +150,8 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
         case "pending":
             before = unmet(plan, state, i)
             return f"after {names(plan, before)}" if before else ""
+        case "completed" if i in state.kept:
+            return f"kept from run {short_id(state.kept[i])}"
         case _:
             return first_line(state.reasons.get(i, ""))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Turn
+from mplp_cli.workflow.history import Approval, Rerun, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -47,6 +47,10 @@ class RunView(Protocol):
     def reasons(self) -> Mapping[int, str]: ...
     @property
     def errors(self) -> Mapping[int, Failure]: ...
+    @property
+    def kept(self) -> Mapping[int, str]: ...
+    @property
+    def rerun(self) -> Rerun | None: ...
     @property
     def approvals(self) -> Mapping[int, Approval]: ...
     @property
@@ -97,6 +101,17 @@ def shown(plan: Plan, state: RunView) -> list[PlanStep]:
 def short_id(run_id: str) -> str:
     """A run's id as people type it: its first eight characters."""
     return run_id[:8]
+
+
+def rerun_text(rerun: Rerun) -> str:
+    """`rerun of 3f2a9c01, from deploy`."""
+    how = {
+        "all": "",
+        "from": f", from {rerun.step}",
+        "failed": ", what failed",
+        "only": f", only {rerun.step}",
+    }
+    return f"rerun of {short_id(rerun.of)}{how[rerun.mode]}"
 
 
 def took(state: RunView, i: int, now: int = 0) -> int:

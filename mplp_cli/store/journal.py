@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import count, repeat
 from pathlib import Path
@@ -12,13 +13,13 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
-from mplp_cli.protocols import Control, ProtocolObject
+from mplp_cli.protocols import Control, Definition, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, project
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.
@@ -71,6 +72,17 @@ class SqliteJournal:
     # ---- the contract ----
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+        self._append(events, objects)
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        self._append([fact], (), definition)
+
+    def _append(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject],
+        definition: Definition | None = None,
+    ) -> None:
         self._check_usable()
         if not events and not objects:
             return
@@ -81,6 +93,8 @@ class SqliteJournal:
                 self._fence(db)
                 if objects:
                     _add_objects(db, self._key, objects, versions)
+                if definition is not None:
+                    _define(db, self._key, definition)
                 self._add(db, facts, after)
         except MplpError as error:
             self._end = error
@@ -216,6 +230,11 @@ def _add_objects(
         db.executemany(schema.ADD_OBJECT, rows)
     except apsw.ConstraintError as error:
         raise object_conflict() from error
+
+
+def _define(db: apsw.Connection, key: int, new: Definition) -> None:
+    source = zlib.compress(new.source, 1)
+    db.execute(schema.SET_DEFINITION, (source, new.source_name, new.source_dir, new.cwd, new.plan, key))
 
 
 def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:

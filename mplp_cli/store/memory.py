@@ -39,7 +39,7 @@ from mplp_cli.store.projections import (
     Taken,
     project,
 )
-from mplp_cli.workflow.history import Event, Turn
+from mplp_cli.workflow.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -128,6 +128,10 @@ class MemoryJournal:
         if after is not None:
             run.apply(after)
             self._store.keep_results(run.new.id, after)
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        self.append([fact])
+        self._run.new = replace(self._run.new, **asdict(definition))
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -233,6 +237,7 @@ class MemoryStore:
                 created_at=run.new.created_at,
                 ended_at=run.ended_at,
                 owned=run.holder is not None,
+                relation=run.new.relation,
             )
             for run in newest
         ]

@@ -26,7 +26,7 @@ from mplp_cli.store.locks import take
 from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
-_OF_A_RUN: Final = ("event", "definition", "control", "approval")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
 
 _ADD: Final = (
     "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, state,"

@@ -19,6 +19,7 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunRedefined,
     RunResumed,
     RunStarted,
     RunStopping,
@@ -99,7 +100,7 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
     after = Projection(status)
     for number, event in enumerate(events, seq):
         kind = type(event)
-        if after.status in ENDED and not (kind is RunResumed and after.status == "failed"):
+        if after.status in ENDED and not (kind in _GO_ON and after.status == "failed"):
             raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
         if kind in _WATCHED:
             _MEANING[kind](after, number, event)
@@ -135,6 +136,12 @@ def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
     _enter(after, "waiting")
 
 
+def _redefined(after: Projection, _seq: int, event: RunRedefined) -> None:
+    """A step that is there no longer asks nothing."""
+    for step in event.removed:
+        after.changes += Settled(step, "withdrawn", event.at), Taken(step)
+
+
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
     after.changes += Settled(None, "withdrawn", event.at), Taken(None)
 
@@ -166,6 +173,7 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunStarted: _starts,
     RunAdmitted: _begins,
     RunResumed: _goes_on,
+    RunRedefined: _redefined,
     RunWaiting: _waits,
     RunStopping: _stops,
     RunCompleted: _ends,
@@ -177,4 +185,6 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     StepFailed: _step_over,
     StepSkipped: _step_over,
 }
+#: What may follow the end of a failed run.
+_GO_ON: Final = frozenset({RunResumed, RunRedefined})
 _WATCHED: Final = frozenset(_MEANING)

@@ -139,6 +139,10 @@ PRAGMA user_version = {VERSION};
 
 ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
 ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?)"
+ADD_RELATION = "INSERT INTO relation(run, kind, other, step) VALUES(?, ?, ?, ?)"
+SET_DEFINITION = (
+    "UPDATE definition SET source = ?, source_name = ?, source_dir = ?, cwd = ?, plan = ? WHERE run = ?"
+)
 ADD_EVENT = "INSERT INTO event VALUES(?, ?, ?)"
 ADD_OBJECT = "INSERT INTO object VALUES(?, ?, ?, ?, ?)"
 ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason) VALUES(?, ?, ?, ?, ?)'
@@ -181,7 +185,10 @@ TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('app
 EPOCH = "SELECT epoch FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
 CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
-RUNS = "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at FROM run"
+RUNS = (
+    "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step FROM run"
+    " LEFT JOIN relation ON relation.run = run.key"
+)
 NEWEST = " ORDER BY created_at DESC, key DESC"
 APPROVALS = (
     "SELECT a.id, r.id, r.workflow_id, a.step, a.attempt, a.message, a.approvers, a.asked_at, a.state,"

@@ -21,6 +21,7 @@ from mplp_cli.protocols import (
     Definition,
     NewRun,
     ProtocolObject,
+    Relation,
     RunRecord,
 )
 from mplp_cli.store import schema
@@ -64,6 +65,9 @@ class SqliteStore:
             db.execute(
                 schema.ADD_DEFINITION, (key, source, run.source_name, run.source_dir, run.cwd, run.plan)
             )
+            if run.relation is not None:
+                made_for = run.relation
+                db.execute(schema.ADD_RELATION, (key, made_for.kind, made_for.run, made_for.step))
             journal = SqliteJournal(self._database, lock, run.id, key)
             journal.begin(db, events)
             if run.turn is not None:
@@ -123,8 +127,7 @@ class SqliteStore:
 
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
-        fields = RunRecord.__struct_fields__
-        return [RunRecord(**dict(zip(fields, (*row, self._is_owned(row[0])), strict=True))) for row in rows]
+        return [_record(row, self._is_owned(row[0])) for row in rows]
 
     def _is_owned(self, run_id: RunId) -> bool:
         path = lock_path(self._state_dir, run_id)
@@ -254,6 +257,12 @@ class SqliteStore:
             journal.close()
         self._journals.clear()
         self._database.close()
+
+
+def _record(row: Sequence[Any], owned: bool) -> RunRecord:
+    *own, kind, other, step = row
+    relation = None if kind is None else Relation(kind=kind, run=other, step=step)
+    return RunRecord(**dict(zip(RunRecord.__struct_fields__, (*own, owned, relation), strict=True)))
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
-from mplp_cli.workflow.ends import close_one
+from mplp_cli.workflow.ends import close_one, spread
 from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.redefining import redefine
 from mplp_cli.workflow.resume import take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
@@ -29,12 +30,14 @@ from mplp_cli.workflow.statuses import (
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
+_WORDS = {word: word for word in (RUNNING, *ENDED)}
+
 
 def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
     state.started = fact.at
     state.slots = state.all_slots = fact.slots
-    state.turn = fact.turn
+    state.turn, state.rerun = fact.turn, fact.rerun
     if fact.turn is None:
         _begin(state, fact.at)
 
@@ -42,12 +45,16 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
 def run_admitted(state: RunState, fact: h.RunAdmitted) -> None:
     state.started = fact.at
     _begin(state, fact.at)
+    if state.rerun is not None and state.rerun.mode != "all":
+        take_up(state, fact.at)
 
 
 def _begin(state: RunState, at: int) -> None:
     state.status = RUNNING
     state.limited_from = at
     limit_run(state)
+    if state.rerun is not None and state.rerun.mode != "all":
+        return  # what it keeps follows; then a process takes it up
     for i in state.plan.top:
         if not state.unmet[i]:
             state.make_ready(i)
@@ -55,7 +62,7 @@ def _begin(state: RunState, at: int) -> None:
 
 def run_resumed(state: RunState, fact: h.RunResumed) -> None:
     if state.status is not PENDING:  # else it still waits for its turn
-        take_up(state, fact.at)
+        take_up(state, fact.at, fact.retry)
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
@@ -82,9 +89,14 @@ def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
 def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
     state.finalizing = fact
     state.outputs, state.error = fact.outputs, fact.error
-    state.left = sum(s.final and s.loop < 0 for s in state.plan.steps)
+    final = [s.number for s in state.plan.steps if s.final and s.loop < 0]
+    ended = [i for i in final if state.step_status[i] in ENDED]  # those that a rerun keeps
+    state.left = len(final) - len(ended)
     for i in state.plan.final:
         state.met(i)
+    for i in ended:
+        if state.plan.steps[i].parent < 0:
+            spread(state, i)
 
 
 def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
@@ -102,6 +114,31 @@ def run_failed(state: RunState, fact: h.RunFailed) -> None:
 
 def run_cancelled(state: RunState, fact: h.RunCancelled) -> None:
     _run_ended(state, CANCELLED, fact.at, fact.outputs, [])
+
+
+def step_kept(state: RunState, fact: h.StepKept) -> None:
+    i = state.plan.number[fact.step]
+    status = state.step_status[i] = _WORDS[fact.status]
+    state.attempts[i] = fact.attempt
+    if fact.branch or (state.plan.steps[i].kind in CONTAINERS and status in (RUNNING, COMPLETED)):
+        state.branches[i] = fact.branch
+    if status is RUNNING:
+        if fact.items is not None:
+            add_items(state, i, fact.items)
+        state.started_at[i] = fact.at
+        limit_container(state, i, fact.at)
+        return
+    state.kept[i] = fact.origin
+    state.ended_at[i] = fact.at
+    if status is COMPLETED or fact.result is not None:
+        state.results[i] = fact.result
+    told = (state.reasons, fact.reason), (state.because, fact.because)
+    for texts, text in told:
+        if text:
+            texts[i] = text
+    for failures, failure in ((state.errors, fact.error), (state.mended, fact.mended)):
+        if failure is not None:
+            failures[i] = failure
 
 
 def step_queued(state: RunState, fact: h.StepQueued) -> None:
@@ -275,12 +312,14 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunStarted: run_started,
     h.RunAdmitted: run_admitted,
     h.RunResumed: run_resumed,
+    h.RunRedefined: redefine,
     h.RunStopping: run_stopping,
     h.RunWaiting: run_waiting,
     h.RunFinalizing: run_finalizing,
     h.RunCompleted: run_completed,
     h.RunFailed: run_failed,
     h.RunCancelled: run_cancelled,
+    h.StepKept: step_kept,
     h.StepQueued: step_queued,
     h.StepsClaimed: steps_claimed,
     h.StepStarted: step_started,

@@ -42,6 +42,27 @@ class Turn(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unkno
 # ---- the run -----------------------------------------------------------------------------------
 
 
+class Rerun(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a run repeats. Unless `mode` is `all`, facts follow that say what it keeps of run `of`."""
+
+    of: str
+    mode: Literal["all", "from", "failed", "only"] = "all"
+    #: For `from` and `only`: the step that was named.
+    step: str = ""
+
+
+class DefinitionChange(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One change of a workflow's meaning; `step` is empty for the workflow itself.
+
+    `conflict` says why the change comes too late for a run, empty if it does not.
+    """
+
+    step: str
+    change: Literal["added", "removed", "changed"]
+    keys: tuple[str, ...] = ()
+    conflict: str = ""
+
+
 class RunStarted(_Fact, tag="run.started", gc=True):
     """The run exists. Everything a pure step may read besides results is recorded here.
 
@@ -56,6 +77,7 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
     turn: Turn | None = None
+    rerun: Rerun | None = None
 
 
 class RunAdmitted(_Fact, tag="run.admitted", gc=True):
@@ -69,9 +91,25 @@ class RunAdmitted(_Fact, tag="run.admitted", gc=True):
 
 
 class RunResumed(_Fact, tag="run.resumed"):
-    """A process took the run up again. Attempts that were in flight are lost and start again."""
+    """A process took the run up again. Attempts that were in flight are lost and start again.
+
+    `retry` names the step of a failed run that is to be tried once more, with what waits on it; empty is all.
+    """
 
     by: str
+    retry: str = ""
+
+
+class RunRedefined(_Fact, tag="run.redefined", gc=True):
+    """The run goes on with another definition. What came before holds as far as its steps are still there."""
+
+    by: str
+    changes: list[DefinitionChange]
+    #: Resolved anew: inputs that were added have their default.
+    inputs: dict[str, Any]
+    slots: int
+    #: Steps that are there no longer.
+    removed: list[str] = []
 
 
 class RunStopping(_Fact, tag="run.stopping"):
@@ -118,6 +156,27 @@ class RunCancelled(_Fact, tag="run.cancelled", gc=True):
 
 
 # ---- the steps ---------------------------------------------------------------------------------
+
+
+class StepKept(_Fact, tag="step.kept", gc=True):
+    """A rerun takes over how this step stood in run `origin`, or leaves it out (`skipped`, with the reason).
+
+    `status` is an end state, or `running` for a container that goes on with what was completed in it.
+    """
+
+    step: str
+    status: str
+    origin: str
+    attempt: int = 0
+    result: Any = None
+    reason: str = ""
+    because: str = ""
+    error: Failure | None = None
+    mended: Failure | None = None
+    #: The branch that was taken, or the step that it fell back to.
+    branch: str = ""
+    #: The items of a foreach that goes on.
+    items: list[Any] | None = None
 
 
 class StepQueued(_Fact, tag="step.queued"):
@@ -277,12 +336,14 @@ Event: TypeAlias = (
     RunStarted
     | RunAdmitted
     | RunResumed
+    | RunRedefined
     | RunStopping
     | RunWaiting
     | RunFinalizing
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | StepKept
     | StepQueued
     | StepsClaimed
     | StepStarted

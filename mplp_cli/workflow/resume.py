@@ -11,13 +11,15 @@ from __future__ import annotations
 from heapq import heappush
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from mplp_cli.workflow.commands import Arm, Ask, Tell
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.growth import so_far
+from mplp_cli.workflow.history import Event, RunResumed
 from mplp_cli.workflow.limits import limit_container, limit_run
-from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.onward import tried_again
+from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
@@ -35,33 +37,47 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
 
-def take_up(state: RunState, at: int) -> None:
-    """Fold `run.resumed`."""
+class Onward(Struct, frozen=True):
+    """How a stored run goes on: by which plan, from which facts, and what is tried again."""
+
+    plan: Plan
+    facts: list[Event]
+    begin: RunResumed | None = None
+
+
+def take_up(state: RunState, at: int, retry: str = "") -> None:
+    """Fold `run.resumed`; `retry` is the one step of a failed run that starts once more."""
     again = state.status == FAILED
-    if again:
-        _reopen(state, at)
-        state.limited_from = at
-    elif state.status == WAITING:
-        state.limited_from += at - state.waits_since
-    state.status = RUNNING
-    _lose_attempts(state, at)
+    reclaim(state, at, retry)
     state.clear()
     state.slots = state.all_slots
     _count(state)
     limit_run(state)
     if not again and state.stopping is None and state.finalizing is None:
         for i, status in enumerate(state.step_status):
-            if status is FAILED and (halt := halt_after(state, i)) is not None:
+            if status is FAILED and i not in state.kept and (halt := halt_after(state, i)) is not None:
                 state.halting = True
                 state.ask(halt)
                 break
 
 
-def _reopen(state: RunState, at: int) -> None:
+def reclaim(state: RunState, at: int, retry: str = "") -> None:
+    """What taking a run up means for the statuses of its steps, the counters apart."""
+    if state.status == FAILED:
+        _reopen(state, at, retry)
+        state.limited_from = at
+    elif state.status == WAITING:
+        state.limited_from += at - state.waits_since
+    state.status = RUNNING
+    _lose_attempts(state, at)
+
+
+def _reopen(state: RunState, at: int, retry: str) -> None:
     """A failed run: what did not end well is pending again; `finally` runs again at the next end.
 
     What stands inside a container that ended well stays as it is: its failures were tolerated.
     """
+    chosen = tried_again(state, state.plan.number[retry]) if retry in state.plan.number else None
     state.stopping = state.finalizing = state.error = state.outputs = None
     state.killed = False
     state.ended, state.warnings = 0, []
@@ -73,7 +89,9 @@ def _reopen(state: RunState, at: int) -> None:
             continue
         if step.parent >= 0 and state.step_status[step.parent] in ENDED:
             continue
-        _forget_end(state, i)
+        if i in state.kept or (chosen is not None and not step.final and i not in chosen):
+            continue
+        forget_end(state, i)
         if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
@@ -85,7 +103,8 @@ def _open_again(state: RunState, i: int) -> bool:
     return step.branch == "fallback" and state.step_status[step.parent] is PENDING
 
 
-def _forget_end(state: RunState, i: int) -> None:
+def forget_end(state: RunState, i: int) -> None:
+    """Step `i` is pending again."""
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
     state.results[i] = UNSET

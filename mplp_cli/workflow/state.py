@@ -61,7 +61,6 @@ class RunState:
         self.stopping: h.RunStopping | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
-        #: Slots in all.
         self.all_slots = 0
         #: Whether anything was ended from outside, so that a fact may come too late.
         self.dropped = False
@@ -70,8 +69,7 @@ class RunState:
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
         self.results: list[Json] = [UNSET] * n
-        self.started_at = [0] * n
-        self.ended_at = [0] * n
+        self.started_at, self.ended_at = [0] * n, [0] * n
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -84,6 +82,10 @@ class RunState:
         self.branches: dict[int, str] = {}
         #: The child that was first, of races that somebody has won.
         self.winners: dict[int, int] = {}
+        #: Of a rerun: what it repeats, and the steps that stand as they did in another run, with its id.
+        self.rerun: h.Rerun | None = None
+        self.kept: dict[int, str] = {}
+        self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()

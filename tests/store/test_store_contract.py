@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from msgspec import structs
 
 from mplp_cli.errors import (
     Failure,
@@ -14,13 +15,14 @@ from mplp_cli.errors import (
     StoreError,
     UnknownRunError,
 )
-from mplp_cli.protocols import CachedResult, Control, ProtocolObject, Store
+from mplp_cli.protocols import CachedResult, Control, Definition, ProtocolObject, Relation, Store
 from mplp_cli.workflow.history import (
     Event,
     Keep,
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunRedefined,
     RunResumed,
     RunStopping,
     RunWaiting,
@@ -490,3 +492,50 @@ def test_nothing_is_kept_of_facts_that_are_refused(store: Store) -> None:
     with pytest.raises(RunStateError):
         journal.append([RunCompleted(at=START), kept("k")])
     assert store.cached("") == []
+
+
+# ---- relations, and another definition
+
+
+def test_a_run_says_what_it_was_made_for(store: Store) -> None:
+    rerun = Relation(kind="rerun", run=run_id(1), step="build")
+    store.create_run(new_run(1), [started(1)])
+    store.create_run(structs.replace(new_run(2), relation=rerun), [started(2)])
+    assert [run.relation for run in store.runs()] == [rerun, None]
+    assert store.find_runs(run_id(2))[0].relation == rerun
+
+
+def test_another_definition_is_stored_with_the_fact_that_says_so(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks("review"), asks("gone")])
+    journal.append([RunFailed(at=START, error=BROKEN)])
+    fact = RunRedefined(START, "ann", [], {"tag": "v2"}, 4, ["gone"])
+    other = Definition(source=b"other", source_name="o.yaml", source_dir="/o", cwd="/c", plan=b"{}")
+    journal.redefine(fact, other)
+    assert store.definition(run_id(1)) == other
+    assert list(journal.read())[-1] == fact
+    assert status(store) == "failed"
+    journal.append([RunResumed(START, "ann")])
+    assert status(store) == "running"
+
+
+def test_a_step_that_is_there_no_longer_asks_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks("review"), asks("gone")])
+    stored = store.definition(run_id(1))
+    journal.redefine(RunRedefined(START, "ann", [], {}, 4, ["gone"]), stored)
+    assert [(a.step, a.state) for a in store.approvals(state=None)] == [
+        ("review", "pending"),
+        ("gone", "withdrawn"),
+    ]
+    with pytest.raises(RunStateError):
+        store.decide(run_id(1), "gone", "approved", "ann", "", START)
+
+
+def test_an_owner_that_was_taken_over_changes_no_definition(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    stored = store.definition(run_id(1))
+    journal.close()
+    store.own_run(run_id(1), by="ann")
+    other = structs.replace(stored, source=b"other")
+    with pytest.raises(LostOwnershipError):
+        journal.redefine(RunRedefined(START, "ann", [], {}, 4), other)
+    assert store.definition(run_id(1)) == stored
