@@ -92,7 +92,8 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests."""
+    """A request by another process. `verb`: cancel | kill | pause | resume (takes a pause back) | approve | reject.
+    `seq` orders requests."""
 
     seq: int
     verb: str
@@ -128,6 +129,11 @@ class Journal(Protocol):
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None: ...
 
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
+        not returned. Then nothing is written, and it is False."""
+        ...
+
     def read(self) -> Iterator[Event]:
         """The history so far, in order."""
         ...
@@ -149,7 +155,10 @@ class Store(Protocol):
         ...
 
     def own_run(self, run_id: RunId, by: str) -> Journal:
-        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when."""
+        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when.
+
+        Requests to pause, or to take a pause back, were left for an owner before this one, and are dropped.
+        """
         ...
 
     def find_runs(self, name: str) -> list[RunRecord]:

@@ -68,12 +68,19 @@ class DyingJournal:
         self._after = after
 
     def append(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> None:
+        self._write(self._journal.append, events, objects)
+
+    def park(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> bool:
+        return bool(self._write(self._journal.park, events, objects))
+
+    def _write(self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any]) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        self._journal.append(events, objects)
+        done = write(events, objects)
         if self._left == 0:
             raise Died
+        return done
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)

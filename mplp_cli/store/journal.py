@@ -65,20 +65,31 @@ class SqliteJournal:
         if not found:  # it was pruned between a look at it and its lock
             raise unknown_run(self._run)
         self._epoch, self._status = found[0]
+        db.execute(schema.DROP_PAUSES, (self._key,))
         following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
         (self._seq,) = only_row(db.execute(following, (self._key,)))
 
     # ---- the contract ----
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+        self._write(events, objects)
+
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        return self._write(events, objects, unless_asked=True)
+
+    def _write(
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject], *, unless_asked: bool = False
+    ) -> bool:
         self._check_usable()
         if not events and not objects:
-            return
+            return True
         after = project(self._run, self._status, self._seq, events)
         facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
         try:
             with self._database.writing() as db:
                 self._fence(db)
+                if unless_asked and db.execute(schema.CONTROLS, (self._key, self._control)).fetchall():
+                    return False
                 if objects:
                     _add_objects(db, self._key, objects, versions)
                 self._add(db, facts, after)
@@ -88,6 +99,7 @@ class SqliteJournal:
         except BaseException:
             self._end = StoreError(f"a write to run {self._run} was interrupted; its outcome is unknown")
             raise
+        return True
 
     def read(self) -> Iterator[Event]:
         for _, page in pages(self._database, self._key, -1):
@@ -223,8 +235,8 @@ def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
                 approvers = _encode(approval.approvers)
                 row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
                 db.execute(schema.ADD_APPROVAL, row)
-            case Taken(None):
-                db.execute(schema.TAKE_ALL, (key,))
+            case Taken(None, kills):
+                db.execute(schema.TAKE_ALL, (key, kills))
             case Taken(step):
                 db.execute(schema.TAKE_ANSWERS, (key, step))
             case Entered(status, ended_at):

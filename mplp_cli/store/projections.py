@@ -18,6 +18,7 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
     RunResumed,
     RunStarted,
     RunStopping,
@@ -55,9 +56,13 @@ class Settled(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """Requests have been acted upon: the answers for `step`, or (None) every request to the run."""
+    """Requests have been acted upon: the answers for `step`, or (None) every request to the run.
+
+    Without `kills`, those to kill it stay: a run that stops can still be killed.
+    """
 
     step: StepId | None
+    kills: bool = True
 
 
 class Entered(Struct, frozen=True):
@@ -107,8 +112,12 @@ def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
     _enter(after, "waiting")
 
 
+def _rests(after: Projection, _seq: int, _event: RunPaused) -> None:
+    _enter(after, "paused")
+
+
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
-    after.changes += Settled(None, "withdrawn", event.at), Taken(None)
+    after.changes += Settled(None, "withdrawn", event.at), Taken(None, event.cause == "kill")
 
 
 def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCancelled) -> None:
@@ -138,6 +147,7 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunStarted: _goes_on,
     RunResumed: _goes_on,
     RunWaiting: _waits,
+    RunPaused: _rests,
     RunStopping: _stops,
     RunCompleted: _ends,
     RunFailed: _ends,

@@ -152,7 +152,8 @@ SETTLE = (
     'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6'
     " WHERE run = ?1 AND state = 'pending' AND (?2 IS NULL OR step = ?2)"
 )
-TAKE_ALL = "DELETE FROM control WHERE run = ?"
+TAKE_ALL = "DELETE FROM control WHERE run = ?1 AND (?2 OR verb <> 'kill')"
+DROP_PAUSES = "DELETE FROM control WHERE run = ? AND verb IN ('pause', 'resume')"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"

@@ -10,6 +10,7 @@ from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.limits import limit_container, limit_run
+from mplp_cli.workflow.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.resume import take_up
 from mplp_cli.workflow.statuses import (
@@ -46,8 +47,11 @@ def run_resumed(state: RunState, fact: h.RunResumed) -> None:
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
     if fact.cause == "kill":
         state.killed = True
+    elif state.finalizing is not None and fact.cause == "cancel":
+        _withdraw(state, fact)
+        return
     elif state.finalizing is not None or state.stopping is not None:
-        return  # `finally` is not stopped by a cancel, and the first cause stands
+        return  # the first cause stands
     state.stopping = state.stopping or fact
     for i in range(len(state.step_status)):
         if why := state.doomed(i):
@@ -55,6 +59,21 @@ def run_stopping(state: RunState, fact: h.RunStopping) -> None:
     state.ready.clear()
     state.parked.clear()
     state.halting = False
+    if is_called_off(state):
+        lift(state)
+
+
+def _withdraw(state: RunState, fact: h.RunStopping) -> None:
+    """A cancel does not stop `finally`; but what one of its steps asks a person will not be answered."""
+    if state.approvals:
+        state.stopping = state.stopping or fact
+        lift(state)
+    for i in sorted(state.approvals):
+        state.ending(state.plan.steps[i].id)
+        state.reasons[i] = fact.message or "the run was cancelled"
+        state.dropped = True
+        state.close(i, CANCELLED, fact.at)
+        state.ask(Tell(i))
 
 
 def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
@@ -245,6 +264,9 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunResumed: run_resumed,
     h.RunStopping: run_stopping,
     h.RunWaiting: run_waiting,
+    h.RunPausing: run_pausing,
+    h.RunContinued: run_continued,
+    h.RunPaused: run_paused,
     h.RunFinalizing: run_finalizing,
     h.RunCompleted: run_completed,
     h.RunFailed: run_failed,

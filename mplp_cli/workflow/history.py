@@ -54,6 +54,23 @@ class RunWaiting(_Fact, tag="run.waiting"):
     """Nothing can go on without a person; the process that drove the run may leave."""
 
 
+class RunPausing(_Fact, tag="run.pausing"):
+    """Somebody pauses the run: attempts that run finish, nothing new starts."""
+
+    by: str = ""
+    message: str = ""
+
+
+class RunContinued(_Fact, tag="run.continued"):
+    """The pause was taken back before the run had come to its rest."""
+
+    by: str = ""
+
+
+class RunPaused(_Fact, tag="run.paused"):
+    """Nothing runs any more; the process that drove the run may leave."""
+
+
 class RunFinalizing(_Fact, tag="run.finalizing", gc=True):
     """All steps but those of `finally` have ended; `status` is how. Outputs are settled."""
 
@@ -215,6 +232,9 @@ Event: TypeAlias = (
     | RunResumed
     | RunStopping
     | RunWaiting
+    | RunPausing
+    | RunContinued
+    | RunPaused
     | RunFinalizing
     | RunCompleted
     | RunFailed

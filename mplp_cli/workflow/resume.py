@@ -13,13 +13,14 @@ from msgspec import UNSET
 
 from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.ends import halt_after, spread
-from mplp_cli.workflow.limits import limit_container, limit_run
+from mplp_cli.workflow.limits import limit_container, limit_run, prolong
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
     ENDED,
     FAILED,
+    PAUSED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -38,9 +39,11 @@ def take_up(state: RunState, at: int) -> None:
     if again:
         _reopen(state, at)
         state.limited_from = at
-    elif state.status == WAITING:
+    elif state.status in (WAITING, PAUSED):
         state.limited_from += at - state.waits_since
-    state.status = RUNNING
+        if state.status == PAUSED:
+            prolong(state, at - state.waits_since)
+    state.status, state.pausing = RUNNING, None
     _lose_attempts(state, at)
     state.clear()
     state.slots = state.all_slots
