@@ -203,13 +203,21 @@ class Runtime:
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self,
+        run_id: str,
+        screen: Screen,
+        secrets_file: str | None = None,
+        *,
+        secrets_needed: bool = True,
+    ) -> Run:
+        """Own a paused, interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
 
         plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        named = plan.workflow.secrets if secrets_needed else ()
+        secrets = read_secrets(named, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
@@ -220,7 +228,7 @@ class Runtime:
                 raise RunStateError(
                     f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
                 )
-            env = self._workflow_env(state, secrets)
+            env = self._workflow_env(state, secrets) if secrets_needed else {}
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             run = self._run(plan, state, journal, given, screen, None)
@@ -229,6 +237,23 @@ class Runtime:
             journal.close()
             raise
         return run
+
+    def pause(self, run_id: str, by: str, reason: str) -> str:
+        """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
+        from mplp_cli.engine.drive import replay
+        from mplp_cli.engine.requests import put_to_rest
+        from mplp_cli.workflow.state import RunState
+
+        plan = self.stored_plan(run_id)
+        journal = self.store.own_run(run_id, by="mplp")
+        try:
+            self._end_survivors(run_id)
+            state = replay(RunState(plan), journal.read())
+            if state.status not in ("paused", "completed", "failed", "cancelled"):
+                journal.append(put_to_rest(state, by, reason, self.clock.now()))
+        finally:
+            journal.close()
+        return state.status
 
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""

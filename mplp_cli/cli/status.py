@@ -75,7 +75,7 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
 def _after(told: Recorded) -> Iterator[Line]:
     """What went wrong, and what can be done."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import failure_text, short_id
+    from mplp_cli.render.view import failure_text, pause_text, short_id
 
     state, run = told.state, short_id(told.state.run_id)
     if state.error is not None:
@@ -87,6 +87,13 @@ def _after(told: Recorded) -> Iterator[Line]:
         yield Line("asks: ", "warn").add(state.approvals[i].message)
         yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
     match told.status:
+        case "running" if state.pausing is not None:
+            said = f"Pausing{pause_text(state.pausing)}. What runs finishes, nothing new starts. "
+            yield Line(said, "warn").add(f"Take it back: mplp resume {run}", "dim")
+        case "paused" if state.pausing is not None:
+            yield Line(f"Paused{pause_text(state.pausing)}. ", "warn").add(f"Go on: mplp resume {run}", "dim")
+        case "waiting":
+            yield Line(f"Go on after the answer: mplp resume {run}", "dim")
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")
         case "failed":

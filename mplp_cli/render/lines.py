@@ -10,7 +10,7 @@ from mplp_cli.errors import Failure
 from mplp_cli.render.ink import Line, write
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, took
+from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, pause_text, took
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -18,7 +18,7 @@ from mplp_cli.workflow.values import duration_text
 #: Facts that end a step.
 _ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
 #: Facts after which nothing more is told.
-_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting)
+_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting, h.RunPaused)
 
 
 class Lines:
@@ -102,6 +102,9 @@ class Lines:
         if isinstance(event, h.RunWaiting):
             hint = f"waits for a person; afterwards: mplp resume {self._state.run_id}"
             return [self._line(event.at, "waiting", self._plan.workflow.id, f"{hint}")]
+        if isinstance(event, h.RunPaused):
+            said = f"paused; to go on: mplp resume {self._state.run_id}"
+            return [self._line(event.at, "paused", self._plan.workflow.id, said)]
         if self._quiet:
             return []
         line = self._step_line(event) or self._run_line(event)
@@ -144,6 +147,12 @@ class Lines:
                 return self._line(event.at, "running", workflow.id, said)
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
+            case h.RunPausing():
+                said = f"pausing{pause_text(event)}; what runs finishes, nothing new starts"
+                return self._line(event.at, "paused", workflow.id, said)
+            case h.RunContinued(by=by):
+                said = f"the pause was taken back{f' by {by}' if by else ''}"
+                return self._line(event.at, "running", workflow.id, said)
             case h.RunStopping(cause=cause, by=by, message=message):
                 why = first_line(message) or cause
                 said = f"stops: {why}" + (f" (by {by})" if by else "")

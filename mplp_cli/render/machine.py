@@ -123,6 +123,8 @@ def run_document(plan: Plan, state: RunView, *, now: int = 0) -> dict[str, Any]:
         "duration": run_took(state, now),
         "steps": {s.id: _step_object(state, s.number, now) for s in steps},
     }
+    if (pausing := state.pausing) is not None:
+        document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
     if state.error is not None:
         document["error"] = failure_object(state.error)
     if state.warnings:

@@ -91,6 +91,7 @@ def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
 
 def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
     state.status, state.ended, state.outputs, state.warnings = status, at, outputs, warnings
+    state.pausing = None
 
 
 def run_completed(state: RunState, fact: h.RunCompleted) -> None:

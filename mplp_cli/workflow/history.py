@@ -37,7 +37,7 @@ class RunStarted(_Fact, tag="run.started", gc=True):
 
 
 class RunResumed(_Fact, tag="run.resumed"):
-    """A process took the run up again. Attempts that were in flight are lost and start again."""
+    """A process took the run up again. Attempts that were in flight are lost and start again; a pause is over."""
 
     by: str
 
