@@ -67,7 +67,9 @@ _mplp_takes_value() {
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
     "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
+    "kill --reason" | "kill --output" | "kill -o" | "kill --state-dir") return 0 ;;
     "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
@@ -100,16 +102,22 @@ _mplp_value() {
     "resume --junit") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
     "resume --state-dir") _mplp_complete directory ;;
+    "pause --reason") _mplp_complete text ;;
+    "pause --output" | "pause -o") _mplp_complete choices text json ;;
+    "pause --state-dir") _mplp_complete directory ;;
     "cancel --reason") _mplp_complete text ;;
     "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
     "cancel --secrets-file") _mplp_complete file ;;
     "cancel --state-dir") _mplp_complete directory ;;
+    "kill --reason") _mplp_complete text ;;
+    "kill --output" | "kill -o") _mplp_complete choices text json ;;
+    "kill --state-dir") _mplp_complete directory ;;
     "runs --keep-days") _mplp_complete text ;;
     "runs --keep") _mplp_complete text ;;
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting paused completed failed cancelled ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;
@@ -150,7 +158,9 @@ _mplp_options() {
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
+    "kill") _mplp_complete choices --reason --no-wait --output -o --state-dir -h --help ;;
     "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
@@ -177,7 +187,9 @@ _mplp_argument() {
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
+    "pause 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
+    "kill 0") _mplp_complete runs ;;
     "runs 0") _mplp_complete choices prune ;;
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
@@ -193,7 +205,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume pause cancel kill runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -229,7 +241,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume pause cancel kill runs status logs explain diff approvals approve reject backup doctor health schema completion help
   else
     _mplp_argument
   fi

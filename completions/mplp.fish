@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -61,8 +61,10 @@ complete -c mplp -n '__mplp_verb \'\'' -a examples -d 'List the workflows that c
 complete -c mplp -n '__mplp_verb \'\'' -a validate -d 'Check workflow files and show every problem with its place'
 complete -c mplp -n '__mplp_verb \'\'' -a plan -d 'Show what a run would do'
 complete -c mplp -n '__mplp_verb \'\'' -a run -d 'Validate a workflow and run it'
-complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with an interrupted, waiting or failed run'
+complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with a paused, interrupted, waiting or failed run'
+complete -c mplp -n '__mplp_verb \'\'' -a pause -d 'Pause a run: attempts that run finish, nothing new starts'
 complete -c mplp -n '__mplp_verb \'\'' -a cancel -d 'Cancel a run'
+complete -c mplp -n '__mplp_verb \'\'' -a kill -d 'End a run at once, as a second Ctrl-C does'
 complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
 complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
 complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run have written'
@@ -128,13 +130,28 @@ complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR do
 complete -c mplp -n '__mplp_verb resume' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at resume 0' -k -a '(__mplp_ask runs)'
 
+complete -c mplp -n '__mplp_verb pause' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb pause' -l wait -d 'Come back only when nothing runs any more, however long that takes'
+complete -c mplp -n '__mplp_verb pause' -l no-wait -d 'Leave the request and do not wait until it is heard'
+complete -c mplp -n '__mplp_verb pause' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb pause' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb pause' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at pause 0' -k -a '(__mplp_ask runs)'
+
 complete -c mplp -n '__mplp_verb cancel' -l reason -x -d 'Why, for the record'
-complete -c mplp -n '__mplp_verb cancel' -l no-wait -d 'Leave the request and do not wait for the end'
+complete -c mplp -n '__mplp_verb cancel' -l no-wait -d 'Leave the request and do not wait until it is heard'
 complete -c mplp -n '__mplp_verb cancel' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb cancel' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb cancel' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb cancel' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at cancel 0' -k -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb kill' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb kill' -l no-wait -d 'Leave the request and do not wait until it is heard'
+complete -c mplp -n '__mplp_verb kill' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb kill' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb kill' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at kill 0' -k -a '(__mplp_ask runs)'
 
 complete -c mplp -n '__mplp_verb runs' -l keep-days -x -d 'Keep what ended in the last DAYS days'
 complete -c mplp -n '__mplp_verb runs' -l keep -x -d 'Keep the N runs that ended last'
@@ -145,7 +162,7 @@ complete -c mplp -n '__mplp_verb runs' -s o -l output -x -a 'text json' -d 'How 
 complete -c mplp -n '__mplp_verb runs' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb runs' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb runs' -s h -l help -d 'Show the help and exit'
-complete -c mplp -n '__mplp_verb runs' -s s -l status -x -a 'running interrupted waiting completed failed cancelled' -d 'Only runs with this status'
+complete -c mplp -n '__mplp_verb runs' -s s -l status -x -a 'running interrupted waiting paused completed failed cancelled' -d 'Only runs with this status'
 complete -c mplp -n '__mplp_verb runs' -s n -l limit -x -d 'At most so many'
 complete -c mplp -n '__mplp_at runs 0' -a 'prune'
 
@@ -232,4 +249,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume pause cancel kill runs status logs explain diff approvals approve reject backup doctor health schema completion help'
