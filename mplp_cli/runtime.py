@@ -240,20 +240,15 @@ class Runtime:
 
     def pause(self, run_id: str, by: str, reason: str) -> str:
         """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
-        from mplp_cli.engine.drive import replay
-        from mplp_cli.engine.requests import put_to_rest
-        from mplp_cli.workflow.state import RunState
+        from mplp_cli.engine.requests import pause_stored
 
         plan = self.stored_plan(run_id)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
-            state = replay(RunState(plan), journal.read())
-            if state.status not in ("paused", "completed", "failed", "cancelled"):
-                journal.append(put_to_rest(state, by, reason, self.clock.now()))
+            return pause_stored(journal, plan, by, reason, self.clock.now())
         finally:
             journal.close()
-        return state.status
 
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""
@@ -270,9 +265,13 @@ class Runtime:
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
         from mplp_cli.loading.where import step_places
+        from mplp_cli.workflow.growth import id_in_file
 
-        failed = [state.plan.steps[i].id for i in state.errors]
-        return step_places(source.text, source.name, state.plan.workflow, failed) if failed else {}
+        failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
+        if not failed:
+            return {}
+        places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
+        return {step: places[name] for step, name in failed.items() if name in places}
 
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
@@ -335,7 +334,7 @@ class Runtime:
         )
         drive = Drive(state, world)
         return Run(
-            plan=plan,
+            plan=state.plan,
             drive=drive,
             state=state,
             journal=journal,

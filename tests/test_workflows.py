@@ -138,6 +138,16 @@ def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> N
     assert chain == sorted(chain)
 
 
+def test_a_fan_out_gathers_in_order_and_tolerates_one_failure(mplp: Command) -> None:
+    ended, document = run(mplp, "fan-out.yaml")
+    assert ended.code == 0
+    outputs = document["outputs"]
+    assert [report and report["region"] for report in outputs["reports"]] == ["north", "east", None, "west"]
+    assert (outputs["failed"], outputs["rounds"]) == (1, 3)
+    assert document["steps"]["check[2].probe"]["attempts"] == 2
+    assert "1 of 4 items failed" in document["warnings"][0]
+
+
 def test_a_service_that_starts_up_is_waited_for_and_gets_one_report(mplp: Command) -> None:
     def reply(asked: Asked, before: int) -> Reply:
         if asked.path == "/health":

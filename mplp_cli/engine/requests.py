@@ -16,6 +16,8 @@ from mplp_cli.workflow.statuses import ENDED, PAUSED
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
+    from mplp_cli.protocols import Journal
+    from mplp_cli.workflow.plan import Plan
 
 
 def hear(drive: Drive) -> None:
@@ -51,6 +53,16 @@ def begin_again(resumed: h.RunResumed, posted: deque[h.Event]) -> list[h.Event]:
     for stop in stops:
         posted.remove(stop)
     return [resumed, *stops]
+
+
+def pause_stored(journal: Journal, plan: Plan, by: str, message: str, now: int) -> str:
+    """Pause a run that nobody drives, unless it has ended or is paused; the status it has then."""
+    state = RunState(plan)
+    for fact in journal.read():
+        state.handle(fact)
+    if state.status not in ENDED and state.status != PAUSED:
+        journal.append(put_to_rest(state, by, message, now))
+    return state.status
 
 
 def put_to_rest(state: RunState, by: str, message: str, now: int) -> list[h.Event]:
