@@ -32,6 +32,7 @@ from tests.bench_of_runs import (
     retries,
     shell,
     statuses,
+    step,
 )
 from tests.bench_of_runs import pause as wait
 from tests.virtual import facts_of
@@ -187,6 +188,28 @@ def test_steps_claimed_before_the_pause_do_not_start_in_it() -> None:
         assert "queued" in statuses(state).values()
         assert resumed(bench).status == "completed"
         assert sorted(bench.work.executed) == sorted(s["id"] for s in quick)
+
+
+def test_in_a_foreach_the_items_at_work_finish_and_the_others_wait() -> None:
+    each = step("foreach", "each", items=[1, 2, 3], max_parallel=1, steps=[shell("x", "sleep 5"), shell("y")])
+    state, bench = paused([each], (1, rest))
+    found = statuses(state)
+    assert (found["each[0].x"], found["each[0].y"]) == ("completed", "queued")
+    assert bench.work.executed == ["each[0].x"]
+    assert resumed(bench).status == "completed"
+    assert bench.work.executed == [f"each[{n}].{name}" for n in range(3) for name in "xy"]
+
+
+def test_a_loop_begins_no_iteration_while_the_run_pauses_and_its_delay_goes_on() -> None:
+    loop = step("loop", "again", max_iterations=3, delay="10s", timeout="20s", steps=[shell("x", "sleep 2")])
+    state, bench = paused([loop], (1, rest))
+    assert bench.work.executed == ["again[0].x"]
+    assert bench.clock.elapsed == 2
+    bench.clock.elapsed = 50
+    state = resumed(bench)
+    assert begun(bench, "again[1].x") == [50_000]
+    assert statuses(state)["again"] == "completed", "the pause is not of its time"
+    assert bench.clock.elapsed == 50 + 2 + 10 + 2
 
 
 # ---- taking it back ----------------------------------------------------------------------------
