@@ -14,7 +14,7 @@ from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
 from mplp_cli.workflow.plan import CONTAINERS
-from mplp_cli.workflow.resume import take_up
+from mplp_cli.workflow.resume import go_on, take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
@@ -254,7 +254,10 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     if _cut_short(state, i, fact.at):
         return
     instead = state.plan.number[fact.instead]
-    state.met(instead)
+    if state.step_status[instead] is RUNNING:  # a container that was open when the run failed
+        go_on(state, instead)
+    else:
+        state.met(instead)
     if state.step_status[instead] in ENDED:  # it ended well before the run was taken up again
         state.open[i] = 0
         state.conclude(i)

@@ -216,7 +216,7 @@ class RunState:
         now = self.step_status[i]
         if now in ENDED:
             return
-        if now is RUNNING and i not in self.open and i not in self.returning:
+        if now is RUNNING and self.plan.steps[i].kind not in CONTAINERS and i not in self.branches:
             self.ask(Stop(i))
             return
         concluding = now is RUNNING and self.open.get(i) == 0
