@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import MACHINE, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import MACHINE, HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -40,6 +40,7 @@ def main(
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -55,19 +56,16 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.errors import UsageError
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
-    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
+    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral, uses_cache=not no_cache)
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
     valid, plan = _checked(runtime, source, output, no_color=no_color)
-    if workflow == inputs_file == "-":
-        raise UsageError("standard input cannot be both the workflow and its inputs")
-    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file))
+    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-"))
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -82,6 +80,7 @@ def main(
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
+    from mplp_cli.cli.showing import note
 
     loaded = runtime.load(source)
     valid = loaded.workflow is not None and loaded.plan is not None
@@ -91,15 +90,21 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
         show_problems(loaded.problems, [source], no_color=no_color)
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
+    if runtime.ephemeral and loaded.workflow.concurrency is not None:
+        note("an ephemeral run is alone: `concurrency` has no effect on it")
     return loaded.workflow, loaded.plan
 
 
-def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str, Any]:
-    from mplp_cli.errors import InputError
+def _given(
+    workflow: Any, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool
+) -> dict[str, Any]:
+    from mplp_cli.errors import InputError, UsageError
     from mplp_cli.loading import parse_input
     from mplp_cli.loading.given import read_inputs
     from mplp_cli.sources import read_source
 
+    if inputs_file == "-" and not stdin_is_free:
+        raise UsageError("standard input cannot be both the workflow and its inputs")
     given: dict[str, Any] = {}
     if inputs_file:
         source = read_source(inputs_file, sys.stdin.buffer)

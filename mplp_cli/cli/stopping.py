@@ -114,7 +114,7 @@ def _end_here(
     from mplp_cli.runtime import Screen
 
     # Nothing runs in a run that is killed, so nothing needs its secrets.
-    run = runtime.take_up(run_id, Screen(), secrets_file, secrets_needed=verb != "kill")
+    run = runtime.take_up(run_id, Screen(), secrets_file, to_end=True, killed=verb == "kill")
     ask = run.drive.kill if verb == "kill" else run.drive.cancel
     ask(by, reason)
     return asyncio.run(run.go()).status

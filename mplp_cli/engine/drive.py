@@ -17,28 +17,33 @@ from collections.abc import Iterable
 from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
+from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, rang
 from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import operate, wait_of
-from mplp_cli.engine.people import answer, question
+from mplp_cli.engine.keeping import checked
+from mplp_cli.engine.local import assigned, operate, wait_of
+from mplp_cli.engine.people import answer, doubt, question
+from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Ask, Command, Conclude, Halt, Judge, Start, Stop, Tell
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, QUEUED, RETRYING, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json
+
+#: A run with one of these is driven on.
+_GOING = (RUNNING, PENDING)
 
 
 class Drive:
@@ -69,13 +74,14 @@ class Drive:
     async def run(self, started: h.RunStarted | None = None) -> RunState:
         """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
         self._loop = asyncio.get_running_loop()
-        self._over = over = self._loop.create_future()
-        self._deadlines = Deadlines(self._loop, self._due)
-        self._poll()  # an answer or a stop may be waiting for a run that is taken up
         if started is not None:
             self._asked = self.state.handle(started)
             self._tell_all([started])
-        else:
+        await wait_for_turn(self.state, self.world, self._facts, lambda: hear(self))
+        self._over = over = self._loop.create_future()
+        self._deadlines = Deadlines(self._loop, self._due)
+        self._poll()  # an answer or a stop may be waiting for a run that is taken up
+        if started is None:
             self._written = begin_again(h.RunResumed(self.world.clock.now(), self.by), self._facts)
             self._asked = [command for fact in self._written for command in self.state.handle(fact)]
         try:
@@ -101,8 +107,8 @@ class Drive:
         """Stop the run: what runs is stopped, what waits is cancelled, `finally` runs, but asks nobody."""
         state = self.state
         if state.approvals if state.finalizing is not None else state.stopping is None:
-            now = self.world.clock.now()
-            self.post(h.RunStopping(now, "cancel", by, message or f"cancelled by {by}"))
+            why = message or f"cancelled by {by}"
+            self.post(h.RunStopping(self.world.clock.now(), "cancel", by, why))
 
     def kill(self, by: str, message: str = "") -> None:
         """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
@@ -115,12 +121,12 @@ class Drive:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
         if (step_id, 0) in self._attached:
             raise RunStateError(f"`{step_id}` has its answer already")
-        fact, writes = answer(step_id, verb, by, reason, self.state, self.world)
-        self._attached[_key(fact)] = writes
-        self.post(fact)
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world))
 
-    def post(self, fact: h.Event) -> None:
-        """A fact to be folded in the next turn."""
+    def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
+        """A fact to be folded in the next turn, and objects to be stored with it."""
+        if objects is not None:
+            self._attached[_key(fact)] = objects
         self._facts.append(fact)
         self._wake()
 
@@ -154,7 +160,7 @@ class Drive:
         self._fold()
         early, self._early = self._early, []
         self._begin(early)
-        over = state.status is not RUNNING
+        over = state.status not in _GOING
         # A commit may wait for a few more facts; but a stop is stored before it stops anything.
         lingers = (early or self._later) and state.stopping is None
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
@@ -168,8 +174,7 @@ class Drive:
         return over
 
     def _commit(self, parting: h.RunWaiting | h.RunPaused | None = None) -> None:
-        """Make everything that is folded durable, and then known. After `parting` nobody drives the run: if a
-        request was left that was not heard, nothing is recorded and that is heard."""
+        """Make everything that is folded durable, and then known; before `parting` every request is heard."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -200,9 +205,8 @@ class Drive:
     def _fold(self) -> None:
         """Fold facts until nothing more follows, the batch is full or its time is over."""
         state, facts, written, attached = self.state, self._facts, self._written, self._attached
-        monotonic = self.world.clock.monotonic
+        monotonic, objects = self.world.clock.monotonic, self._objects
         stop, batch = monotonic() + self.world.window, self.world.batch
-        objects = self._objects
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
@@ -213,7 +217,7 @@ class Drive:
                     objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
-                if state.status is not RUNNING:
+                if state.status not in _GOING:
                     facts.clear()  # what comes after the end comes too late
                     return
                 if not len(written) & 31 and monotonic() > stop:
@@ -227,7 +231,7 @@ class Drive:
                 facts.append(settlement(self.scope, now))
             else:
                 return
-            if state.status is not RUNNING:
+            if state.status not in _GOING:
                 return
 
     def _tell_all(self, facts: list[h.Event]) -> None:
@@ -254,7 +258,9 @@ class Drive:
                 if isinstance(found, Failure):
                     self._failed(step, self.state.attempts[step.number] + coming, found)
                 else:
-                    self._facts.append(found)
+                    self._facts.append(checked(step, found, self.state, self.world))
+            case Ask():
+                self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
             case Halt():
@@ -265,27 +271,27 @@ class Drive:
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
         step, facts = self.state.plan.steps[i], self._facts
-        scope = self.scope.at(step)
-        now = self.world.clock.now()
+        scope, now = self.scope.at(step), self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
+                facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 facts.append(opened(step, attempt, scope, self.world, now))
             elif step.kind == "wait":
                 facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
+                facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
                 self._claimed.discard(i)
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
             else:
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
                 done, writes = operate(step, attempt, scope, self.world)
-                if writes:
-                    self._attached[_key(done)] = writes
+                self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self._failed(step, attempt, failure_of(error))
@@ -313,22 +319,21 @@ class Drive:
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
         scope = self.scope.at(step)
-        found = after_failure(step, attempt, failure, scope, world.clock.now(), world.ids.fraction())
+        found = after_failure(step, attempt, failure, scope, world)
         if isinstance(found, Fallback):
-            found, writes = question(step, attempt, failure, found, scope, world)
-            self._attached[_key(found)] = writes
-        self.post(found)
+            self.post(*question(step, attempt, failure, found, scope, world))
+        else:
+            self.post(found)
 
     # ---- time, and requests of other processes
 
     def _due(self, i: int, mark: int) -> None:
         """A deadline is over: of attempt `mark`, or (minus `mark`) the moment that was armed last."""
         self.state.dropped = True  # whatever is queued about this step may come too late
+        step = self.state.plan.steps[i]
         if mark > 0:
             self._attempts.expire(i, mark)
-            return
-        found, step = rang(i, -mark, self.scope, self.world.clock.now()), self.state.plan.steps[i]
-        if isinstance(found, Failure):
+        elif isinstance(found := rang(i, -mark, self.scope, self.world), Failure):
             self._failed(step, self.state.attempts[i], found)
         elif found is not None and (i == WHOLE_RUN or (step.id, 0) not in self._attached):
             self.post(found)  # no answer came just now

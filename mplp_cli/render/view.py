@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, RunPausing
+from mplp_cli.workflow.history import Approval, RunPausing, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -58,6 +58,8 @@ class RunView(Protocol):
     @property
     def error(self) -> Failure | None: ...
     @property
+    def turn(self) -> Turn | None: ...
+    @property
     def warnings(self) -> Sequence[str]: ...
 
 
@@ -72,7 +74,7 @@ def unused(plan: Plan, state: RunView, i: int) -> bool:
         return True
     while i >= 0:
         step = plan.steps[i]
-        if step.branch == "fallback" and not state.attempts[i]:
+        if step.branch == "fallback" and not state.attempts[i] and state.step_status[i] != "completed":
             return True
         i = step.parent
     return False

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    CachedResult,
     Clock,
     Control,
     Definition,
     NewRun,
     ProtocolObject,
     RunRecord,
+    Standing,
 )
 from mplp_cli.store.answers import (
     VERBS,
@@ -26,8 +28,18 @@ from mplp_cli.store.answers import (
     unknown_run,
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
-from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
-from mplp_cli.workflow.history import Event
+from mplp_cli.store.projections import (
+    ENDED,
+    Asked,
+    Change,
+    Entered,
+    Kept,
+    Projection,
+    Settled,
+    Taken,
+    project,
+)
+from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -64,6 +76,8 @@ class _Run:
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
             case Entered(status, ended_at):
                 self.status, self.ended_at = status, ended_at
+            case Kept():
+                pass  # it belongs to the store
             case _:
                 assert_never(change)
 
@@ -113,6 +127,7 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+            self._store.keep_results(run.new.id, after)
 
     def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
         self._check_usable()
@@ -142,14 +157,26 @@ class MemoryJournal:
             raise self._end
 
 
+class Alone:
+    """The `Turns` of a store that no other process can see: there is always a place."""
+
+    def take(self, run_id: RunId, turn: Turn) -> Standing:  # noqa: ARG002 - it need not be asked for
+        return Standing(key=turn.key, position=0)
+
+    def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:  # noqa: ARG002 - nobody waits
+        return {}
+
+
 class MemoryStore:
     """The `Store` of `protocols`, in this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.turns = Alone()
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
+        self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
 
@@ -285,6 +312,17 @@ class MemoryStore:
             raise object_conflict()
         for item in objects:
             self._objects.setdefault((item.kind, item.id), {})[item.version] = item
+
+    # ---- the cache ----
+
+    def keep_results(self, run: RunId, after: Projection) -> None:
+        """Keep the results that new facts of a run say are to be kept."""
+        for change in after.changes:
+            if isinstance(change, Kept):
+                self._cached[change.key] = CachedResult(run=run, **asdict(change))
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        return [kept for key, kept in sorted(self._cached.items()) if key.startswith(begins)]
 
     # ---- the store itself ----
 

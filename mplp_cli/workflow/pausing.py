@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Judge, Start
 from mplp_cli.workflow.plan import CONTAINERS
-from mplp_cli.workflow.statuses import CANCELLED, PAUSED, QUEUED, RUNNING
+from mplp_cli.workflow.statuses import CANCELLED, PAUSED, PENDING, QUEUED, RUNNING, WAITING
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -27,7 +27,9 @@ def run_continued(state: RunState, _fact: h.RunContinued) -> None:
 
 def run_paused(state: RunState, fact: h.RunPaused) -> None:
     """Fold `run.paused`. What still says that it runs was lost with its process."""
-    if state.status is RUNNING:  # else it waited before, and has not counted its time since then
+    if state.status is PENDING:  # its time has not begun to count
+        state.limited_from = fact.at
+    if state.status is not WAITING:  # else it has not counted its time since then
         state.waits_since = fact.at
     for i, status in enumerate(state.step_status):
         if status is RUNNING and state.plan.steps[i].kind not in CONTAINERS and i not in state.branches:
@@ -69,15 +71,22 @@ def is_called_off(state: RunState) -> bool:
 
 def is_resting(state: RunState) -> bool:
     """Whether a run that pauses has come to its rest: nothing runs, and what is left to do would be a start."""
-    if state.pausing is None or state.holding or state.status is not RUNNING:
+    if state.pausing is None or state.holding or state.status not in (RUNNING, PENDING):
         return False
     return not state.settled or (bool(state.plan.final) and state.finalizing is None and not state.killed)
 
 
 def _lose(state: RunState, i: int, at: int) -> None:
-    """The process of a running attempt is gone; the step is ready again, and the loss uses up no retry."""
+    """The process of a running attempt is gone; the step is ready again, and the loss uses up no retry.
+
+    A step that runs once waits, and a person is asked when the run goes on.
+    """
+    step = state.plan.steps[i]
     state.give_back(i)
     state.step_status[i] = QUEUED
     state.uncounted[i] = state.uncounted.get(i, 0) + 1
+    if step.once and step.effect:
+        state.step_status[i] = WAITING
+        state.doubtful.add(i)
     if why := state.doomed(i):
         state.drop(i, CANCELLED, f"{why}; its attempt was lost with the process", at)

@@ -20,6 +20,7 @@ from tests.bench_of_runs import (
     ask,
     begun,
     choice,
+    collapse,
     die,
     error_of,
     facts,
@@ -563,3 +564,15 @@ def test_whenever_it_is_paused_slots_are_free_and_it_ends_as_if_it_had_not_been(
     assert state.status == "completed"
     assert set(statuses(state).values()) == {"completed"}
     assert not bench.work.breaches
+
+
+# ---- steps that run once --------------------------------------------------------------------------
+
+
+def test_an_attempt_that_runs_once_and_was_lost_is_asked_about_after_the_pause() -> None:
+    bench = Bench(planned([shell("a", "sleep 9", once=True)]))
+    die(bench, (99, False), during=[(1, collapse)])
+    assert statuses(put(bench)) == {"a": "waiting"}
+    assert resumed(bench).status == "waiting"
+    assert [asked.step for asked in bench.store.approvals()] == ["a"]
+    assert bench.work.executed == ["a"]
