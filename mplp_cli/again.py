@@ -44,10 +44,9 @@ class Changed(Struct, frozen=True, kw_only=True):
 
 def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, Plan | None]:
     """How a run stands; and its plan, None if this version plans its definition differently."""
-    from mplp_cli.engine.drive import replay
     from mplp_cli.workflow.plan import plan_from_stored
     from mplp_cli.workflow.state import RunState
-    from mplp_cli.workflow.telling import as_told
+    from mplp_cli.workflow.telling import as_told, replay
 
     plan = runtime.same_plan(run_id)
     if plan is not None:
@@ -193,8 +192,8 @@ def retry(
 
     `tell` is told which step is tried again and which failures stand.
     """
-    from mplp_cli.engine.drive import replay
     from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.telling import replay
 
     def choose(journal: Journal) -> Onward:
         plan, facts = runtime.stored_plan(run_id), list(journal.read())

@@ -104,7 +104,8 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests."""
+    """A request by another process. `verb`: cancel | kill | pause | resume (takes a pause back) | approve | reject.
+    `seq` orders requests."""
 
     seq: int
     verb: str
@@ -195,6 +196,11 @@ class Journal(Protocol):
         """As `append`; the definition replaces the one that is stored with the run, in the same transaction."""
         ...
 
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
+        not returned. Then nothing is written, and it is False."""
+        ...
+
     def read(self) -> Iterator[Event]:
         """The history so far, in order."""
         ...
@@ -224,7 +230,10 @@ class Store(Protocol):
         ...
 
     def own_run(self, run_id: RunId, by: str) -> Journal:
-        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when."""
+        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when.
+
+        Requests to pause, or to take a pause back, were left for an owner before this one, and are dropped.
+        """
         ...
 
     def find_runs(self, name: str) -> list[RunRecord]:

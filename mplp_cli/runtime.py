@@ -191,11 +191,11 @@ class Runtime:
         repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
-        from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.telling import replay
 
         run_id, now = self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
@@ -237,15 +237,16 @@ class Runtime:
         choose: Callable[[Journal], Onward] | None = None,
         *,
         to_end: bool = False,
+        killed: bool = False,
     ) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+        """Own a paused, interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
 
         `choose` decides how it goes on, once it is owned; else its stored plan does. `to_end`: it is only
-        cancelled, so that nothing but its final steps can need a secret.
+        cancelled, so that nothing but its final steps can need a secret; `killed`: nor can they.
         """
-        from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.resume import Onward
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.telling import replay
 
         [record] = self.store.find_runs(run_id)
         refuse_final(run_id, record.status)
@@ -253,12 +254,11 @@ class Runtime:
         try:
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
-            read = secrets_to_end(plan, self.environ, secrets_file) if to_end else None
-            secrets = read or read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+            secrets = self._secrets(plan, secrets_file, to_end=to_end, killed=killed)
             self._end_survivors(run_id)
             state = replay(RunState(plan), onward.facts)
             refuse_final(run_id, state.status)
-            env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
+            env = {} if killed or (to_end and not plan.final) else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             run = self._run(plan, state, journal, given, screen, onward.begin)
@@ -267,6 +267,28 @@ class Runtime:
             journal.close()
             raise
         return run
+
+    def pause(self, run_id: str, by: str, reason: str) -> str:
+        """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
+        from mplp_cli.engine.requests import pause_stored
+
+        plan = self.stored_plan(run_id)
+        journal = self.store.own_run(run_id, by="mplp")
+        try:
+            self._end_survivors(run_id)
+            return pause_stored(journal, plan, by, reason, self.clock.now())
+        finally:
+            journal.close()
+
+    def _secrets(
+        self, plan: Plan, secrets_file: str | None, *, to_end: bool, killed: bool
+    ) -> Mapping[str, str]:
+        """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
+        if killed:
+            return {}
+        if to_end:
+            return secrets_to_end(plan, self.environ, secrets_file)
+        return read_secrets(plan.workflow.secrets, self.environ, secrets_file)
 
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""

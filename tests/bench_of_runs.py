@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mplp_cli.engine.drive import Drive, replay
+from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
 from mplp_cli.loading.values import misfits
@@ -34,6 +34,7 @@ from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning import make_plan
 from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
 RUN = "11111111-1111-4111-8111-111111111111"
@@ -70,12 +71,19 @@ class DyingJournal:
         self._after = after
 
     def append(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> None:
+        self._write(self._journal.append, events, objects)
+
+    def park(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> bool:
+        return bool(self._write(self._journal.park, events, objects))
+
+    def _write(self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any]) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        self._journal.append(events, objects)
+        done = write(events, objects)
         if self._left == 0:
             raise Died
+        return done
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)

@@ -39,7 +39,9 @@ def answer(
         write_document(approval_object(given))
     else:
         sys.stdout.write(safe(f"{decision} {chosen} of run {short_id(record.id)}") + "\n")
-    if not record.owned:
+    [after] = runtime.store.find_runs(record.id)
+    # A run that waits or is paused was left before the answer was stored, even if its process is still there.
+    if not after.owned or after.status in ("waiting", "paused"):
         note(f"next: mplp resume {short_id(record.id)}")
 
 
@@ -58,7 +60,7 @@ def _only_step(runtime: Runtime, record: RunRecord) -> str:
 
     steps = [asked.step for asked in runtime.store.approvals(run_id=record.id)]
     if not steps:
-        left = record.status == "waiting" and not record.owned
+        left = record.status in ("waiting", "paused")
         raise RunStateError(
             f"run {short_id(record.id)} asks nothing now; it is {record.status}",
             hint=f"go on with `mplp resume {short_id(record.id)}`"

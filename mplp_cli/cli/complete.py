@@ -68,7 +68,9 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
         case "approve" | "reject":
             asking = {asked.run for asked in store.approvals()}
             return lambda run: run.id in asking
-        case "cancel":
+        case "pause":
+            return lambda run: run.status not in ("paused", "completed", "failed", "cancelled")
+        case "cancel" | "kill":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
         case "retry":
             return lambda run: run.status == "failed" and not run.owned

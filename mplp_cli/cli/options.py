@@ -40,6 +40,12 @@ AnsweredBy = Annotated[
 ]
 
 
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave the request and do not wait until it is heard.")
+]
+
+
 class TextOrJson(StrEnum):
     """How a query answers."""
 
@@ -55,6 +61,10 @@ class RunOutput(StrEnum):
     jsonl = "jsonl"
     github = "github"
     quiet = "quiet"
+
+
+#: Ways to show a run that only machines read.
+MACHINE = (RunOutput.json, RunOutput.jsonl)
 
 
 class CheckOutput(StrEnum):

@@ -53,11 +53,11 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
 
 def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str) -> None:
     """UsageError if the run has no step of that name, or has it once for each item."""
-    from mplp_cli.engine.drive import replay
     from mplp_cli.errors import UsageError
     from mplp_cli.render.view import short_id
     from mplp_cli.workflow.state import RunState
     from mplp_cli.workflow.suggest import did_you_mean
+    from mplp_cli.workflow.telling import replay
 
     if plan.grows:
         plan = replay(RunState(plan), facts).plan

@@ -29,7 +29,7 @@ def read_definition(
 
 def show_changes(changed: Changed, output: RunOutput, *, no_color: bool) -> None:
     """What has changed, on stderr. Programs find it in the history, or in the error."""
-    from mplp_cli.cli.run import MACHINE
+    from mplp_cli.cli.options import MACHINE
     from mplp_cli.render.console import screen_width
     from mplp_cli.render.drifted import drift_screen
     from mplp_cli.render.ink import write

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mplp_cli.cli.options import (
+    MACHINE,
     DefinitionFile,
     HowToRun,
     JUnit,
@@ -16,6 +17,7 @@ from mplp_cli.cli.options import (
     RunOutput,
     SecretsFile,
     StateDir,
+    TextOrJson,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Go on with an interrupted, waiting or failed run. Completed steps never run again.
+    """Go on with a paused, interrupted, waiting or failed run. Completed steps never run again.
+
+    A run that is still pausing goes on in the process that drives it: its pause is taken back, exit code 0.
 
     With --definition it goes on with a changed file: what differs is shown, and refused if it changes what a
     completed step does, or one that is at work or waits.
@@ -52,12 +56,18 @@ def main(
     """
     from mplp_cli.again import go_on
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.pausing import take_back, until_left
     from mplp_cli.cli.redefined import read_definition, show_changes
+    from mplp_cli.cli.showing import tell_status
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
+    if take_back(runtime, record):
+        tell_status(record, "running", TextOrJson.json if output in MACHINE else TextOrJson.text, " again")
+        return
+    record = until_left(runtime, record)
     watch = Watch(output, no_color=no_color, junit=junit)
     try:
         taken = go_on(

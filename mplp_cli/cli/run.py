@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import MACHINE, HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from mplp_cli.sources import Source
     from mplp_cli.workflow.model import Workflow
     from mplp_cli.workflow.plan import Plan
-
-#: Ways to show a run that only machines read.
-MACHINE = (RunOutput.json, RunOutput.jsonl)
 
 
 def main(

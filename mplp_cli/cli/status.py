@@ -106,7 +106,7 @@ def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[L
 def _after(told: Recorded, kept: int) -> Iterator[Line]:
     """What went wrong, what can be done, and how many files were kept."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import failure_text, short_id
+    from mplp_cli.render.view import failure_text, pause_text, short_id
 
     state, run = told.state, short_id(told.state.run_id)
     if state.error is not None:
@@ -120,6 +120,13 @@ def _after(told: Recorded, kept: int) -> Iterator[Line]:
     if kept:
         yield Line(f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {run}", "dim")
     match told.status:
+        case "running" if state.pausing is not None:
+            said = f"Pausing{pause_text(state.pausing)}. What runs finishes, nothing new starts. "
+            yield Line(said, "warn").add(f"Take it back: mplp resume {run}", "dim")
+        case "paused" if state.pausing is not None:
+            yield Line(f"Paused{pause_text(state.pausing)}. ", "warn").add(f"Go on: mplp resume {run}", "dim")
+        case "waiting":
+            yield Line(f"Go on after the answer: mplp resume {run}", "dim")
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")
         case "failed":

@@ -131,6 +131,8 @@ def why_so(told: Explanation) -> str:
             return f"It failed and fell back to `{state.branches[i]}`, which has not ended."
         case "running":
             return f"Attempt {state.attempts[i]} of {told.step.max_attempts} is at work."
+        case "queued" if state.pausing is not None:
+            return "It is ready, but the run is paused: nothing new starts until it is resumed."
         case "queued":
             return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
         case _:

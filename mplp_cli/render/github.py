@@ -18,6 +18,7 @@ from mplp_cli.render.theme import safe, safe_output
 from mplp_cli.workflow.history import (
     Event,
     RunFailed,
+    RunPaused,
     StepCancelled,
     StepCompleted,
     StepFailed,
@@ -132,6 +133,11 @@ class GithubRun:
             case StepWaiting(step=step, approval=approval) if approval is not None:
                 said = f"{approval.message}\nmplp approve {self._state.run_id} {step}"
                 return command("notice", said, {"title": f"{step} waits for approval"}) + "\n"
+            case RunPaused():
+                said = f"mplp resume {self._state.run_id}"
+                return (
+                    command("notice", said, {"title": f"workflow {self._plan.workflow.id} is paused"}) + "\n"
+                )
             case RunFailed(error=error):
                 title = f"workflow {self._plan.workflow.id} failed"
                 return command("error", f"{error.type}: {error.message}", {"title": title}) + "\n"

@@ -18,6 +18,7 @@ from mplp_cli.render.view import (
     failure_text,
     first_line,
     is_leaf,
+    pause_text,
     rerun_text,
     short_id,
     took,
@@ -29,7 +30,7 @@ from mplp_cli.workflow.values import duration_text
 #: Facts that end a step.
 _ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
 #: Facts after which nothing more is told.
-_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting)
+_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting, h.RunPaused)
 #: Characters of one line of output that are shown; the log has all of it.
 SHOWN: Final = 2_000
 
@@ -133,6 +134,9 @@ class Lines:
         if isinstance(event, h.RunWaiting):
             hint = f"waits for a person; afterwards: mplp resume {self._state.run_id}"
             return [self._line(event.at, "waiting", self._plan.workflow.id, f"{hint}")]
+        if isinstance(event, h.RunPaused):
+            said = f"paused; to go on: mplp resume {self._state.run_id}"
+            return [self._line(event.at, "paused", self._plan.workflow.id, said)]
         if self._quiet:
             return []
         line = self._step_line(event) or self._run_line(event)
@@ -186,6 +190,12 @@ class Lines:
                 return None  # it has just been said to have started
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
+            case h.RunPausing():
+                said = f"pausing{pause_text(event)}; what runs finishes, nothing new starts"
+                return self._line(event.at, "paused", workflow.id, said)
+            case h.RunContinued(by=by):
+                said = f"the pause was taken back{f' by {by}' if by else ''}"
+                return self._line(event.at, "running", workflow.id, said)
             case h.RunStopping(cause=cause, by=by, message=message):
                 why = first_line(message) or cause
                 # Without a reason of its own, who has cancelled it is the reason.

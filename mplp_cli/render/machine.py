@@ -129,6 +129,8 @@ def run_document(
         "duration": run_took(state, now),
         "steps": {s.id: _step_object(state, s.number, now) for s in steps},
     }
+    if (pausing := state.pausing) is not None:
+        document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
     if state.turn is not None:
         document["concurrency"] = turn_object(state.turn, standing)
     if state.error is not None:

@@ -38,7 +38,7 @@ def detail(plan: Plan, state: RunView, i: int, now: int, children: Mapping[str, 
             when += [f"after {names(plan, before)}"] if before else []
             return ", ".join(when) or first_line(step.name)
         case "queued":
-            return "waits for a free slot"
+            return "waits for the end of the pause" if state.pausing is not None else "waits for a free slot"
         case "failed":
             error = state.errors.get(i)
             tries = f" ({state.attempts[i]} attempts)" if state.attempts[i] > 1 else ""

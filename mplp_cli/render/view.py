@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Rerun, Turn
+from mplp_cli.workflow.history import Approval, Rerun, RunPausing, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -33,6 +33,8 @@ class RunView(Protocol):
     def started(self) -> int: ...
     @property
     def ended(self) -> int: ...
+    @property
+    def pausing(self) -> RunPausing | None: ...
     @property
     def step_status(self) -> Sequence[str]: ...
     @property
@@ -142,6 +144,12 @@ def first_line(text: str) -> str:
 def failure_text(error: Failure | None) -> str:
     """A failure in one line."""
     return (first_line(error.message) or error.type) if error else ""
+
+
+def pause_text(pausing: RunPausing) -> str:
+    """` by ann: the server is down`."""
+    why = first_line(pausing.message)
+    return (f" by {pausing.by}" if pausing.by else "") + (f": {why}" if why else "")
 
 
 def seconds_text(ms: int) -> str:

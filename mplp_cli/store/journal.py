@@ -66,31 +66,39 @@ class SqliteJournal:
         if not found:  # it was pruned between a look at it and its lock
             raise unknown_run(self._run)
         self._epoch, self._status = found[0]
+        db.execute(schema.DROP_PAUSES, (self._key,))
         following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
         (self._seq,) = only_row(db.execute(following, (self._key,)))
 
     # ---- the contract ----
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
-        self._append(events, objects)
+        self._write(events, objects)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
-        self._append([fact], (), definition)
+        self._write([fact], (), definition=definition)
 
-    def _append(
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        return self._write(events, objects, unless_asked=True)
+
+    def _write(
         self,
         events: Sequence[Event],
         objects: Sequence[ProtocolObject],
+        *,
+        unless_asked: bool = False,
         definition: Definition | None = None,
-    ) -> None:
+    ) -> bool:
         self._check_usable()
         if not events and not objects:
-            return
+            return True
         after = project(self._run, self._status, self._seq, events)
         facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
         try:
             with self._database.writing() as db:
                 self._fence(db)
+                if unless_asked and db.execute(schema.CONTROLS, (self._key, self._control)).fetchall():
+                    return False
                 if objects:
                     _add_objects(db, self._key, objects, versions)
                 if definition is not None:
@@ -102,6 +110,7 @@ class SqliteJournal:
         except BaseException:
             self._end = StoreError(f"a write to run {self._run} was interrupted; its outcome is unknown")
             raise
+        return True
 
     def read(self) -> Iterator[Event]:
         for _, page in pages(self._database, self._key, -1):
@@ -246,8 +255,8 @@ def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None
                 approvers = _encode(approval.approvers)
                 row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
                 db.execute(schema.ADD_APPROVAL, row)
-            case Taken(None):
-                db.execute(schema.TAKE_ALL, (key,))
+            case Taken(None, kills):
+                db.execute(schema.TAKE_ALL, (key, kills))
             case Taken(step):
                 db.execute(schema.TAKE_ANSWERS, (key, step))
             case Entered(status, ended_at):

@@ -69,8 +69,8 @@ class _Run:
                 self.settle(step, state, by, reason, at)
             case Asked():
                 self.approvals[change.seq] = self._question(change)
-            case Taken(None):
-                self.controls = []
+            case Taken(None, kills):
+                self.controls = [] if kills else [c for c in self.controls if c.verb == "kill"]
             case Taken(step):
                 answers = VERBS.values()
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
@@ -132,6 +132,13 @@ class MemoryJournal:
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self.append([fact])
         self._run.new = replace(self._run.new, **asdict(definition))
+
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        self._check_usable()
+        if any(control.seq > self._control for control in self._run.controls):
+            return False
+        self.append(events, objects)
+        return True
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -197,6 +204,7 @@ class MemoryStore:
     def _own(self, run: _Run, by: str) -> MemoryJournal:
         run.epoch += 1
         run.owner = by
+        run.controls = [c for c in run.controls if c.verb not in ("pause", "resume")]
         run.holder = this_process(by, self._clock.now())
         return MemoryJournal(self, run)
 

@@ -19,6 +19,7 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
     RunRedefined,
     RunResumed,
     RunStarted,
@@ -58,9 +59,13 @@ class Settled(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """Requests have been acted upon: the answers for `step`, or (None) every request to the run."""
+    """Requests have been acted upon: the answers for `step`, or (None) every request to the run.
+
+    Without `kills`, those to kill it stay: a run that stops can still be killed.
+    """
 
     step: StepId | None
+    kills: bool = True
 
 
 class Entered(Struct, frozen=True):
@@ -142,8 +147,12 @@ def _redefined(after: Projection, _seq: int, event: RunRedefined) -> None:
         after.changes += Settled(step, "withdrawn", event.at), Taken(step)
 
 
+def _rests(after: Projection, _seq: int, _event: RunPaused) -> None:
+    _enter(after, "paused")
+
+
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
-    after.changes += Settled(None, "withdrawn", event.at), Taken(None)
+    after.changes += Settled(None, "withdrawn", event.at), Taken(None, event.cause == "kill")
 
 
 def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCancelled) -> None:
@@ -175,6 +184,7 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunResumed: _goes_on,
     RunRedefined: _redefined,
     RunWaiting: _waits,
+    RunPaused: _rests,
     RunStopping: _stops,
     RunCompleted: _ends,
     RunFailed: _ends,

@@ -180,7 +180,8 @@ _STALE = (
 )
 COUNT_STALE = f"SELECT count(*){_STALE}"
 DROP_STALE = f"DELETE{_STALE}"
-TAKE_ALL = "DELETE FROM control WHERE run = ?"
+TAKE_ALL = "DELETE FROM control WHERE run = ?1 AND (?2 OR verb <> 'kill')"
+DROP_PAUSES = "DELETE FROM control WHERE run = ? AND verb IN ('pause', 'resume')"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"

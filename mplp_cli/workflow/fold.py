@@ -12,9 +12,10 @@ from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.ends import close_one, spread
 from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
+from mplp_cli.workflow.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.redefining import redefine
-from mplp_cli.workflow.resume import take_up
+from mplp_cli.workflow.resume import go_on, take_up
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
@@ -66,12 +67,13 @@ def run_resumed(state: RunState, fact: h.RunResumed) -> None:
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
-    if (
-        fact.cause == "kill" or state.status is PENDING
-    ):  # of a run that never began nothing is to be cleaned up
-        state.killed, state.status = True, RUNNING
+    if fact.cause == "kill" or state.status is PENDING:
+        state.killed, state.status = True, RUNNING  # of a run that never began nothing is to be cleaned up
+    elif state.finalizing is not None and fact.cause == "cancel":
+        _withdraw(state, fact)
+        return
     elif state.finalizing is not None or state.stopping is not None:
-        return  # `finally` is not stopped by a cancel, and the first cause stands
+        return  # the first cause stands
     state.stopping = state.stopping or fact
     for step in state.plan.steps:
         if step.loop < 0 and (why := state.doomed(step.number)):
@@ -79,6 +81,21 @@ def run_stopping(state: RunState, fact: h.RunStopping) -> None:
     state.ready.clear()
     state.parked.clear()
     state.halting = False
+    if is_called_off(state):
+        lift(state)
+
+
+def _withdraw(state: RunState, fact: h.RunStopping) -> None:
+    """A cancel does not stop `finally`; but what one of its steps asks a person will not be answered."""
+    if state.approvals:
+        state.stopping = state.stopping or fact
+        lift(state)
+    for i in sorted(state.approvals):
+        state.ending(state.plan.steps[i].id)
+        state.reasons[i] = fact.message or "the run was cancelled"
+        state.dropped = True
+        state.close(i, CANCELLED, fact.at)
+        state.ask(Tell(i))
 
 
 def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
@@ -101,6 +118,7 @@ def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
 
 def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
     state.status, state.ended, state.outputs, state.warnings = status, at, outputs, warnings
+    state.pausing = None
 
 
 def run_completed(state: RunState, fact: h.RunCompleted) -> None:
@@ -289,7 +307,10 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     if _cut_short(state, i, fact.at):
         return
     instead = state.plan.number[fact.instead]
-    state.met(instead)
+    if state.step_status[instead] is RUNNING:  # a container that was open when the run failed
+        go_on(state, instead)
+    else:
+        state.met(instead)
     if state.step_status[instead] in ENDED:  # it ended well before the run was taken up again
         state.open[i] = 0
         state.conclude(i)
@@ -315,6 +336,9 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunRedefined: redefine,
     h.RunStopping: run_stopping,
     h.RunWaiting: run_waiting,
+    h.RunPausing: run_pausing,
+    h.RunContinued: run_continued,
+    h.RunPaused: run_paused,
     h.RunFinalizing: run_finalizing,
     h.RunCompleted: run_completed,
     h.RunFailed: run_failed,

@@ -91,7 +91,7 @@ class RunAdmitted(_Fact, tag="run.admitted", gc=True):
 
 
 class RunResumed(_Fact, tag="run.resumed"):
-    """A process took the run up again. Attempts that were in flight are lost and start again.
+    """A process took the run up again. Attempts that were in flight are lost and start again; a pause is over.
 
     `retry` names the step of a failed run that is to be tried once more, with what waits on it; empty is all.
     """
@@ -122,6 +122,23 @@ class RunStopping(_Fact, tag="run.stopping"):
 
 class RunWaiting(_Fact, tag="run.waiting"):
     """Nothing can go on without a person; the process that drove the run may leave."""
+
+
+class RunPausing(_Fact, tag="run.pausing"):
+    """Somebody pauses the run: attempts that run finish, nothing new starts."""
+
+    by: str = ""
+    message: str = ""
+
+
+class RunContinued(_Fact, tag="run.continued"):
+    """The pause was taken back before the run had come to its rest."""
+
+    by: str = ""
+
+
+class RunPaused(_Fact, tag="run.paused"):
+    """Nothing runs any more; the process that drove the run may leave."""
 
 
 class RunFinalizing(_Fact, tag="run.finalizing", gc=True):
@@ -339,6 +356,9 @@ Event: TypeAlias = (
     | RunRedefined
     | RunStopping
     | RunWaiting
+    | RunPausing
+    | RunContinued
+    | RunPaused
     | RunFinalizing
     | RunCompleted
     | RunFailed

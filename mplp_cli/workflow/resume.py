@@ -17,7 +17,7 @@ from mplp_cli.workflow.commands import Arm, Ask, Tell
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.growth import so_far
 from mplp_cli.workflow.history import Event, RunResumed
-from mplp_cli.workflow.limits import limit_container, limit_run
+from mplp_cli.workflow.limits import limit_container, limit_run, prolong
 from mplp_cli.workflow.onward import tried_again
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.statuses import (
@@ -25,6 +25,7 @@ from mplp_cli.workflow.statuses import (
     COMPLETED,
     ENDED,
     FAILED,
+    PAUSED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -66,9 +67,11 @@ def reclaim(state: RunState, at: int, retry: str = "") -> None:
     if state.status == FAILED:
         _reopen(state, at, retry)
         state.limited_from = at
-    elif state.status == WAITING:
+    elif state.status in (WAITING, PAUSED):
         state.limited_from += at - state.waits_since
-    state.status = RUNNING
+        if state.status == PAUSED:
+            prolong(state, at - state.waits_since)
+    state.status, state.pausing = RUNNING, None
     _lose_attempts(state, at)
 
 

@@ -9,17 +9,16 @@ nothing. Commands can be derived from state at any time: after a crash `RunResum
 
 from __future__ import annotations
 
-from heapq import heappush
-
 from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import Command, Conclude, Stop, Tell
 from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
+from mplp_cli.workflow.pausing import set_off
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.slots import release, unpark
 from mplp_cli.workflow.statuses import (
@@ -59,6 +58,8 @@ class RunState:
         self.error: Failure | None = None
         self.warnings: list[str] = []
         self.stopping: h.RunStopping | None = None
+        #: Somebody pauses the run: nothing new starts.
+        self.pausing: h.RunPausing | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
         self.all_slots = 0
@@ -130,6 +131,8 @@ class RunState:
         self.asking = 0
         #: Containers about to open and steps about to be judged: slots are given when all who want one are there.
         self.opening: set[int] = set()
+        #: Steps that are queued, and that only the pause keeps from starting, in the order they became ready.
+        self.withheld: list[int] = []
         #: The run is about to stop: nothing more is started.
         self.halting = False
 
@@ -143,7 +146,7 @@ class RunState:
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready and not self.halting and not self.opening:
+        if self.ready and not self.halting and not self.opening and self.pausing is None:
             release(self)
         return out
 
@@ -184,18 +187,12 @@ class RunState:
 
     def make_ready(self, i: int) -> None:
         """Step `i` waits for nothing any more."""
-        step = self.plan.steps[i]
         self.step_status[i] = QUEUED
         self.moving += 1
-        if step.effect and step.when is not None and i not in self.judged:
-            self.opening.add(i)
-            self.ask(Judge(i))
-        elif step.effect or (step.parent >= 0 and step.parent in self.lanes):
-            heappush(self.ready, step.rank)
+        if self.pausing is None:
+            set_off(self, i)
         else:
-            if step.kind in CONTAINERS:
-                self.opening.add(i)
-            self.ask(Start(i, self.attempts[i] + 1))
+            self.withheld.append(i)
 
     def met(self, i: int) -> None:
         """One thing less that step `i` waits for."""
@@ -227,7 +224,7 @@ class RunState:
         now = self.step_status[i]
         if now in ENDED:
             return
-        if now is RUNNING and i not in self.open and i not in self.returning:
+        if now is RUNNING and self.plan.steps[i].kind not in CONTAINERS and i not in self.branches:
             self.ask(Stop(i))
             return
         concluding = now is RUNNING and self.open.get(i) == 0

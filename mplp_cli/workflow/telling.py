@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.workflow import fold
+from mplp_cli.workflow import fold, pausing
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.ends import mark_ended
 from mplp_cli.workflow.growth import add_items, repeat, so_far
@@ -60,6 +60,20 @@ def retell(state: RunState, fact: h.Event) -> None:
         _OF_A_STEP[type(fact)](state, i, fact)
 
 
+def replay(state: RunState, history: Iterable[h.Event]) -> RunState:
+    """Fold a history that was recorded; what it asked for has been done or is asked for again by a resume.
+
+    What was made with an earlier definition is taken at its word.
+    """
+    facts = history if isinstance(history, list) else list(history)
+    earlier = told_before(facts)
+    as_told(state, facts[:earlier])
+    handle = state.handle
+    for fact in facts[earlier:] if earlier else facts:
+        handle(fact)
+    return state
+
+
 # ---- facts of the run
 
 
@@ -77,6 +91,10 @@ def _admitted(state: RunState, fact: h.RunAdmitted) -> None:
 
 def _resumed(state: RunState, fact: h.RunResumed) -> None:
     reclaim(state, fact.at, fact.retry)
+
+
+def _continued(state: RunState, _fact: h.RunContinued) -> None:
+    state.pausing, state.withheld = None, []
 
 
 def _stopping(state: RunState, fact: h.RunStopping) -> None:
@@ -175,6 +193,7 @@ def _cancelled(state: RunState, i: int, fact: h.StepCancelled) -> None:
 
 def _waiting(state: RunState, i: int, fact: h.StepWaiting) -> None:
     _at_work(state, i, WAITING, fact)
+    state.doubtful.discard(i)
     if fact.error is not None:
         state.errors[i] = fact.error
     if fact.approval is not None:
@@ -224,6 +243,9 @@ _OF_THE_RUN: dict[type, Callable[[RunState, Any], None]] = {
     h.RunRedefined: redefine,
     h.RunStopping: _stopping,
     h.RunWaiting: fold.run_waiting,
+    h.RunPausing: pausing.run_pausing,
+    h.RunContinued: _continued,
+    h.RunPaused: pausing.run_paused,
     h.RunFinalizing: _finalizing,
     h.RunCompleted: fold.run_completed,
     h.RunFailed: fold.run_failed,

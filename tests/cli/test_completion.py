@@ -100,7 +100,7 @@ def test_runs_come_with_workflow_and_status_newest_first(known: Terminal) -> Non
     runs = known("runs", "-o", "json").document["runs"]
     ask, talks = (run["runId"] for run in runs)
     assert asked(known, "runs", "status") == [[ask, "ask, waiting"], [talks, "talks, completed"]]
-    for verb in ("cancel", "resume", "approve", "reject"):
+    for verb in ("pause", "cancel", "kill", "resume", "approve", "reject"):
         assert asked(known, "runs", verb) == [[ask, "ask, waiting"]]
 
 
@@ -293,7 +293,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     ended = known.run("bash", "-c", code)
     assert ended.err == ""
-    statuses = ["pending", "running", "interrupted", "waiting", "completed", "failed", "cancelled"]
+    statuses = ["pending", "running", "interrupted", "waiting", "paused", "completed", "failed", "cancelled"]
     assert ended.out.split() == [*statuses, *COMMANDS]
 
 

@@ -22,6 +22,8 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
+    RunPausing,
     RunRedefined,
     RunResumed,
     RunStopping,
@@ -302,6 +304,67 @@ def test_a_request_that_was_acted_upon_is_not(store: Store) -> None:
     store.request(run_id(1), CANCEL)
     assert len(journal.controls()) == 1
     journal.append([RunStopping(at=START, cause="cancel", by="ann")])
+    journal.close()
+    assert store.own_run(run_id(1), "bob").controls() == []
+
+
+def test_a_run_is_left_to_nobody_only_when_every_request_was_seen(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.request(run_id(1), CANCEL)
+    assert not journal.park([*step(1), RunWaiting(at=START)])
+    assert list(journal.read()) == [started()]
+    assert status(store) == "running"
+    assert len(journal.controls()) == 1
+    assert journal.park([*step(1), RunWaiting(at=START)])
+    assert len(list(journal.read())) == 4
+    assert status(store) == "waiting"
+
+
+def test_an_answer_is_a_request_too(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    store.decide(run_id(1), "review", "approved", "ann", "", START)
+    assert not journal.park([RunWaiting(at=START)])
+    journal.controls()
+    assert journal.park([RunWaiting(at=START)])
+
+
+def test_an_owner_that_was_taken_over_leaves_nothing_to_nobody(store: Store) -> None:
+    first = store.create_run(new_run(), [started()])
+    first.close()
+    store.own_run(run_id(1), "bob")
+    with pytest.raises(LostOwnershipError):
+        first.park([RunWaiting(at=START)])
+    assert status(store) == "running"
+
+
+def test_a_paused_run_is_in_the_list_and_can_be_asked_for_its_end(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert journal.park([RunPausing(at=START, by="ann"), RunPaused(at=START)])
+    journal.close()
+    assert [run.status for run in store.runs(status="paused")] == ["paused"]
+    store.request(run_id(1), CANCEL)
+    journal = store.own_run(run_id(1), "bob")
+    assert [control.verb for control in journal.controls()] == ["cancel"]
+    journal.append([RunResumed(at=START, by="bob")])
+    assert status(store) == "running"
+
+
+def test_a_pause_that_was_asked_for_means_the_owner_of_that_time(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    for verb in ("pause", "kill", "resume"):
+        store.request(run_id(1), Control(seq=0, verb=verb, by="ann"))
+    assert [control.verb for control in journal.controls()] == ["pause", "kill", "resume"]
+    journal.close()
+    assert [control.verb for control in store.own_run(run_id(1), "bob").controls()] == ["kill"]
+
+
+def test_a_run_that_stops_can_still_be_killed(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    for verb in ("cancel", "kill", "pause"):
+        store.request(run_id(1), Control(seq=0, verb=verb, by="ann"))
+    journal.append([RunStopping(at=START, cause="cancel", by="ann")])
+    assert [control.verb for control in journal.controls()] == ["kill"]
+    journal.append([RunStopping(at=START, cause="kill", by="ann")])
     journal.close()
     assert store.own_run(run_id(1), "bob").controls() == []
 
