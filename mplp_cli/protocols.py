@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mplp_cli.workflow.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -92,17 +94,26 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests."""
+    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests.
+
+    `data` is JSON; with an answer: `{digest, inputs, at}`: the question it is bound to, the filled-in form,
+    and when it was given.
+    """
 
     seq: int
     verb: str
     step: StepId = ""
     by: str = ""
     reason: str = ""
+    data: dict[str, Any] = {}
 
 
 class ApprovalRecord(Struct, frozen=True, kw_only=True):
-    """One question to a person. `state`: pending | approved | rejected | withdrawn."""
+    """One question to a person. `state`: pending | approved | rejected | withdrawn.
+
+    `form` is what the answer takes (name -> JSON Schema), `inputs` what it gave. `digest` is what an answer is
+    bound to: another question, also the same one asked anew, has another.
+    """
 
     id: str
     run: RunId
@@ -116,6 +127,20 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
     by: str = ""
     reason: str = ""
     decided_at: int = 0
+    form: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+
+    @property
+    def digest(self) -> str:
+        return question_digest(
+            self.run,
+            self.step,
+            self.attempt,
+            self.id,
+            message=self.message,
+            approvers=self.approvers,
+            form=self.form,
+        )
 
 
 class Journal(Protocol):
@@ -134,6 +159,15 @@ class Journal(Protocol):
 
     def controls(self) -> list[Control]:
         """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
+        ...
+
+    def events(self, after: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of what anybody has published, in order, those with a number greater than `after`;
+        at most 1,000. Cheap when there are none."""
+        ...
+
+    def last_event(self) -> int:
+        """The number of the last event that was published, 0 if none was."""
         ...
 
     def close(self) -> None:
@@ -177,10 +211,26 @@ class Store(Protocol):
     ) -> list[ApprovalRecord]: ...
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
-        with the request to the owner. RunStateError shows the earlier answer, or that nothing is asked."""
+        with the request to the owner. RunStateError shows the earlier answer, that nothing is asked, or that
+        what is asked is not the question that the answer was given to."""
+        ...
+
+    def publish(self, event: Published) -> None:
+        """Publish an event, durably; once for each id."""
+        ...
+
+    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
+        """(number, event) pairs in order, those with a number greater than `after`; the last `limit` of them."""
         ...
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:

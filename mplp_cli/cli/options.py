@@ -32,6 +32,16 @@ AnsweredBy = Annotated[
     typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
 ]
 
+BoundTo = Annotated[
+    str,
+    typer.Option(
+        "--digest",
+        metavar="DIGEST",
+        help="Only if this is still what is asked (`mplp approvals --output json` has it).",
+        show_default=False,
+    ),
+]
+
 
 class TextOrJson(StrEnum):
     """How a query answers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,6 +58,7 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.giving import given_inputs
     from mplp_cli.errors import UsageError
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
@@ -70,7 +71,7 @@ def main(
     valid, plan = _checked(runtime, source, output, no_color=no_color)
     if workflow == inputs_file == "-":
         raise UsageError("standard input cannot be both the workflow and its inputs")
-    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file))
+    resolved = resolve_inputs(valid, given_inputs(valid.inputs, inputs, inputs_file))
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -95,24 +96,6 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
     return loaded.workflow, loaded.plan
-
-
-def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str, Any]:
-    from mplp_cli.errors import InputError
-    from mplp_cli.loading import parse_input
-    from mplp_cli.loading.given import read_inputs
-    from mplp_cli.sources import read_source
-
-    given: dict[str, Any] = {}
-    if inputs_file:
-        source = read_source(inputs_file, sys.stdin.buffer)
-        given = read_inputs(source.text, source.name)
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InputError(f"--input {pair}: write NAME=VALUE")
-        given[name] = parse_input(workflow, name, text)
-    return given
 
 
 def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:

@@ -75,7 +75,7 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
 def _after(told: Recorded) -> Iterator[Line]:
     """What went wrong, and what can be done."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import failure_text, short_id
+    from mplp_cli.render.view import approve_command, failure_text, form_lines, short_id
 
     state, run = told.state, short_id(told.state.run_id)
     if state.error is not None:
@@ -85,7 +85,10 @@ def _after(told: Recorded) -> Iterator[Line]:
     for i in state.approvals:
         step = told.plan.steps[i].id
         yield Line("asks: ", "warn").add(state.approvals[i].message)
-        yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+        form = state.approvals[i].form
+        yield from (Line(f"  takes {text}", "dim") for text in form_lines(form))
+        how = approve_command(run, step, form)
+        yield Line(f"  {how}, or mplp reject {run} {step} --reason TEXT", "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")

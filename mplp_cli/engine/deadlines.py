@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from mplp_cli.engine.local import duration_of
-from mplp_cli.engine.people import expired
+from mplp_cli.engine.people import expired, unanswered
+from mplp_cli.engine.waiting import is_cut_short
 from mplp_cli.errors import Failure, StepTimeoutError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
@@ -58,7 +58,9 @@ def time_came(step: PlanStep, scope: RunScope, now: int) -> h.Event | Failure:
     if status is RUNNING:
         return h.StepFailed(now, step.id, attempt, timeout)
     if i in state.approvals:
-        return expired(step, state, now)
-    if step.timeout and duration_of(step, scope) > step.timeout:
+        return unanswered(step, now) if state.approvals[i].own else expired(step, state, now)
+    if step.kind == "approval":  # the answer was no, or there was none
+        return state.errors[i]
+    if i in state.awaited or is_cut_short(step, scope, state.due[i]):
         return timeout
     return h.StepCompleted(now, step.id, attempt, {"by": "time", "waited": now - state.started_at[i]})

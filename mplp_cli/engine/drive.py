@@ -14,22 +14,35 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import Literal, assert_never
+from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.deadlines import Deadlines, time_came
+from mplp_cli.engine.hearing import hear
 from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import operate, wait_of
-from mplp_cli.engine.people import answer, question
+from mplp_cli.engine.local import operate
+from mplp_cli.engine.people import Verb, answer, question, withdrawn
 from mplp_cli.engine.settlement import settlement
+from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.answers import NOTHING, Given
+from mplp_cli.workflow.commands import (
+    WHOLE_RUN,
+    Arm,
+    Command,
+    Conclude,
+    Halt,
+    Judge,
+    Start,
+    Stop,
+    Tell,
+    Withdraw,
+)
 from mplp_cli.workflow.composites import conclusion, consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
@@ -44,11 +57,11 @@ class Drive:
     """Drives one run to its end, or to where only a person can take it on."""
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
-        self.state = state
-        self.world = world
+        self.state, self.world = state, world
         #: Who drives, for the record of a resume.
         self.by = by
         self.scope = RunScope(state, world.secrets)
+        self.arrivals = Arrivals(self.scope, world.journal)
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
@@ -78,7 +91,7 @@ class Drive:
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._attempts = Attempts(self.state, self.world, tasks, self.post, self._failed)
+                self._attempts = Attempts(self.state, self.world, tasks, self.post, self.fail)
                 self._wake()
                 try:
                     await over
@@ -107,11 +120,11 @@ class Drive:
             self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
         self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
-    def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
-        """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
+    def decide(self, step_id: str, verb: Verb, by: str, reason: str, given: Given = NOTHING) -> None:
+        """A person's answer, as `people.answer` takes it. RunStateError if nobody waits for it, or has it already."""
         if (step_id, 0) in self._attached:
             raise RunStateError(f"`{step_id}` has its answer already")
-        fact, writes = answer(step_id, verb, by, reason, self.state, self.world)
+        fact, writes = answer(step_id, verb, by, reason, self.state, self.world, given)
         self._attached[_key(fact)] = writes
         self.post(fact)
 
@@ -191,7 +204,6 @@ class Drive:
         state, facts, written, attached = self.state, self._facts, self._written, self._attached
         monotonic = self.world.clock.monotonic
         stop, batch = monotonic() + self.world.window, self.world.batch
-        objects = self._objects
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
@@ -199,7 +211,7 @@ class Drive:
                     continue
                 written.append(fact)
                 if attached:
-                    objects += attached.pop(_key(fact), ())
+                    self._objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
                 if state.status is not RUNNING:
@@ -213,7 +225,7 @@ class Drive:
             if state.settled:
                 facts.append(settlement(self.scope, now))
             elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
-                _hear(self)  # an answer may be there that no poll has brought
+                hear(self, self._facts)  # an answer may be there that no poll has brought
                 if not facts:  # an alarm that is due would ring next
                     facts.append(h.RunWaiting(now))
             else:
@@ -240,11 +252,13 @@ class Drive:
                 step = self.state.plan.steps[command.number]
                 found = judged(step, self.scope, now())
                 if isinstance(found, Failure):
-                    self._failed(step, self.state.attempts[step.number] + 1, found)
+                    self.fail(step, self.state.attempts[step.number] + 1, found)
                 else:
                     self._facts.append(found)
             case Stop():
                 self._stop(command.number)
+            case Withdraw():
+                self._objects += withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
@@ -262,8 +276,9 @@ class Drive:
             elif step.kind in CONTAINERS:
                 branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
                 facts.append(h.StepStarted(now, step.id, attempt, branch))
-            elif step.kind == "wait":
-                facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif step.kind in WAITS:
+                fact, self._attached[step.id, attempt] = begun(step, attempt, scope, self.world)
+                facts.append(fact)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
@@ -276,7 +291,7 @@ class Drive:
                     self._attached[_key(done)] = writes
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
-            self._failed(step, attempt, failure_of(error))
+            self.fail(step, attempt, failure_of(error))
 
     def _stop(self, i: int) -> None:
         """Stop the attempt of a step; one that waits for the end of the turn never begins."""
@@ -293,7 +308,7 @@ class Drive:
         self._written.append(fact)
         self.state.handle(fact)
 
-    def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
+    def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
         world = self.world
         if why := self.state.doomed(step.number):
@@ -324,29 +339,20 @@ class Drive:
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
             found = time_came(step, self.scope, now)
             if isinstance(found, Failure):
-                self._failed(step, state.attempts[i], found)
+                self.fail(step, state.attempts[i], found)
             else:
+                if isinstance(found, h.StepDecided):
+                    self._attached[step.id, 0] = []  # an answer from now on comes too late
                 self.post(found)
 
     def _poll(self) -> None:
         try:
-            _hear(self)
+            hear(self, self._facts)
         except BaseException as error:  # noqa: BLE001 - as in a turn
             assert self._over is not None
             if not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
-
-
-def _hear(drive: Drive) -> None:
-    """Take the requests of other processes."""
-    for control in drive.world.journal.controls():
-        if control.verb == "cancel":
-            drive.cancel(control.by, control.reason)
-        else:
-            verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
-            with suppress(RunStateError):  # the question is gone, or has its answer
-                drive.decide(control.step, verb, control.by, control.reason)
 
 
 def _too_late(state: RunState, fact: h.Event) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "approval", "emit", "race"})
+STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "race"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
-    "wait step": frozenset({"until", "event"}),
     "workflow": frozenset({"concurrency", "triggers"}),
     "defaults": frozenset({"resources", "cache", "once"}),
 }
@@ -36,5 +35,7 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
     "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
     "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
-    "branch": "conditional", "assign": "set", "variables": "set",
+    "branch": "conditional", "assign": "set", "variables": "set", "publish": "emit", "notify": "emit",
+    "confirm": "approval", "approve": "approval", "gate": "approval", "manual": "approval", "human": "approval",
+    "input": "approval", "until": "wait", "event": "wait", "signal": "wait",
 }  # fmt: skip

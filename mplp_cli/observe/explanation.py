@@ -212,7 +212,10 @@ class _Watch:
                 if not self.tries or self.tries[-1].outcome != "running":
                     self.tries.append(Try(attempt=fact.attempt, started_at=at))
             case h.StepWaiting(at=at, approval=asked, error=error) if asked is not None:
-                self._end(at, "asked", error)
+                if asked.own:
+                    self.tries.append(Try(attempt=fact.attempt, started_at=at))
+                else:
+                    self._end(at, "asked", error)
                 self.questions.append(
                     Question(
                         message=asked.message,
@@ -221,13 +224,17 @@ class _Watch:
                         deadline=asked.deadline,
                     )
                 )
+            case h.StepEmitted(at=at, attempt=attempt):
+                self.tries.append(Try(attempt=attempt, started_at=at))
+                self._end(at, "completed")
             case h.StepDecided() if self.questions:
+                self._end(fact.at, "completed" if fact.decision == "approved" else "failed")
                 self.questions[-1] = structs.replace(
                     self.questions[-1],
                     decision=fact.decision,
                     by=fact.by,
                     reason=fact.reason,
-                    decided_at=fact.at,
+                    decided_at=fact.given_at or fact.at,
                 )
             case _:
                 return

@@ -10,7 +10,16 @@ from mplp_cli.errors import Failure
 from mplp_cli.render.ink import Line, write
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, took
+from mplp_cli.render.view import (
+    RunView,
+    approve_command,
+    attempt_text,
+    awaited_text,
+    failure_text,
+    first_line,
+    is_leaf,
+    took,
+)
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -161,10 +170,15 @@ class Lines:
         if event.approval is None:
             if self._quiet:
                 return []
-            said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
+            limit = f"{duration_text(event.until - event.at)}, until {self._time(event.until)}"
+            said = f"waits {limit}"
+            if event.event is not None:
+                said = f"waits for {awaited_text(event.event)}" + (
+                    f", {limit} at most" if event.until else ""
+                )
             return [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
-        how = f"mplp approve {self._state.run_id} {event.step}"
+        how = approve_command(self._state.run_id, event.step, event.approval.form)
         return [
             self._line(event.at, "waiting", event.step, said),
             Line(" " * 11).add(how, "key").add("  (or reject)", "dim"),
@@ -195,7 +209,13 @@ class Lines:
     def _is_slow(self, step: str) -> bool:
         """Whether its start is worth a line: work that takes its time."""
         planned = self._step(step)
-        return is_leaf(planned) and planned.kind not in {"set", "module-operation", "wait"}
+        return is_leaf(planned) and planned.kind not in {
+            "set",
+            "module-operation",
+            "wait",
+            "emit",
+            "approval",
+        }
 
     def _spent(self, step: str, word: str = "in") -> str:
         i = self._plan.number[step]

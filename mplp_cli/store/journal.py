@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -17,15 +17,19 @@ from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, project
+from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, Told, project
 from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.
 _PAGE_ROWS: Final = 16_384
 _PAGE_BYTES: Final = 4 << 20
+#: Published events that are looked at together.
+_EVENTS_AT_ONCE: Final = 1_000
 
 _encode = msgspec.json.Encoder().encode
+_mapping = msgspec.json.Decoder(dict[str, Any]).decode
 _decode = msgspec.json.Decoder(list[Event]).decode
 
 
@@ -103,7 +107,21 @@ class SqliteJournal:
         self._change = change
         if found:
             self._control = found[-1][0]
-        return [Control(**dict(zip(Control.__struct_fields__, row, strict=True))) for row in found]
+        return [self._request(row) for row in found]
+
+    def _request(self, row: Sequence[Any]) -> Control:
+        seq, verb, step, by, reason, data = row
+        try:
+            said = _mapping(data) if data else {}
+        except UNREADABLE as error:
+            raise corrupt(self._database.path, f"a request to run {self._run}: {error}") from error
+        return Control(seq=seq, verb=verb, step=step, by=by, reason=reason, data=said)
+
+    def events(self, after: int) -> list[tuple[int, Published]]:
+        return published(self._database, schema.EMITTED, after, _EVENTS_AT_ONCE)
+
+    def last_event(self) -> int:
+        return int(self._database.rows("SELECT coalesce(max(seq), 0) FROM emitted")[0][0])
 
     @property
     def closed(self) -> bool:
@@ -137,10 +155,32 @@ class SqliteJournal:
             raise self._end
 
 
+def published(database: Database, query: str, after: int, limit: int) -> list[tuple[int, Published]]:
+    """Published events with their numbers. StoreError if one is damaged."""
+    found = []
+    for seq, name, kind, source, at, data in database.rows(query, (after, limit)):
+        try:
+            value = msgspec.json.decode(data)
+        except UNREADABLE as error:
+            raise corrupt(database.path, f"the event {name}: {error}") from error
+        found.append((int(seq), Published(id=name, type=kind, source=source, at=at, data=value)))
+    return found
+
+
+def add_event(db: apsw.Connection, event: Published) -> None:
+    """Publish an event in the transaction at hand; once for each id."""
+    db.execute(schema.ADD_EMITTED, (event.id, event.type, event.source, event.at, _encode(event.data)))
+
+
 def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:
     """The row of a statement that yields one. Reading to the end is what finishes the statement."""
     (row,) = cursor.fetchall()
     return row
+
+
+def packed(mapping: Mapping[str, Any]) -> bytes:
+    """A mapping as JSON; nothing for an empty one."""
+    return _encode(mapping) if mapping else b""
 
 
 def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
@@ -217,12 +257,14 @@ def _add_objects(
 def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
-            case Settled(step, state, at, by, reason):
-                db.execute(schema.SETTLE, (key, step, state, by, reason, at))
+            case Settled(step, state, at, by, reason, inputs):
+                db.execute(schema.SETTLE, (key, step, state, by, reason, at, packed(inputs)))
             case Asked(seq, step, attempt, approval, at):
-                approvers = _encode(approval.approvers)
-                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
+                approvers, form = _encode(approval.approvers), packed(approval.form)
+                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at, form)
                 db.execute(schema.ADD_APPROVAL, row)
+            case Told(event):
+                add_event(db, event)
             case Taken(None):
                 db.execute(schema.TAKE_ALL, (key,))
             case Taken(step):

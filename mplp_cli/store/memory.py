@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -20,14 +20,28 @@ from mplp_cli.protocols import (
 from mplp_cli.store.answers import (
     VERBS,
     already_answered,
+    another_question,
+    answer_request,
     object_conflict,
     run_exists,
     run_has_ended,
     unknown_run,
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
-from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
+from mplp_cli.store.projections import (
+    ENDED,
+    Asked,
+    Change,
+    Entered,
+    Projection,
+    Settled,
+    Taken,
+    Told,
+    project,
+)
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -53,8 +67,10 @@ class _Run:
 
     def _apply(self, change: Change) -> None:
         match change:
-            case Settled(step, state, at, by, reason):
-                self.settle(step, state, by, reason, at)
+            case Settled(step, state, at, by, reason, inputs):
+                self.settle(step, state, by, reason, at, inputs)
+            case Told():
+                pass  # it belongs to the store, which keeps it
             case Asked():
                 self.approvals[change.seq] = self._question(change)
             case Taken(None):
@@ -78,14 +94,28 @@ class _Run:
             approvers=asked.approval.approvers,
             asked_at=asked.at,
             state="pending",
+            form=asked.approval.form,
         )
 
-    def settle(self, step: StepId | None, state: str, by: str, reason: str, at: int) -> bool:
+    def settle(
+        self,
+        step: StepId | None,
+        state: str,
+        by: str,
+        reason: str,
+        at: int,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Answer the pending questions of `step` (None: all); whether there was one."""
         found = [seq for seq, a in self.approvals.items() if a.state == "pending" and step in (None, a.step)]
         for seq in found:
             self.approvals[seq] = replace(
-                self.approvals[seq], state=state, by=by, reason=reason, decided_at=at
+                self.approvals[seq],
+                state=state,
+                by=by,
+                reason=reason,
+                decided_at=at,
+                inputs=dict(inputs or {}),
             )
         return bool(found)
 
@@ -113,6 +143,7 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+            self._store.tell(after)
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -123,6 +154,12 @@ class MemoryJournal:
         if found:
             self._control = found[-1].seq
         return found
+
+    def events(self, after: int) -> list[tuple[int, Published]]:
+        return self._store.events(after=after, limit=self._store.last_event + 1)[:1_000]
+
+    def last_event(self) -> int:
+        return self._store.last_event
 
     def close(self) -> None:
         if self._end is None:
@@ -143,6 +180,8 @@ class MemoryStore:
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
+        #: Published events by id, in order.
+        self._events: dict[str, Published] = {}
 
     # ---- owning a run ----
 
@@ -248,16 +287,46 @@ class MemoryStore:
         return [approval for *_, approval in sorted(found, key=lambda row: row[:3])]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         run, verb = self._run(run_id), VERBS[decision]
-        first = run.settle(step, decision, by, reason, at)
         asked = [seq for seq, approval in run.approvals.items() if approval.step == step]
-        record = run.approvals[max(asked)] if asked else None
-        if record is None or not first:
-            raise already_answered(run_id, step, record)
-        self._leave(run, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+        last = run.approvals[max(asked)] if asked else None
+        if last is None or last.state != "pending":
+            raise already_answered(run_id, step, last)
+        if given.digest not in ("", last.digest):
+            raise another_question(run_id, last)
+        run.settle(step, decision, by, reason, at, given.inputs)
+        record = run.approvals[max(asked)]
+        self._leave(run, answer_request(verb, record))
         return record
+
+    # ---- events ----
+
+    def publish(self, event: Published) -> None:
+        self._events.setdefault(event.id, event)
+
+    def tell(self, after: Projection) -> None:
+        """Publish what new facts say is published."""
+        for change in after.changes:
+            if isinstance(change, Told):
+                self.publish(change.event)
+
+    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
+        found = list(enumerate(self._events.values(), 1))[max(after, 0) :]
+        return found[-limit:]
+
+    @property
+    def last_event(self) -> int:
+        """The number of the last published event."""
+        return len(self._events)
 
     # ---- objects ----
 

@@ -21,13 +21,23 @@ from mplp_cli.protocols import (
     RunRecord,
 )
 from mplp_cli.store import schema
-from mplp_cli.store.answers import VERBS, already_answered, run_exists, run_has_ended, unknown_run
+from mplp_cli.store.answers import (
+    VERBS,
+    already_answered,
+    another_question,
+    answer_request,
+    run_exists,
+    run_has_ended,
+    unknown_run,
+)
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, only_row, pages
+from mplp_cli.store.journal import SqliteJournal, add_event, encoded, only_row, packed, pages, published
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, is_held, process_name, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
@@ -162,7 +172,14 @@ class SqliteStore:
         return [self._approval(row) for row in self._database.rows(query, (run_id, state))]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         verb = VERBS[decision]
         answered = schema.APPROVALS + " WHERE a.run = ?1 AND a.step = ?2 ORDER BY a.seq DESC LIMIT 1"
@@ -171,13 +188,15 @@ class SqliteStore:
             if row is None:
                 raise unknown_run(run_id)
             (key,) = row
-            db.execute(schema.SETTLE, (key, step, decision, by, reason, at))
+            db.execute(schema.SETTLE, (key, step, decision, by, reason, at, packed(given.inputs)))
             first = db.changes() == 1
             last = db.execute(answered, (key, step)).fetchone()
             record = None if last is None else self._approval(last)
             if record is None or not first:
                 raise already_answered(run_id, step, record)
-            _leave(db, key, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+            if given.digest not in ("", record.digest):
+                raise another_question(run_id, record)
+            _leave(db, key, answer_request(verb, record))
         self._database.requests += 1
         return record
 
@@ -185,9 +204,21 @@ class SqliteStore:
         fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
         try:
             fields["approvers"] = _approvers(fields["approvers"])
+            for name in ("form", "inputs"):
+                fields[name] = _body(fields[name]) if fields[name] else {}
         except UNREADABLE as error:
             raise corrupt(self._database.path, f"a question of run {fields['run']}: {error}") from error
         return ApprovalRecord(**fields)
+
+    # ---- events ----
+
+    def publish(self, event: Published) -> None:
+        encoded(event.id, [event.data])
+        with self._database.writing() as db:
+            add_event(db, event)
+
+    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
+        return published(self._database, schema.LAST_EMITTED, after, limit)
 
     # ---- objects ----
 
@@ -238,7 +269,10 @@ class SqliteStore:
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:
-    db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
+    db.execute(
+        schema.ADD_CONTROL,
+        (key, control.verb, control.step, control.by, control.reason, packed(control.data)),
+    )
 
 
 def _size(path: Path) -> int:

@@ -51,6 +51,14 @@ class Conclude(Struct, frozen=True, gc=False):
     number: int
 
 
+class Withdraw(Struct, frozen=True, gc=False):
+    """Nobody is asked any more: give the question's Confirm object its end, beside the fact that says so."""
+
+    number: int
+    confirm: str
+    reason: str
+
+
 class Halt(Struct, frozen=True, gc=False):
     """Stop the run early: `fail-fast`, or an `abort` fallback."""
 
@@ -58,4 +66,4 @@ class Halt(Struct, frozen=True, gc=False):
     message: str
 
 
-Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Halt
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Withdraw | Halt

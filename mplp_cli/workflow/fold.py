@@ -6,9 +6,10 @@ from collections.abc import Callable
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.answers import answer_of_own, complete, refusal
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.ends import withdraw
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.resume import take_up
@@ -111,6 +112,8 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
 
 
 def step_completed(state: RunState, fact: h.StepCompleted) -> None:
+    if state.step_status[state.plan.number[fact.step]] is COMPLETED:
+        return  # a consequence that was folded with its cause
     i = state.ending(fact.step)
     state.results[i] = fact.result
     state.attempts[i] = fact.attempt
@@ -136,6 +139,7 @@ def step_failed(state: RunState, fact: h.StepFailed) -> None:
 def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     i = state.plan.number[fact.step]
     state.give_back(i)
+    state.awaited.pop(i, None)
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
@@ -188,8 +192,11 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.errors[i] = fact.error
     if fact.approval is not None:
         state.approvals[i] = fact.approval
+        state.awaited.pop(i, None)
         state.asking += 1
         state.moving -= 1
+    if fact.event is not None:
+        state.awaited[i] = fact.event
     if _cut_short(state, i, fact.at):
         return
     if fact.until:
@@ -199,17 +206,29 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
 
 def step_decided(state: RunState, fact: h.StepDecided) -> None:
     i = state.plan.number[fact.step]
-    state.answered(i)
+    asked = state.approvals[i]
+    if fact.decision == "expired":
+        withdraw(state, i, fact.reason)
+    else:
+        state.answered(i)
     state.due.pop(i, None)
-    if fact.decision == "approved":
+    if asked.own:
+        answer_of_own(state, i, fact)
+    elif fact.decision == "approved":
         state.uncounted[i] = state.attempts[i]
         state.make_ready(i)
-        return
-    why = fact.reason or "no reason given"
-    state.refused.add(i)
-    error = RejectedError(f"rejected by {fact.by or 'somebody'}: {why}").failure()
-    state.fail(i, error, fact.at)
-    state.ask(Tell(i))
+    else:
+        state.refused.add(i)
+        state.fail(i, refusal(fact), fact.at)
+        state.ask(Tell(i))
+
+
+def step_emitted(state: RunState, fact: h.StepEmitted) -> None:
+    i = state.ending(fact.step)
+    state.emitted[fact.event.id] = len(state.emitted)
+    state.attempts[i] = fact.attempt
+    state.started_at[i] = state.started_at[i] or fact.at
+    complete(state, i, {"eventId": fact.event.id}, fact.at)
 
 
 def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
@@ -261,5 +280,6 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepCancelled: step_cancelled,
     h.StepWaiting: step_waiting,
     h.StepDecided: step_decided,
+    h.StepEmitted: step_emitted,
     h.StepFellBack: step_fell_back,
 }

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
+from mplp_cli.workflow.published import FIELDS
 from mplp_cli.workflow.references import SCOPES, Reference
 from mplp_cli.workflow.suggest import did_you_mean
 
@@ -50,6 +51,8 @@ class Scoping:
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
+        #: Whether `event` stands for the event at hand.
+        self.event_allowed = False
         self._here = OUTPUTS
 
     def enter(self, here: int) -> None:
@@ -73,6 +76,12 @@ class Scoping:
             self._known("field of `workflow`", reference, WORKFLOW_FIELDS, path)
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
+        elif scope == "event":
+            if self.event_allowed:
+                self._known("field of `event`", reference, FIELDS, path)
+            else:
+                hint = "refer to the result of the step that waits: `${its-id.result.event.data}`"
+                self._problem("ref-no-event", "`event` is known in the `where` of a `wait` only", path, hint)
         else:
             self._problem("ref-no-loop", f"`{scope}` stands for nothing outside a `foreach`", path)
         return -1

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.ends import halt_after, spread, withdraw
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.joins import Tally
 from mplp_cli.workflow.plan import CONTAINERS, Plan
@@ -78,6 +78,9 @@ class RunState:
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
         self.approvals: dict[int, h.Approval] = {}
+        #: Events that steps wait for; and the ids of those that the run has published, each with its place.
+        self.awaited: dict[int, h.Awaited] = {}
+        self.emitted: dict[str, int] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
@@ -220,9 +223,10 @@ class RunState:
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, reason)
         self.give_back(i)
         self.due.pop(i, None)
+        self.awaited.pop(i, None)
         self.open.pop(i, None)
         self.opening.discard(i)
         self.dropped = True
@@ -326,11 +330,13 @@ class RunState:
         if now in ENDED:
             raise ValueError(f"{step} has ended before")
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, "the step ended before anybody answered")
         elif now is not PENDING and not (now is RUNNING and self.open.get(i)):
             self.moving -= 1
         if self.holding or self.in_lane:
             self.give_back(i)
         if self.due:
             self.due.pop(i, None)
+        if self.awaited:
+            self.awaited.pop(i, None)
         return i
