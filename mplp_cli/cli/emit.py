@@ -49,7 +49,8 @@ def main(
     try:
         named = check_type(kind)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        said, _, hint = str(error).partition("; ")
+        raise UsageError(said, hint=hint) from None
     carried = _data(data)
     runtime = Runtime(state_dir=state_dir)
     if runtime.existing_state_dir() is None:

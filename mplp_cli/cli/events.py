@@ -47,7 +47,8 @@ def main(
     try:
         wanted = None if kind is None else check_wanted(kind)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        said, _, hint = str(error).partition("; ")
+        raise UsageError(said, hint=hint) from None
     runtime = Runtime(state_dir=state_dir)
     store = stored(runtime)
     found = [] if store is None else store.events(limit=limit if wanted is None else _ALL)

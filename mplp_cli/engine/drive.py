@@ -58,8 +58,7 @@ class Drive:
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
         self.state, self.world = state, world
-        #: Who drives, for the record of a resume.
-        self.by = by
+        self.by = by  # who drives, for the record of a resume
         self.scope = RunScope(state, world.secrets)
         self.arrivals = Arrivals(self.scope, world.journal)
         self._facts: deque[h.Event] = deque()
@@ -327,13 +326,14 @@ class Drive:
         """A deadline is over: of attempt `mark`, or (minus `mark`) the moment that was armed last."""
         state, now = self.state, self.world.clock.now()
         state.dropped = True  # whatever is queued about this step may come too late
-        if i == WHOLE_RUN and (state.stopping is not None or state.finalizing is not None):
-            return
         if i == WHOLE_RUN:
-            message = f"the run's timeout of {duration_text(state.plan.timeout)} is over"
-            self.post(h.RunStopping(now, "timeout", "", message))
+            if state.stopping is None and state.finalizing is None:
+                message = f"the run's timeout of {duration_text(state.plan.timeout)} is over"
+                self.post(h.RunStopping(now, "timeout", "", message))
             return
         step = state.plan.steps[i]
+        if i in state.approvals:
+            hear(self, self._facts)  # an answer that came in time counts
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now

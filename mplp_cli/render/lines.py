@@ -170,12 +170,10 @@ class Lines:
         if event.approval is None:
             if self._quiet:
                 return []
-            limit = f"{duration_text(event.until - event.at)}, until {self._time(event.until)}"
-            said = f"waits {limit}"
+            said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
             if event.event is not None:
-                said = f"waits for {awaited_text(event.event)}" + (
-                    f", {limit} at most" if event.until else ""
-                )
+                limit = f" ({said.removeprefix('waits ')} at most)" if event.until else ""
+                said = f"waits for {awaited_text(event.event)}{limit}"
             return [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
         how = approve_command(self._state.run_id, event.step, event.approval.form)

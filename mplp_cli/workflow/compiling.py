@@ -251,6 +251,14 @@ class StepCompiler:
         return self._shared_fallbacks
 
     def _fallbacks(self, actions: list[model.FallbackAction], path: Path) -> tuple[Fallback, ...]:
+        for n, action in enumerate(actions):
+            if action.condition == "RejectedError" and action.action == "escalate-to-human":
+                self._problem(
+                    "plan-asked-again",
+                    "a person's no is not asked again",
+                    (*path, n, "action"),
+                    "take another action, or ask the next person in an `approval` step of its own",
+                )
         return tuple(
             Fallback(
                 condition=action.condition,

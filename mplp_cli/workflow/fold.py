@@ -197,6 +197,7 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.moving -= 1
     if fact.event is not None:
         state.awaited[i] = fact.event
+    state.due.pop(i, None)
     if _cut_short(state, i, fact.at):
         return
     if fact.until:
@@ -240,6 +241,8 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
     state.branches[i] = fact.instead
+    state.awaited.pop(i, None)
+    state.due.pop(i, None)
     state.moving -= 1
     state.open[i] = 1
     if _cut_short(state, i, fact.at):

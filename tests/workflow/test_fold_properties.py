@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.engine.drive import Drive
+from mplp_cli.engine.hearing import hear
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Start
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning import make_plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, RUNNING
 from tests.bench_of_runs import Bench, Died, statuses, workflow
@@ -53,8 +55,9 @@ class _Names:
 def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     """A set, shell or wait step."""
     step: dict[str, Any] = {"id": names.next()}
-    kind = draw(st.sampled_from(["set", "shell", "shell", "wait"]))
-    step["type"] = kind
+    kinds = ["set", "shell", "shell", "wait", "emit"]
+    kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
+    step["type"] = "wait" if kind == "event" else kind
     if kind == "set":
         step["values"] = {"n": 1}
         if draw(st.booleans()) and before:
@@ -63,6 +66,14 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
+    elif kind == "emit":
+        step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
+    elif kind == "event":
+        step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
+    elif kind == "approval":
+        step["message"] = "Go on?"
+        if draw(st.booleans()):
+            step |= {"timeout": draw(st.sampled_from(["10ms", "1s"])), "retry-policy": {"max-retries": 1}}
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
         if draw(st.booleans()):
@@ -195,6 +206,9 @@ def check_whole(state: RunState, bench: Bench) -> None:
     assert not state.in_lane
     assert not state.due
     assert not state.approvals
+    assert not state.awaited
+    assert all(confirm.body["status"] != "pending" for confirm in bench.store.objects("confirm"))
+    assert [event.id for _, event in bench.store.events() if event.source != "test"] == list(state.emitted)
     check_explained(state)
     check_order(bench)
 
@@ -329,7 +343,16 @@ def _die(drive: Drive) -> None:
     raise Died
 
 
+def _tell(drive: Drive) -> None:
+    """Somebody publishes an event, and the run hears it."""
+    event = Published(id=drive.world.ids.uuid(), type="news", source="test", at=0, data={"of": "somebody"})
+    journal: Any = drive.world.journal
+    journal._store.publish(event)
+    hear(drive, drive._facts)
+
+
 ACTS = {
+    "tell": _tell,
     "cancel": lambda drive: drive.cancel("ann"),
     "kill": lambda drive: drive.kill("ann"),
     "approve": _answer("approve"),
