@@ -74,8 +74,9 @@ _mplp_takes_value() {
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
-    "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
-    "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
+    "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -123,13 +124,23 @@ _mplp_value() {
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
     "approve --reason") _mplp_complete text ;;
+    "approve --input" | "approve -i") _mplp_complete text ;;
+    "approve --inputs") _mplp_complete file ;;
     "approve --by") _mplp_complete text ;;
+    "approve --digest") _mplp_complete text ;;
     "approve --output" | "approve -o") _mplp_complete choices text json ;;
     "approve --state-dir") _mplp_complete directory ;;
     "reject --reason") _mplp_complete text ;;
     "reject --by") _mplp_complete text ;;
+    "reject --digest") _mplp_complete text ;;
     "reject --output" | "reject -o") _mplp_complete choices text json ;;
     "reject --state-dir") _mplp_complete directory ;;
+    "events --type" | "events -t") _mplp_complete text ;;
+    "events --limit" | "events -n") _mplp_complete text ;;
+    "events --output" | "events -o") _mplp_complete choices text json ;;
+    "events --state-dir") _mplp_complete directory ;;
+    "events --data" | "events -d") _mplp_complete text ;;
+    "events --source") _mplp_complete text ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -157,8 +168,9 @@ _mplp_options() {
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
-    "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
-    "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
+    "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
+    "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
+    "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -190,10 +202,11 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
+    "events 0") _mplp_complete choices list emit ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject events backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -229,7 +242,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject events backup doctor health schema completion help
   else
     _mplp_argument
   fi

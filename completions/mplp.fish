@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -69,8 +69,9 @@ complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run
 complete -c mplp -n '__mplp_verb \'\'' -a explain -d 'Explain why a step is what it is'
 complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a workflow part'
 complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
-complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks: the step is tried again'
+complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
+complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last events that `emit` steps and people have published, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
@@ -189,7 +190,10 @@ complete -c mplp -n '__mplp_verb approvals' -l no-color -d 'Plain text (NO_COLOR
 complete -c mplp -n '__mplp_verb approvals' -s h -l help -d 'Show the help and exit'
 
 complete -c mplp -n '__mplp_verb approve' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb approve' -s i -l input -x -d 'An input that the question takes (repeatable)'
+complete -c mplp -n '__mplp_verb approve' -l inputs -r -F -d 'Those inputs as YAML or JSON'
 complete -c mplp -n '__mplp_verb approve' -l by -x -d 'Who answers'
+complete -c mplp -n '__mplp_verb approve' -l digest -x -d 'Only if this is still what is asked (`mplp approvals --output json` has it)'
 complete -c mplp -n '__mplp_verb approve' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb approve' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb approve' -s h -l help -d 'Show the help and exit'
@@ -198,11 +202,22 @@ complete -c mplp -n '__mplp_at approve 1' -k -a '(__mplp_ask steps)'
 
 complete -c mplp -n '__mplp_verb reject' -l reason -x -d 'Why, for the record'
 complete -c mplp -n '__mplp_verb reject' -l by -x -d 'Who answers'
+complete -c mplp -n '__mplp_verb reject' -l digest -x -d 'Only if this is still what is asked (`mplp approvals --output json` has it)'
 complete -c mplp -n '__mplp_verb reject' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb reject' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb reject' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at reject 0' -k -a '(__mplp_ask runs)'
 complete -c mplp -n '__mplp_at reject 1' -k -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb events' -s t -l type -x -d 'Only events of this type'
+complete -c mplp -n '__mplp_verb events' -s n -l limit -x -d 'At most so many'
+complete -c mplp -n '__mplp_verb events' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb events' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb events' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb events' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb events' -s d -l data -x -d 'What it carries: JSON, @FILE, or @- for stdin'
+complete -c mplp -n '__mplp_verb events' -l source -x -d 'Who publishes it'
+complete -c mplp -n '__mplp_at events 0' -a 'list emit'
 
 complete -c mplp -n '__mplp_verb backup' -s f -l force -d 'Overwrite an older copy'
 complete -c mplp -n '__mplp_verb backup' -s o -l output -x -a 'text json' -d 'How to answer'
@@ -232,4 +247,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject events backup doctor health schema completion help'

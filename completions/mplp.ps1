@@ -19,8 +19,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'explain	Explain why a step is what it is'
         'diff	Show where two runs of a workflow part'
         'approvals	List what runs ask a person'
-        'approve	Say yes to what a step asks: the step is tried again'
+        'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
+        'events	List the last events that `emit` steps and people have published, in their order'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -43,8 +44,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -106,15 +108,30 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['approvals -o'] = @('choices', @('text', 'json'))
     $values['approvals --state-dir'] = @('directory', @())
     $values['approve --reason'] = @('text', @())
+    $values['approve --input'] = @('text', @())
+    $values['approve -i'] = @('text', @())
+    $values['approve --inputs'] = @('file', @())
     $values['approve --by'] = @('text', @())
+    $values['approve --digest'] = @('text', @())
     $values['approve --output'] = @('choices', @('text', 'json'))
     $values['approve -o'] = @('choices', @('text', 'json'))
     $values['approve --state-dir'] = @('directory', @())
     $values['reject --reason'] = @('text', @())
     $values['reject --by'] = @('text', @())
+    $values['reject --digest'] = @('text', @())
     $values['reject --output'] = @('choices', @('text', 'json'))
     $values['reject -o'] = @('choices', @('text', 'json'))
     $values['reject --state-dir'] = @('directory', @())
+    $values['events --type'] = @('text', @())
+    $values['events -t'] = @('text', @())
+    $values['events --limit'] = @('text', @())
+    $values['events -n'] = @('text', @())
+    $values['events --output'] = @('choices', @('text', 'json'))
+    $values['events -o'] = @('choices', @('text', 'json'))
+    $values['events --state-dir'] = @('directory', @())
+    $values['events --data'] = @('text', @())
+    $values['events -d'] = @('text', @())
+    $values['events --source'] = @('text', @())
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -145,10 +162,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
+    $arguments['events 0'] = @('choices', @('list', 'emit'))
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'events', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

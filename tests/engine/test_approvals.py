@@ -185,7 +185,9 @@ def test_a_no_is_not_asked_again() -> None:
     state = answered(bench, say("reject"))
     assert state.status == "failed"
     assert len(facts(bench, h.StepWaiting)) == 1
-    assert reason_of(state, "b") == "`g` failed and its fallback is `abort`" or statuses(state)["b"] == "omitted"
+    assert (
+        reason_of(state, "b") == "`g` failed and its fallback is `abort`" or statuses(state)["b"] == "omitted"
+    )
 
 
 def test_asking_again_after_a_no_is_refused_beforehand() -> None:
@@ -256,7 +258,11 @@ def test_an_answer_to_an_earlier_question_is_refused() -> None:
 
 def test_an_answer_that_is_stored_in_time_counts_though_no_poll_has_brought_it() -> None:
     bench = Bench(planned([gate(timeout="10s"), shell("b", "sleep 30")]))
-    state = bench.start(during=[(5, lambda _: bench.store.decide(RUN, "g", "approved", "bob", "", 1))])
+
+    def decide(_: Drive) -> None:
+        bench.store.decide(RUN, "g", "approved", "bob", "", bench.clock.now())
+
+    state = bench.start(during=[(5, decide)])
     assert state.status == "completed"
     assert [(f.decision, moment(bench, f)) for f in facts(bench, h.StepDecided)] == [("approved", 10_000)]
 

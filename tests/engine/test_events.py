@@ -47,7 +47,9 @@ def emit(name: str, kind: str = "build.done", data: Any = None, **keys: Any) -> 
 
 def awaits(name: str, kind: str = "build.*", where: Any = None, **keys: Any) -> dict[str, Any]:
     """A step that waits for an event."""
-    return step("wait", name, event={"type": kind} if where is None else {"type": kind, "where": where}, **keys)
+    return step(
+        "wait", name, event={"type": kind} if where is None else {"type": kind, "where": where}, **keys
+    )
 
 
 def until(name: str, time: str, **keys: Any) -> dict[str, Any]:
@@ -88,8 +90,12 @@ def test_an_emitted_event_is_published_with_the_completion_of_its_step() -> None
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("commit", range(1, 7))
-def test_however_often_the_process_dies_an_event_is_published_once(commit: int, after: bool, batch: int) -> None:
-    bench = Bench(planned([emit("a"), emit("b", dependencies=["a"]), shell("c", dependencies=["b"])]), batch=batch)
+def test_however_often_the_process_dies_an_event_is_published_once(
+    commit: int, after: bool, batch: int
+) -> None:
+    bench = Bench(
+        planned([emit("a"), emit("b", dependencies=["a"]), shell("c", dependencies=["b"])]), batch=batch
+    )
     try:
         state = bench.start(dies=(commit, after))
     except Died:
@@ -127,7 +133,10 @@ def test_a_cancelled_run_publishes_nothing_more() -> None:
 
 
 def test_the_first_event_that_fits_ends_the_wait_and_is_kept_in_the_history() -> None:
-    bench = bench_of(awaits("w", where="event.data.n > 1 and event.source == 'ci'"), given("b", {"n": "${w.result.event.data.n}"}))
+    bench = bench_of(
+        awaits("w", where="event.data.n > 1 and event.source == 'ci'"),
+        given("b", {"n": "${w.result.event.data.n}"}),
+    )
     state = bench.start(
         during=[
             (1, tell(bench, "one", n=1)),
@@ -193,8 +202,10 @@ def test_a_death_at_any_commit_neither_loses_an_event_nor_takes_it_twice(commit:
     except Died:
         for name in ("one", "two"):
             bench.store.publish(event(name))  # what is there already stays as it is
-        state = bench.replayed() if bench.replayed().status == "completed" else bench.resume(
-            during=[(1, tell(bench, "three")), (2, tell(bench, "four"))]
+        state = (
+            bench.replayed()
+            if bench.replayed().status == "completed"
+            else bench.resume(during=[(1, tell(bench, "three")), (2, tell(bench, "four"))])
         )
     ended = [f.result["event"]["id"] for f in facts(bench, h.StepCompleted) if "event" in f.result]
     assert state.status == "completed"
@@ -209,9 +220,7 @@ def test_an_event_that_lacks_what_is_asked_for_does_not_fit() -> None:
 
 
 def test_an_event_that_cannot_be_judged_fails_the_step_and_is_named() -> None:
-    bench = bench_of(
-        awaits("w", where="event.data.n")
-    )
+    bench = bench_of(awaits("w", where="event.data.n"))
     state = bench.start(during=[(1, tell(bench, "odd", n="text"))])
     error = error_of(state, "w")
     assert error.type == "ExpressionError"
@@ -245,7 +254,9 @@ def test_its_own_retries_wait_again_and_what_came_in_between_does_not_count() ->
 
 
 def test_a_wait_that_is_put_to_a_person_takes_no_event_meanwhile() -> None:
-    bench = bench_of(awaits("w", timeout="5s", fallback_actions=ask(condition="timeout")), shell("s", "sleep 20"))
+    bench = bench_of(
+        awaits("w", timeout="5s", fallback_actions=ask(condition="timeout")), shell("s", "sleep 20")
+    )
     state = bench.start(during=[(8, tell(bench, "between"))])
     assert (state.status, statuses(state)["w"]) == ("waiting", "waiting")
     assert state.awaited == {}
@@ -340,7 +351,9 @@ def test_event_is_known_in_where_only() -> None:
     assert [p.code for p in problems_of([awaits("w", where="event.kind == 1")])] == ["ref-unknown-name"]
     assert [p.code for p in problems_of([given("a", {"x": "${event.data}"})])] == ["ref-no-event"]
     assert [p.code for p in problems_of([awaits("w", "${event.type}")])] == ["ref-no-event"]
-    assert [p.code for p in problems_of([awaits("w", where="secrets.X == 1")], secrets=["X"])] == ["ref-secret-place"]
+    assert [p.code for p in problems_of([awaits("w", where="secrets.X == 1")], secrets=["X"])] == [
+        "ref-secret-place"
+    ]
 
 
 @pytest.mark.parametrize(
