@@ -71,7 +71,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a work
 complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
 complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
-complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last events that `emit` steps and people have published, in their order'
+complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'

@@ -21,7 +21,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approvals	List what runs ask a person'
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
-        'events	List the last events that `emit` steps and people have published, in their order'
+        'events	List the last published events, in their order'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'

@@ -161,22 +161,37 @@ class Journal(Protocol):
         """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
         ...
 
-    def events(self, after: int) -> list[tuple[int, Published]]:
-        """(number, event) pairs of what anybody has published, in order, those with a number greater than `after`;
-        at most 1,000. Cheap when there are none."""
-        ...
-
-    def last_event(self) -> int:
-        """The number of the last event that was published, 0 if none was."""
-        ...
-
     def close(self) -> None:
         """Give the run up; another process may take it."""
         ...
 
 
+class Board(Protocol):
+    """What anybody has published, in order. The first event has number 1, and numbers only grow."""
+
+    def publish(self, event: Published) -> None:
+        """Publish an event, durably; once for each id."""
+        ...
+
+    def following(self, after: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of those with a number greater than `after`: the first 1,000. Cheap if there are
+        none."""
+        ...
+
+    def newest(self, limit: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of the last `limit`, in order."""
+        ...
+
+    def last(self) -> int:
+        """The number of the last event, 0 if there is none."""
+        ...
+
+
 class Store(Protocol):
     """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
+
+    #: Published events; an `emit` step's come with the facts that a journal appends.
+    board: Board
 
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
         """Store a new run with its first facts, durably, and own it."""
@@ -223,14 +238,6 @@ class Store(Protocol):
         """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
         with the request to the owner. RunStateError shows the earlier answer, that nothing is asked, or that
         what is asked is not the question that the answer was given to."""
-        ...
-
-    def publish(self, event: Published) -> None:
-        """Publish an event, durably; once for each id."""
-        ...
-
-    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
-        """(number, event) pairs in order, those with a number greater than `after`; the last `limit` of them."""
         ...
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:

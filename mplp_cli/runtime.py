@@ -298,6 +298,7 @@ class Runtime:
             clock=self.clock,
             ids=self.ids,
             journal=journal,
+            board=self.store.board,
             operations=self._hub(),
             runners=runners.by_kind,
             conditions=self.conditions,

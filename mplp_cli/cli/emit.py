@@ -59,7 +59,7 @@ def main(
             hint="change to the directory of the run, or name its state with --state-dir",
         )
     event = Published(id=runtime.ids.uuid(), type=named, source=source, at=runtime.clock.now(), data=carried)
-    runtime.store.publish(event)
+    runtime.store.board.publish(event)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 

@@ -28,7 +28,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the last events that `emit` steps and people have published, in their order.
+    """List the last published events, in their order.
 
     `mplp events emit TYPE` publishes one. As JSON they have the form of CloudEvents 1.0.
 
@@ -51,7 +51,7 @@ def main(
         raise UsageError(said, hint=hint) from None
     runtime = Runtime(state_dir=state_dir)
     store = stored(runtime)
-    found = [] if store is None else store.events(limit=limit if wanted is None else _ALL)
+    found = [] if store is None else store.board.newest(limit if wanted is None else _ALL)
     shown = [pair for pair in found if wanted is None or matches(wanted, pair[1].type)][-limit:]
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,9 +58,7 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.cli.giving import given_inputs
     from mplp_cli.errors import UsageError
-    from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
@@ -71,7 +69,7 @@ def main(
     valid, plan = _checked(runtime, source, output, no_color=no_color)
     if workflow == inputs_file == "-":
         raise UsageError("standard input cannot be both the workflow and its inputs")
-    resolved = resolve_inputs(valid, given_inputs(valid.inputs, inputs, inputs_file))
+    resolved = _resolved(valid, inputs, inputs_file)
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -96,6 +94,14 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
     return loaded.workflow, loaded.plan
+
+
+def _resolved(valid: Workflow, inputs: list[str] | None, inputs_file: str | None) -> dict[str, Any]:
+    """The run's inputs. InputError if they do not fit."""
+    from mplp_cli.cli.giving import given_inputs
+    from mplp_cli.loading import resolve_inputs
+
+    return resolve_inputs(valid, given_inputs(valid.inputs, inputs, inputs_file))
 
 
 def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:

@@ -60,7 +60,7 @@ class Drive:
         self.state, self.world = state, world
         self.by = by  # who drives, for the record of a resume
         self.scope = RunScope(state, world.secrets)
-        self.arrivals = Arrivals(self.scope, world.journal)
+        self.arrivals = Arrivals(self.scope, world.board)
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}

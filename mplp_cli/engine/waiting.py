@@ -10,12 +10,13 @@ from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import own_question
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, UnresolvedReferenceError
-from mplp_cli.protocols import Journal, ProtocolObject
+from mplp_cli.protocols import Board, ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.published import Published, as_value, check_type, check_wanted, emitted_id, matches
 from mplp_cli.workflow.references import Missing
 from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.statuses import WAITING
 from mplp_cli.workflow.templates import Formula, Look, fill, holds, operands
 from mplp_cli.workflow.values import Json, duration_ms, moment_ms
 
@@ -36,7 +37,7 @@ def begun(
             return h.StepEmitted(now, step.id, attempt, _published(step, attempt, body, scope, now)), []
         if "type" in body:
             own = len(scope.state.emitted)
-            wanted = h.Awaited(check_wanted(body["type"]), world.journal.last_event(), own)
+            wanted = h.Awaited(check_wanted(body["type"]), world.board.last(), own)
             return h.StepWaiting(now, step.id, attempt, limit, event=wanted), []
         end = max(_end(body, now), now)
         return h.StepWaiting(now, step.id, attempt, min(end, limit) if limit else end), []
@@ -92,9 +93,9 @@ class EventScope(RunScope):
 class Arrivals:
     """Finds, for each step that waits for an event, the first one that is taken."""
 
-    def __init__(self, scope: RunScope, journal: Journal) -> None:
+    def __init__(self, scope: RunScope, board: Board) -> None:
         self._scope = scope
-        self._journal = journal
+        self._board = board
         #: (step, attempt) -> number of the last event that was looked at; infinite when one was taken.
         self._read: dict[tuple[int, int], float] = {}
 
@@ -105,9 +106,10 @@ class Arrivals:
             place = {
                 i: max(wanted.after, self._read.get((i, state.attempts[i]), 0))
                 for i, wanted in state.awaited.items()
+                if state.step_status[i] is WAITING and i not in state.approvals
             }
             last = min(place.values(), default=math.inf)
-            events = [] if last == math.inf else self._journal.events(int(last))
+            events = [] if last == math.inf else self._board.following(int(last))
             if not events:
                 return
             for i, after in place.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.protocols import Board, Clock, Ids, Journal, Operations, Output, Runner, Subscriber
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -17,6 +17,8 @@ class World:
     clock: Clock
     ids: Ids
     journal: Journal
+    #: What anybody has published.
+    board: Board
     operations: Operations
     #: Step type -> what runs it.
     runners: Mapping[str, Runner]

@@ -15,18 +15,16 @@ from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
 from mplp_cli.protocols import Control, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
+from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, Told, project
 from mplp_cli.workflow.history import Event
-from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.
 _PAGE_ROWS: Final = 16_384
 _PAGE_BYTES: Final = 4 << 20
-#: Published events that are looked at together.
-_EVENTS_AT_ONCE: Final = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _mapping = msgspec.json.Decoder(dict[str, Any]).decode
@@ -117,12 +115,6 @@ class SqliteJournal:
             raise corrupt(self._database.path, f"a request to run {self._run}: {error}") from error
         return Control(seq=seq, verb=verb, step=step, by=by, reason=reason, data=said)
 
-    def events(self, after: int) -> list[tuple[int, Published]]:
-        return published(self._database, schema.EMITTED, after, _EVENTS_AT_ONCE)
-
-    def last_event(self) -> int:
-        return int(self._database.rows("SELECT coalesce(max(seq), 0) FROM emitted")[0][0])
-
     @property
     def closed(self) -> bool:
         """Whether the run was given up."""
@@ -153,23 +145,6 @@ class SqliteJournal:
     def _check_usable(self) -> None:
         if self._end is not None:
             raise self._end
-
-
-def published(database: Database, query: str, after: int, limit: int) -> list[tuple[int, Published]]:
-    """Published events with their numbers. StoreError if one is damaged."""
-    found = []
-    for seq, name, kind, source, at, data in database.rows(query, (after, limit)):
-        try:
-            value = msgspec.json.decode(data)
-        except UNREADABLE as error:
-            raise corrupt(database.path, f"the event {name}: {error}") from error
-        found.append((int(seq), Published(id=name, type=kind, source=source, at=at, data=value)))
-    return found
-
-
-def add_event(db: apsw.Connection, event: Published) -> None:
-    """Publish an event in the transaction at hand; once for each id."""
-    db.execute(schema.ADD_EMITTED, (event.id, event.type, event.source, event.at, _encode(event.data)))
 
 
 def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:

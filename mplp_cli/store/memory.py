@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     Clock,
     Control,
     Definition,
@@ -27,6 +28,7 @@ from mplp_cli.store.answers import (
     run_has_ended,
     unknown_run,
 )
+from mplp_cli.store.board import MemoryBoard
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.projections import (
     ENDED,
@@ -41,7 +43,6 @@ from mplp_cli.store.projections import (
 )
 from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
-from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -70,7 +71,7 @@ class _Run:
             case Settled(step, state, at, by, reason, inputs):
                 self.settle(step, state, by, reason, at, inputs)
             case Told():
-                pass  # it belongs to the store, which keeps it
+                pass  # it stands on the board of the store
             case Asked():
                 self.approvals[change.seq] = self._question(change)
             case Taken(None):
@@ -143,7 +144,9 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
-            self._store.tell(after)
+            for change in after.changes:
+                if isinstance(change, Told):
+                    self._store.board.publish(change.event)
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -154,12 +157,6 @@ class MemoryJournal:
         if found:
             self._control = found[-1].seq
         return found
-
-    def events(self, after: int) -> list[tuple[int, Published]]:
-        return self._store.events(after=after, limit=self._store.last_event + 1)[:1_000]
-
-    def last_event(self) -> int:
-        return self._store.last_event
 
     def close(self) -> None:
         if self._end is None:
@@ -180,8 +177,7 @@ class MemoryStore:
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
-        #: Published events by id, in order.
-        self._events: dict[str, Published] = {}
+        self.board: Board = MemoryBoard()
 
     # ---- owning a run ----
 
@@ -307,26 +303,6 @@ class MemoryStore:
         record = run.approvals[max(asked)]
         self._leave(run, answer_request(verb, record))
         return record
-
-    # ---- events ----
-
-    def publish(self, event: Published) -> None:
-        self._events.setdefault(event.id, event)
-
-    def tell(self, after: Projection) -> None:
-        """Publish what new facts say is published."""
-        for change in after.changes:
-            if isinstance(change, Told):
-                self.publish(change.event)
-
-    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
-        found = list(enumerate(self._events.values(), 1))[max(after, 0) :]
-        return found[-limit:]
-
-    @property
-    def last_event(self) -> int:
-        """The number of the last published event."""
-        return len(self._events)
 
     # ---- objects ----
 

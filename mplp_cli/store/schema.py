@@ -157,7 +157,7 @@ ADD_EMITTED = (
 )
 EMITTED = "SELECT seq, id, type, source, at, data FROM emitted WHERE seq > ? ORDER BY seq LIMIT ?"
 LAST_EMITTED = (
-    "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted WHERE seq > ? ORDER BY seq DESC LIMIT ?)"
+    "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted ORDER BY seq DESC LIMIT ?)"
     " ORDER BY seq"
 )
 TAKE_ALL = "DELETE FROM control WHERE run = ?"

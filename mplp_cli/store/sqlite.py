@@ -13,6 +13,7 @@ import msgspec
 
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     Clock,
     Control,
     Definition,
@@ -30,14 +31,14 @@ from mplp_cli.store.answers import (
     run_has_ended,
     unknown_run,
 )
+from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, add_event, encoded, only_row, packed, pages, published
+from mplp_cli.store.journal import SqliteJournal, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, is_held, process_name, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
-from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
@@ -55,6 +56,7 @@ class SqliteStore:
         self._clock = clock
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
+        self.board: Board = SqliteBoard(self._database)
 
     # ---- owning a run ----
 
@@ -209,16 +211,6 @@ class SqliteStore:
         except UNREADABLE as error:
             raise corrupt(self._database.path, f"a question of run {fields['run']}: {error}") from error
         return ApprovalRecord(**fields)
-
-    # ---- events ----
-
-    def publish(self, event: Published) -> None:
-        encoded(event.id, [event.data])
-        with self._database.writing() as db:
-            add_event(db, event)
-
-    def events(self, *, after: int = 0, limit: int = 1_000) -> list[tuple[int, Published]]:
-        return published(self._database, schema.LAST_EMITTED, after, limit)
 
     # ---- objects ----
 

@@ -139,7 +139,6 @@ def step_failed(state: RunState, fact: h.StepFailed) -> None:
 def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     i = state.plan.number[fact.step]
     state.give_back(i)
-    state.awaited.pop(i, None)
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
@@ -192,7 +191,6 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.errors[i] = fact.error
     if fact.approval is not None:
         state.approvals[i] = fact.approval
-        state.awaited.pop(i, None)
         state.asking += 1
         state.moving -= 1
     if fact.event is not None:
@@ -241,7 +239,6 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
     state.branches[i] = fact.instead
-    state.awaited.pop(i, None)
     state.due.pop(i, None)
     state.moving -= 1
     state.open[i] = 1

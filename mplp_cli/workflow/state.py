@@ -42,10 +42,9 @@ class RunState:
         self.plan = plan
         #: Steps from this number on are those of `finally`.
         self.first_final = plan.final[0] if plan.final else n
-        self.run_id, self.status = "", PENDING
+        self.run_id, self.status, self.cwd = "", PENDING, ""
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
-        self.cwd = ""
         self.started = self.ended = 0
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
@@ -56,8 +55,7 @@ class RunState:
         self.stopping: h.RunStopping | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
-        #: Slots in all.
-        self.all_slots = 0
+        self.all_slots = 0  # slots in all
         #: Whether anything was ended from outside, so that a fact may come too late.
         self.dropped = False
         #: Set once `finally` runs: how the run will end.
@@ -78,9 +76,8 @@ class RunState:
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
         self.approvals: dict[int, h.Approval] = {}
-        #: Events that steps wait for; and the ids of those that the run has published, each with its place.
-        self.awaited: dict[int, h.Awaited] = {}
-        self.emitted: dict[str, int] = {}
+        self.awaited: dict[int, h.Awaited] = {}  # the event that a step last waited for
+        self.emitted: dict[str, int] = {}  # ids of published events, each with its place among them
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
@@ -226,7 +223,6 @@ class RunState:
             withdraw(self, i, reason)
         self.give_back(i)
         self.due.pop(i, None)
-        self.awaited.pop(i, None)
         self.open.pop(i, None)
         self.opening.discard(i)
         self.dropped = True
@@ -337,6 +333,4 @@ class RunState:
             self.give_back(i)
         if self.due:
             self.due.pop(i, None)
-        if self.awaited:
-            self.awaited.pop(i, None)
         return i

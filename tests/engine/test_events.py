@@ -62,7 +62,7 @@ def event(name: str, kind: str = "build.done", **data: Any) -> Published:
 
 
 def tell(bench: Bench, name: str, kind: str = "build.done", **data: Any) -> Any:
-    return lambda _: bench.store.publish(event(name, kind, **data))
+    return lambda _: bench.store.board.publish(event(name, kind, **data))
 
 
 def bench_of(*steps: dict[str, Any], **more: Any) -> Bench:
@@ -80,7 +80,7 @@ def whole(bench: Bench, state: RunState) -> None:
 def test_an_emitted_event_is_published_with_the_completion_of_its_step() -> None:
     bench = bench_of(given("v", {"n": 3}), emit("e", "build.${v.result.n}", {"n": "${v.result.n}"}))
     state = bench.start()
-    [(_, told)] = bench.store.events()
+    [(_, told)] = bench.store.board.newest(9_999)
     assert (told.type, told.data, told.source) == ("build.3", {"n": 3}, f"mplp/w/{RUN}/e")
     assert result_of(state, "e") == {"eventId": told.id}
     assert (told.id, told.at) == (emitted_id(RUN, "e", 1), facts(bench, h.StepEmitted)[0].at)
@@ -101,7 +101,7 @@ def test_however_often_the_process_dies_an_event_is_published_once(
     except Died:
         state = bench.replayed() if bench.replayed().status == "completed" else bench.resume()
     assert state.status == "completed"
-    published = [told.id for _, told in bench.store.events()]
+    published = [told.id for _, told in bench.store.board.newest(9_999)]
     assert published == [emitted_id(RUN, name, 1) for name in ("a", "b")]
     assert published == [result_of(state, name)["eventId"] for name in ("a", "b")]
 
@@ -112,21 +112,21 @@ def test_what_is_emitted_at_each_end_of_a_run_is_an_event_of_its_own() -> None:
     )
     assert bench.start().status == "failed"
     assert bench.resume().status == "completed"
-    assert [told.data for _, told in bench.store.events()] == ["failed", "completed"]
-    assert len({told.id for _, told in bench.store.events()}) == 2
+    assert [told.data for _, told in bench.store.board.newest(9_999)] == ["failed", "completed"]
+    assert len({told.id for _, told in bench.store.board.newest(9_999)}) == 2
 
 
 def test_an_event_of_no_type_fails_the_step_and_publishes_nothing() -> None:
     bench = bench_of(given("v", {"n": "a b"}), emit("e", "${v.result.n}"))
     state = bench.start()
     assert error_of(state, "e").message.startswith("'a b' is not a type of events; it begins with")
-    assert bench.store.events() == []
+    assert bench.store.board.newest(9_999) == []
 
 
 def test_a_cancelled_run_publishes_nothing_more() -> None:
     bench = bench_of(shell("a", "sleep 5"), emit("e", dependencies=["a"]))
     bench.start(during=[(1, lambda d: d.cancel("ann"))])
-    assert bench.store.events() == []
+    assert bench.store.board.newest(9_999) == []
 
 
 # ---- waiting for an event ----------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_what_came_while_no_process_drove_the_run_ends_the_wait_when_it_is_taken
     with pytest.raises(Died):
         bench.start(during=[(5, collapse)])
     for number in (1, 2, 3):
-        bench.store.publish(event(f"e{number}", n=number))
+        bench.store.board.publish(event(f"e{number}", n=number))
     state = bench.resume()
     assert result_of(state, "w")["event"]["id"] == "e2"
     whole(bench, state)
@@ -201,7 +201,7 @@ def test_a_death_at_any_commit_neither_loses_an_event_nor_takes_it_twice(commit:
         state = bench.start(dies=(commit, after), during=during)
     except Died:
         for name in ("one", "two"):
-            bench.store.publish(event(name))  # what is there already stays as it is
+            bench.store.board.publish(event(name))  # what is there already stays as it is
         state = (
             bench.replayed()
             if bench.replayed().status == "completed"
@@ -210,7 +210,7 @@ def test_a_death_at_any_commit_neither_loses_an_event_nor_takes_it_twice(commit:
     ended = [f.result["event"]["id"] for f in facts(bench, h.StepCompleted) if "event" in f.result]
     assert state.status == "completed"
     assert len(ended) == len(set(ended)) == 2
-    assert ended == sorted(ended, key=[told.id for _, told in bench.store.events()].index)
+    assert ended == sorted(ended, key=[told.id for _, told in bench.store.board.newest(9_999)].index)
 
 
 def test_an_event_that_lacks_what_is_asked_for_does_not_fit() -> None:
@@ -259,7 +259,6 @@ def test_a_wait_that_is_put_to_a_person_takes_no_event_meanwhile() -> None:
     )
     state = bench.start(during=[(8, tell(bench, "between"))])
     assert (state.status, statuses(state)["w"]) == ("waiting", "waiting")
-    assert state.awaited == {}
 
 
 def test_an_event_in_the_moment_of_the_deadline_is_taken_or_too_late_never_both() -> None:
@@ -276,7 +275,6 @@ def test_a_run_that_is_cancelled_waits_no_more() -> None:
     bench = bench_of(awaits("w"))
     state = bench.start(during=[(5, lambda d: d.cancel("ann"))])
     assert (state.status, statuses(state)) == ("cancelled", {"w": "cancelled"})
-    assert state.awaited == {}
 
 
 def test_a_run_that_waits_for_a_person_too_goes_on_with_the_event() -> None:
@@ -291,7 +289,7 @@ def test_thousands_of_events_that_do_not_fit_are_looked_at_once() -> None:
 
     def flood(drive: Drive) -> None:
         for number in range(3000):
-            bench.store.publish(event(f"e{number}", n=number))
+            bench.store.board.publish(event(f"e{number}", n=number))
 
     state = bench.start(during=[(1, flood)])
     assert result_of(state, "w")["event"]["id"] == "e2500"

@@ -22,7 +22,6 @@ ONE_PROBLEM = [
     ("{id: a, type: foreach, items: [], steps: []}", "schema-unsupported-step-type", "foreach", "part of the format", ""),
     ("{id: a, type: set, values: {}, cache: {}}", "schema-unsupported-key", "cache", "part of the format", ""),
     ("{id: a, type: set, values: {}, result-schema: {}}", "schema-unsupported-key", "result-schema", "part of the format", ""),
-    ("{id: a, type: wait, for: 1s, event: {}}", "schema-unsupported-key", "event", "part of the format", ""),
     ("{id: a, type: set, values: {}, timeout: true}", "schema-type", "true", "not true", "milliseconds"),
     ("{id: a, type: set, values: {}, timeout: 0}", "schema-range", "0", "at least 1", "none"),
     ("{id: a, type: set, values: {}, timeout: -5}", "schema-range", "-5", "at least 1", ""),

@@ -515,38 +515,37 @@ def told(name: str, **data: object) -> Published:
 
 def test_events_of_steps_and_of_people_stand_in_one_order(store: Store) -> None:
     journal = store.create_run(new_run(), [started()])
-    assert (journal.last_event(), journal.events(0), store.events()) == (0, [], [])
-    store.publish(told("one", n=1, text="\u2028"))
-    after = journal.last_event()
+    assert (store.board.last(), store.board.following(0), store.board.newest(9)) == (0, [], [])
+    store.board.publish(told("one", n=1, text="\u2028"))
+    after = store.board.last()
     journal.append([StepEmitted(START, "e", 1, told("two"))])
-    store.publish(told("three"))
-    assert [event.id for _, event in journal.events(0)] == ["one", "two", "three"]
-    assert [event.id for _, event in journal.events(after)] == ["two", "three"]
-    assert store.events() == journal.events(0)
-    assert store.events()[0][1] == told("one", n=1, text="\u2028")
-    assert [event.id for _, event in store.events(limit=2)] == ["two", "three"]
-    assert [event.id for _, event in store.events(after=after, limit=1)] == ["three"]
-    assert journal.last_event() == store.events()[-1][0]
+    store.board.publish(told("three"))
+    assert [event.id for _, event in store.board.following(0)] == ["one", "two", "three"]
+    assert [event.id for _, event in store.board.following(after)] == ["two", "three"]
+    assert store.board.newest(99) == store.board.following(0)
+    assert store.board.newest(99)[0][1] == told("one", n=1, text="\u2028")
+    assert [event.id for _, event in store.board.newest(2)] == ["two", "three"]
+    assert store.board.last() == store.board.newest(99)[-1][0]
 
 
 def test_an_event_is_published_once(store: Store) -> None:
     journal = store.create_run(new_run(), [started()])
-    store.publish(told("one", n=1))
+    store.board.publish(told("one", n=1))
     journal.append([StepEmitted(START, "e", 1, told("one", n=2))])
-    store.publish(told("one", n=3))
-    assert [event.data for _, event in store.events()] == [{"n": 1}]
+    store.board.publish(told("one", n=3))
+    assert [event.data for _, event in store.board.newest(99)] == [{"n": 1}]
 
 
 def test_a_journal_hands_out_a_thousand_events_at_once(store: Store) -> None:
     journal = store.create_run(new_run(), [started()])
     journal.append([StepEmitted(START, "e", 1, told(f"e{number}")) for number in range(1_100)])
-    first = journal.events(0)
+    first = store.board.following(0)
     assert [event.id for _, event in first] == [f"e{number}" for number in range(1_000)]
-    assert len(journal.events(first[-1][0])) == 100
+    assert len(store.board.following(first[-1][0])) == 100
 
 
 def test_an_event_that_json_cannot_hold_is_refused(store: Store) -> None:
     if not isinstance(store, SqliteStore):
         pytest.skip("nothing is encoded in memory")
     with pytest.raises(StoreError):
-        store.publish(told("one", n=float("nan"), x=object()))
+        store.board.publish(told("one", n=float("nan"), x=object()))
