@@ -215,6 +215,14 @@ class Bench:
         state = replay(RunState(self.plan), journal.read())
         return self._drive(state, journal, None, dies, before, during)
 
+    def whole_in_spite_of(self, dies: tuple[int, bool]) -> RunState:
+        """A new run whose process dies at a commit, taken up again if that was not its last."""
+        try:
+            return self.start(dies=dies)
+        except Died:
+            left = self.replayed()
+            return left if left.ended else self.resume()
+
     def _drive(
         self,
         state: RunState,
@@ -274,7 +282,7 @@ class Bench:
 
 def statuses(state: RunState) -> dict[str, str]:
     """Status by step id."""
-    return {step.id: state.step_status[step.number] for step in state.plan.steps}
+    return {s.id: state.step_status[s.number] for s in state.plan.steps if s.loop < 0}
 
 
 def run_steps(steps: list[dict[str, Any]], **more: Any) -> tuple[RunState, Bench]:

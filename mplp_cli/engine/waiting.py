@@ -14,7 +14,7 @@ from mplp_cli.protocols import Board, ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.published import Published, as_value, check_type, check_wanted, emitted_id, matches
-from mplp_cli.workflow.references import Missing
+from mplp_cli.workflow.references import Missing, follow
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.statuses import WAITING
 from mplp_cli.workflow.templates import Formula, Look, fill, holds, operands
@@ -79,15 +79,23 @@ def is_cut_short(step: PlanStep, scope: RunScope, due: int) -> bool:
 # ---- events ------------------------------------------------------------------------------------
 
 
-class EventScope(RunScope):
-    """The references of a run, and `event`."""
+class EventScope:
+    """The references of a step, and `event`."""
 
     def __init__(self, scope: RunScope, event: Published) -> None:
-        super().__init__(scope.state, scope.secrets)
-        self.event = as_value(event)
+        self._scope = scope
+        self._event = as_value(event)
+        self.results = scope.results
 
-    def _base(self, scope: str) -> Json:
-        return self.event if scope == "event" else super()._base(scope)
+    def look(self, look: Look) -> Json:
+        """The value of a reference that is not a step's result."""
+        if look.reference.scope == "event":
+            return follow(self._event, look.reference.path, "event")
+        return self._scope.look(look)
+
+    def why_missing(self, number: int) -> str:
+        """Why that step has no result, for people."""
+        return self._scope.why_missing(number)
 
 
 class Arrivals:
@@ -127,7 +135,7 @@ class Arrivals:
             if not matches(wanted.type, event.type) or state.emitted.get(event.id, wanted.own) < wanted.own:
                 continue
             try:
-                if not is_taken(step.condition, EventScope(self._scope, event)):
+                if not is_taken(step.condition, EventScope(self._scope.at(step), event)):
                     continue
             except StepError as error:
                 said = f"the event {event.id} could not be judged: {error.message}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "race"})
+STEP_TYPES: Final = frozenset({"workflow", "agent"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
-    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
+    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources"}),
     "workflow": frozenset({"concurrency", "triggers"}),
     "defaults": frozenset({"resources", "cache", "once"}),
 }
@@ -35,7 +35,8 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
     "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
     "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
-    "branch": "conditional", "assign": "set", "variables": "set", "publish": "emit", "notify": "emit",
-    "confirm": "approval", "approve": "approval", "gate": "approval", "manual": "approval", "human": "approval",
-    "input": "approval", "until": "wait", "event": "wait", "signal": "wait",
+    "branch": "conditional", "for": "foreach", "for-each": "foreach", "map": "foreach", "each": "foreach",
+    "while": "loop", "repeat": "loop", "until": "loop", "race": "parallel", "assign": "set", "variables": "set",
+    "publish": "emit", "notify": "emit", "confirm": "approval", "approve": "approval", "gate": "approval",
+    "manual": "approval", "human": "approval", "input": "approval", "event": "wait", "signal": "wait",
 }  # fmt: skip

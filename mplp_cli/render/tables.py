@@ -21,9 +21,9 @@ from mplp_cli.render.view import (
     names,
     short_id,
     short_json,
+    shown,
     took,
     unmet,
-    unused,
 )
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.published import Published
@@ -135,10 +135,8 @@ def events_table(events: Sequence[tuple[int, Published]], now: int, theme: Theme
 def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int) -> Screen:
     """The steps of `mplp status RUN`."""
     rows = []
-    for step in plan.steps:
+    for step in shown(plan, state):
         i = step.number
-        if unused(plan, state, i):
-            continue
         tries = str(state.attempts[i]) if is_leaf(step) and state.attempts[i] else ""
         rows.append(
             (

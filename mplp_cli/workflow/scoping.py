@@ -1,40 +1,26 @@
-"""Who may refer to whom, and which dependency a reference stands for.
+"""What names stand for in one place of the file, and which may stand there.
 
-A step may refer to a step that must have ended before it starts. Both are lifted to the container
-that they share: there, the one that holds the referring step comes to depend on the one that holds
-the other. Refused: itself, its own container, a step inside a branch (it may not have run: refer to
-its container), a later step of an ordered block, and a sibling inside one `parallel` (or a step inside
-one) without a declared dependency. A fallback may read `error`, `status` and `attempts` of the step that
-it stands in for.
+A fallback may read `error`, `status` and `attempts` of the step that it stands in for; the steps of a loop,
+its result so far. Which step may refer to which other one is decided in `links`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from msgspec import Struct
+from collections.abc import Iterator
+from typing import Any, Final
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
+from mplp_cli.workflow.links import ENV, Links, Where
 from mplp_cli.workflow.published import FIELDS
 from mplp_cli.workflow.references import SCOPES, Reference
 from mplp_cli.workflow.suggest import did_you_mean
 
-#: Pseudo-numbers of the places outside steps that hold references.
-OUTPUTS, ENV, FINALLY = -2, -3, -4
 #: What `${workflow.x}` and `${run.x}` have.
 WORKFLOW_FIELDS = ("id", "name", "version", "description")
 RUN_FIELDS = ("id", "status", "cwd")
 
-
-class Where(Struct):
-    """Where a step stands in the file."""
-
-    step: Any
-    parent: int
-    branch: str
-    path: Path
-    children: list[int] = []
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Scoping:
@@ -47,17 +33,53 @@ class Scoping:
         self.places = places
         self.number = number
         self.problems = problems
-        self.needs: dict[int, dict[int, None]] = {}
+        self._links = Links(places, self._problem)
+        #: Step -> those that it depends on.
+        self.needs = self._links.needs
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
         #: Whether `event` stands for the event at hand.
         self.event_allowed = False
-        self._here = OUTPUTS
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
-        self._here = here
+        self._links.here = here
+        self._links.after_steps_of = -1
+
+    def enter_end(self) -> int:
+        """References judged from now on are read when the steps of the loop at hand, which is given, have run."""
+        self._links.after_steps_of = self._links.here
+        return self._links.here
+
+    def size(self, i: int) -> int:
+        """How many steps stand inside step `i`, at any depth; they follow it."""
+        last = i
+        while self.places[last].children:
+            last = self.places[last].children[-1]
+        return last - i
+
+    def loops(self) -> Iterator[int]:
+        """The foreachs and loops around the place at hand, the innermost first."""
+        i = self._links.here
+        if i >= 0 and i != self._links.after_steps_of:
+            i = self.places[i].loop
+        while i >= 0:
+            yield i
+            i = self.places[i].loop
+
+    def item_names(self) -> frozenset[str]:
+        """The names of items in force at the place at hand."""
+        if self._links.here < 0 or self.places[self._links.here].loop < 0:
+            return _NONE
+        steps = (self.places[i].step for i in self.loops())
+        return frozenset(step.as_ for step in steps if isinstance(step, model.ForeachStep))
+
+    def loop_names(self) -> frozenset[str]:
+        """The names that are in force only inside a foreach or a loop."""
+        return (
+            self.item_names() | {"index"} if self._links.here >= 0 and next(self.loops(), -1) >= 0 else _NONE
+        )
 
     # ---- references
 
@@ -83,7 +105,20 @@ class Scoping:
                 hint = "refer to the result of the step that waits: `${its-id.result.event.data}`"
                 self._problem("ref-no-event", "`event` is known in the `where` of a `wait` only", path, hint)
         else:
-            self._problem("ref-no-loop", f"`{scope}` stands for nothing outside a `foreach`", path)
+            return self._loop_of(reference, path)
+        return -1
+
+    def _loop_of(self, reference: Reference, path: Path) -> int:
+        """The number of the foreach or loop whose item or index is meant."""
+        name = reference.step or reference.scope
+        for i in self.loops():
+            step = self.places[i].step
+            if name == "index" or (isinstance(step, model.ForeachStep) and step.as_ == name):
+                return i
+        hint = None
+        if others := self.item_names():
+            hint = "the item is called " + " or ".join(f"`{other}`" for other in sorted(others)) + " here"
+        self._problem("ref-no-loop", f"`{name}` stands for nothing outside a `foreach`", path, hint)
         return -1
 
     def depend(self, name: str, path: Path) -> None:
@@ -91,36 +126,43 @@ class Scoping:
         other = self.number.get(name)
         if other is None:
             self._unknown_step(name, path, "dep-unknown")
-        elif other == self._here:
+        elif other == self._links.here:
             self._problem(
                 "dep-self", f"`{name}` depends on itself", path, "remove it from its own dependencies"
             )
         else:
-            self._link(other, path, declared=True)
+            self._links.link(other, path, declared=True)
 
     def _step(self, reference: Reference, path: Path) -> int:
         other = self.number.get(reference.step)
         if other is None:
             self._unknown_step(reference.step, path, "ref-unknown-step")
             return -1
-        if other == self._here:
+        if self._so_far(other, reference):
+            return other
+        if other == self._links.here:
             self._problem(
                 "ref-self",
                 f"`{reference.step}` refers to its own {reference.field}",
                 path,
                 "a step can only use what other steps have produced",
             )
-        elif self._here == ENV:
+        elif self._links.here == ENV:
             self._problem(
                 "ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path
             )
         elif reference.field == "result" or not self._replaces(other):
-            self._link(other, path, declared=False)
+            self._links.link(other, path, declared=False)
         return other
+
+    def _so_far(self, other: int, reference: Reference) -> bool:
+        """Whether it is the result so far of a loop, for the steps inside and for its conditions."""
+        so_far = reference.field == "result" and reference.path[:1] in (("last",), ("iterations",))
+        return so_far and isinstance(self.places[other].step, model.LoopStep) and other in self.loops()
 
     def _replaces(self, other: int) -> bool:
         """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
-        i = self._here
+        i = self._links.here
         while i >= 0:
             if self.places[i].branch == "fallback" and self.places[i].parent == other:
                 return True
@@ -178,86 +220,8 @@ class Scoping:
                 path,
                 f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script",
             )
-        elif self._here == ENV:
+        elif self._links.here == ENV:
             self.secret_env.add(str(path[2]))
-
-    # ---- the rule
-
-    def _link(self, other: int, path: Path, *, declared: bool) -> None:
-        """`here` refers to `other`: allowed, and then a dependency in the container that both share."""
-        name = self.places[other].step.id
-        if self._here == OUTPUTS:
-            self._outside(other, name, path)
-            return
-        mine, theirs = self._lift(self._here, other)
-        if mine < 0 or theirs < 0:
-            self._problem(
-                "ref-container",
-                f"`{name}` and `{self.places[self._here].step.id}` contain each other",
-                path,
-                "a step cannot wait for its own container, nor a container for its own steps",
-            )
-            return
-        outer, inner = self.places[mine], self.places[theirs]
-        if not self._outside(other, name, path, below=inner):
-            return
-        if inner.branch == "finally" and outer.branch != "finally":
-            self._problem("ref-later", f"`{name}` runs in `finally`, after everything else", path)
-        elif outer.branch == "finally" and inner.branch != "finally":
-            return  # everything has ended when `finally` begins; what has no result says so then
-        elif outer.branch in ("then", "else", "fallback", "finally"):
-            if inner.branch != outer.branch or theirs > mine:
-                self._problem(
-                    "ref-later",
-                    f"`{name}` does not run before `{outer.step.id}`",
-                    path,
-                    "the steps of a block run one after the other, in file order",
-                )
-        elif outer.parent >= 0 and not declared and theirs not in self.needs.get(mine, ()):
-            self._problem(
-                "ref-sibling",
-                f"`{outer.step.id}` and `{name}` run at the same time",
-                path,
-                f"declare `dependencies: [{name}]` if `{outer.step.id}` is to wait for it",
-            )
-        else:
-            self.needs.setdefault(mine, {})[theirs] = None
-
-    def _lift(self, here: int, other: int) -> tuple[int, int]:
-        """Their ancestors (or themselves) in the container that they share; -1 for one inside the other."""
-        places = self.places
-        if places[here].parent == places[other].parent:
-            return here, other
-        chain = {-1: -1}
-        below, i = -1, here
-        while i >= 0:
-            chain[i] = below
-            below, i = i, places[i].parent
-        chain[-1] = below
-        below, i = -1, other
-        while i not in chain:
-            below, i = i, places[i].parent
-        return chain[i], below
-
-    def _outside(self, other: int, name: str, path: Path, below: Where | None = None) -> bool:
-        """Whether `other` can be seen from outside its containers, up to `below`."""
-        i = other
-        while i >= 0 and self.places[i] is not below:
-            where = self.places[i]
-            if where.branch in ("then", "else", "fallback"):
-                box = self.places[where.parent].step.id
-                self._problem(
-                    "ref-inside-branch",
-                    f"`{name}` may not have run: it stands in `{where.branch}` of `{box}`",
-                    path,
-                    f"refer to `{box}.result`, the result of the branch that ran",
-                )
-                return False
-            if where.branch == "finally" and self._here == OUTPUTS:
-                self._problem("ref-later", f"`{name}` runs in `finally`, after the outputs are settled", path)
-                return False
-            i = where.parent
-        return True
 
     def _problem(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint))

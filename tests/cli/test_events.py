@@ -114,7 +114,11 @@ def test_data_comes_from_the_command_line_a_file_or_a_pipe(terminal: Terminal) -
     assert terminal("events", "emit", "a", "--data", "@data.json").code == 0
     assert terminal("events", "emit", "b", "-d", '"text"').code == 0
     assert terminal("events", "emit", "c", "-o", "json").document["type"] == "c"
-    assert [(e["type"], e["data"]) for e in events(terminal)] == [("a", {"n": [1, 2]}), ("b", "text"), ("c", None)]
+    assert [(e["type"], e["data"]) for e in events(terminal)] == [
+        ("a", {"n": [1, 2]}),
+        ("b", "text"),
+        ("c", None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.people import digest_of
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.answers import Given
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.state import RunState
 from tests.bench_of_runs import (
     RUN,
@@ -44,7 +44,7 @@ def gate(name: str = "g", **keys: Any) -> dict[str, Any]:
     return step("approval", name, **{"message": "Go on?", **keys})
 
 
-def say(verb: Any, name: str = "g", reason: str = "", by: str = "ann", bound: Given = Given()) -> Any:
+def say(verb: Any, name: str = "g", reason: str = "", by: str = "ann", bound: Given = NOTHING) -> Any:
     return lambda drive: drive.decide(name, verb, by, reason, bound)
 
 
@@ -383,3 +383,36 @@ def test_an_object_that_a_step_has_settled_keeps_its_end() -> None:
 
     state = bench.start(during=[(10, settle), (20, lambda d: d.cancel("ann"))])
     assert state.status == "cancelled"
+
+
+# ---- in items ----------------------------------------------------------------------------------
+
+
+def test_each_item_asks_for_itself_and_its_answer_goes_nowhere_else() -> None:
+    each = step(
+        "foreach",
+        "each",
+        items=["a", "b"],
+        steps=[
+            gate("g", message="Send ${item}?", inputs=FORM),
+            given("s", {"v": "${g.result.inputs.version}"}),
+        ],
+    )
+    _, bench = asked(each)
+    questions = bench.store.approvals()
+    assert [(q.step, q.message) for q in questions] == [("each[0].g", "Send a?"), ("each[1].g", "Send b?")]
+    assert len({q.digest for q in questions}) == 2
+    answered(bench, say("approve", "each[1].g", bound=Given(questions[1].digest, {"version": "2"})))
+    state = answered(bench, say("approve", "each[0].g", bound=Given(questions[0].digest, {"version": "1"})))
+    assert state.status == "completed"
+    assert result_of(state, "each") == [{"v": "1"}, {"v": "2"}]
+
+
+def test_a_loop_may_ask_until_somebody_says_yes() -> None:
+    inner = gate("g", fallback_actions=fallback("use-value", value={"decision": "rejected"}))
+    loop = step("loop", "l", steps=[inner], until="g.result.decision == 'approved'", max_iterations=3)
+    _, bench = asked(loop)
+    answered(bench, say("reject", "l[0].g"))
+    state = answered(bench, say("approve", "l[1].g"))
+    assert state.status == "completed"
+    assert result_of(state, "l")["iterations"] == 2

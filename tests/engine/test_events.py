@@ -296,6 +296,17 @@ def test_thousands_of_events_that_do_not_fit_are_looked_at_once() -> None:
     assert moment(bench, facts(bench, h.StepCompleted)[0]) <= 1100
 
 
+def test_in_an_item_event_and_item_are_both_known_and_each_item_publishes_its_own() -> None:
+    wait = awaits("w", where="event.data.n == item")
+    told = step("emit", "e", event={"type": "seen", "data": "${w.result.event.id}"})
+    bench = bench_of(step("foreach", "each", items=[1, 2], steps=[wait, told]))
+    state = bench.start(during=[(1, tell(bench, "two", n=2)), (2, tell(bench, "one", n=1))])
+    assert state.status == "completed"
+    seen = {t.source.rpartition("/")[2]: t.data for _, t in bench.store.board.newest(9) if t.type == "seen"}
+    assert seen == {"each[0].e": "one", "each[1].e": "two"}
+    whole(bench, state)
+
+
 # ---- waiting until a time ----------------------------------------------------------------------
 
 #: The virtual clock begins at 2023-11-14T22:13:20Z.

@@ -19,7 +19,7 @@ ONE_PROBLEM = [
     ("{id: a, type: shel, run: x}", "schema-unknown-step-type", "shel", "`shel`", "did you mean `shell`?"),
     ("{id: a, type: bash, run: x}", "schema-unknown-step-type", "bash", "`bash`", "did you mean `shell`?"),
     ("{id: a, type: 5}", "schema-type", "5", "`type` takes text", "step types:"),
-    ("{id: a, type: foreach, items: [], steps: []}", "schema-unsupported-step-type", "foreach", "part of the format", ""),
+    ("{id: a, type: agent, items: [], steps: []}", "schema-unsupported-step-type", "agent", "part of the format", ""),
     ("{id: a, type: set, values: {}, cache: {}}", "schema-unsupported-key", "cache", "part of the format", ""),
     ("{id: a, type: set, values: {}, result-schema: {}}", "schema-unsupported-key", "result-schema", "part of the format", ""),
     ("{id: a, type: set, values: {}, timeout: true}", "schema-type", "true", "not true", "milliseconds"),
@@ -114,7 +114,7 @@ def test_a_file_without_the_root_key_says_which_one_is_missing() -> None:
 def test_all_problems_of_a_file_come_in_one_pass() -> None:
     text = steps(
         "{id: a, type: shel, run: x}",
-        "{id: b, type: foreach, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
+        "{id: b, type: agent, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
         "{id: d, type: shell, run: x, timeout: 0}",
         "{id: e, type: shell, run: x, cwd: ../..}",
         "{id: f, type: set, values: {x: 010}}",
@@ -132,7 +132,7 @@ def test_all_problems_of_a_file_come_in_one_pass() -> None:
 
 def test_a_broken_step_makes_no_noise_about_those_that_need_it() -> None:
     text = steps(
-        "{id: a, type: foreach, items: [1], steps: [{id: c, type: set, values: {}}]}",
+        "{id: a, type: agent, items: [1], steps: [{id: c, type: set, values: {}}]}",
         "{id: b, type: parallel, stpes: [{id: d, type: set, values: {}}]}",
         "{id: e, type: set, dependencies: [a, b, c, d], values: {x: '${a.result.x}', y: '${d.result.x}'}}",
     )
