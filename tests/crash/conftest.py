@@ -33,6 +33,8 @@ workflow:
       steps:
         - {id: left, type: shell, run: 'echo left >> "${inputs.file}"'}
         - {id: right, type: shell, run: 'echo right >> "${inputs.file}"'}
+    - {id: news, type: emit, dependencies: [both], event: {type: small.half, data: "${words.result.hello}"}}
+    - {id: heard, type: wait, event: {type: small.*, where: 'event.data == words.result.hello'}}
     - id: choice
       type: conditional
       dependencies: [both, context]

@@ -62,6 +62,8 @@ def check_small(victim: Victim, ledger: Ledger) -> None:
         "broken",
         "instead",
         "last",
+        "news",
+        "heard",
     }
     assert set(stored.completed) == ends
     assert [(o.kind, o.version) for o in stored.objects] == [("context", 1)]

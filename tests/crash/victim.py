@@ -24,11 +24,13 @@ from mplp_cli.workflow.history import (
     Event,
     RunResumed,
     StepCompleted,
+    StepEmitted,
     StepFailed,
     StepRetrying,
     StepsClaimed,
     StepStarted,
 )
+from mplp_cli.workflow.published import Published
 from tests.conftest import Ended, Mplp
 
 #: Seconds after which something that was to happen is not going to.
@@ -49,6 +51,8 @@ class Stored:
     record: RunRecord | None
     facts: list[Event]
     objects: list[ProtocolObject]
+    #: What the run has published.
+    events: list[Published] = field(default_factory=list)
 
     @property
     def begun(self) -> Counter[str]:
@@ -181,7 +185,8 @@ class Victim:
                 if not records:
                     return Stored(None, [], [])
                 facts = [fact for _, fact in store.history(records[0].id)]
-                return Stored(records[0], facts, list(store.objects()))
+                events = [event for _, event in store.board.following(0)]
+                return Stored(records[0], facts, list(store.objects()), events)
             finally:
                 store.close()
 
@@ -246,6 +251,8 @@ class Ledger:
             assert count <= most, (
                 f"{step} was started {count} times, interrupted {self.interrupted[step]} times"
             )
+        emitted = [fact.event for fact in stored.facts if isinstance(fact, StepEmitted)]
+        assert stored.events == emitted, "an event is published with its record, once"
         self.done = set(completed)
 
     def _failures(self, stored: Stored) -> Counter[str]:
