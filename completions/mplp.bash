@@ -68,9 +68,10 @@ _mplp_takes_value() {
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
     "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
-    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --limit" | "runs -n") return 0 ;;
+    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
+    "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
@@ -110,12 +111,15 @@ _mplp_value() {
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting completed failed cancelled ;;
+    "runs --since") _mplp_complete text ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;
     "logs --attempt") _mplp_complete text ;;
     "logs --state-dir") _mplp_complete directory ;;
+    "artifacts --output" | "artifacts -o") _mplp_complete choices text json ;;
+    "artifacts --state-dir") _mplp_complete directory ;;
     "explain --output" | "explain -o") _mplp_complete choices text json ;;
     "explain --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
@@ -159,12 +163,13 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --output -o --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
+    "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
@@ -194,6 +199,8 @@ _mplp_argument() {
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
     "logs 1") _mplp_complete steps ;;
+    "artifacts 0") _mplp_complete runs ;;
+    "artifacts 1") _mplp_complete steps ;;
     "explain 0") _mplp_complete runs ;;
     "explain 1") _mplp_complete steps ;;
     "diff 0") _mplp_complete runs ;;
@@ -206,7 +213,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject events backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -242,7 +249,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject events backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -10,6 +10,7 @@
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
+    |   |-- ResultSchemaError           a result does not fit the step's `result-schema`
     |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
     |   |-- HttpRequestError            a request cannot be sent as it stands, or may not be
     |   |   `-- NetworkPolicyError      the policy of this machine denies the address
@@ -20,6 +21,8 @@
     |   |-- (the exception's class)     a function raised it
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
+    |   |-- ArtifactError               files that a step leaves cannot be kept
+    |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
@@ -31,8 +34,9 @@
     |   |-- RejectedError               a person said no
     |   `-- RunTimeoutError             the run's own timeout
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
-    `-- RunBusyError               75   another process holds this run
-        `-- LostOwnershipError     75   another process took this run over; nothing more was written
+    |-- RunBusyError               75   another process holds this run
+    |   `-- LostOwnershipError     75   another process took this run over; nothing more was written
+    `-- ConcurrencyLimitError      75   other runs have all places under the concurrency key
 
 Fields come first and the message is derived from them, so that tests and machine readers need not
 parse text. `Failure` is an error as a fact of the history; `Problem` is a finding about a file.
@@ -110,16 +114,6 @@ Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """Another place that a finding is about; `label` says what stands there. Counted as in `Problem`."""
-
-    label: str
-    path: Path = ()
-    line: int = 0
-    column: int = 0
-    end_column: int = 0
-
-
 class Problem(Struct, frozen=True, kw_only=True):
     """One finding about a workflow file.
 
@@ -144,7 +138,6 @@ class Problem(Struct, frozen=True, kw_only=True):
     related_line: int = 0
     related_column: int = 0
     related_end_column: int = 0
-    also: tuple[Place, ...] = ()
 
 
 class WorkflowValidationError(MplpError):
@@ -161,7 +154,7 @@ class WorkflowValidationError(MplpError):
 # ---- errors of the work ------------------------------------------------------------------------
 
 
-class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An error as a fact: what the history, the screens and `${step.error}` carry.
 
     `type` is one of the names of this module (or the class name of an error of a plug-in);
@@ -310,25 +303,6 @@ class ParallelExecutionError(StepError):
         )
 
 
-class ItemsFailedError(StepError):
-    """Items of a foreach failed: `items` has `{index, error}` of each."""
-
-    retryable = False
-
-    def __init__(self, count: int, items: list[dict[str, Any]]) -> None:
-        first = items[0]
-        super().__init__(
-            f"{len(items)} of {count} items failed; the first was [{first['index']}]: {first['error']['message']}",
-            details={"items": items},
-        )
-
-
-class LoopExhaustedError(StepError):
-    """A loop has used up its iterations, and its condition says that it should go on."""
-
-    retryable = False
-
-
 class OperationError(StepError):
     """A module operation refused its parameters or the object it would have written."""
 
@@ -407,3 +381,9 @@ class RunBusyError(MplpError):
 
 class LostOwnershipError(RunBusyError):
     """Another process took this run over. Nothing was written after that."""
+
+
+class ConcurrencyLimitError(MplpError):
+    """Other runs have every place under the concurrency key, and the workflow says `on-limit: fail`."""
+
+    exit_code = Exit.BUSY

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mplp_cli.workflow.answers import NOTHING, Given, question_digest
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
@@ -66,6 +66,8 @@ class NewRun(Struct, frozen=True, kw_only=True):
     cwd: str
     plan: bytes
     created_at: int
+    #: The place it needs before it begins.
+    turn: Turn | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -143,6 +145,57 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
         )
 
 
+class Holding(Struct, frozen=True):
+    """A run that has a place, since when (ms since the epoch), and its status."""
+
+    run: RunId
+    since: int
+    status: str
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where a run stands under its concurrency key. `position`: 0 it has a place, 1 it is the next to get one."""
+
+    key: str
+    position: int
+    holders: list[Holding] = []
+    #: Runs whose process is gone and whose place this run has got.
+    freed: list[RunId] = []
+    #: Runs that keep a place, were asked to end, and that nobody drives: whoever waits may end them.
+    ending: list[RunId] = []
+
+
+class Turns(Protocol):
+    """Places that runs of one workflow share under a key, `max` of them, first come first served.
+
+    A run enters when it is created (`Store.create_run`) and leaves in the commit that records its end. A
+    place is its run's, not a process's: a run that is parked keeps it; one that should be driven and is not
+    loses it to the first that asks, and takes its turn again when it is taken up.
+    """
+
+    def take(self, run_id: RunId, turn: Turn) -> Standing:
+        """Give the run, which this process owns, its place if there is one for it; else its place in the queue.
+
+        ConcurrencyLimitError if it is not in the queue, there is no place and the turn says `fail`.
+        """
+        ...
+
+    def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:
+        """How that run stands, or every run that has or waits for a place. Changes nothing."""
+        ...
+
+
+class CachedResult(Struct, frozen=True, kw_only=True):
+    """A result that the cache keeps. Times are ms since the epoch; `until` 0 is for ever."""
+
+    key: str
+    step: StepId
+    run: RunId
+    at: int
+    until: int
+    result: Json
+
+
 class Journal(Protocol):
     """The append-only history of one run, held by its one owner.
 
@@ -193,8 +246,16 @@ class Store(Protocol):
     #: Published events; an `emit` step's come with the facts that a journal appends.
     board: Board
 
+    @property
+    def turns(self) -> Turns:
+        """Places under concurrency keys."""
+        ...
+
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
-        """Store a new run with its first facts, durably, and own it."""
+        """Store a new run with its first facts, durably, and own it.
+
+        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place.
+        """
         ...
 
     def own_run(self, run_id: RunId, by: str) -> Journal:
@@ -242,6 +303,11 @@ class Store(Protocol):
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
         """The newest version of each protocol object."""
+        ...
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        """The kept results whose key begins so; also those that are not good any more. An unreadable one is
+        left out: it is as good as none."""
         ...
 
     def check(self) -> dict[str, Any]:
@@ -309,6 +375,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     #: The same for every attempt of a step: effects keyed by it happen once.
     idempotency_key: str
     output: Output
+    #: Patterns of the files that are to be kept.
+    artifacts: list[str] = []
 
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.

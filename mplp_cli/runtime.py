@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,16 +17,17 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Standing, Store, Subscriber
 from mplp_cli.settings import load_settings
-from mplp_cli.sources import Source, read_secrets
+from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
     from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
 
@@ -76,6 +77,8 @@ class Screen:
 
     subscribers: Sequence[Subscriber] = ()
     output: Output = field(default=lambda step, stream, text: None)
+    #: Told again and again where the run stands in the queue for its turn.
+    waits: Callable[[Standing], None] = field(default=lambda standing: None)
 
 
 class Runtime:
@@ -87,6 +90,7 @@ class Runtime:
         start: Path | None = None,
         state_dir: str | None = None,
         ephemeral: bool = False,
+        uses_cache: bool = True,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.cwd = start or Path.cwd()
@@ -96,6 +100,8 @@ class Runtime:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
+        #: Whether steps take results from the cache.
+        self.uses_cache = uses_cache
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -177,17 +183,20 @@ class Runtime:
         screen: Screen,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
 
         run_id, now = self.ids.uuid(), self.clock.now()
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
         env = self._workflow_env(state, secrets)
+        state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
-        recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
+        turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
+            now, run_id, plan.workflow.id, dict(inputs), state.env, str(self.cwd), self._slots(plan), turn
         )
         new = NewRun(
             id=run_id,
@@ -199,28 +208,36 @@ class Runtime:
             cwd=str(self.cwd),
             plan=plan.stored(),
             created_at=now,
+            turn=turn,
         )
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self, run_id: str, screen: Screen, secrets_file: str | None = None, *, to_end: bool = False
+    ) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+
+        `to_end`: it is only cancelled, so that nothing but its final steps can need a secret.
+        """
         from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
 
+        [record] = self.store.find_runs(run_id)
+        _refuse_final(run_id, record.status)
         plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        if to_end:
+            secrets = secrets_to_end(plan, self.environ, secrets_file)
+        else:
+            secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, by="mplp")
         try:
             self._end_survivors(run_id)
             state = RunState(plan)
             recorded = list(journal.read())
             replay(state, recorded)
-            if state.status in ("completed", "cancelled"):
-                raise RunStateError(
-                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
-                )
-            env = self._workflow_env(state, secrets)
+            _refuse_final(run_id, state.status)
+            env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             run = self._run(plan, state, journal, given, screen, None)
@@ -304,14 +321,18 @@ class Runtime:
             journal=journal,
             board=self.store.board,
             operations=self._hub(),
+            misfits=_misfits,
             runners=runners.by_kind,
             conditions=self.conditions,
             secrets=given.secrets,
             environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
+            cached=self.store.cached if self.uses_cache else None,
+            keep_files=self._keeper(workplace.log_dir),
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
+            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -323,6 +344,21 @@ class Runtime:
             runners=runners,
             started=started,
         )
+
+    def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
+        """How a run asks for its place, if it needs one."""
+        from mplp_cli.engine.queueing import asking
+
+        def end_lost(run_id: str) -> None:
+            """End what a run without a process has left running, unless somebody takes it up by now."""
+            from mplp_cli.store.mending import held
+
+            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+
+        async def end(parked: str) -> None:
+            await self.take_up(parked, Screen()).go()
+
+        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules
@@ -341,6 +377,12 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name)
 
+    def _keeper(self, log_dir: Path) -> Any:
+        """What keeps the files that steps leave; an ephemeral run keeps none."""
+        from mplp_cli.engine.artifacts import keep_artifacts
+
+        return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
+
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
@@ -357,6 +399,23 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def _refuse_final(run_id: str, status: str) -> None:
+    """RunStateError if a run with that status has ended for good."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="start a new one with `mplp run`",
+            details={"runId": run_id, "status": status},
+        )
+
+
+def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+    """Where a result does not fit a schema; the validator is loaded when there is one."""
+    from mplp_cli.loading.values import misfits
+
+    return misfits(schema, value)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -28,6 +28,7 @@ COMMANDS = {
     "runs": "runs",
     "status": "status",
     "logs": "logs",
+    "artifacts": "artifacts",
     "explain": "explain",
     "diff": "diff",
     "approvals": "approvals",

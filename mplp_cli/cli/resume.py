@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+
+if TYPE_CHECKING:
+    from mplp_cli.runtime import Runtime
 
 
 def main(
@@ -14,23 +18,53 @@ def main(
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
     """Go on with an interrupted, waiting or failed run. Completed steps never run again.
 
-    Exit codes as for `mplp run`; 75: another process holds the run.
+    Exit codes as for `mplp run`; 0 also if the run has completed already, 2 if it was cancelled; 75: another
+    process holds the run.
 
     Example:
 
       mplp resume 3f2a
     """
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
-    runtime = Runtime(state_dir=state_dir)
+    runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     watch = Watch(output, no_color=no_color, junit=junit)
-    taken = runtime.take_up(record.id, watch.screen, secrets_file)
+    try:
+        taken = runtime.take_up(record.id, watch.screen, secrets_file)
+    except RunStateError as error:
+        if error.details.get("status") != "completed":
+            raise
+        _say_completed(runtime, record.id, output, junit)
+        return
     source = runtime.stored_source(record.id)
     raise typer.Exit(drive(runtime, taken, watch, lambda state: runtime.places(source, state)))
+
+
+def _say_completed(runtime: Runtime, run_id: str, output: RunOutput, junit: str | None) -> None:
+    """There is nothing to do: what the run gave is given once more."""
+    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.cli.showing import note
+    from mplp_cli.render.machine import run_document, write_document
+    from mplp_cli.render.view import short_id
+
+    [record] = runtime.store.find_runs(run_id)
+    told = recorded(runtime, record)
+    if junit:
+        from mplp_cli.render.junit import write_junit
+
+        write_junit(Path(junit), told.plan, told.state, lambda step: (), now=told.now)
+    if output is RunOutput.json:
+        write_document(run_document(told.plan, told.state, now=told.now))
+    elif output is not RunOutput.jsonl:
+        note(f"run {short_id(run_id)} has completed already")
+        if output is not RunOutput.github and told.state.outputs is not None:
+            write_document(told.state.outputs)

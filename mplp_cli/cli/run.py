@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -43,6 +43,7 @@ def main(
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -58,18 +59,16 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
     """
     from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.errors import UsageError
+    from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
-    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
+    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral, uses_cache=not no_cache)
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
     valid, plan = _checked(runtime, source, output, no_color=no_color)
-    if workflow == inputs_file == "-":
-        raise UsageError("standard input cannot be both the workflow and its inputs")
-    resolved = _resolved(valid, inputs, inputs_file)
+    resolved = resolve_inputs(valid, _given(valid, inputs, inputs_file, stdin_is_free=workflow != "-"))
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -84,6 +83,7 @@ def main(
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
+    from mplp_cli.cli.showing import note
 
     loaded = runtime.load(source)
     valid = loaded.workflow is not None and loaded.plan is not None
@@ -93,15 +93,20 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
         show_problems(loaded.problems, [source], no_color=no_color)
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
+    if runtime.ephemeral and loaded.workflow.concurrency is not None:
+        note("an ephemeral run is alone: `concurrency` has no effect on it")
     return loaded.workflow, loaded.plan
 
 
-def _resolved(valid: Workflow, inputs: list[str] | None, inputs_file: str | None) -> dict[str, Any]:
-    """The run's inputs. InputError if they do not fit."""
+def _given(
+    valid: Workflow, inputs: list[str] | None, inputs_file: str | None, *, stdin_is_free: bool
+) -> dict[str, Any]:
     from mplp_cli.cli.giving import given_inputs
-    from mplp_cli.loading import resolve_inputs
+    from mplp_cli.errors import UsageError
 
-    return resolve_inputs(valid, given_inputs(valid.inputs, inputs, inputs_file))
+    if inputs_file == "-" and not stdin_is_free:
+        raise UsageError("standard input cannot be both the workflow and its inputs")
+    return given_inputs(valid.inputs, inputs, inputs_file)
 
 
 def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:

@@ -11,6 +11,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.protocols import Standing
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -33,23 +34,30 @@ def main(
 
       mplp status my-workflow --output json
     """
+    from mplp_cli.cli.artifacts import kept_files
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
+    from mplp_cli.store.layout import artifact_dir
 
     runtime = Runtime(state_dir=state_dir)
     told = recorded(runtime, runtime.find_run(run))
+    run_id = told.state.run_id
+    standing = runtime.store.turns.standings(run_id).get(run_id)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
-        document = run_document(told.plan, told.state, now=told.now)
+        document = run_document(told.plan, told.state, now=told.now, standing=standing)
         write_document({**document, "status": told.status})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
+        kept = len(kept_files(artifact_dir(runtime.state_dir, told.state.run_id)))
+        show(lambda theme, width: _screen(told, standing, present, kept, theme, width), no_color=no_color)
 
 
-def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(
+    told: Recorded, standing: Standing | None, present: int, kept: int, theme: Theme, width: int
+) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
@@ -65,15 +73,30 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
         f"started {ago(present - state.started)}",
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
+    yield from _turn(told, standing, present)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
-    if said := list(_after(told)):
+    if said := list(_after(told, kept)):
         yield Line()
         yield from said
 
 
-def _after(told: Recorded) -> Iterator[Line]:
-    """What went wrong, and what can be done."""
+def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[Line]:
+    """The place that the run has or waits for."""
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.queued import queue_text
+
+    if (turn := told.state.turn) is None or standing is None:
+        return
+    if standing.position:
+        yield Line(f"  {queue_text(standing, present)}", "warn")
+    else:
+        which = "the place" if turn.max == 1 else f"one of {turn.max} places"
+        yield Line(f'  has {which} under the concurrency key "{turn.key}"', "dim")
+
+
+def _after(told: Recorded, kept: int) -> Iterator[Line]:
+    """What went wrong, what can be done, and how many files were kept."""
     from mplp_cli.render.ink import Line
     from mplp_cli.render.view import approve_command, failure_text, form_lines, short_id
 
@@ -89,6 +112,8 @@ def _after(told: Recorded) -> Iterator[Line]:
         yield from (Line(f"  takes {text}", "dim") for text in form_lines(form))
         how = approve_command(run, step, form)
         yield Line(f"  {how}, or mplp reject {run} {step} --reason TEXT", "dim")
+    if kept:
+        yield Line(f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {run}", "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")

@@ -17,14 +17,16 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
+from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.hearing import hear
 from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import operate
-from mplp_cli.engine.people import Verb, answer, question, withdrawn
+from mplp_cli.engine.keeping import checked
+from mplp_cli.engine.local import assigned, operate
+from mplp_cli.engine.people import Verb, answer, doubt, question, withdrawn
+from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
@@ -35,6 +37,7 @@ from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.commands import (
     WHOLE_RUN,
     Arm,
+    Ask,
     Command,
     Conclude,
     Halt,
@@ -49,7 +52,7 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -58,10 +61,9 @@ class Drive:
     """Drives one run to its end, or to where only a person can take it on."""
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
-        self.state, self.world = state, world
-        self.by = by  # who drives, for the record of a resume
+        self.state, self.world, self.by = state, world, by  # `by`: who drives, for the record of a resume
         self.scope = RunScope(state, world.secrets)
-        self.arrivals = Arrivals(self.scope, world.board)
+        self.arrivals = Arrivals(self.scope, world)
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
@@ -81,12 +83,13 @@ class Drive:
     async def run(self, started: h.RunStarted | None = None) -> RunState:
         """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
         self._loop = asyncio.get_running_loop()
-        self._over = over = self._loop.create_future()
-        self._deadlines = Deadlines(self._loop, self._due)
         if started is not None:
             self._asked = self.state.handle(started)
             self._tell_all([started])
-        else:
+        await wait_for_turn(self.state, self.world, self._facts, lambda: hear(self, self._facts))
+        self._over = over = self._loop.create_future()
+        self._deadlines = Deadlines(self._loop, self._due)
+        if started is None:
             self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
@@ -124,12 +127,12 @@ class Drive:
         """A person's answer, as `people.answer` takes it. RunStateError if nobody waits for it, or has it already."""
         if any(isinstance(fact, h.StepDecided) and fact.step == step_id for fact in self._facts):
             raise RunStateError(f"`{step_id}` has its answer already")
-        fact, writes = answer(step_id, verb, by, reason, self.state, self.world, given)
-        self._attached[_key(fact)] = writes
-        self.post(fact)
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world, given))
 
-    def post(self, fact: h.Event) -> None:
-        """A fact to be folded in the next turn."""
+    def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
+        """A fact to be folded in the next turn, and objects to be stored with it."""
+        if objects is not None:
+            self._attached[_key(fact)] = objects
         self._facts.append(fact)
         self._wake()
 
@@ -214,7 +217,7 @@ class Drive:
                     self._objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
-                if state.status is not RUNNING:
+                if state.status is not RUNNING and state.status is not PENDING:
                     facts.clear()  # what comes after the end, or after the last who could go on, comes too late
                     return
                 if not len(written) & 31 and monotonic() > stop:
@@ -253,7 +256,9 @@ class Drive:
                 if isinstance(found, Failure):
                     self.fail(step, self.state.attempts[step.number] + coming, found)
                 else:
-                    self._facts.append(found)
+                    self._facts.append(checked(step, found, self.state, self.world))
+            case Ask():
+                self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
             case Withdraw():
@@ -268,28 +273,27 @@ class Drive:
         step, facts = self.state.plan.steps[i], self._facts
         if self.state.step_status[i] is not QUEUED:
             return  # what followed from the same fact has ended it
-        scope = self.scope.at(step)
-        now = self.world.clock.now()
+        scope, now = self.scope.at(step), self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
+                facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 facts.append(opened(step, attempt, scope, self.world, now))
             elif step.kind in WAITS:
-                fact, self._attached[step.id, attempt] = begun(step, attempt, scope, self.world)
-                facts.append(fact)
+                self.post(*begun(step, attempt, scope, self.world))
+            elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
+                facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
                 self._claimed.discard(i)
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
             else:
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
                 done, writes = operate(step, attempt, scope, self.world)
-                if writes:
-                    self._attached[_key(done)] = writes
+                self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self.fail(step, attempt, failure_of(error))
@@ -317,11 +321,11 @@ class Drive:
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
         scope = self.scope.at(step)
-        found = after_failure(step, attempt, failure, scope, world.clock.now(), world.ids.fraction())
+        found = after_failure(step, attempt, failure, scope, world)
         if isinstance(found, Fallback):
-            found, writes = question(step, attempt, failure, found, scope, world)
-            self._attached[_key(found)] = writes
-        self.post(found)
+            self.post(*question(step, attempt, failure, found, scope, world))
+        else:
+            self.post(found)
 
     # ---- time, and requests of other processes
 
@@ -340,7 +344,7 @@ class Drive:
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope.at(step), now)
+            found = time_came(step, self.scope.at(step), self.world)
             if isinstance(found, Failure):
                 self.fail(step, state.attempts[i], found)
             else:
@@ -350,8 +354,7 @@ class Drive:
         try:
             hear(self, self._facts)
         except BaseException as error:  # noqa: BLE001 - as in a turn
-            assert self._over is not None
-            if not self._over.done():
+            if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
 

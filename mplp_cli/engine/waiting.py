@@ -10,7 +10,7 @@ from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import own_question
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, UnresolvedReferenceError
-from mplp_cli.protocols import Board, ProtocolObject
+from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.published import Published, as_value, check_type, check_wanted, emitted_id, matches
@@ -34,7 +34,7 @@ def begun(
         if step.kind == "approval":
             return own_question(step, attempt, body, limit, scope, world)
         if step.kind == "emit":
-            return h.StepEmitted(now, step.id, attempt, _published(step, attempt, body, scope, now)), []
+            return h.StepEmitted(now, step.id, attempt, _published(step, attempt, body, scope, world)), []
         if "type" in body:
             own = len(scope.state.emitted)
             wanted = h.Awaited(check_wanted(body["type"]), world.board.last(), own)
@@ -45,14 +45,16 @@ def begun(
         raise StepError(str(error)) from None
 
 
-def _published(step: PlanStep, attempt: int, body: dict[str, Json], scope: RunScope, now: int) -> Published:
+def _published(
+    step: PlanStep, attempt: int, body: dict[str, Json], scope: RunScope, world: World
+) -> Published:
     run, workflow = scope.state.run_id, scope.state.plan.workflow.id
     return Published(
         id=emitted_id(run, step.id, attempt),
         type=check_type(body["type"]),
         source=f"mplp/{workflow}/{run}/{step.id}",
-        at=now,
-        data=kept(body["data"]),
+        at=world.clock.now(),
+        data=kept(step, body["data"], world),
     )
 
 
@@ -101,9 +103,9 @@ class EventScope:
 class Arrivals:
     """Finds, for each step that waits for an event, the first one that is taken."""
 
-    def __init__(self, scope: RunScope, board: Board) -> None:
+    def __init__(self, scope: RunScope, world: World) -> None:
         self._scope = scope
-        self._board = board
+        self._world = world
         #: (step, attempt) -> number of the last event that was looked at; infinite when one was taken.
         self._read: dict[tuple[int, int], float] = {}
 
@@ -117,7 +119,7 @@ class Arrivals:
                 if state.step_status[i] is WAITING and i not in state.approvals
             }
             last = min(place.values(), default=math.inf)
-            events = [] if last == math.inf else self._board.following(int(last))
+            events = [] if last == math.inf else self._world.board.following(int(last))
             if not events:
                 return
             for i, after in place.items():
@@ -141,7 +143,10 @@ class Arrivals:
                 said = f"the event {event.id} could not be judged: {error.message}"
                 return Failure(type=error.type_name, message=said, retryable=False)
             result = {"by": "event", "waited": now - state.started_at[i], "event": as_value(event)}
-            return h.StepCompleted(now, step.id, state.attempts[i], result)
+            try:
+                return h.StepCompleted(now, step.id, state.attempts[i], kept(step, result, self._world))
+            except StepError as error:
+                return error.failure()
         return None
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mplp_cli.protocols import Board, Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.errors import Path
+from mplp_cli.protocols import (
+    Attempt,
+    Board,
+    CachedResult,
+    Clock,
+    Ids,
+    Journal,
+    Operations,
+    Output,
+    Runner,
+    Standing,
+    Subscriber,
+)
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -20,6 +33,8 @@ class World:
     #: What anybody has published.
     board: Board
     operations: Operations
+    #: Where a value does not fit a JSON Schema (as JSON), and what is wrong there.
+    misfits: Callable[[bytes, Json], Sequence[tuple[Path, str]]]
     #: Step type -> what runs it.
     runners: Mapping[str, Runner]
     conditions: Mapping[str, Handler] = field(default_factory=dict)
@@ -29,10 +44,16 @@ class World:
     environ: Mapping[str, str] = field(default_factory=dict)
     #: Masks secret values in anything that is about to be recorded.
     mask: Callable[[Json], Json] = lambda value: value
+    #: Results that were kept under keys which begin so; None: nobody looks.
+    cached: Callable[[str], Sequence[CachedResult]] | None = None
+    #: Keeps the files that an attempt leaves; the second argument says whether it failed. None: they are not kept.
+    keep_files: Callable[[Attempt, bool], Awaitable[None]] | None = None
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).
     kill: Callable[[], None] = lambda: None
+    #: Asks for the run's place under its concurrency key; None if it needs none.
+    turn: Callable[[], Awaitable[Standing]] | None = None
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

@@ -57,6 +57,14 @@ class Question(Struct, frozen=True, kw_only=True):
     decided_at: int = 0
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """What the cache had when the step was about to begin: a hit, or why it missed (see `StepStarted`)."""
+
+    at: int
+    hit: h.Hit | None = None
+    missed: str = ""
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """Everything that the history says of one step; `state` is the run as it stands."""
 
@@ -69,6 +77,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
     conditions: list[Judged]
     tries: list[Try]
     questions: list[Question]
+    #: How the run came to begin, if it needed a place under a concurrency key and has had one.
+    admitted: h.RunAdmitted | None = None
+    #: The last look into the cache, None if there was none.
+    looked: Looked | None = None
 
     @property
     def status(self) -> str:
@@ -104,6 +116,8 @@ def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
         conditions=list(watch.conditions.values()),
         tries=watch.tries,
         questions=watch.questions,
+        admitted=watch.admitted,
+        looked=watch.looked,
     )
 
 
@@ -120,8 +134,10 @@ class _Watch:
         self.conditions: dict[str, Judged] = {}
         self.tries: list[Try] = []
         self.questions: list[Question] = []
+        self.looked: Looked | None = None
         #: Whether it may begin before its start is stored.
         self.claimed = False
+        self.admitted: h.RunAdmitted | None = None
 
     def needs(self) -> list[Need]:
         """The dependencies as they stand."""
@@ -151,6 +167,8 @@ class _Watch:
                 if self.step.kind == "conditional":
                     self._judge("condition", self.step.condition, branch == "then")
                 self.claimed = False
+                if fact.missed:
+                    self.looked = Looked(at=at, missed=fact.missed)
                 queued = max(at - self.ready_at, 0) if self.ready_at else 0
                 self.tries.append(Try(attempt=attempt, started_at=at, queued=queued))
             case h.StepSkipped(error=None) if self._is({QUEUED}):
@@ -168,9 +186,12 @@ class _Watch:
     def after(self, fact: h.Event) -> None:
         """What the fact has made of the step."""
         i, state = self.step.number, self.state
+        if isinstance(fact, h.RunAdmitted):
+            self.admitted = fact
         if isinstance(fact, h.StepsClaimed) and self.step.id in fact.steps:
             self.claimed = True
-        if isinstance(fact, h.RunResumed) and self._is({PENDING, QUEUED, CANCELLED}):
+        doubtful = i in state.doubtful
+        if isinstance(fact, h.RunResumed) and (doubtful or self._is({PENDING, QUEUED, CANCELLED})):
             self._end(0, "lost")  # whatever still ran is gone with its process
             if self.claimed and self._was_queued:
                 self.tries.append(Try(attempt=state.attempts[i] + 1, started_at=0, outcome="unknown"))
@@ -213,6 +234,8 @@ class _Watch:
 
     def _note(self, fact: h.Event) -> None:
         match fact:
+            case h.StepCompleted(at=at, hit=hit) if hit is not None:
+                self.looked = Looked(at=at, hit=hit)
             case h.StepCompleted(at=at, attempt=attempt, mended=mended):
                 if not self.tries and self.step.kind not in CONTAINERS:
                     # Steps without an effect of their own are recorded by their end alone.
@@ -229,19 +252,8 @@ class _Watch:
             case h.StepWaiting(at=at, approval=None):
                 if not self.tries or self.tries[-1].outcome != "running":
                     self.tries.append(Try(attempt=fact.attempt, started_at=at))
-            case h.StepWaiting(at=at, approval=asked, error=error) if asked is not None:
-                if asked.own:
-                    self.tries.append(Try(attempt=fact.attempt, started_at=at))
-                else:
-                    self._end(at, "asked", error)
-                self.questions.append(
-                    Question(
-                        message=asked.message,
-                        asked_at=at,
-                        approvers=list(asked.approvers),
-                        deadline=asked.deadline,
-                    )
-                )
+            case h.StepWaiting(approval=asked) if asked is not None:
+                self._asked(fact, asked)
             case h.StepEmitted(at=at, attempt=attempt):
                 self.tries.append(Try(attempt=attempt, started_at=at))
                 self._end(at, "completed")
@@ -256,6 +268,20 @@ class _Watch:
                 )
             case _:
                 return
+
+    def _asked(self, fact: h.StepWaiting, asked: h.Approval) -> None:
+        if asked.own:
+            self.tries.append(Try(attempt=fact.attempt, started_at=fact.at))
+        else:
+            self._end(fact.at, "asked", fact.error)
+        self.questions.append(
+            Question(
+                message=asked.message,
+                asked_at=fact.at,
+                approvers=list(asked.approvers),
+                deadline=asked.deadline,
+            )
+        )
 
     def _end(self, at: int, outcome: str, error: Failure | None = None) -> None:
         if self.tries and self.tries[-1].outcome == "running":

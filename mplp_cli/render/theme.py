@@ -44,6 +44,7 @@ STATUS_STYLE: Final[dict[str, str]] = {
     "healthy": "ok",
     "degraded": "warn",
     "unhealthy": "bad",
+    "error": "bad",
 }
 
 _UNICODE: Final[dict[str, str]] = {
@@ -66,6 +67,7 @@ _UNICODE: Final[dict[str, str]] = {
     "healthy": "✓",
     "degraded": "◆",
     "unhealthy": "✗",
+    "error": "✗",
     "bar": "━",
     "track": "─",
     "gutter": "│",
@@ -94,6 +96,7 @@ _ASCII: Final[dict[str, str]] = {
     "healthy": "+",
     "degraded": "?",
     "unhealthy": "X",
+    "error": "X",
     "bar": "=",
     "track": "-",
     "gutter": "|",

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from msgspec import json
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Awaited
+from mplp_cli.workflow.history import Approval, Awaited, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -60,6 +60,8 @@ class RunView(Protocol):
     @property
     def error(self) -> Failure | None: ...
     @property
+    def turn(self) -> Turn | None: ...
+    @property
     def warnings(self) -> Sequence[str]: ...
 
 
@@ -74,7 +76,7 @@ def unused(plan: Plan, state: RunView, i: int) -> bool:
         return True
     while i >= 0:
         step = plan.steps[i]
-        if step.branch == "fallback" and not state.attempts[i]:
+        if step.branch == "fallback" and not state.attempts[i] and state.step_status[i] != "completed":
             return True
         i = step.parent
     return False

@@ -15,11 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import MplpError, RunStateError
-from mplp_cli.store.database import Database, corrupt, translated
+from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.journal import pages
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
+from mplp_cli.store.schema import ENDED_TURNS
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -89,6 +90,8 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     yield from _orphans(database)
     for row in run_rows(database):
         yield from _run(database, row)
+    yield from _places(database)
+    yield from _cached(database)
     yield from _leftovers(database, state_dir, now)
 
 
@@ -111,6 +114,18 @@ def _orphans(database: Database) -> Iterator[Finding]:
             )
 
 
+def _places(database: Database) -> Iterator[Finding]:
+    """Places under concurrency keys of runs that have ended or are not there."""
+    count = database.rows(f"SELECT count(*) FROM turn WHERE {ENDED_TURNS}")[0][0]  # noqa: S608 - a condition of ours
+    if count:
+        yield Finding(
+            code="stale-place",
+            severity="problem",
+            message=f"{count:,} places under concurrency keys are those of runs that have ended",
+            mend="deletes them",
+        )
+
+
 # ---- one run -----------------------------------------------------------------------------------
 
 
@@ -125,6 +140,14 @@ def _run(database: Database, row: Row) -> Iterator[Finding]:
     except IndexError:  # pruned since
         return
     except MplpError as error:
+        if error.details.get("cause") == "newer":
+            yield Finding(
+                code="newer",
+                severity="warning",
+                message=f"run {row.id}: {error.message}",
+                hint="upgrade mplp",
+            )
+            return
         yield Finding(
             code="history",
             severity="problem",
@@ -227,6 +250,30 @@ def _check_definition(database: Database, row: Row) -> None:
         msgspec.json.decode(plan)
     except (IndexError, zlib.error, TypeError, msgspec.MsgspecError) as error:
         raise RunStateError(f"its definition is lost or damaged ({error})") from error
+
+
+# ---- the cache -----------------------------------------------------------------------------------
+
+
+def _cached(database: Database) -> Iterator[Finding]:
+    if count := len(unreadable_results(database)):
+        yield Finding(
+            code="cached-result",
+            severity="warning",
+            message=f"{count:,} results in the cache cannot be read; they count as not there",
+            mend="deletes them",
+        )
+
+
+def unreadable_results(database: Database) -> list[str]:
+    """Keys of cached results that are damaged."""
+    found = []
+    for key, result in database.rows("SELECT key, result FROM cached"):
+        try:
+            msgspec.json.decode(result)
+        except UNREADABLE:
+            found.append(key)
+    return found
 
 
 # ---- files -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, Told, project
+from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -138,7 +138,9 @@ class SqliteJournal:
     def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
         db.executemany(schema.ADD_EVENT, zip(repeat(self._key), count(self._seq), bodies))
         if after is not None:
-            _apply(db, self._key, after)
+            _apply(db, self._run, self._key, after)
+            if after.status in ENDED:
+                db.execute(schema.LEAVE_TURN, (self._run,))
             self._status = after.status
         self._seq += len(bodies)
 
@@ -210,7 +212,9 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     try:
         events = _decode(b"[" + b",".join(bodies) + b"]")
     except UNREADABLE as error:
-        raise corrupt(path, f"among facts {first} to {first + len(bodies) - 1}: {error}") from error
+        from mplp_cli.store.unreadable import unreadable
+
+        raise unreadable(path, bodies, first, error) from error
     finally:
         if collecting:
             gc.enable()
@@ -229,7 +233,7 @@ def _add_objects(
         raise object_conflict() from error
 
 
-def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
+def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
             case Settled(step, state, at, by, reason, inputs):
@@ -246,5 +250,7 @@ def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
                 db.execute(schema.TAKE_ANSWERS, (key, step))
             case Entered(status, ended_at):
                 db.execute(schema.SET_STATUS, (status, ended_at, key))
+            case Kept(name, step, at, until, result):
+                db.execute(schema.KEEP, (name, step, run, at, until, _encode(result)))
             case _:
                 assert_never(change)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
     Board,
+    CachedResult,
     Clock,
     Control,
     Definition,
     NewRun,
     ProtocolObject,
     RunRecord,
+    Standing,
 )
 from mplp_cli.store.answers import (
     VERBS,
@@ -35,6 +37,7 @@ from mplp_cli.store.projections import (
     Asked,
     Change,
     Entered,
+    Kept,
     Projection,
     Settled,
     Taken,
@@ -42,7 +45,7 @@ from mplp_cli.store.projections import (
     project,
 )
 from mplp_cli.workflow.answers import NOTHING, Given
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -81,6 +84,8 @@ class _Run:
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
             case Entered(status, ended_at):
                 self.status, self.ended_at = status, ended_at
+            case Kept():
+                pass  # it belongs to the store
             case _:
                 assert_never(change)
 
@@ -147,6 +152,7 @@ class MemoryJournal:
             for change in after.changes:
                 if isinstance(change, Told):
                     self._store.board.publish(change.event)
+            self._store.keep_results(run.new.id, after)
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -169,15 +175,27 @@ class MemoryJournal:
             raise self._end
 
 
+class Alone:
+    """The `Turns` of a store that no other process can see: there is always a place."""
+
+    def take(self, run_id: RunId, turn: Turn) -> Standing:  # noqa: ARG002 - it need not be asked for
+        return Standing(key=turn.key, position=0)
+
+    def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:  # noqa: ARG002 - nobody waits
+        return {}
+
+
 class MemoryStore:
     """The `Store` of `protocols`, in this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.turns = Alone()
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
         self.board: Board = MemoryBoard()
+        self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
 
@@ -322,6 +340,17 @@ class MemoryStore:
             raise object_conflict()
         for item in objects:
             self._objects.setdefault((item.kind, item.id), {})[item.version] = item
+
+    # ---- the cache ----
+
+    def keep_results(self, run: RunId, after: Projection) -> None:
+        """Keep the results that new facts of a run say are to be kept."""
+        for change in after.changes:
+            if isinstance(change, Kept):
+                self._cached[change.key] = CachedResult(run=run, **asdict(change))
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        return [kept for key, kept in sorted(self._cached.items()) if key.startswith(begins)]
 
     # ---- the store itself ----
 

@@ -19,10 +19,12 @@ from mplp_cli.store.inspection import (
     facts_of,
     projected,
     question_rows,
+    unreadable_results,
 )
 from mplp_cli.store.journal import packed
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
+from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
 _OF_A_RUN: Final = ("event", "definition", "control", "approval")
@@ -40,6 +42,15 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             with database.writing() as db:
                 for table in _OF_A_RUN:
                     db.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT key FROM run)")  # noqa: S608 - a name of ours
+            return True
+        case "stale-place":
+            with database.writing() as db:
+                db.execute(f"DELETE FROM turn WHERE {ENDED_TURNS}")  # noqa: S608 - a condition of ours
+            return True
+        case "cached-result":
+            lost = [(key,) for key in unreadable_results(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM cached WHERE key = ?", lost)
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

@@ -15,6 +15,7 @@ from mplp_cli.errors import RunStateError
 from mplp_cli.workflow.history import (
     Approval,
     Event,
+    RunAdmitted,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -23,6 +24,7 @@ from mplp_cli.workflow.history import (
     RunStopping,
     RunWaiting,
     StepCancelled,
+    StepCompleted,
     StepDecided,
     StepEmitted,
     StepFailed,
@@ -76,7 +78,17 @@ class Told(Struct, frozen=True):
     event: Published
 
 
-Change = Asked | Settled | Taken | Entered | Told
+class Kept(Struct, frozen=True):
+    """The cache keeps a result under `key`; an earlier one under the same key goes."""
+
+    key: str
+    step: StepId
+    at: int
+    until: int
+    result: Any
+
+
+Change = Asked | Settled | Taken | Entered | Kept | Told
 
 
 class Projection(Struct):
@@ -91,7 +103,7 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
 
     `status` is the run's status before. RunStateError for a fact after the end of the run.
     """
-    if status not in ENDED and _WATCHED.isdisjoint(map(type, events)):
+    if status not in ENDED and _WATCHED.isdisjoint(map(type, events)) and not any(map(_is_kept, events)):
         return None
     after = Projection(status)
     for number, event in enumerate(events, seq):
@@ -100,7 +112,13 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
             raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
         if kind in _WATCHED:
             _MEANING[kind](after, number, event)
+        elif isinstance(event, StepCompleted) and event.keep is not None:
+            after.changes.append(Kept(event.keep.key, event.step, event.at, event.keep.until, event.result))
     return after
+
+
+def _is_kept(event: Event) -> bool:
+    return type(event) is StepCompleted and event.keep is not None
 
 
 def _enter(after: Projection, status: str, ended_at: int | None = None) -> None:
@@ -108,8 +126,18 @@ def _enter(after: Projection, status: str, ended_at: int | None = None) -> None:
     after.changes.append(Entered(status, ended_at))
 
 
-def _goes_on(after: Projection, _seq: int, _event: RunStarted | RunResumed) -> None:
+def _starts(after: Projection, _seq: int, event: RunStarted) -> None:
+    if event.turn is None:  # else it is pending until its turn comes
+        _enter(after, "running")
+
+
+def _begins(after: Projection, _seq: int, _event: RunAdmitted) -> None:
     _enter(after, "running")
+
+
+def _goes_on(after: Projection, _seq: int, _event: RunResumed) -> None:
+    if after.status != "pending":
+        _enter(after, "running")
 
 
 def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
@@ -149,7 +177,8 @@ def _step_over(after: Projection, _seq: int, event: StepCancelled | StepFailed |
 
 _END: dict[type, str] = {RunCompleted: "completed", RunFailed: "failed", RunCancelled: "cancelled"}
 _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
-    RunStarted: _goes_on,
+    RunStarted: _starts,
+    RunAdmitted: _begins,
     RunResumed: _goes_on,
     RunWaiting: _waits,
     RunStopping: _stops,

@@ -14,10 +14,12 @@ from typing import Final
 from msgspec import Struct
 
 from mplp_cli.errors import RunBusyError
+from mplp_cli.store import schema
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path, log_dir
 from mplp_cli.store.locks import take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.schema import COUNT_STALE, DROP_STALE
 from mplp_cli.workflow.values import RunId
 
 DAY: Final = 86_400_000
@@ -80,6 +82,21 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         lock.release()
 
 
+def stale_results(
+    database: Database, now: int, *, days: int | None, workflow_id: str | None = None, dry_run: bool = False
+) -> int:
+    """Remove cached results that have expired, or were stored more than `days` days ago; how many.
+
+    With `dry_run` they are only counted.
+    """
+    limits = (now, 0 if days is None else now - days * DAY, workflow_id)
+    if dry_run:
+        return int(database.rows(COUNT_STALE, limits)[0][0])
+    with database.writing() as db:
+        db.execute(DROP_STALE, limits)
+        return db.changes()
+
+
 def _delete(database: Database, run_id: RunId) -> bool:
     with database.writing() as db:
         row = db.execute("SELECT key, status FROM run WHERE id = ?", (run_id,)).fetchone()
@@ -91,5 +108,6 @@ def _delete(database: Database, run_id: RunId) -> bool:
         db.execute(_SUPERSEDED, (key,))
         # Keys are used again; an object that stays must not seem to be of a later run.
         db.execute("UPDATE object SET run = 0 WHERE run = ?", (key,))
+        db.execute(schema.LEAVE_TURN, (run_id,))
         db.execute("DELETE FROM run WHERE key = ?", (key,))
     return True

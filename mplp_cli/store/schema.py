@@ -160,6 +160,30 @@ LAST_EMITTED = (
     "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted ORDER BY seq DESC LIMIT ?)"
     " ORDER BY seq"
 )
+ADD_TURN = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES(?, ?, ?, 0, ?)"
+GIVE_TURN = "UPDATE turn SET held = 1, at = ? WHERE run = ?"
+LEAVE_TURN = "DELETE FROM turn WHERE run = ?"
+TURN_KEY = "SELECT workflow_id, key FROM turn WHERE run = ?"
+#: All keys that somebody has or waits for a place under, or (`?1`) that of one run.
+TURN_KEYS = "SELECT DISTINCT workflow_id, key FROM turn WHERE (?1 IS NULL OR run = ?1)"
+#: A run that is gone has the key 0.
+TURNS = (
+    "SELECT t.run, t.held, t.at, coalesce(r.key, 0), coalesce(r.status, ''),"
+    " EXISTS(SELECT 1 FROM control c WHERE c.run = r.key AND c.verb = 'cancel')"
+    " FROM turn t LEFT JOIN run r ON r.id = t.run WHERE t.workflow_id = ? AND t.key = ? ORDER BY t.seq"
+)
+#: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
+ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
+KEEP = "INSERT OR REPLACE INTO cached(key, step, run, at, until, result) VALUES(?, ?, ?, ?, ?, ?)"
+#: No key goes on with the last character there is.
+CACHED = "SELECT key, step, run, at, until, result FROM cached WHERE key >= ?1 AND key < ?1 || char(0x10ffff)"
+#: What is not good any more, and with `?2` what was stored before then; of one workflow with `?3`.
+_STALE = (
+    " FROM cached WHERE ((until > 0 AND until <= ?1) OR at < ?2)"
+    " AND (?3 IS NULL OR substr(key, 1, length(?3) + 1) = ?3 || '/')"
+)
+COUNT_STALE = f"SELECT count(*){_STALE}"
+DROP_STALE = f"DELETE{_STALE}"
 TAKE_ALL = "DELETE FROM control WHERE run = ?"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch FROM run WHERE key = ?"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
 import msgspec
 
+from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import (
     ApprovalRecord,
     Board,
+    CachedResult,
     Clock,
     Control,
     Definition,
@@ -37,6 +40,7 @@ from mplp_cli.store.journal import SqliteJournal, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, is_held, process_name, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
@@ -44,6 +48,7 @@ from mplp_cli.workflow.values import RunId, StepId
 _OBJECTS_AT_ONCE: Final = 1_000
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
+_json = msgspec.json.Decoder().decode
 _approvers = msgspec.json.Decoder(list[str]).decode
 
 
@@ -57,6 +62,7 @@ class SqliteStore:
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
         self.board: Board = SqliteBoard(self._database)
+        self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
 
@@ -72,11 +78,18 @@ class SqliteStore:
             )
             journal = SqliteJournal(self._database, lock, run.id, key)
             journal.begin(db, events)
+            if run.turn is not None:
+                self.turns.enter(db, run.id, run.turn)
             return journal
 
         owner = process_name()
         lock = self._lock(run.id, owner)
-        return self._owned(lock.release, begin)
+        try:
+            return self._owned(lock.release, begin)
+        except ConcurrencyLimitError:
+            with translated(self._database.path):
+                lock_path(self._state_dir, run.id).unlink(missing_ok=True)
+            raise
 
     def own_run(self, run_id: RunId, by: str) -> SqliteJournal:
         def own(db: apsw.Connection) -> SqliteJournal:
@@ -219,16 +232,22 @@ class SqliteStore:
         while True:
             rows = self._database.rows(schema.OBJECTS, (*last, kind, _OBJECTS_AT_ONCE))
             for of_kind, name, version, body in rows:
-                yield ProtocolObject(of_kind, name, version, self._object_body(of_kind, name, body))
+                yield ProtocolObject(
+                    of_kind, name, version, _object(self._database.path, of_kind, name, body)
+                )
             if len(rows) < _OBJECTS_AT_ONCE:
                 return
             last = rows[-1][:2]
 
-    def _object_body(self, kind: str, name: str, body: bytes) -> dict[str, Any]:
-        try:
-            return _body(body)
-        except UNREADABLE as error:
-            raise corrupt(self._database.path, f"{kind} {name}: {error}") from error
+    # ---- the cache ----
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        found = []
+        for key, step, run, at, until, result in self._database.rows(schema.CACHED, (begins,)):
+            with suppress(*UNREADABLE):
+                value = _json(result)
+                found.append(CachedResult(key=key, step=step, run=run, at=at, until=until, result=value))
+        return found
 
     # ---- the store itself ----
 
@@ -265,6 +284,13 @@ def _leave(db: apsw.Connection, key: int, control: Control) -> None:
         schema.ADD_CONTROL,
         (key, control.verb, control.step, control.by, control.reason, packed(control.data)),
     )
+
+
+def _object(path: Path, kind: str, name: str, body: bytes) -> dict[str, Any]:
+    try:
+        return _body(body)
+    except UNREADABLE as error:
+        raise corrupt(path, f"{kind} {name}: {error}") from error
 
 
 def _size(path: Path) -> int:

@@ -59,6 +59,12 @@ class Withdraw(Struct, frozen=True, gc=False):
     reason: str
 
 
+class Ask(Struct, frozen=True, gc=False):
+    """Nobody knows whether the last attempt of a step had its effect: ask a person."""
+
+    number: int
+
+
 class Halt(Struct, frozen=True, gc=False):
     """Stop the run early: `fail-fast`, or an `abort` fallback."""
 
@@ -66,4 +72,4 @@ class Halt(Struct, frozen=True, gc=False):
     message: str
 
 
-Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Withdraw | Halt
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Ask | Withdraw | Halt

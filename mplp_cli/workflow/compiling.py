@@ -20,7 +20,8 @@ from mplp_cli.workflow.bodies import (
 )
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
-from mplp_cli.workflow.links import ENV
+from mplp_cli.workflow.keys import common_keys
+from mplp_cli.workflow.links import ENV, KEY
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.repeats import foreach_repeat, loop_repeat
@@ -74,6 +75,7 @@ class StepCompiler:
         for index, name in enumerate(step.dependencies):
             self._scoping.depend(name, (*path, "dependencies", index))
         made: dict[str, Any] = {"when": self._when(step.when, (*path, "when"))}
+        made |= common_keys(step, self._workflow, path, self)
         if isinstance(step, model.ParallelStep):
             made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0, "race": step.race}
         elif isinstance(step, model.ForeachStep):
@@ -307,6 +309,13 @@ class StepCompiler:
         made = self.values(value, path)
         self._scoping.secrets_allowed = False
         return made
+
+    def turn_key(self, concurrency: model.Concurrency | None, path: Path) -> Template:
+        """The concurrency key: text that is known before any step runs. The workflow's id if none is stated."""
+        if concurrency is None:
+            return None
+        self._scoping.enter(KEY)
+        return self._workflow.id if concurrency.key is None else self.text(concurrency.key, path)
 
     def text(self, text: str, path: Path) -> Template:
         """A template that always gives text, also where it is exactly one reference."""

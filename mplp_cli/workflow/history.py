@@ -2,7 +2,9 @@
 
 Past tense, frozen, JSON. `at` is milliseconds since the Unix epoch from the clock handed in; order
 is by sequence number, never by time. `attempt` counts from 1. On disk and in `--output jsonl` a fact
-is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys.
+is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys. A type or a key that is not known
+is refused: it is a newer version's, and to leave it out would be to read another history. So what once was
+written stays readable: fields are added with a default, and none is ever taken away.
 """
 
 from __future__ import annotations
@@ -18,15 +20,34 @@ from mplp_cli.workflow.published import Published
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
 
 
-class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False):
+class _Fact(
+    Struct,
+    frozen=True,
+    tag_field="type",
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
     at: int
+
+
+class Turn(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """What a run needs before it begins: one of `max` places that runs of its workflow share under `key`."""
+
+    key: str
+    max: int = 1
+    on_limit: Literal["queue", "cancel", "fail"] = "queue"
 
 
 # ---- the run -----------------------------------------------------------------------------------
 
 
 class RunStarted(_Fact, tag="run.started", gc=True):
-    """The run exists. Everything a pure step may read besides results is recorded here."""
+    """The run exists. Everything a pure step may read besides results is recorded here.
+
+    With a `turn` it is pending until `run.admitted`; else it has begun.
+    """
 
     run: str
     workflow: str
@@ -35,6 +56,17 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     cwd: str
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
+    turn: Turn | None = None
+
+
+class RunAdmitted(_Fact, tag="run.admitted", gc=True):
+    """The run has its place under the concurrency key, and begins.
+
+    `waited` is how long it took (ms), `behind` the runs that had the places when it first asked.
+    """
+
+    waited: int = 0
+    behind: list[str] = []
 
 
 class RunResumed(_Fact, tag="run.resumed"):
@@ -109,12 +141,14 @@ class StepStarted(_Fact, tag="step.started"):
     """An attempt begins. Committed before any effect of it, unless the step was claimed before.
 
     `branch` is set on a conditional: `then`, `else`; on what repeats: `each`. `items` are those of a foreach.
+    `missed` says why the cache had no result, if it was asked.
     """
 
     step: str
     attempt: int
     branch: str = ""
     items: list[Any] | None = None
+    missed: Literal["", "none", "expired", "changed", "off"] = ""
 
 
 class StepRepeated(_Fact, tag="step.repeated"):
@@ -126,12 +160,17 @@ class StepRepeated(_Fact, tag="step.repeated"):
 
 
 class StepCompleted(_Fact, tag="step.completed", gc=True):
-    """A step ended well. `mended` is the failure that a fallback action made good."""
+    """A step ended well. `mended` is the failure that a fallback action made good.
+
+    `hit`: the result comes from the cache, and no attempt was made. `keep`: the cache keeps it from now on.
+    """
 
     step: str
     attempt: int
     result: Any
     mended: Failure | None = None
+    hit: Hit | None = None
+    keep: Keep | None = None
 
 
 class StepFailed(_Fact, tag="step.failed", gc=True):
@@ -230,7 +269,7 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     instead: str
 
 
-class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none."""
 
     id: str
@@ -255,8 +294,24 @@ class Awaited(Struct, frozen=True, rename="camel", omit_defaults=True):
     own: int = 0
 
 
+class Hit(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Where a result of the cache comes from: the run, when it was stored, until when it is good (0: for ever)."""
+
+    run: str
+    stored: int
+    until: int = 0
+
+
+class Keep(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Under which key the cache keeps a result, and until when it is good (ms since the epoch, 0: for ever)."""
+
+    key: str
+    until: int = 0
+
+
 Event: TypeAlias = (
     RunStarted
+    | RunAdmitted
     | RunResumed
     | RunStopping
     | RunWaiting

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from mplp_cli.workflow.model import CountJoin, Join
-from mplp_cli.workflow.statuses import CANCELLED, FAILED, OMITTED
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED, OMITTED, SKIPPED
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.plan import PlanStep
@@ -13,12 +15,14 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """How the dependencies of one step have ended so far (for every rule but `all-completed`)."""
+    """How the dependencies of one step have ended so far (`all-completed` only needs it in a block)."""
 
-    __slots__ = ("bad", "decided", "left", "met")
+    __slots__ = ("bad", "decided", "left", "met", "others")
 
     def __init__(self, dependencies: int) -> None:
         self.left = dependencies
+        #: Ended, and not completed.
+        self.others = 0
         self.met = 0
         self.bad = 0
         self.decided = False
@@ -27,6 +31,7 @@ class Tally:
         """One more dependency has ended."""
         self.left -= 1
         self.met += met
+        self.others += not met
         self.bad += bad
 
 
@@ -35,6 +40,8 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
     if tally.decided:
         return None
     match join:
+        case "all-completed":
+            return False if tally.others else (None if tally.left else True)
         case "any-completed":
             return True if tally.met else (None if tally.left else False)
         case "none-failed":
@@ -48,13 +55,25 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
 def gates(step: PlanStep) -> int:
     """What a step waits for before it is ready: dependencies, the step before it, its container."""
     held = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
-    return held + (len(step.needs) if step.join == "all-completed" else bool(step.needs))
+    each = step.join == "all-completed" and step.after < 0
+    return held + (len(step.needs) if each else bool(step.needs))
+
+
+def good_end(state: RunState, i: int) -> bool:
+    """Whether step `i`, which has ended, counts as completed: it is, or its `default` stands in for its result."""
+    status = state.step_status[i]
+    return status is COMPLETED or (status in (SKIPPED, OMITTED) and state.results[i] is not UNSET)
 
 
 def bad_end(state: RunState, i: int) -> bool:
-    """Whether step `i` ended badly: failed, cancelled, or omitted because of such an end further up."""
+    """Whether step `i` ended badly: failed, cancelled, or omitted because of such an end further up.
+
+    A step for which its `default` stands in never did; the failure that omitted it stays one.
+    """
     status = state.step_status[i]
-    return status is FAILED or status is CANCELLED or (status is OMITTED and i in state.tainted)
+    if status is OMITTED:
+        return i in state.tainted and state.results[i] is UNSET
+    return status is FAILED or status is CANCELLED
 
 
 def omission(state: RunState, d: int, because: int) -> str:

@@ -18,7 +18,7 @@ from mplp_cli.errors import Path
 from mplp_cli.workflow import model
 
 #: Pseudo-numbers of the places outside steps that hold references.
-OUTPUTS, ENV = -2, -3
+OUTPUTS, ENV, KEY = -2, -3, -4
 #: Takes a code, a message, a path, and a hint.
 Report = Callable[[str, str, Path, str | None], None]
 

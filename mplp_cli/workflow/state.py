@@ -16,7 +16,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, spread, withdraw
+from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
@@ -47,10 +47,11 @@ class RunState:
         #: The items that foreachs and loops have added, by the number of their step; how many there were ever.
         self.items: dict[int, Item] = {}
         self.grown = 0
-        self.run_id, self.status, self.cwd = "", PENDING, ""
+        self.run_id, self.cwd, self.status = "", "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
         self.started = self.ended = 0
+        self.turn: h.Turn | None = None  # the place it needs before it begins
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
         self.limited_from = self.waits_since = 0
@@ -87,6 +88,8 @@ class RunState:
         self.emitted: dict[str, int] = {}  # ids of published events, each with its place among them
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
+        #: Steps whose last attempt was lost, and that run `once`: a person is about to be asked.
+        self.doubtful: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
@@ -103,6 +106,8 @@ class RunState:
         #: What each step still waits for: dependencies, the step before it, its container; 0 is ready.
         self.unmet = [gates(step) for step in steps]
         self.tallies: dict[int, Tally] = {}
+        #: Steps whose join rule cannot be met, but whose turn has not come; with the step that decided it.
+        self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
@@ -195,12 +200,14 @@ class RunState:
         """One thing less that step `i` waits for."""
         self.unmet[i] -= 1
         if not self.unmet[i] and self.step_status[i] is PENDING:
-            self.make_ready(i)
+            if i in self.denied:
+                omit(self, i, self.denied[i])
+            else:
+                self.make_ready(i)
 
     def close(self, i: int, status: str, at: int) -> None:
         """Step `i` has ended."""
-        self.step_status[i] = status
-        self.ended_at[i] = at
+        mark_ended(self, i, status, at)
         self.left -= 1
         self._ripple.append(i)
 
@@ -233,8 +240,7 @@ class RunState:
         self.opening.discard(i)
         self.returning.discard(i)
         self.dropped = True
-        self.step_status[i] = status
-        self.ended_at[i] = at
+        mark_ended(self, i, status, at)
         self.reasons[i] = reason
         if self.plan.steps[i].final == (self.finalizing is not None):
             self.left -= 1

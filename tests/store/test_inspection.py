@@ -148,6 +148,21 @@ def test_rows_of_no_run_and_requests_to_ended_runs_are_deleted(database: Databas
     assert database.rows("SELECT run FROM control") == [(2,)]
 
 
+def test_places_of_ended_runs_are_deleted_and_those_of_others_stay(database: Database, state: Path) -> None:
+    place = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES('w', 'prod', '{}', 1, 0)"
+    ids = [
+        str(row[0]) for row in database.rows("SELECT id FROM run WHERE status IN ('completed', 'waiting')")
+    ]
+    alter(database, *map(place.format, [*ids, "gone"]))
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("stale-place", "problem")
+    assert finding.message.startswith("2 places")
+    assert mend(database, state, finding, NOW)
+    waiting = "SELECT id FROM run WHERE status = 'waiting'"
+    assert database.rows("SELECT run FROM turn") == database.rows(waiting)
+    assert found(database) == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -200,3 +215,18 @@ def test_every_cause_is_explained_with_what_to_do() -> None:
         assert means.endswith(".")
         assert steps
     assert meaning(StoreError("x"))[1]
+
+
+def test_a_cached_result_that_cannot_be_read_counts_as_not_there_and_is_deleted(
+    database: Database, state: Path
+) -> None:
+    row = "INSERT INTO cached VALUES('{}', 's', 'r', 1, 0, {})"
+    alter(database, row.format("good", "x'31'"), row.format("bad", "x'7b'"))
+    store = SqliteStore(state, FixedClock())
+    assert [one.key for one in store.cached("")] == ["good"]
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("cached-result", "warning")
+    assert mend(database, state, finding, NOW)
+    assert found(database) == []
+    assert [one.key for one in store.cached("")] == ["good"]
+    store.close()

@@ -56,6 +56,8 @@ class _Names:
 def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     """A set, shell or wait step."""
     step: dict[str, Any] = {"id": names.next()}
+    if draw(st.integers(0, 4)) == 0:
+        step["default"] = {"instead": True}
     kinds = ["set", "shell", "shell", "wait", "emit"]
     kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
     step["type"] = "wait" if kind == "event" else kind
@@ -77,6 +79,8 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step |= {"timeout": draw(st.sampled_from(["10ms", "1s"])), "retry-policy": {"max-retries": 1}}
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
+        if names.wild and draw(st.integers(0, 3)) == 0:
+            step["once"] = True
         if draw(st.booleans()):
             step["retry-policy"] = {"max-retries": draw(st.integers(0, 2)), "initial-delay": "10ms"}
         if draw(st.integers(0, 3)) == 0:
