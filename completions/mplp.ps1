@@ -11,10 +11,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'validate	Check workflow files and show every problem with its place'
         'plan	Show what a run would do'
         'run	Validate a workflow and run it'
-        'resume	Go on with a paused, interrupted, waiting or failed run'
-        'pause	Pause a run: attempts that run finish, nothing new starts'
+        'resume	Go on with an interrupted, waiting or failed run'
         'cancel	Cancel a run'
-        'kill	End a run at once, as a second Ctrl-C does'
         'runs	List runs, newest first'
         'status	Show where a run stands'
         'logs	Print what the steps of a run have written'
@@ -22,8 +20,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'explain	Explain why a step is what it is'
         'diff	Show where two runs of a workflow part'
         'approvals	List what runs ask a person'
-        'approve	Say yes to what a step asks: the step is tried again'
+        'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
+        'events	List the last published events, in their order'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -39,9 +38,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['pause'] = @('--reason	Why, for the record', '--wait	Come back only when nothing runs any more, however long that takes', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['kill'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait for the end', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['runs'] = @('--keep-days	Keep what ended in the last DAYS days', '--keep	Keep the N runs that ended last', '--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--dry-run	Say what would be deleted', '--yes	Do not ask', '-y	Do not ask', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--status	Only runs with this status', '-s	Only runs with this status', '--since	Only runs that began so long ago at most: 30m, 2d', '--limit	At most so many', '-n	At most so many')
     $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -49,8 +46,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -79,19 +77,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['resume --junit'] = @('file', @())
     $values['resume --secrets-file'] = @('file', @())
     $values['resume --state-dir'] = @('directory', @())
-    $values['pause --reason'] = @('text', @())
-    $values['pause --output'] = @('choices', @('text', 'json'))
-    $values['pause -o'] = @('choices', @('text', 'json'))
-    $values['pause --state-dir'] = @('directory', @())
     $values['cancel --reason'] = @('text', @())
     $values['cancel --output'] = @('choices', @('text', 'json'))
     $values['cancel -o'] = @('choices', @('text', 'json'))
     $values['cancel --secrets-file'] = @('file', @())
     $values['cancel --state-dir'] = @('directory', @())
-    $values['kill --reason'] = @('text', @())
-    $values['kill --output'] = @('choices', @('text', 'json'))
-    $values['kill -o'] = @('choices', @('text', 'json'))
-    $values['kill --state-dir'] = @('directory', @())
     $values['runs --keep-days'] = @('text', @())
     $values['runs --keep'] = @('text', @())
     $values['runs --workflow'] = @('workflows', @())
@@ -99,8 +89,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['runs --output'] = @('choices', @('text', 'json'))
     $values['runs -o'] = @('choices', @('text', 'json'))
     $values['runs --state-dir'] = @('directory', @())
-    $values['runs --status'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'paused', 'completed', 'failed', 'cancelled'))
-    $values['runs -s'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'paused', 'completed', 'failed', 'cancelled'))
+    $values['runs --status'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
+    $values['runs -s'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
     $values['runs --since'] = @('text', @())
     $values['runs --limit'] = @('text', @())
     $values['runs -n'] = @('text', @())
@@ -124,15 +114,30 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['approvals -o'] = @('choices', @('text', 'json'))
     $values['approvals --state-dir'] = @('directory', @())
     $values['approve --reason'] = @('text', @())
+    $values['approve --input'] = @('text', @())
+    $values['approve -i'] = @('text', @())
+    $values['approve --inputs'] = @('file', @())
     $values['approve --by'] = @('text', @())
+    $values['approve --digest'] = @('text', @())
     $values['approve --output'] = @('choices', @('text', 'json'))
     $values['approve -o'] = @('choices', @('text', 'json'))
     $values['approve --state-dir'] = @('directory', @())
     $values['reject --reason'] = @('text', @())
     $values['reject --by'] = @('text', @())
+    $values['reject --digest'] = @('text', @())
     $values['reject --output'] = @('choices', @('text', 'json'))
     $values['reject -o'] = @('choices', @('text', 'json'))
     $values['reject --state-dir'] = @('directory', @())
+    $values['events --type'] = @('text', @())
+    $values['events -t'] = @('text', @())
+    $values['events --limit'] = @('text', @())
+    $values['events -n'] = @('text', @())
+    $values['events --output'] = @('choices', @('text', 'json'))
+    $values['events -o'] = @('choices', @('text', 'json'))
+    $values['events --state-dir'] = @('directory', @())
+    $values['events --data'] = @('text', @())
+    $values['events -d'] = @('text', @())
+    $values['events --source'] = @('text', @())
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -150,9 +155,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
-    $arguments['pause 0'] = @('runs', @())
     $arguments['cancel 0'] = @('runs', @())
-    $arguments['kill 0'] = @('runs', @())
     $arguments['runs 0'] = @('choices', @('prune'))
     $arguments['status 0'] = @('runs', @())
     $arguments['logs 0'] = @('runs', @())
@@ -167,10 +170,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
+    $arguments['events 0'] = @('choices', @('list', 'emit'))
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'pause', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'approvals', 'approve', 'reject', 'events', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

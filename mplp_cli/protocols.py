@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from mplp_cli.workflow.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.history import Event, RunRedefined, Turn
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -105,17 +107,26 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 class Control(Struct, frozen=True, kw_only=True):
     """A request by another process. `verb`: cancel | kill | pause | resume (takes a pause back) | approve | reject.
-    `seq` orders requests."""
+    `seq` orders requests.
+
+    `data` is JSON; with an answer: `{digest, inputs, at}`: the question it is bound to, the filled-in form,
+    and when it was given.
+    """
 
     seq: int
     verb: str
     step: StepId = ""
     by: str = ""
     reason: str = ""
+    data: dict[str, Any] = {}
 
 
 class ApprovalRecord(Struct, frozen=True, kw_only=True):
-    """One question to a person. `state`: pending | approved | rejected | withdrawn."""
+    """One question to a person. `state`: pending | approved | rejected | withdrawn.
+
+    `form` is what the answer takes (name -> JSON Schema), `inputs` what it gave. `digest` is what an answer is
+    bound to: another question, also the same one asked anew, has another.
+    """
 
     id: str
     run: RunId
@@ -129,6 +140,20 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
     by: str = ""
     reason: str = ""
     decided_at: int = 0
+    form: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+
+    @property
+    def digest(self) -> str:
+        return question_digest(
+            self.run,
+            self.step,
+            self.attempt,
+            self.id,
+            message=self.message,
+            approvers=self.approvers,
+            form=self.form,
+        )
 
 
 class Holding(Struct, frozen=True):
@@ -214,8 +239,32 @@ class Journal(Protocol):
         ...
 
 
+class Board(Protocol):
+    """What anybody has published, in order. The first event has number 1, and numbers only grow."""
+
+    def publish(self, event: Published) -> None:
+        """Publish an event, durably; once for each id."""
+        ...
+
+    def following(self, after: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of those with a number greater than `after`: the first 1,000. Cheap if there are
+        none."""
+        ...
+
+    def newest(self, limit: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of the last `limit`, in order."""
+        ...
+
+    def last(self) -> int:
+        """The number of the last event, 0 if there is none."""
+        ...
+
+
 class Store(Protocol):
     """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
+
+    #: Published events; an `emit` step's come with the facts that a journal appends.
+    board: Board
 
     @property
     def turns(self) -> Turns:
@@ -261,10 +310,18 @@ class Store(Protocol):
     ) -> list[ApprovalRecord]: ...
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
-        with the request to the owner. RunStateError shows the earlier answer, or that nothing is asked."""
+        with the request to the owner. RunStateError shows the earlier answer, that nothing is asked, or that
+        what is asked is not the question that the answer was given to."""
         ...
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:

@@ -368,6 +368,7 @@ class Runtime:
             clock=self.clock,
             ids=self.ids,
             journal=journal,
+            board=self.store.board,
             operations=self._hub(),
             misfits=_misfits,
             runners=runners.by_kind,

@@ -262,6 +262,7 @@ class Bench:
             clock=self.clock,
             ids=self.ids,
             journal=journal_used,
+            board=self.store.board,
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
             misfits=misfits,
             subscribers=[self._hear],

@@ -38,6 +38,7 @@ COMMANDS = {
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",
+    "events": "events",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -47,7 +48,7 @@ COMMANDS = {
 }
 
 #: Command -> what may stand behind it as a command of its own, and the module.
-SUBCOMMANDS = {"runs": {"prune": "prune"}}
+SUBCOMMANDS = {"runs": {"prune": "prune"}, "events": {"list": "events", "emit": "emit"}}
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
 

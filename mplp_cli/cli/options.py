@@ -39,6 +39,16 @@ AnsweredBy = Annotated[
     typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
 ]
 
+BoundTo = Annotated[
+    str,
+    typer.Option(
+        "--digest",
+        metavar="DIGEST",
+        help="Only if this is still what is asked (`mplp approvals --output json` has it).",
+        show_default=False,
+    ),
+]
+
 
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 NoWait = Annotated[

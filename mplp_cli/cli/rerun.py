@@ -56,7 +56,7 @@ def main(
     from mplp_cli.again import rerun
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.redefined import read_definition
-    from mplp_cli.cli.run import given_inputs
+    from mplp_cli.cli.run import inputs_of_run
     from mplp_cli.runtime import Runtime
 
     how = _how(from_step, only, failed=failed)
@@ -72,7 +72,7 @@ def main(
         watch.screen,
         secrets_file,
         definition=changed,
-        inputs=lambda workflow: given_inputs(workflow, inputs or [], None),
+        inputs=lambda workflow: inputs_of_run(workflow, inputs, None),
     )
     source = runtime.stored_source(made.state.run_id)
     raise typer.Exit(drive(runtime, made, watch, lambda state: runtime.places(source, state)))

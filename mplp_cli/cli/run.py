@@ -65,7 +65,7 @@ def main(
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
     valid, plan = checked(runtime, source, output, no_color=no_color)
-    given = given_inputs(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-")
+    given = inputs_of_run(valid, inputs, inputs_file, stdin_is_free=workflow != "-")
     resolved = resolve_inputs(valid, given)
     if dry_run:
         from mplp_cli.cli.plan import show_plan
@@ -96,27 +96,16 @@ def checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bo
     return loaded.workflow, loaded.plan
 
 
-def given_inputs(
-    workflow: Workflow, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool = True
+def inputs_of_run(
+    valid: Workflow, inputs: list[str] | None, inputs_file: str | None, *, stdin_is_free: bool = True
 ) -> dict[str, Any]:
     """What `--input` and `--inputs` say. InputError if it cannot be read."""
-    from mplp_cli.errors import InputError, UsageError
-    from mplp_cli.loading import parse_input
-    from mplp_cli.loading.given import read_inputs
-    from mplp_cli.sources import read_source
+    from mplp_cli.cli.giving import given_inputs
+    from mplp_cli.errors import UsageError
 
     if inputs_file == "-" and not stdin_is_free:
         raise UsageError("standard input cannot be both the workflow and its inputs")
-    given: dict[str, Any] = {}
-    if inputs_file:
-        source = read_source(inputs_file, sys.stdin.buffer)
-        given = read_inputs(source.text, source.name)
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InputError(f"--input {pair}: write NAME=VALUE")
-        given[name] = parse_input(workflow, name, text)
-    return given
+    return given_inputs(valid.inputs, inputs, inputs_file)
 
 
 def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:

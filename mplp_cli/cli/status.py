@@ -106,7 +106,7 @@ def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[L
 def _after(told: Recorded, kept: int) -> Iterator[Line]:
     """What went wrong, what can be done, and how many files were kept."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import failure_text, pause_text, short_id
+    from mplp_cli.render.view import approve_command, failure_text, form_lines, pause_text, short_id
 
     state, run = told.state, short_id(told.state.run_id)
     if state.error is not None:
@@ -116,7 +116,10 @@ def _after(told: Recorded, kept: int) -> Iterator[Line]:
     for i in state.approvals:
         step = told.plan.steps[i].id
         yield Line("asks: ", "warn").add(state.approvals[i].message)
-        yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+        form = state.approvals[i].form
+        yield from (Line(f"  takes {text}", "dim") for text in form_lines(form))
+        how = approve_command(run, step, form)
+        yield Line(f"  {how}, or mplp reject {run} {step} --reason TEXT", "dim")
     if kept:
         yield Line(f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {run}", "dim")
     match told.status:

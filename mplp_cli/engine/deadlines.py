@@ -7,8 +7,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 
 from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import duration_of
-from mplp_cli.engine.people import expired
+from mplp_cli.engine.people import expired, unanswered
+from mplp_cli.engine.waiting import is_cut_short
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, StepTimeoutError
 from mplp_cli.workflow import history as h
@@ -85,8 +85,10 @@ def time_came(step: PlanStep, scope: RunScope, world: World) -> h.Event | Failur
     if status is RUNNING:
         return h.StepFailed(now, step.id, attempt, timeout)
     if i in state.approvals:
-        return expired(step, state, now)
-    if step.timeout and duration_of(step, scope) > step.timeout:
+        return unanswered(step, now) if state.approvals[i].own else expired(step, state, now)
+    if step.kind == "approval":  # the answer was no, or there was none
+        return state.errors[i]
+    if i in state.awaited or is_cut_short(step, scope, state.due[i]):
         return timeout
     result = {"by": "time", "waited": now - state.started_at[i]}
     try:

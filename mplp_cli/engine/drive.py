@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Literal, assert_never
+from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
@@ -22,16 +22,30 @@ from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, rang
 from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import checked
-from mplp_cli.engine.local import assigned, operate, wait_of
-from mplp_cli.engine.people import answer, doubt, question
+from mplp_cli.engine.local import assigned, operate
+from mplp_cli.engine.people import Verb, answer, doubt, question, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
+from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Ask, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.answers import NOTHING, Given
+from mplp_cli.workflow.commands import (
+    WHOLE_RUN,
+    Arm,
+    Ask,
+    Command,
+    Conclude,
+    Halt,
+    Judge,
+    Start,
+    Stop,
+    Tell,
+    Withdraw,
+)
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
@@ -49,11 +63,9 @@ class Drive:
     """Drives one run to its end, or to where only a person can take it on."""
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
-        self.state = state
-        self.world = world
-        #: Who drives, for the record of a resume.
-        self.by = by
+        self.state, self.world, self.by = state, world, by  # `by`: who drives, for the record of a resume
         self.scope = RunScope(state, world.secrets)
+        self.arrivals = Arrivals(self.scope, world)
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
@@ -76,7 +88,7 @@ class Drive:
         if isinstance(begin, h.RunStarted):
             self._asked = self.state.handle(begin)
             self._tell_all([begin])
-        await wait_for_turn(self.state, self.world, self._facts, lambda: hear(self))
+        await wait_for_turn(self.state, self.world, self._facts, lambda: hear(self, self._facts))
         self._over = over = self._loop.create_future()
         self._deadlines = Deadlines(self._loop, self._due)
         self._poll()  # an answer or a stop may be waiting for a run that is taken up
@@ -86,7 +98,7 @@ class Drive:
             self._asked = [command for fact in self._written for command in self.state.handle(fact)]
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._attempts = Attempts(self.state, self.world, tasks, self.post, self._failed)
+                self._attempts = Attempts(self.state, self.world, tasks, self.post, self.fail)
                 self._wake()
                 try:
                     await over
@@ -117,11 +129,11 @@ class Drive:
         if self._over is not None:
             self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
-    def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
-        """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
-        if (step_id, 0) in self._attached:
+    def decide(self, step_id: str, verb: Verb, by: str, reason: str, given: Given = NOTHING) -> None:
+        """A person's answer, as `people.answer` takes it. RunStateError if nobody waits for it, or has it already."""
+        if any(isinstance(fact, h.StepDecided) and fact.step == step_id for fact in self._facts):
             raise RunStateError(f"`{step_id}` has its answer already")
-        self.post(*answer(step_id, verb, by, reason, self.state, self.world))
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world, given))
 
     def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
         """A fact to be folded in the next turn, and objects to be stored with it."""
@@ -181,7 +193,7 @@ class Drive:
         written, objects = self._written, self._objects
         if parting is not None:
             if not self.world.journal.park([*written, parting], objects):
-                hear(self)
+                hear(self, self._facts)
                 return
             self.state.handle(parting)
             written.append(parting)
@@ -205,7 +217,7 @@ class Drive:
     def _fold(self) -> None:
         """Fold facts until nothing more follows, the batch is full or its time is over."""
         state, facts, written, attached = self.state, self._facts, self._written, self._attached
-        monotonic, objects = self.world.clock.monotonic, self._objects
+        monotonic = self.world.clock.monotonic
         stop, batch = monotonic() + self.world.window, self.world.batch
         while True:
             while facts and len(written) < batch:
@@ -214,7 +226,7 @@ class Drive:
                     continue
                 written.append(fact)
                 if attached:
-                    objects += attached.pop(_key(fact), ())
+                    self._objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
                 if state.status not in _GOING:
@@ -256,13 +268,15 @@ class Drive:
                 judge, coming = (judged, 1) if isinstance(command, Judge) else (concluded, 0)
                 found = judge(step, self.scope.at(step), now())
                 if isinstance(found, Failure):
-                    self._failed(step, self.state.attempts[step.number] + coming, found)
+                    self.fail(step, self.state.attempts[step.number] + coming, found)
                 else:
                     self._facts.append(checked(step, found, self.state, self.world))
             case Ask():
                 self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
+            case Withdraw():
+                self._objects += withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
@@ -279,8 +293,8 @@ class Drive:
                 facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 facts.append(opened(step, attempt, scope, self.world, now))
-            elif step.kind == "wait":
-                facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif step.kind in WAITS:
+                self.post(*begun(step, attempt, scope, self.world))
             elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
                 facts.append(begins)
             elif step.effect:
@@ -294,7 +308,7 @@ class Drive:
                 self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
-            self._failed(step, attempt, failure_of(error))
+            self.fail(step, attempt, failure_of(error))
 
     def _stop(self, i: int) -> None:
         """Stop the attempt of a step; one that waits for the end of the turn never begins."""
@@ -311,7 +325,7 @@ class Drive:
         self._written.append(fact)
         self.state.handle(fact)
 
-    def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
+    def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
         world = self.world
         if why := self.state.doomed(step.number):
@@ -331,19 +345,20 @@ class Drive:
         """A deadline is over: of attempt `mark`, or (minus `mark`) the moment that was armed last."""
         self.state.dropped = True  # whatever is queued about this step may come too late
         step = self.state.plan.steps[i]
+        if i in self.state.approvals:
+            hear(self, self._facts)  # an answer that came in time counts
         if mark > 0:
             self._attempts.expire(i, mark)
         elif isinstance(found := rang(i, -mark, self.scope, self.world), Failure):
-            self._failed(step, self.state.attempts[i], found)
+            self.fail(step, self.state.attempts[i], found)
         elif found is not None and (i == WHOLE_RUN or (step.id, 0) not in self._attached):
             self.post(found)  # no answer came just now
 
     def _poll(self) -> None:
         try:
-            hear(self)
+            hear(self, self._facts)
         except BaseException as error:  # noqa: BLE001 - as in a turn
-            assert self._over is not None
-            if not self._over.done():
+            if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
 

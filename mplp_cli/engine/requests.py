@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mplp_cli.errors import RunStateError
+from mplp_cli.errors import Failure, RunStateError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.answers import Given
 from mplp_cli.workflow.commands import Tell
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.pausing import is_called_off
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.plan import Plan
 
 
-def hear(drive: Drive) -> None:
-    """Take the requests of other processes."""
+def hear(drive: Drive, posted: Iterable[h.Event]) -> None:
+    """Take the requests of other processes, and the events that steps wait for.
+
+    `posted` are the facts that wait to be folded.
+    """
     for control in drive.world.journal.controls():
         match control.verb:
             case "cancel":
@@ -35,7 +40,22 @@ def hear(drive: Drive) -> None:
                 go_on(drive, control.by)
             case "approve" | "reject" as verb:
                 with suppress(RunStateError):  # the question is gone, or has its answer
-                    drive.decide(control.step, verb, control.by, control.reason)
+                    drive.decide(control.step, verb, control.by, control.reason, Given(**control.data))
+    if drive.state.awaited:
+        _take_events(drive, {getattr(fact, "step", "") for fact in posted})
+
+
+def _take_events(drive: Drive, busy: set[str]) -> None:
+    """Post the end of each wait for an event that has come; not of steps in `busy`: their time has just run out."""
+    state = drive.state
+    for i, found in drive.arrivals.look(drive.world.clock.now()):
+        step = state.plan.steps[i]
+        if step.id in busy:
+            continue
+        if isinstance(found, Failure):
+            drive.fail(step, state.attempts[i], found)
+        else:
+            drive.post(found)
 
 
 def pause(drive: Drive, by: str, message: str = "") -> None:

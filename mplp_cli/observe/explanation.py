@@ -256,26 +256,36 @@ class _Watch:
             case h.StepWaiting(at=at, approval=None):
                 if not self.tries or self.tries[-1].outcome != "running":
                     self.tries.append(Try(attempt=fact.attempt, started_at=at))
-            case h.StepWaiting(at=at, approval=asked, error=error) if asked is not None:
-                self._end(at, "asked", error)
-                self.questions.append(
-                    Question(
-                        message=asked.message,
-                        asked_at=at,
-                        approvers=list(asked.approvers),
-                        deadline=asked.deadline,
-                    )
-                )
+            case h.StepWaiting(approval=asked) if asked is not None:
+                self._asked(fact, asked)
+            case h.StepEmitted(at=at, attempt=attempt):
+                self.tries.append(Try(attempt=attempt, started_at=at))
+                self._end(at, "completed")
             case h.StepDecided() if self.questions:
+                self._end(fact.at, "completed" if fact.decision == "approved" else "failed")
                 self.questions[-1] = structs.replace(
                     self.questions[-1],
                     decision=fact.decision,
                     by=fact.by,
                     reason=fact.reason,
-                    decided_at=fact.at,
+                    decided_at=fact.given_at or fact.at,
                 )
             case _:
                 return
+
+    def _asked(self, fact: h.StepWaiting, asked: h.Approval) -> None:
+        if asked.own:
+            self.tries.append(Try(attempt=fact.attempt, started_at=fact.at))
+        else:
+            self._end(fact.at, "asked", fact.error)
+        self.questions.append(
+            Question(
+                message=asked.message,
+                asked_at=fact.at,
+                approvers=list(asked.approvers),
+                deadline=asked.deadline,
+            )
+        )
 
     def _end(self, at: int, outcome: str, error: Failure | None = None) -> None:
         if self.tries and self.tries[-1].outcome == "running":

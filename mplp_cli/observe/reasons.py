@@ -12,6 +12,7 @@ from mplp_cli.workflow.references import either
 from mplp_cli.workflow.retry import fallback_for
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, OMITTED, SKIPPED
+from mplp_cli.workflow.templates import Formula
 from mplp_cli.workflow.values import duration_text
 
 #: What each join rule asks for.
@@ -171,8 +172,24 @@ def _completed(told: Explanation) -> str:
     if told.looked is not None and (hit := told.looked.hit) is not None:
         age = duration_text(told.looked.at - hit.stored)
         return f"Its result was in the cache: run {hit.run} had stored it {age} before. No attempt was made."
+    if said := _own_end(told):
+        return said
     attempt = state.attempts[i]
     return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
+
+
+def _own_end(told: Explanation) -> str:
+    """How a step ended that does no work of its own: what it waited for, or what it told."""
+    result = told.state.results[told.step.number]
+    match told.step.kind, result:
+        case "approval", {"by": by, "inputs": inputs}:
+            given = f", with {', '.join(inputs)}" if inputs else ""
+            return f"It was approved by {by or 'somebody'}{given}."
+        case "wait", {"event": {"id": name, "type": kind, "source": source}}:
+            return f"The event {name} ({kind}, from {source}) ended its wait."
+        case "emit", {"eventId": name}:
+            return f"It published the event {name}."
+    return ""
 
 
 def _times(count: int, what: str) -> str:
@@ -218,12 +235,20 @@ def _no_fallback(told: Explanation) -> str:
     return "Its fallback action ends the run." if fallback.action == "abort" else ""
 
 
+def _fitting(told: Explanation) -> str:
+    where = told.step.condition
+    return f" that fits `{where.expression.source}`" if isinstance(where, Formula) else ""
+
+
 def _waiting(told: Explanation) -> str:
     i, state = told.step.number, told.state
     if (asked := state.approvals.get(i)) is not None:
         who = f" ({', '.join(asked.approvers)})" if asked.approvers else ""
         return f"It waits for a person{who}: {asked.message}"
     due = state.due.get(i)
+    if (awaited := state.awaited.get(i)) is not None:
+        limit = f" for {duration_text(max(due - told.tries[-1].started_at, 0))} at most" if due else ""
+        return f"It waits for an event {awaited.type}{_fitting(told)}{limit}."
     if due:
         return f"It waits for a time, {duration_text(max(due - told.tries[-1].started_at, 0))} in all."
     return "It waits."

@@ -179,7 +179,9 @@ def _questions(told: Explanation, width: int) -> list[Line]:
     for asked in told.questions:
         who = f" of {', '.join(asked.approvers)}" if asked.approvers else ""
         lines += [Line(f"  {_since(told, asked.asked_at)}{who}: ", "dim").add(first_line(asked.message))]
-        if asked.decision:
+        if asked.decision == "expired":
+            lines.append(Line(f"  {_since(told, asked.decided_at)} ", "dim").add(asked.reason, "warn"))
+        elif asked.decision:
             style = STATUS_STYLE[asked.decision]
             answer = Line(f"  {_since(told, asked.decided_at)} ", "dim").add(asked.decision, style)
             answer.add(f" by {asked.by or 'somebody'}")

@@ -10,7 +10,16 @@ from mplp_cli.render.steptext import detail
 from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import STATUS_ORDER, STATUS_STYLE, Theme, safe, safe_output
 from mplp_cli.render.tracker import Tracker
-from mplp_cli.render.view import ENDED, RunView, is_leaf, pause_text, run_took, short_id, took
+from mplp_cli.render.view import (
+    ENDED,
+    RunView,
+    approve_command,
+    is_leaf,
+    pause_text,
+    run_took,
+    short_id,
+    took,
+)
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
 
@@ -94,7 +103,10 @@ def _questions(tracker: Tracker, theme: Theme) -> list[Line]:
     asked = [i for i in state.approvals if state.step_status[i] == "waiting"][:2]
     run = short_id(state.run_id)
     mark = f"{theme.glyph('waiting')} "
-    return [Line(mark, "warn").add(f"mplp approve {run} {steps[i].id}", "key") for i in asked]
+    return [
+        Line(mark, "warn").add(approve_command(run, steps[i].id, state.approvals[i].form), "key")
+        for i in asked
+    ]
 
 
 def _right(line: Line, text: str, style: str, width: int, theme: Theme) -> Line:

@@ -15,6 +15,7 @@ from mplp_cli.render.problems import ordered
 from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import safe, safe_output
+from mplp_cli.render.view import approve_command
 from mplp_cli.workflow.history import (
     Event,
     RunFailed,
@@ -131,7 +132,8 @@ class GithubRun:
             case StepCancelled(step=step, reason=reason):
                 return self._group(step, f"cancelled: {reason}")
             case StepWaiting(step=step, approval=approval) if approval is not None:
-                said = f"{approval.message}\nmplp approve {self._state.run_id} {step}"
+                how = approve_command(self._state.run_id, step, approval.form)
+                said = f"{approval.message}\n{how}"
                 return command("notice", said, {"title": f"{step} waits for approval"}) + "\n"
             case RunPaused():
                 said = f"mplp resume {self._state.run_id}"

@@ -14,7 +14,9 @@ from mplp_cli.render.tails import BREAK
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
 from mplp_cli.render.view import (
     RunView,
+    approve_command,
     attempt_text,
+    awaited_text,
     failure_text,
     first_line,
     is_leaf,
@@ -225,9 +227,12 @@ class Lines:
             if self._quiet:
                 return []
             said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
+            if event.event is not None:
+                limit = f" ({said.removeprefix('waits ')} at most)" if event.until else ""
+                said = f"waits for {awaited_text(event.event)}{limit}"
             return [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
-        how = f"mplp approve {self._state.run_id} {event.step}"
+        how = approve_command(self._state.run_id, event.step, event.approval.form)
         return [
             self._line(event.at, "waiting", event.step, said),
             Line(" " * 11).add(how, "key").add("  (or reject)", "dim"),
@@ -258,7 +263,13 @@ class Lines:
     def _is_slow(self, step: str) -> bool:
         """Whether its start is worth a line: work that takes its time."""
         planned = self._step(step)
-        return is_leaf(planned) and planned.kind not in {"set", "module-operation", "wait"}
+        return is_leaf(planned) and planned.kind not in {
+            "set",
+            "module-operation",
+            "wait",
+            "emit",
+            "approval",
+        }
 
     def _spent(self, step: str, word: str = "in") -> str:
         i = self._plan.number[step]

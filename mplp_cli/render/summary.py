@@ -14,7 +14,18 @@ from mplp_cli.render.grid import joined, wrapped
 from mplp_cli.render.ink import Line, Screen, cells
 from mplp_cli.render.spent import critical_path, longest
 from mplp_cli.render.theme import STATUS_ORDER, STATUS_STYLE, Theme, safe, safe_output
-from mplp_cli.render.view import RunView, attempt_text, first_line, is_leaf, run_took, short_id, took, unused
+from mplp_cli.render.view import (
+    RunView,
+    approve_command,
+    attempt_text,
+    first_line,
+    form_lines,
+    is_leaf,
+    run_took,
+    short_id,
+    took,
+    unused,
+)
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
 
@@ -140,7 +151,8 @@ def _waits(plan: Plan, state: RunView) -> list[Line]:
         lines.append(Line("  ").add(step, "strong").add(f"  {approval.message}"))
         if approval.approvers:
             lines.append(Line(f"    asks {', '.join(approval.approvers)}", "dim"))
-        lines.append(Line("    ").add(f"mplp approve {run} {step}", "key"))
+        lines += [Line(f"    takes {text}", "dim") for text in form_lines(approval.form)]
+        lines.append(Line("    ").add(approve_command(run, step, approval.form), "key"))
         lines.append(Line("    ").add(f"mplp reject {run} {step} --reason TEXT", "key"))
     return _titled("Waits for an answer", lines, len(lines))
 
@@ -197,7 +209,7 @@ def _results(plan: Plan, state: RunView, width: int, theme: Theme) -> list[Line]
         if not plan.dependants[i]
         and i not in plan.next_in_block
         and state.step_status[i] == "completed"
-        and plan.steps[i].kind != "wait"
+        and plan.steps[i].kind not in ("wait", "emit")
         and state.results[i] is not UNSET
         and state.results[i] not in (None, {}, [], "")
     ]

@@ -6,23 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.protocols import ApprovalRecord, RunRecord, Standing
-from mplp_cli.render.grid import grid
+from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.queued import place_text
 from mplp_cli.render.theme import STATUS_STYLE, Theme
 from mplp_cli.render.view import (
     RunView,
+    approve_command,
     attempt_text,
+    awaited_text,
     failure_text,
     first_line,
+    form_lines,
     is_leaf,
     names,
     short_id,
+    short_json,
     shown,
     took,
     unmet,
 )
 from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import duration_text
 
 if TYPE_CHECKING:
@@ -109,7 +114,35 @@ def approvals_table(approvals: Sequence[ApprovalRecord], now: int, theme: Theme,
                 Line(first_line(asked.message) + who),
             )
         )
-    return grid(("RUN", "STEP", "ASKED", "STATE", "MESSAGE"), rows, theme=theme, width=width)
+    table = grid(("RUN", "STEP", "ASKED", "STATE", "MESSAGE"), rows, theme=theme, width=width)
+    return Screen([*table, *_forms(approvals, width)])
+
+
+def _forms(approvals: Sequence[ApprovalRecord], width: int) -> Iterator[Line]:
+    """What the questions take that are not answered yet."""
+    for asked in approvals:
+        if asked.form and asked.state == "pending":
+            run = short_id(asked.run)
+            yield Line()
+            yield Line(f"{run} {asked.step} ", "strong").add("takes")
+            for text in form_lines(asked.form):
+                yield from (Line("  ").extend(part) for part in wrapped(Line(text), width - 2))
+            yield Line("  ").add(approve_command(run, asked.step, asked.form), "key")
+
+
+def events_table(events: Sequence[tuple[int, Published]], now: int, theme: Theme, width: int) -> Screen:
+    """`mplp events`."""
+    rows = [
+        (
+            Line(str(seq), "dim"),
+            Line(ago(now - event.at), "dim"),
+            Line(event.type, "strong"),
+            Line(event.source, "dim"),
+            Line(short_json(event.data, 200)),
+        )
+        for seq, event in events
+    ]
+    return grid(("NUMBER", "PUBLISHED", "TYPE", "SOURCE", "DATA"), rows, theme=theme, width=width, right=(0,))
 
 
 def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int) -> Screen:
@@ -147,6 +180,8 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
             return f"{tries} failed: {failure_text(state.errors.get(i))}"
         case "waiting" if i in state.approvals:
             return f"approval: {first_line(state.approvals[i].message)}"
+        case "waiting" if i in state.awaited:
+            return awaited_text(state.awaited[i])
         case "pending":
             before = unmet(plan, state, i)
             return f"after {names(plan, before)}" if before else ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from msgspec import json
+
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Rerun, RunPausing, Turn
+from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -57,6 +59,8 @@ class RunView(Protocol):
     def approvals(self) -> Mapping[int, Approval]: ...
     @property
     def due(self) -> Mapping[int, int]: ...
+    @property
+    def awaited(self) -> Mapping[int, Awaited]: ...
     @property
     def outputs(self) -> Mapping[str, Any] | None: ...
     @property
@@ -172,3 +176,35 @@ def unmet(plan: Plan, state: RunView, i: int) -> list[int]:
 def counts_text(counts: Mapping[str, int], order: Sequence[str]) -> str:
     """`3 completed, 2 pending`."""
     return ", ".join(f"{counts[s]:,} {s}" for s in order if counts.get(s))
+
+
+def approve_command(run: str, step: str, form: Mapping[str, Mapping[str, Any]]) -> str:
+    """How to say yes on a command line, with the inputs that must be given."""
+    needed = [f" --input {name}=..." for name, schema in form.items() if "default" not in schema]
+    return f"mplp approve {run} {step}" + "".join(needed)
+
+
+def form_lines(form: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What each input of a form is, a line for each: `tag: string, default "latest" (Tag to describe)`."""
+    return [f"{name}: {_input_text(schema)}" for name, schema in form.items()]
+
+
+def _input_text(schema: Mapping[str, Any]) -> str:
+    kinds = schema.get("type", "any value")
+    said = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+    if isinstance(options := schema.get("enum"), list):
+        said = f"one of {', '.join(short_json(option) for option in options[:20])}"
+    said += f", default {short_json(schema['default'])}" if "default" in schema else ", required"
+    about = schema.get("description")
+    return f"{said} ({first_line(about)})" if isinstance(about, str) and about.strip() else said
+
+
+def short_json(value: Any, most: int = 60) -> str:
+    """A value as JSON of that many characters at most."""
+    text = json.encode(value).decode()
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def awaited_text(awaited: Awaited) -> str:
+    """`an event git.tag.*`."""
+    return f"an event {awaited.type}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -16,9 +16,10 @@ from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
 from mplp_cli.protocols import Control, Definition, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
+from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, project
+from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
 from mplp_cli.workflow.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
@@ -27,6 +28,7 @@ _PAGE_ROWS: Final = 16_384
 _PAGE_BYTES: Final = 4 << 20
 
 _encode = msgspec.json.Encoder().encode
+_mapping = msgspec.json.Decoder(dict[str, Any]).decode
 _decode = msgspec.json.Decoder(list[Event]).decode
 
 
@@ -126,7 +128,15 @@ class SqliteJournal:
         self._change = change
         if found:
             self._control = found[-1][0]
-        return [Control(**dict(zip(Control.__struct_fields__, row, strict=True))) for row in found]
+        return [self._request(row) for row in found]
+
+    def _request(self, row: Sequence[Any]) -> Control:
+        seq, verb, step, by, reason, data = row
+        try:
+            said = _mapping(data) if data else {}
+        except UNREADABLE as error:
+            raise corrupt(self._database.path, f"a request to run {self._run}: {error}") from error
+        return Control(seq=seq, verb=verb, step=step, by=by, reason=reason, data=said)
 
     @property
     def closed(self) -> bool:
@@ -166,6 +176,11 @@ def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:
     """The row of a statement that yields one. Reading to the end is what finishes the statement."""
     (row,) = cursor.fetchall()
     return row
+
+
+def packed(mapping: Mapping[str, Any]) -> bytes:
+    """A mapping as JSON; nothing for an empty one."""
+    return _encode(mapping) if mapping else b""
 
 
 def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
@@ -249,12 +264,14 @@ def _define(db: apsw.Connection, key: int, new: Definition) -> None:
 def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
-            case Settled(step, state, at, by, reason):
-                db.execute(schema.SETTLE, (key, step, state, by, reason, at))
+            case Settled(step, state, at, by, reason, inputs):
+                db.execute(schema.SETTLE, (key, step, state, by, reason, at, packed(inputs)))
             case Asked(seq, step, attempt, approval, at):
-                approvers = _encode(approval.approvers)
-                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
+                approvers, form = _encode(approval.approvers), packed(approval.form)
+                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at, form)
                 db.execute(schema.ADD_APPROVAL, row)
+            case Told(event):
+                add_event(db, event)
             case Taken(None, kills):
                 db.execute(schema.TAKE_ALL, (key, kills))
             case Taken(step):

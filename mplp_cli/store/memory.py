@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from msgspec.structs import asdict, replace
@@ -10,6 +10,7 @@ from msgspec.structs import asdict, replace
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     CachedResult,
     Clock,
     Control,
@@ -22,11 +23,14 @@ from mplp_cli.protocols import (
 from mplp_cli.store.answers import (
     VERBS,
     already_answered,
+    another_question,
+    answer_request,
     object_conflict,
     run_exists,
     run_has_ended,
     unknown_run,
 )
+from mplp_cli.store.board import MemoryBoard
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.projections import (
     ENDED,
@@ -37,8 +41,10 @@ from mplp_cli.store.projections import (
     Projection,
     Settled,
     Taken,
+    Told,
     project,
 )
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -65,8 +71,10 @@ class _Run:
 
     def _apply(self, change: Change) -> None:
         match change:
-            case Settled(step, state, at, by, reason):
-                self.settle(step, state, by, reason, at)
+            case Settled(step, state, at, by, reason, inputs):
+                self.settle(step, state, by, reason, at, inputs)
+            case Told():
+                pass  # it stands on the board of the store
             case Asked():
                 self.approvals[change.seq] = self._question(change)
             case Taken(None, kills):
@@ -92,14 +100,28 @@ class _Run:
             approvers=asked.approval.approvers,
             asked_at=asked.at,
             state="pending",
+            form=asked.approval.form,
         )
 
-    def settle(self, step: StepId | None, state: str, by: str, reason: str, at: int) -> bool:
+    def settle(
+        self,
+        step: StepId | None,
+        state: str,
+        by: str,
+        reason: str,
+        at: int,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Answer the pending questions of `step` (None: all); whether there was one."""
         found = [seq for seq, a in self.approvals.items() if a.state == "pending" and step in (None, a.step)]
         for seq in found:
             self.approvals[seq] = replace(
-                self.approvals[seq], state=state, by=by, reason=reason, decided_at=at
+                self.approvals[seq],
+                state=state,
+                by=by,
+                reason=reason,
+                decided_at=at,
+                inputs=dict(inputs or {}),
             )
         return bool(found)
 
@@ -127,6 +149,9 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+            for change in after.changes:
+                if isinstance(change, Told):
+                    self._store.board.publish(change.event)
             self._store.keep_results(run.new.id, after)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
@@ -180,6 +205,7 @@ class MemoryStore:
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
+        self.board: Board = MemoryBoard()
         self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
@@ -288,15 +314,25 @@ class MemoryStore:
         return [approval for *_, approval in sorted(found, key=lambda row: row[:3])]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         run, verb = self._run(run_id), VERBS[decision]
-        first = run.settle(step, decision, by, reason, at)
         asked = [seq for seq, approval in run.approvals.items() if approval.step == step]
-        record = run.approvals[max(asked)] if asked else None
-        if record is None or not first:
-            raise already_answered(run_id, step, record)
-        self._leave(run, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+        last = run.approvals[max(asked)] if asked else None
+        if last is None or last.state != "pending":
+            raise already_answered(run_id, step, last)
+        if given.digest not in ("", last.digest):
+            raise another_question(run_id, last)
+        run.settle(step, decision, by, reason, at, given.inputs)
+        record = run.approvals[max(asked)]
+        self._leave(run, answer_request(verb, record))
         return record
 
     # ---- objects ----

@@ -28,10 +28,12 @@ from mplp_cli.workflow.history import (
     StepCancelled,
     StepCompleted,
     StepDecided,
+    StepEmitted,
     StepFailed,
     StepSkipped,
     StepWaiting,
 )
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import StepId
 
 #: A run with one of these takes no more requests.
@@ -56,6 +58,7 @@ class Settled(Struct, frozen=True):
     at: int
     by: str = ""
     reason: str = ""
+    inputs: dict[str, Any] = {}
 
 
 class Taken(Struct, frozen=True):
@@ -75,6 +78,12 @@ class Entered(Struct, frozen=True):
     ended_at: int | None = None
 
 
+class Told(Struct, frozen=True):
+    """An event is published."""
+
+    event: Published
+
+
 class Kept(Struct, frozen=True):
     """The cache keeps a result under `key`; an earlier one under the same key goes."""
 
@@ -85,7 +94,7 @@ class Kept(Struct, frozen=True):
     result: Any
 
 
-Change = Asked | Settled | Taken | Entered | Kept
+Change = Asked | Settled | Taken | Entered | Kept | Told
 
 
 class Projection(Struct):
@@ -169,8 +178,13 @@ def _step_waits(after: Projection, seq: int, event: StepWaiting) -> None:
 
 
 def _step_decided(after: Projection, _seq: int, event: StepDecided) -> None:
-    answer = Settled(event.step, event.decision, event.at, event.by, event.reason)
+    state = "withdrawn" if event.decision == "expired" else event.decision
+    answer = Settled(event.step, state, event.at, event.by, event.reason, event.inputs)
     after.changes += answer, Taken(event.step)
+
+
+def _step_emitted(after: Projection, _seq: int, event: StepEmitted) -> None:
+    after.changes.append(Told(event.event))
 
 
 def _step_over(after: Projection, _seq: int, event: StepCancelled | StepFailed | StepSkipped) -> None:
@@ -191,6 +205,7 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunCancelled: _ends,
     StepWaiting: _step_waits,
     StepDecided: _step_decided,
+    StepEmitted: _step_emitted,
     StepCancelled: _step_over,
     StepFailed: _step_over,
     StepSkipped: _step_over,

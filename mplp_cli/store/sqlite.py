@@ -15,6 +15,7 @@ import msgspec
 from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     CachedResult,
     Clock,
     Control,
@@ -25,13 +26,23 @@ from mplp_cli.protocols import (
     RunRecord,
 )
 from mplp_cli.store import schema
-from mplp_cli.store.answers import VERBS, already_answered, run_exists, run_has_ended, unknown_run
+from mplp_cli.store.answers import (
+    VERBS,
+    already_answered,
+    another_question,
+    answer_request,
+    run_exists,
+    run_has_ended,
+    unknown_run,
+)
+from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, only_row, pages
+from mplp_cli.store.journal import SqliteJournal, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, is_held, process_name, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.turns import SqliteTurns
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -51,6 +62,7 @@ class SqliteStore:
         self._clock = clock
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
+        self.board: Board = SqliteBoard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
@@ -178,7 +190,14 @@ class SqliteStore:
         return [self._approval(row) for row in self._database.rows(query, (run_id, state))]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         verb = VERBS[decision]
         answered = schema.APPROVALS + " WHERE a.run = ?1 AND a.step = ?2 ORDER BY a.seq DESC LIMIT 1"
@@ -187,13 +206,15 @@ class SqliteStore:
             if row is None:
                 raise unknown_run(run_id)
             (key,) = row
-            db.execute(schema.SETTLE, (key, step, decision, by, reason, at))
+            db.execute(schema.SETTLE, (key, step, decision, by, reason, at, packed(given.inputs)))
             first = db.changes() == 1
             last = db.execute(answered, (key, step)).fetchone()
             record = None if last is None else self._approval(last)
             if record is None or not first:
                 raise already_answered(run_id, step, record)
-            _leave(db, key, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+            if given.digest not in ("", record.digest):
+                raise another_question(run_id, record)
+            _leave(db, key, answer_request(verb, record))
         self._database.requests += 1
         return record
 
@@ -201,6 +222,8 @@ class SqliteStore:
         fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
         try:
             fields["approvers"] = _approvers(fields["approvers"])
+            for name in ("form", "inputs"):
+                fields[name] = _body(fields[name]) if fields[name] else {}
         except UNREADABLE as error:
             raise corrupt(self._database.path, f"a question of run {fields['run']}: {error}") from error
         return ApprovalRecord(**fields)
@@ -266,7 +289,10 @@ def _record(row: Sequence[Any], owned: bool) -> RunRecord:
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:
-    db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
+    db.execute(
+        schema.ADD_CONTROL,
+        (key, control.verb, control.step, control.by, control.reason, packed(control.data)),
+    )
 
 
 def _object(path: Path, kind: str, name: str, body: bytes) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.answers import answer_of_own, complete, refusal
 from mplp_cli.workflow.commands import Arm, Tell
-from mplp_cli.workflow.ends import close_one, spread
+from mplp_cli.workflow.ends import close_one, spread, withdraw
 from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
@@ -189,6 +189,8 @@ def step_repeated(state: RunState, fact: h.StepRepeated) -> None:
 
 
 def step_completed(state: RunState, fact: h.StepCompleted) -> None:
+    if state.step_status[state.plan.number[fact.step]] is COMPLETED:
+        return  # a consequence that was folded with its cause
     i = state.ending(fact.step)
     state.results[i] = fact.result
     state.attempts[i] = fact.attempt
@@ -271,6 +273,9 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.approvals[i] = fact.approval
         state.asking += 1
         state.moving -= 1
+    if fact.event is not None:
+        state.awaited[i] = fact.event
+    state.due.pop(i, None)
     if _cut_short(state, i, fact.at):
         return
     if fact.until:
@@ -280,17 +285,29 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
 
 def step_decided(state: RunState, fact: h.StepDecided) -> None:
     i = state.plan.number[fact.step]
-    state.answered(i)
+    asked = state.approvals[i]
+    if fact.decision == "expired":
+        withdraw(state, i, fact.reason)
+    else:
+        state.answered(i)
     state.due.pop(i, None)
-    if fact.decision == "approved":
+    if asked.own:
+        answer_of_own(state, i, fact)
+    elif fact.decision == "approved":
         state.uncounted[i] = state.attempts[i]
         state.make_ready(i)
-        return
-    why = fact.reason or "no reason given"
-    state.refused.add(i)
-    error = RejectedError(f"rejected by {fact.by or 'somebody'}: {why}").failure()
-    state.fail(i, error, fact.at)
-    state.ask(Tell(i))
+    else:
+        state.refused.add(i)
+        state.fail(i, refusal(fact), fact.at)
+        state.ask(Tell(i))
+
+
+def step_emitted(state: RunState, fact: h.StepEmitted) -> None:
+    i = state.ending(fact.step)
+    state.emitted[fact.event.id] = len(state.emitted)
+    state.attempts[i] = fact.attempt
+    state.started_at[i] = state.started_at[i] or fact.at
+    complete(state, i, {"eventId": fact.event.id}, fact.at)
 
 
 def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
@@ -302,6 +319,7 @@ def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
     state.branches[i] = fact.instead
+    state.due.pop(i, None)
     state.moving -= 1
     state.open[i] = 1
     if _cut_short(state, i, fact.at):
@@ -357,5 +375,6 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepCancelled: step_cancelled,
     h.StepWaiting: step_waiting,
     h.StepDecided: step_decided,
+    h.StepEmitted: step_emitted,
     h.StepFellBack: step_fell_back,
 }

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from mplp_cli.errors import Failure
+from mplp_cli.workflow.published import Published
 
 #: Why a run stops before all its steps have ended.
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
@@ -298,22 +299,41 @@ class StepCancelled(_Fact, tag="step.cancelled"):
 
 
 class StepWaiting(_Fact, tag="step.waiting", gc=True):
-    """The step waits: until `until` (ms since the epoch), or for the person that `approval` asks."""
+    """The step waits: for the person that `approval` asks, for `event`, or for a time.
+
+    It waits until `until` (ms since the epoch) at most, 0 without end.
+    """
 
     step: str
     attempt: int
     until: int = 0
     approval: Approval | None = None
     error: Failure | None = None
+    event: Awaited | None = None
 
 
-class StepDecided(_Fact, tag="step.decided"):
-    """A person answered. Approved: the step is tried again. Rejected: it fails."""
+class StepDecided(_Fact, tag="step.decided", gc=True):
+    """A person answered, or (expired) nobody did who was asked by an `approval` step.
+
+    To a question of the step's own (`Approval.own`) the answer is its result: approved, it completes with
+    `inputs`; otherwise its attempt has failed. To any other: approved, it is tried again; rejected, it fails.
+    """
 
     step: str
-    decision: Literal["approved", "rejected"]
+    decision: Literal["approved", "rejected", "expired"]
     by: str = ""
     reason: str = ""
+    inputs: dict[str, Any] = {}
+    #: When it was given (ms since the epoch), if the run took it up later.
+    given_at: int = 0
+
+
+class StepEmitted(_Fact, tag="step.emitted", gc=True):
+    """An `emit` step has published an event, and is completed by that."""
+
+    step: str
+    attempt: int
+    event: Published
 
 
 class StepFellBack(_Fact, tag="step.fell-back", gc=True):
@@ -332,6 +352,22 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_u
     message: str
     approvers: list[str] = []
     deadline: int = 0
+    #: An `approval` step asks for itself. Otherwise a failed step asks whether to try again.
+    own: bool = False
+    #: What the answer takes: name -> JSON Schema, as the inputs of a workflow.
+    form: dict[str, dict[str, Any]] = {}
+
+
+class Awaited(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which event is waited for: its type, where `*` stands for any text.
+
+    It was published later than number `after`, and is none of the first `own` events of the run itself: those
+    were published before, but may have got their number later.
+    """
+
+    type: str
+    after: int
+    own: int = 0
 
 
 class Hit(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -377,6 +413,7 @@ Event: TypeAlias = (
     | StepCancelled
     | StepWaiting
     | StepDecided
+    | StepEmitted
     | StepFellBack
 )
 

@@ -84,6 +84,7 @@ def _reopen(state: RunState, at: int, retry: str) -> None:
     state.stopping = state.finalizing = state.error = state.outputs = None
     state.killed = False
     state.ended, state.warnings = 0, []
+    again: list[int] = []
     for i, status in enumerate(state.step_status):  # containers come before their children
         step = state.plan.steps[i]
         if step.loop >= 0:
@@ -98,6 +99,10 @@ def _reopen(state: RunState, at: int, retry: str) -> None:
         if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
+            again.append(i)
+    for i in again:
+        if state.plan.steps[i].kind == "loop":
+            state.results[i] = so_far(state, i)
 
 
 def _open_again(state: RunState, i: int) -> bool:
@@ -115,10 +120,12 @@ def forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.winners):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
+    if state.plan.steps[i].final:  # else the child that won a race stays completed
+        state.winners.pop(i, None)
 
 
 def _lose_attempts(state: RunState, at: int) -> None:
@@ -200,8 +207,6 @@ def _reenter(state: RunState, i: int) -> list[int]:
         chosen = [state.plan.number[state.branches[i]]]
     if i in state.due:
         state.ask(Arm(i, state.due[i]))
-    if step.kind == "loop":
-        state.results[i] = so_far(state, i)
     state.open[i] = len(chosen)
     for c in chosen:
         state.met(c)

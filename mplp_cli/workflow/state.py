@@ -14,7 +14,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread
+from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
@@ -62,7 +62,7 @@ class RunState:
         self.pausing: h.RunPausing | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
-        self.all_slots = 0
+        self.all_slots = 0  # slots in all
         #: Whether anything was ended from outside, so that a fact may come too late.
         self.dropped = False
         #: Set once `finally` runs: how the run will end.
@@ -88,6 +88,8 @@ class RunState:
         self.kept: dict[int, str] = {}
         self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
+        self.awaited: dict[int, h.Awaited] = {}  # the event that a step last waited for
+        self.emitted: dict[str, int] = {}  # ids of published events, each with its place among them
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
         #: Steps whose last attempt was lost, and that run `once`: a person is about to be asked.
@@ -231,7 +233,7 @@ class RunState:
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, reason)
         self.give_back(i)
         self.due.pop(i, None)
         self.open.pop(i, None)
@@ -305,7 +307,7 @@ class RunState:
         if now in ENDED:
             raise ValueError(f"{step} has ended before")
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, "the step ended before anybody answered")
         elif now is not PENDING and not (now is RUNNING and self.open.get(i)):
             self.moving -= 1
         if self.holding or self.in_lane:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.workflow import fold, pausing
+from mplp_cli.workflow import answers, fold, pausing
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.ends import mark_ended
 from mplp_cli.workflow.growth import add_items, repeat, so_far
@@ -198,19 +198,31 @@ def _waiting(state: RunState, i: int, fact: h.StepWaiting) -> None:
         state.errors[i] = fact.error
     if fact.approval is not None:
         state.approvals[i] = fact.approval
+    if fact.event is not None:
+        state.awaited[i] = fact.event
+    state.due.pop(i, None)
     if fact.until:
         state.due[i] = fact.until
 
 
 def _decided(state: RunState, i: int, fact: h.StepDecided) -> None:
-    state.approvals.pop(i, None)
+    asked = state.approvals.pop(i, None)
     state.due.pop(i, None)
-    if fact.decision == "approved":
+    if asked is not None and asked.own:
+        if fact.decision != "approved":  # else its end follows
+            state.errors[i], state.due[i] = answers.failure_of(state, i, fact), fact.at
+    elif fact.decision == "approved":
         state.uncounted[i] = state.attempts[i]
         state.step_status[i] = PENDING
         state.doubtful.discard(i)
     else:
         state.refused.add(i)
+
+
+def _emitted(state: RunState, i: int, fact: h.StepEmitted) -> None:
+    state.emitted[fact.event.id] = len(state.emitted)
+    state.attempts[i] = fact.attempt
+    state.started_at[i] = state.started_at[i] or fact.at
 
 
 def _fell_back(state: RunState, i: int, fact: h.StepFellBack) -> None:
@@ -266,6 +278,7 @@ _OF_A_STEP: dict[type, Callable[[RunState, int, Any], None]] = {
     h.StepCancelled: _cancelled,
     h.StepWaiting: _waiting,
     h.StepDecided: _decided,
+    h.StepEmitted: _emitted,
     h.StepFellBack: _fell_back,
 }
 #: Every fact that can be read so.

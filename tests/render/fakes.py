@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Rerun, RunPausing, Turn
+from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.retry import Retry
@@ -72,6 +72,7 @@ class FakeState:
     kept: dict[int, str] = field(default_factory=dict)
     rerun: Rerun | None = None
     approvals: dict[int, Approval] = field(default_factory=dict)
+    awaited: dict[int, Awaited] = field(default_factory=dict)
     due: dict[int, int] = field(default_factory=dict)
     outputs: Mapping[str, Any] | None = None
     error: Failure | None = None

@@ -28,7 +28,9 @@ def state(tmp_path: Path) -> Path:
     """Four runs: completed with an answer, waiting for one, failed and resumed, stopped after a question."""
     store = SqliteStore(tmp_path, FixedClock())
     one = store.create_run(new_run(1), [started(1), *step(1), asks()])
-    one.append([StepDecided(START, "review", "approved", "ann"), RunCompleted(START + 5)])
+    one.append(
+        [StepDecided(START, "review", "approved", "ann", inputs={"share": 3}), RunCompleted(START + 5)]
+    )
     store.create_run(new_run(2), [started(2), asks()])
     store.create_run(
         new_run(3), [started(3), RunFailed(START, Failure(type="E", message="m")), RunResumed(START, "x")]

@@ -16,7 +16,10 @@ from mplp_cli.errors import (
     UnknownRunError,
 )
 from mplp_cli.protocols import CachedResult, Control, Definition, ProtocolObject, Relation, Store
+from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.answers import Given
 from mplp_cli.workflow.history import (
+    Approval,
     Event,
     Keep,
     RunCancelled,
@@ -31,9 +34,12 @@ from mplp_cli.workflow.history import (
     StepCancelled,
     StepCompleted,
     StepDecided,
+    StepEmitted,
     StepFailed,
     StepStarted,
+    StepWaiting,
 )
+from mplp_cli.workflow.published import Published
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
 BROKEN = Failure(type="ShellExitError", message="exit code 1")
@@ -520,6 +526,96 @@ def test_a_check_counts_what_is_there(store: Store) -> None:
     facts = store.check()
     names = ("runs", "facts", "objects", "requests", "approvals")
     assert [facts[name] for name in names] == [1, 4, 1, 1, 1]
+
+
+# ---- answers that are bound to a question, and carry a form
+
+
+def with_form(attempt: int = 1) -> StepWaiting:
+    form = {"where": {"type": "string"}}
+    question = Approval(f"confirm-{attempt}", "Where to?", ["ann"], own=True, form=form)
+    return StepWaiting(at=START + attempt, step="ask", attempt=attempt, approval=question)
+
+
+def test_a_question_has_its_form_and_an_answer_its_inputs(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([with_form()])
+    [asked] = store.approvals()
+    assert (asked.form, asked.inputs, len(asked.digest)) == ({"where": {"type": "string"}}, {}, 32)
+    given = Given(asked.digest, {"where": "north"})
+    answered = store.decide(run_id(1), "ask", "approved", "ann", "why not", START + 9, given)
+    assert (answered.inputs, answered.digest) == ({"where": "north"}, asked.digest)
+    assert store.approvals(state=None) == [answered]
+    [control] = journal.controls()
+    assert control.data == {"digest": asked.digest, "inputs": {"where": "north"}, "at": START + 9}
+    journal.append([StepDecided(START + 10, "ask", "approved", "ann", "why not", {"where": "north"})])
+    assert store.approvals(state=None) == [answered]
+
+
+def test_an_answer_to_another_question_is_refused_and_changes_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    other = store.create_run(new_run(2), [started(2)])
+    journal.append([with_form()])
+    other.append([with_form()])
+    [first] = store.approvals(run_id=run_id(1))
+    journal.append([with_form(attempt=2)])
+    for run, digest in ((1, first.digest), (2, first.digest), (2, "0" * 32)):
+        with pytest.raises(RunStateError, match="asks something else"):
+            store.decide(run_id(run), "ask", "approved", "ann", "", START, Given(digest))
+    assert [asked.state for asked in store.approvals()] == ["pending", "pending"]
+    assert journal.controls() == other.controls() == []
+
+
+def test_a_question_that_nobody_answers_in_time_is_withdrawn(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([with_form()])
+    journal.append([StepDecided(START + 5, "ask", "expired", reason="nobody answered")])
+    assert [(a.state, a.reason) for a in store.approvals(state=None)] == [("withdrawn", "nobody answered")]
+
+
+# ---- published events
+
+
+def told(name: str, **data: object) -> Published:
+    return Published(id=name, type="build.done", source="ci", at=START, data=data)
+
+
+def test_events_of_steps_and_of_people_stand_in_one_order(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert (store.board.last(), store.board.following(0), store.board.newest(9)) == (0, [], [])
+    store.board.publish(told("one", n=1, text="\u2028"))
+    after = store.board.last()
+    journal.append([StepEmitted(START, "e", 1, told("two"))])
+    store.board.publish(told("three"))
+    assert [event.id for _, event in store.board.following(0)] == ["one", "two", "three"]
+    assert [event.id for _, event in store.board.following(after)] == ["two", "three"]
+    assert store.board.newest(99) == store.board.following(0)
+    assert store.board.newest(99)[0][1] == told("one", n=1, text="\u2028")
+    assert [event.id for _, event in store.board.newest(2)] == ["two", "three"]
+    assert store.board.last() == store.board.newest(99)[-1][0]
+
+
+def test_an_event_is_published_once(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.board.publish(told("one", n=1))
+    journal.append([StepEmitted(START, "e", 1, told("one", n=2))])
+    store.board.publish(told("one", n=3))
+    assert [event.data for _, event in store.board.newest(99)] == [{"n": 1}]
+
+
+def test_a_journal_hands_out_a_thousand_events_at_once(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([StepEmitted(START, "e", 1, told(f"e{number}")) for number in range(1_100)])
+    first = store.board.following(0)
+    assert [event.id for _, event in first] == [f"e{number}" for number in range(1_000)]
+    assert len(store.board.following(first[-1][0])) == 100
+
+
+def test_an_event_that_json_cannot_hold_is_refused(store: Store) -> None:
+    if not isinstance(store, SqliteStore):
+        pytest.skip("nothing is encoded in memory")
+    with pytest.raises(StoreError):
+        store.board.publish(told("one", n=float("nan"), x=object()))
 
 
 # ---- the cache

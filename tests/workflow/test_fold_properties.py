@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.engine.drive import Drive
-from mplp_cli.engine.requests import go_on, pause
+from mplp_cli.engine.requests import go_on, hear, pause
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Start
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.planning import make_plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, RUNNING
 from tests.bench_of_runs import Bench, Died, statuses, workflow
@@ -58,8 +59,9 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     step: dict[str, Any] = {"id": names.next()}
     if draw(st.integers(0, 4)) == 0:
         step["default"] = {"instead": True}
-    kind = draw(st.sampled_from(["set", "shell", "shell", "wait"]))
-    step["type"] = kind
+    kinds = ["set", "shell", "shell", "wait", "emit"]
+    kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
+    step["type"] = "wait" if kind == "event" else kind
     if kind == "set":
         step["values"] = {"n": 1}
         if draw(st.booleans()) and before:
@@ -68,6 +70,14 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
+    elif kind == "emit":
+        step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
+    elif kind == "event":
+        step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
+    elif kind == "approval":
+        step["message"] = "Go on?"
+        if draw(st.booleans()):
+            step |= {"timeout": draw(st.sampled_from(["10ms", "1s"])), "retry-policy": {"max-retries": 1}}
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
         if names.wild and draw(st.integers(0, 3)) == 0:
@@ -235,6 +245,10 @@ def check_whole(state: RunState, bench: Bench) -> None:
     assert not state.in_lane
     assert not state.due
     assert not state.approvals
+    assert all(confirm.body["status"] != "pending" for confirm in bench.store.objects("confirm"))
+    assert [event.id for _, event in bench.store.board.newest(9_999) if event.source != "test"] == list(
+        state.emitted
+    )
     check_explained(state)
     check_order(bench)
 
@@ -421,7 +435,15 @@ def _die(drive: Drive) -> None:
     raise Died
 
 
+def _tell(drive: Drive) -> None:
+    """Somebody publishes an event, and the run hears it."""
+    event = Published(id=drive.world.ids.uuid(), type="news", source="test", at=0, data={"of": "somebody"})
+    drive.world.board.publish(event)
+    hear(drive, drive._facts)
+
+
 ACTS = {
+    "tell": _tell,
     "cancel": lambda drive: drive.cancel("ann"),
     "kill": lambda drive: drive.kill("ann"),
     "pause": lambda drive: pause(drive, "ann"),
