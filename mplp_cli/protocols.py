@@ -133,7 +133,10 @@ class Journal(Protocol):
         ...
 
     def controls(self) -> list[Control]:
-        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
+        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none.
+
+        LostOwnershipError if another process took the run over.
+        """
         ...
 
     def close(self) -> None:
@@ -148,8 +151,12 @@ class Store(Protocol):
         """Store a new run with its first facts, durably, and own it."""
         ...
 
-    def own_run(self, run_id: RunId, by: str) -> Journal:
-        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when."""
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> Journal:
+        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when.
+
+        With `take_over` it is owned even so: the earlier owner writes nothing more, and learns that it was taken
+        over when it appends or looks for requests.
+        """
         ...
 
     def find_runs(self, name: str) -> list[RunRecord]:

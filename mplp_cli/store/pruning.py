@@ -16,7 +16,7 @@ from msgspec import Struct
 from mplp_cli.errors import RunBusyError
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path, log_dir
-from mplp_cli.store.locks import take
+from mplp_cli.store.locks import RunLock, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.workflow.values import RunId
 
@@ -67,7 +67,7 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         except RunBusyError:
             return False
     try:
-        if not _delete(database, run_id):
+        if not _delete(database, run_id, lock):
             return False
         # The rows go first: a crash here leaves files of a run that nobody knows, which `mplp doctor` finds.
         with translated(path):
@@ -80,8 +80,10 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         lock.release()
 
 
-def _delete(database: Database, run_id: RunId) -> bool:
+def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:
     with database.writing() as db:
+        if not lock.is_current():
+            return False
         row = db.execute("SELECT key, status FROM run WHERE id = ?", (run_id,)).fetchone()
         if row is None or row[1] not in ENDED:
             return False

@@ -154,7 +154,7 @@ SETTLE = (
 )
 TAKE_ALL = "DELETE FROM control WHERE run = ?"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
-EPOCH = "SELECT epoch FROM run WHERE key = ?"
+EPOCH = "SELECT epoch, owner FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
 CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
 RUNS = "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at FROM run"
