@@ -56,8 +56,12 @@ class Run:
             finally:
                 await self.runners.aclose()
         finally:
-            self.guardian.close()
-            self.journal.close()
+            self.leave()
+
+    def leave(self) -> None:
+        """Give it up; another process may drive it."""
+        self.guardian.close()
+        self.journal.close()
 
 
 @dataclass(frozen=True)
@@ -203,19 +207,31 @@ class Runtime:
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
-    def take_up(self, run_id: str, screen: Screen, secrets_file: str | None = None) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held."""
+    def take_up(
+        self, run_id: str, screen: Screen, secrets_file: str | None = None, *, take_over: bool = False
+    ) -> Run:
+        """Own an interrupted, waiting or failed run and get it ready to drive on.
+
+        RunBusyError if a process holds it; with `take_over` it is taken from that process.
+        """
         from mplp_cli.engine.drive import replay
+        from mplp_cli.store.locks import process_name
+        from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.state import RunState
 
         plan = self.stored_plan(run_id)
         secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
-        journal = self.store.own_run(run_id, by="mplp")
+        journal = self.store.own_run(run_id, process_name(), take_over=take_over)
         try:
             self._end_survivors(run_id)
             state = RunState(plan)
             recorded = list(journal.read())
-            replay(state, recorded)
+            # One that was stored and not begun (its process was lost, or left it to another) begins.
+            started = recorded[0] if len(recorded) == 1 and isinstance(recorded[0], RunStarted) else None
+            if started is None:
+                replay(state, recorded)
+            else:
+                state.run_id, state.inputs, state.cwd = run_id, started.inputs, started.cwd
             if state.status in ("completed", "cancelled"):
                 raise RunStateError(
                     f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
@@ -223,8 +239,8 @@ class Runtime:
             env = self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
-            run = self._run(plan, state, journal, given, screen, None)
-            run.recorded = len(recorded)
+            run = self._run(plan, state, journal, given, screen, started)
+            run.recorded = len(recorded) if started is None else 0
         except BaseException:
             journal.close()
             raise
