@@ -68,7 +68,7 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
         case "approve" | "reject":
             asking = {asked.run for asked in store.approvals()}
             return lambda run: run.id in asking
-        case "cancel":
+        case "cancel" | "attach" | "wait":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
         case "resume":
             return lambda run: run.status not in ("completed", "cancelled") and not run.owned

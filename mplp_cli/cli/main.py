@@ -24,6 +24,8 @@ COMMANDS = {
     "plan": "plan",
     "run": "run",
     "resume": "resume",
+    "attach": "attach",
+    "wait": "wait",
     "cancel": "cancel",
     "runs": "runs",
     "status": "status",

@@ -22,6 +22,9 @@ SecretsFile = Annotated[
         "--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."
     ),
 ]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Leave the run to a process of its own and print its id.")
+]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
 AskingStep = Annotated[
     str | None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -38,6 +39,7 @@ def main(
     ephemeral: Annotated[
         bool, typer.Option("--ephemeral", help="Keep nothing on disk; the run cannot be resumed.")
     ] = False,
+    detach: Detach = False,
     junit: JUnit = None,
     env_file: Annotated[
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
@@ -49,27 +51,27 @@ def main(
     """Validate a workflow and run it.
 
     Results (its outputs, as JSON) go to stdout, the rest to stderr. Exit codes: 0 completed, 1 failed,
-    2 could not start, 3 waits for a person, 4 cancelled.
+    2 could not start, 3 waits for a person, 4 cancelled. With --detach: 0 started.
 
     Examples:
 
       mplp run example:multi-agent-collaboration
 
       mplp run workflow.yaml -i tag=v1.2 --output json
+
+      mplp run workflow.yaml --detach
     """
-    from mplp_cli.cli.driving import Watch, drive
-    from mplp_cli.errors import UsageError
+    from mplp_cli.cli.driving import go
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
+    _check_usage(workflow, inputs_file, ephemeral=ephemeral, detach=detach)
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
     valid, plan = _checked(runtime, source, output, no_color=no_color)
-    if workflow == inputs_file == "-":
-        raise UsageError("standard input cannot be both the workflow and its inputs")
     resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file))
     if dry_run:
         from mplp_cli.cli.plan import show_plan
@@ -77,9 +79,17 @@ def main(
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
     secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
-    watch = Watch(output, no_color=no_color, junit=junit)
-    run = runtime.start(source, plan, resolved, secrets, watch.screen)
-    raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
+    begin = partial(runtime.start, source, plan, resolved, secrets)
+    raise typer.Exit(go(runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color))
+
+
+def _check_usage(workflow: str, inputs_file: str | None, *, ephemeral: bool, detach: bool) -> None:
+    from mplp_cli.errors import UsageError
+
+    if workflow == inputs_file == "-":
+        raise UsageError("standard input cannot be both the workflow and its inputs")
+    if ephemeral and detach:
+        raise UsageError("--ephemeral keeps a run in this process, --detach gives it to another one")
 
 
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:

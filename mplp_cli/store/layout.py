@@ -4,6 +4,7 @@
 - `state.db`: runs, histories, objects, questions, requests
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
+- `runs/RUN/driver.log`: what a process wrote that drives it without a terminal
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def lock_path(state_dir: Path, run_id: RunId) -> Path:
 def log_dir(state_dir: Path, run_id: RunId) -> Path:
     """Where the output of the run's steps is kept. Not created here."""
     return state_dir / "runs" / _safe(run_id) / "logs"
+
+
+def driver_log(state_dir: Path, run_id: RunId) -> Path:
+    """Where a process writes that drives the run without a terminal. Not created here."""
+    return log_dir(state_dir, run_id).with_name("driver.log")
 
 
 def _safe(run_id: RunId) -> str:

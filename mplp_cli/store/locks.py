@@ -54,9 +54,9 @@ class RunLock:
             self._fd = -1
 
 
-def process_name() -> str:
-    """This process, for people: `4242@host`."""
-    return f"{os.getpid()}@{os.uname().nodename}"
+def process_name(pid: int | None = None) -> str:
+    """This process, or another one of this machine, for people: `4242@host`."""
+    return f"{os.getpid() if pid is None else pid}@{os.uname().nodename}"
 
 
 def this_process(by: str, since: int) -> Holder:

@@ -71,7 +71,7 @@ class SqliteStore:
     def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> SqliteJournal:
         def own(db: apsw.Connection) -> SqliteJournal:
             if take_over:  # in here, where nobody else takes it over
-                held.append(self._seize(run_id, by))
+                held.append(self._lock(run_id, by, seizes=True))
             journal = SqliteJournal(self._database, held[0], run_id, key)
             journal.own(db, by)
             if not held[0].is_current():
@@ -82,25 +82,13 @@ class SqliteStore:
         held = [] if take_over else [self._lock(run_id, by)]
         return self._owned(held, own)
 
-    def _lock(self, run_id: RunId, by: str) -> RunLock:
-        path = self._lock_path(run_id)
-        with translated(path):
-            return take(path, run_id, by, self._clock.now())
-
-    def _seize(self, run_id: RunId, by: str) -> RunLock:
-        path = self._lock_path(run_id)
-        with translated(path):
-            return seize(path, by, self._clock.now())
-
-    def _lock_path(self, run_id: RunId) -> Path:
-        path = lock_path(self._state_dir, run_id)
+    def _lock(self, run_id: RunId, by: str, *, seizes: bool = False) -> RunLock:
+        path, now = lock_path(self._state_dir, run_id), self._clock.now()
         with translated(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
-        return path
+            return seize(path, by, now) if seizes else take(path, run_id, by, now)
 
-    def _owned(
-        self, held: list[RunLock], write: Callable[[apsw.Connection], SqliteJournal]
-    ) -> SqliteJournal:
+    def _owned(self, held: list[RunLock], write: Callable[[apsw.Connection], SqliteJournal]) -> SqliteJournal:
         try:
             with self._database.writing() as db:
                 journal = write(db)
@@ -132,16 +120,13 @@ class SqliteStore:
     def _record(self, row: tuple[Any, ...]) -> Iterator[RunRecord]:
         """A run of the list, unless it is gone by now."""
         fields, rows = RunRecord.__struct_fields__, [row]
-        owned = self._is_owned(row[0])
+        path = lock_path(self._state_dir, row[0])
+        with translated(path):
+            owned = is_held(path)
         if not owned and row[_STATUS] == "running":
             # Its owner may have ended it between the two looks; then it was not interrupted.
             rows = self._database.rows(schema.RUNS + " WHERE id = ?", (row[0],))
         yield from (RunRecord(**dict(zip(fields, (*row, owned), strict=True))) for row in rows)
-
-    def _is_owned(self, run_id: RunId) -> bool:
-        path = lock_path(self._state_dir, run_id)
-        with translated(path):
-            return is_held(path)
 
     def _run(self, run_id: RunId) -> tuple[int, str]:
         """Key and status of a run. UnknownRunError."""
