@@ -87,7 +87,7 @@ def _watched(runtime: Runtime, followed: Followed, watch: Watch) -> bool:
             return follow(runtime, followed, watch)
     except _Detached as detached:
         if watch.how in (RunOutput.auto, RunOutput.quiet):
-            note(f"detached; run {run} is as it was: mplp attach {run}")
+            note(f"detached; run {run} goes on: mplp attach {run}")
         raise typer.Exit(128 + detached.number) from None
     finally:
         for number, handler in before.items():

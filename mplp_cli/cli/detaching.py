@@ -47,7 +47,7 @@ def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None
 
 
 def _hand_over(runtime: Runtime, run_id: str, *, secrets: dict[str, str], junit: str | None) -> str:
-    """Start the process and wait until it holds the run; the status of the run then."""
+    """Start the process and wait until the run goes on by it, or has gone on; the status of the run then."""
     from mplp_cli.render.tables import status_of
     from mplp_cli.store.layout import driver_log
     from mplp_cli.store.locks import process_name
@@ -63,11 +63,12 @@ def _hand_over(runtime: Runtime, run_id: str, *, secrets: dict[str, str], junit:
     while True:
         code = process.poll()  # before the look: what it did before its end is seen then
         record = runtime.find_run(run_id)
-        if record.owner == process_name(process.pid):
+        took = record.owner == process_name(process.pid)
+        if took and (record.status == "running" or code is not None):
             process.returncode = 0  # it goes on without us
             return status_of(record)
         if code is not None:
-            raise _refusal(run_id, log, code, _last_line(log) or f"exit code {code}")
+            raise _refusal(run_id, log, code, _complaint(log) or f"exit code {code}")
         time.sleep(_PAUSE)
 
 
@@ -88,9 +89,11 @@ def _start(arguments: list[str], environ: dict[str, str], log: Path) -> subproce
         os.close(written)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else ""
+def _complaint(log: Path) -> str:
+    """What the process said last: its error, if it got so far as to have one of ours."""
+    lines = log.read_text("utf-8", "replace").strip().splitlines()[-2:]
+    ours = [line.removeprefix("mplp: ") for line in lines if line.startswith("mplp: ")]
+    return (ours or lines or [""])[-1]
 
 
 def _refusal(run_id: str, log: Path, code: int, why: str) -> DriverError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mplp_cli.cli.tailing import Logs, Tail
@@ -45,25 +46,47 @@ class Followed:
         return facts
 
 
+class _Telling:
+    """Tells a watch facts, and what attempts wrote, in their order."""
+
+    def __init__(self, watch: Watch, log_dir: Path) -> None:
+        self._watch = watch
+        self._facts: list[Event] = []
+        self.logs = Logs(log_dir, self._wrote)
+
+    def tell(self, facts: list[Event]) -> None:
+        """New facts, and what was written meanwhile."""
+        for fact in facts:
+            self.logs.end(getattr(fact, "step", ""))  # what an attempt wrote comes before what ends it
+            self._facts.append(fact)
+            if isinstance(fact, StepStarted):
+                self.logs.begin(fact.step, fact.attempt)
+        self._tell_facts()
+        self.logs.read()
+
+    def _wrote(self, tail: Tail, lines: Iterator[tuple[str, str]]) -> None:
+        for stream, line in lines:
+            self._tell_facts()
+            self._watch.screen.output(tail.step, stream, f"{line}\n")
+
+    def _tell_facts(self) -> None:
+        if self._facts:
+            facts, self._facts = self._facts, []
+            for subscriber in self._watch.screen.subscribers:
+                subscriber(facts)
+
+
 def follow(runtime: Runtime, run: Followed, watch: Watch) -> bool:
     """Show what happens until nobody drives the run. False if the reader has gone before."""
     from mplp_cli.store.layout import log_dir
 
-    def tell(tail: Tail, lines: Iterator[tuple[str, str]]) -> None:
-        for stream, line in lines:
-            watch.screen.output(tail.step, stream, f"{line}\n")
-
-    logs = Logs(log_dir(runtime.state_dir, run.record.id), tell)
+    telling = _Telling(watch, log_dir(runtime.state_dir, run.record.id))
     for number, status in enumerate(run.state.step_status):
         if status == "running":
-            logs.begin(run.plan.steps[number].id, run.state.attempts[number], behind=_BEHIND)
+            telling.logs.begin(run.plan.steps[number].id, run.state.attempts[number], behind=_BEHIND)
     while True:
         facts = run.look()
-        _write_ahead(logs, facts)
-        if facts:
-            for subscriber in watch.screen.subscribers:
-                subscriber(facts)
-        logs.read()
+        telling.tell(facts)
         if watch.left:
             return False
         if run.record.owned:
@@ -71,16 +94,8 @@ def follow(runtime: Runtime, run: Followed, watch: Watch) -> bool:
                 watch.live.tick(runtime.clock.now())
             time.sleep(PAUSE)
         elif not facts:  # else somebody may have taken it up just now
-            logs.read(last=True)
+            telling.logs.read(last=True)
             return True
-
-
-def _write_ahead(logs: Logs, facts: Sequence[Event]) -> None:
-    """What attempts wrote comes before the facts that end them."""
-    for fact in facts:
-        logs.end(getattr(fact, "step", ""))
-        if isinstance(fact, StepStarted):
-            logs.begin(fact.step, fact.attempt)
 
 
 def remember_failures(runtime: Runtime, run: Followed, watch: Watch) -> None:
