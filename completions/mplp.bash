@@ -67,6 +67,8 @@ _mplp_takes_value() {
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
     "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "attach --output" | "attach -o" | "attach --junit" | "attach --state-dir") return 0 ;;
+    "wait --timeout" | "wait --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
     "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
@@ -100,6 +102,11 @@ _mplp_value() {
     "resume --junit") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
     "resume --state-dir") _mplp_complete directory ;;
+    "attach --output" | "attach -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "attach --junit") _mplp_complete file ;;
+    "attach --state-dir") _mplp_complete directory ;;
+    "wait --timeout") _mplp_complete text ;;
+    "wait --state-dir") _mplp_complete directory ;;
     "cancel --reason") _mplp_complete text ;;
     "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
     "cancel --secrets-file") _mplp_complete file ;;
@@ -148,8 +155,10 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --output -o --detach --take-over --junit --secrets-file --state-dir --no-color -h --help ;;
+    "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
+    "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
     "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
@@ -177,6 +186,8 @@ _mplp_argument() {
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
+    "attach 0") _mplp_complete runs ;;
+    "wait 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
     "runs 0") _mplp_complete choices prune ;;
     "status 0") _mplp_complete runs ;;
@@ -193,7 +204,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -229,7 +240,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -62,6 +62,8 @@ complete -c mplp -n '__mplp_verb \'\'' -a validate -d 'Check workflow files and 
 complete -c mplp -n '__mplp_verb \'\'' -a plan -d 'Show what a run would do'
 complete -c mplp -n '__mplp_verb \'\'' -a run -d 'Validate a workflow and run it'
 complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with an interrupted, waiting or failed run'
+complete -c mplp -n '__mplp_verb \'\'' -a attach -d 'Follow a run that another process drives, as if this one did'
+complete -c mplp -n '__mplp_verb \'\'' -a wait -d 'Wait until a run has ended, or only a person can take it on'
 complete -c mplp -n '__mplp_verb \'\'' -a cancel -d 'Cancel a run'
 complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
 complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
@@ -111,6 +113,7 @@ complete -c mplp -n '__mplp_verb run' -l inputs -r -F -d 'Run inputs as YAML or 
 complete -c mplp -n '__mplp_verb run' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
 complete -c mplp -n '__mplp_verb run' -l dry-run -d 'Print the plan and stop'
 complete -c mplp -n '__mplp_verb run' -l ephemeral -d 'Keep nothing on disk'
+complete -c mplp -n '__mplp_verb run' -l detach -d 'Leave the run to a process of its own and print its id'
 complete -c mplp -n '__mplp_verb run' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb run' -l env-file -r -F -d 'More environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb run' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
@@ -121,12 +124,26 @@ complete -c mplp -n '__mplp_at run 0' -F
 complete -c mplp -n '__mplp_at run 0' -a '(__mplp_ask examples run)'
 
 complete -c mplp -n '__mplp_verb resume' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb resume' -l detach -d 'Leave the run to a process of its own and print its id'
+complete -c mplp -n '__mplp_verb resume' -l take-over -d 'Also if another process holds the run: that one stops'
 complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb resume' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb resume' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at resume 0' -k -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb attach' -s o -l output -x -a 'auto json jsonl github quiet' -d 'How to show the run'
+complete -c mplp -n '__mplp_verb attach' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb attach' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb attach' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb attach' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at attach 0' -k -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb wait' -l timeout -x -d 'How long at most (30s, 5m)'
+complete -c mplp -n '__mplp_verb wait' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb wait' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at wait 0' -k -a '(__mplp_ask runs)'
 
 complete -c mplp -n '__mplp_verb cancel' -l reason -x -d 'Why, for the record'
 complete -c mplp -n '__mplp_verb cancel' -l no-wait -d 'Leave the request and do not wait for the end'
@@ -232,4 +249,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'

@@ -12,6 +12,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'plan	Show what a run would do'
         'run	Validate a workflow and run it'
         'resume	Go on with an interrupted, waiting or failed run'
+        'attach	Follow a run that another process drives, as if this one did'
+        'wait	Wait until a run has ended, or only a person can take it on'
         'cancel	Cancel a run'
         'runs	List runs, newest first'
         'status	Show where a run stands'
@@ -34,8 +36,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['attach'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['wait'] = @('--timeout	How long at most (30s, 5m)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait for the end', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['runs'] = @('--keep-days	Keep what ended in the last DAYS days', '--keep	Keep the N runs that ended last', '--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--dry-run	Say what would be deleted', '--yes	Do not ask', '-y	Do not ask', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--status	Only runs with this status', '-s	Only runs with this status', '--limit	At most so many', '-n	At most so many')
     $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -73,6 +77,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['resume --junit'] = @('file', @())
     $values['resume --secrets-file'] = @('file', @())
     $values['resume --state-dir'] = @('directory', @())
+    $values['attach --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['attach -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['attach --junit'] = @('file', @())
+    $values['attach --state-dir'] = @('directory', @())
+    $values['wait --timeout'] = @('text', @())
+    $values['wait --state-dir'] = @('directory', @())
     $values['cancel --reason'] = @('text', @())
     $values['cancel --output'] = @('choices', @('text', 'json'))
     $values['cancel -o'] = @('choices', @('text', 'json'))
@@ -132,6 +142,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
+    $arguments['attach 0'] = @('runs', @())
+    $arguments['wait 0'] = @('runs', @())
     $arguments['cancel 0'] = @('runs', @())
     $arguments['runs 0'] = @('choices', @('prune'))
     $arguments['status 0'] = @('runs', @())
@@ -148,7 +160,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'attach', 'wait', 'cancel', 'runs', 'status', 'logs', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |
