@@ -310,6 +310,25 @@ class ParallelExecutionError(StepError):
         )
 
 
+class ItemsFailedError(StepError):
+    """Items of a foreach failed: `items` has `{index, error}` of each."""
+
+    retryable = False
+
+    def __init__(self, count: int, items: list[dict[str, Any]]) -> None:
+        first = items[0]
+        super().__init__(
+            f"{len(items)} of {count} items failed; the first was [{first['index']}]: {first['error']['message']}",
+            details={"items": items},
+        )
+
+
+class LoopExhaustedError(StepError):
+    """A loop has used up its iterations, and its condition says that it should go on."""
+
+    retryable = False
+
+
 class OperationError(StepError):
     """A module operation refused its parameters or the object it would have written."""
 

@@ -261,9 +261,13 @@ class Runtime:
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
         from mplp_cli.loading.where import step_places
+        from mplp_cli.workflow.growth import id_in_file
 
-        failed = [state.plan.steps[i].id for i in state.errors]
-        return step_places(source.text, source.name, state.plan.workflow, failed) if failed else {}
+        failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
+        if not failed:
+            return {}
+        places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
+        return {step: places[name] for step, name in failed.items() if name in places}
 
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
@@ -326,7 +330,7 @@ class Runtime:
         )
         drive = Drive(state, world)
         return Run(
-            plan=plan,
+            plan=state.plan,
             drive=drive,
             state=state,
             journal=journal,

@@ -273,7 +273,7 @@ class Bench:
 
 def statuses(state: RunState) -> dict[str, str]:
     """Status by step id."""
-    return {step.id: state.step_status[step.number] for step in state.plan.steps}
+    return {s.id: state.step_status[s.number] for s in state.plan.steps if s.loop < 0}
 
 
 def run_steps(steps: list[dict[str, Any]], **more: Any) -> tuple[RunState, Bench]:

@@ -30,7 +30,7 @@ def main(
 
       mplp explain my-workflow deploy --output json
     """
-    from mplp_cli.cli.recorded import step_number
+    from mplp_cli.cli.recorded import check_step
     from mplp_cli.cli.showing import show
     from mplp_cli.observe.explanation import explain
     from mplp_cli.render.explained import explained_document, explained_screen
@@ -40,9 +40,9 @@ def main(
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)
     plan = runtime.stored_plan(record.id)
-    number = step_number(plan, record, step)
     facts = [fact for _, fact in runtime.store.history(record.id)]
-    told, status = explain(plan, facts, number), status_of(record)
+    check_step(plan, facts, record, step)
+    told, status = explain(plan, facts, step), status_of(record)
     now = facts[-1].at if status == "interrupted" and facts else runtime.clock.now()
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.history import Event
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
 
@@ -32,26 +35,33 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
     plan = runtime.stored_plan(record.id)
     facts = [fact for _, fact in runtime.store.history(record.id)]
     status = status_of(record)
+    state = replay(RunState(plan), facts)
     return Recorded(
-        plan=plan,
-        state=replay(RunState(plan), facts),
+        plan=state.plan,
+        state=state,
         status=status,
         now=facts[-1].at if status == "interrupted" and facts else runtime.clock.now(),
     )
 
 
-def step_number(plan: Plan, record: RunRecord, step: str) -> int:
-    """The number of a step that was named. UsageError if the run has none of that name."""
+def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str) -> None:
+    """UsageError if the run has no step of that name, or has it once for each item."""
+    from mplp_cli.engine.drive import replay
     from mplp_cli.errors import UsageError
     from mplp_cli.render.view import short_id
+    from mplp_cli.workflow.state import RunState
     from mplp_cli.workflow.suggest import did_you_mean
 
-    number = plan.number.get(step)
-    if number is None:
-        run = short_id(record.id)
+    if plan.grows:
+        plan = replay(RunState(plan), facts).plan
+    run = short_id(record.id)
+    if step not in plan.number:
         hint = did_you_mean(step, list(plan.number)) or f"`mplp status {run}` lists them"
         raise UsageError(f"run {run} has no step {step!r}", hint=hint)
-    return number
+    if plan.steps[plan.number[step]].loop >= 0:
+        copies = [name for name in plan.number if name.endswith(f"].{step}")]
+        hint = f"name one of them: `{copies[0]}`" if copies else "none of them has begun"
+        raise UsageError(f"`{step}` runs once for each item or iteration", hint=hint)
 
 
 def run_object(run: RunRecord) -> dict[str, Any]:

@@ -49,11 +49,11 @@ class Deadlines:
 
 
 def time_came(step: PlanStep, scope: RunScope, now: int) -> h.Event | Failure:
-    """What follows when a retry, a wait, an answer or the end of a container is due."""
+    """What follows when a retry, a wait, an iteration, an answer or the end of a container is due."""
     state, i = scope.state, step.number
     status, attempt = state.step_status[i], state.attempts[i]
     timeout = StepTimeoutError(step.id, step.timeout).failure()
-    if status is RETRYING:
+    if status is RETRYING or step.kind == "item":
         return h.StepRetryDue(now, step.id)
     if status is RUNNING:
         return h.StepFailed(now, step.id, attempt, timeout)

@@ -19,8 +19,9 @@ from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.claiming import claim, likely_next
+from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, time_came
-from mplp_cli.engine.judging import after_failure, branch_of, judged, may_run, skip_reason
+from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.local import operate, wait_of
 from mplp_cli.engine.people import answer, question
@@ -30,12 +31,12 @@ from mplp_cli.errors import Failure, LostOwnershipError, RunStateError, failure_
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
-from mplp_cli.workflow.composites import conclusion, consequence
+from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -235,15 +236,14 @@ class Drive:
                 self._start(command.number, command.attempt)
             case Tell():
                 self._written.append(consequence(self.state, command.number))
-            case Conclude():
-                self._facts.append(conclusion(self.state, command.number, now()))
             case Arm():
                 self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
-            case Judge():
+            case Judge() | Conclude():
                 step = self.state.plan.steps[command.number]
-                found = judged(step, self.scope, now())
+                judge, coming = (judged, 1) if isinstance(command, Judge) else (concluded, 0)
+                found = judge(step, self.scope.at(step), now())
                 if isinstance(found, Failure):
-                    self._failed(step, self.state.attempts[step.number] + 1, found)
+                    self._failed(step, self.state.attempts[step.number] + coming, found)
                 else:
                     self._facts.append(found)
             case Stop():
@@ -255,7 +255,10 @@ class Drive:
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
-        step, facts, scope = self.state.plan.steps[i], self._facts, self.scope
+        step, facts = self.state.plan.steps[i], self._facts
+        if self.state.step_status[i] is not QUEUED:
+            return  # what followed from the same fact has ended it
+        scope = self.scope.at(step)
         now = self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
@@ -263,8 +266,7 @@ class Drive:
             elif step.kind == "set":
                 facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
             elif step.kind in CONTAINERS:
-                branch = branch_of(step, scope, self.world) if step.kind == "conditional" else ""
-                facts.append(h.StepStarted(now, step.id, attempt, branch))
+                facts.append(opened(step, attempt, scope, self.world, now))
             elif step.kind == "wait":
                 facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
             elif step.effect:
@@ -303,9 +305,10 @@ class Drive:
             reason = f"{why}; its attempt failed: {failure.message}"
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
-        found = after_failure(step, attempt, failure, self.scope, world.clock.now(), world.ids.fraction())
+        scope = self.scope.at(step)
+        found = after_failure(step, attempt, failure, scope, world.clock.now(), world.ids.fraction())
         if isinstance(found, Fallback):
-            found, writes = question(step, attempt, failure, found, self.scope, world)
+            found, writes = question(step, attempt, failure, found, scope, world)
             self._attached[_key(found)] = writes
         self.post(found)
 
@@ -325,7 +328,7 @@ class Drive:
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope, now)
+            found = time_came(step, self.scope.at(step), now)
             if isinstance(found, Failure):
                 self._failed(step, state.attempts[i], found)
             else:

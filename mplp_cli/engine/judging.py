@@ -104,7 +104,7 @@ class View:
     def statuses(self) -> dict[str, str]:
         """The status of every step by id."""
         state = self._scope.state
-        return {step.id: state.step_status[step.number] for step in state.plan.steps}
+        return {step.id: state.step_status[step.number] for step in state.plan.steps if step.loop < 0}
 
     def _number(self, step_id: str) -> int:
         number = self._scope.state.plan.number.get(step_id)
@@ -130,7 +130,7 @@ def after_failure(
         case "use-value":
             return _use_value(step, attempt, failure, fallback, scope, at)
         case "run-step":
-            instead = scope.state.plan.steps[fallback.instead].id
+            instead = scope.state.plan.steps[scope.number(fallback.instead)].id
             return h.StepFellBack(at, step.id, attempt, failure, instead)
         case _:
             return fallback

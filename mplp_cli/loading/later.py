@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"foreach", "loop", "workflow", "agent", "approval", "emit", "race"})
+STEP_TYPES: Final = frozenset({"workflow", "agent", "approval", "emit"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
-    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources", "race"}),
+    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources"}),
     "wait step": frozenset({"until", "event"}),
     "workflow": frozenset({"concurrency", "triggers"}),
     "defaults": frozenset({"resources", "cache", "once"}),
@@ -36,5 +36,6 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
     "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
     "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
-    "branch": "conditional", "assign": "set", "variables": "set",
+    "branch": "conditional", "for": "foreach", "for-each": "foreach", "map": "foreach", "each": "foreach",
+    "while": "loop", "repeat": "loop", "until": "loop", "race": "parallel", "assign": "set", "variables": "set",
 }  # fmt: skip

@@ -38,7 +38,7 @@ def _listed(steps: Any, path: Path) -> Iterator[tuple[str, Path]]:
 
 def _one(step: model.Step, path: Path) -> Iterator[tuple[str, Path]]:
     yield step.id, path
-    if isinstance(step, model.ParallelStep):
+    if isinstance(step, model.ParallelStep | model.ForeachStep | model.LoopStep):
         yield from _listed(step.steps, (*path, "steps"))
     elif isinstance(step, model.ConditionalStep):
         yield from _listed(step.then, (*path, "then"))

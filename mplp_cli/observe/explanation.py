@@ -81,10 +81,16 @@ class Explanation(Struct, frozen=True, kw_only=True):
         return self.tries[-1].queued if self.tries and self.ready_at else None
 
 
-def explain(plan: Plan, facts: Iterable[h.Event], number: int) -> Explanation:
-    """Fold the facts and watch step `number`."""
+def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
+    """Fold the facts and watch a step, which one of the facts may bring into being. KeyError if none does."""
     state = RunState(plan)
-    watch = _Watch(state, plan.steps[number])
+    plan = state.plan
+    facts = iter(facts)
+    while step not in plan.number:
+        if (fact := next(facts, None)) is None:
+            raise KeyError(step)
+        state.handle(fact)
+    watch = _Watch(state, plan.steps[plan.number[step]])
     for fact in facts:
         watch.before(fact)
         state.handle(fact)
@@ -92,7 +98,7 @@ def explain(plan: Plan, facts: Iterable[h.Event], number: int) -> Explanation:
     return Explanation(
         plan=plan,
         state=state,
-        step=watch.step,
+        step=plan.steps[watch.step.number],
         ready_at=watch.ready_at,
         needs=watch.needs(),
         conditions=list(watch.conditions.values()),
@@ -107,7 +113,7 @@ class _Watch:
     def __init__(self, state: RunState, step: PlanStep) -> None:
         self.state = state
         self.step = step
-        self.scope = RunScope(state, {})
+        self.scope = RunScope(state, {}).at(step)
         self.ready_at = 0
         #: Status of each dependency when the step last became ready.
         self.then: dict[int, str] = {}
@@ -155,6 +161,8 @@ class _Watch:
                 self._judge("when", self.step.when, None)
                 if self.step.kind == "conditional" and error.type != "StepTimeoutError":
                     self._judge("condition", self.step.condition, None)
+            case h.StepRepeated() | h.StepCompleted() | h.StepFailed() if self.step.repeat is not None:
+                self._judge_loop()
         self._note(fact)
 
     def after(self, fact: h.Event) -> None:
@@ -185,6 +193,16 @@ class _Watch:
     def _judge(self, key: str, condition: object, recorded: bool | None) -> None:
         if condition is not None:
             self.conditions[key] = judged(key, condition, self.scope, recorded)  # type: ignore[arg-type]  # a Judgement
+
+    def _judge_loop(self) -> None:
+        """The conditions of a loop, as they were judged after its last iteration."""
+        state = self.state
+        step = state.plan.steps[self.step.number]
+        assert step.repeat is not None
+        scope = self.scope.at(state.plan.steps[step.children[-1] + 1]) if step.children else self.scope
+        for key, condition in (("while", step.repeat.while_), ("until", step.repeat.until)):
+            if condition is not None and (step.children or key == "while"):
+                self.conditions[key] = judged(key, condition, scope, None)
 
     def _retried(self, fact: h.StepRetrying) -> None:
         lost = self.state.uncounted.get(self.step.number, 0)

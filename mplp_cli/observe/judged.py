@@ -28,7 +28,7 @@ class Operand(Struct, frozen=True):
 class Judged(Struct, frozen=True, kw_only=True):
     """A condition as it was judged. `holds` is None if it could not be: `error` says why."""
 
-    #: `when` of the step, or the `condition` of a conditional.
+    #: `when` of the step, the `condition` of a conditional, `until` and `while` of a loop.
     key: str
     expression: str
     holds: bool | None
@@ -61,7 +61,7 @@ def _operand(name: str, value: Any) -> Operand:
 
 
 def _step_result(key: str, condition: StepResult, scope: RunScope) -> Judged:
-    step = scope.state.plan.steps[condition.number].id
+    step = scope.state.plan.steps[scope.number(condition.number)].id
     name = written(f"{step}.result", condition.path)
     wanted = fill(condition.value, scope)
     result = scope.results[condition.number]

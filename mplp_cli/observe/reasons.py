@@ -44,6 +44,10 @@ def _came_to_start(told: Explanation) -> Iterator[str]:
     if step.parent >= 0:
         outer = plan.steps[step.parent].id
         match step.branch:
+            case "each" if step.kind == "item":
+                yield f"`{outer}` came to it."
+            case "each":
+                yield f"`{outer}`, in which it stands, began."
             case "then" | "else":
                 yield f"`{outer}` took its branch `{step.branch}`."
             case "fallback":
@@ -99,7 +103,7 @@ def why_so(told: Explanation) -> str:
 
 def _completed(told: Explanation) -> str:
     i, state, step = told.step.number, told.state, told.step
-    if (mended := state.mended.get(i)) is not None:
+    if (mended := state.mended.get(i)) is not None and step.kind != "foreach":
         fallback = fallback_for(step.fallbacks, mended)
         how = f"its fallback `{fallback.action}`" if fallback else "a fallback"
         instead = f" (`{state.branches[i]}`)" if step.kind not in CONTAINERS and state.branches.get(i) else ""
@@ -108,12 +112,23 @@ def _completed(told: Explanation) -> str:
         taken = state.branches.get(i, "")
         empty = not any(told.plan.steps[c].branch == taken for c in step.children)
         return f"It took its branch `{taken}`{', which is empty' if empty else ', which ended well'}."
+    if (winner := state.winners.get(i)) is not None:
+        return f"`{told.plan.steps[winner].id}` was the first to complete, and so decided the race."
+    if step.kind == "loop":
+        return f"It ended after {_times(len(step.children), 'iteration')}."
     if step.kind in CONTAINERS:
         bad = [c for c in step.children if state.step_status[c] in ("failed", "cancelled")]
+        if step.kind == "foreach":
+            failed = f"; {len(bad)} failed, which its settings tolerate" if bad else ""
+            return f"All of its {_times(len(step.children), 'item')} have ended{failed}."
         tolerated = f"; {len(bad)} failed, which its settings tolerate" if bad else ""
         return f"All steps in it have ended{tolerated}."
     attempt = state.attempts[i]
     return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _failed(told: Explanation) -> str:

@@ -149,13 +149,13 @@ class GithubRun:
 
 def job_summary(plan: Plan, state: RunView) -> str:
     """The run as Markdown, for the file that `GITHUB_STEP_SUMMARY` names."""
-    from mplp_cli.render.view import is_leaf, run_took, took, unused
+    from mplp_cli.render.view import is_leaf, run_took, shown, took
 
     rows = []
-    for step in plan.steps:
+    for step in shown(plan, state):
         i = step.number
         status = state.step_status[i]
-        if is_leaf(step) and not unused(plan, state, i):
+        if is_leaf(step):
             said = _said(state.errors.get(i), state.reasons.get(i, ""))
             spent = duration_text(ms) if (ms := took(state, i)) else ""
             tries = state.attempts[i] or ""

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import Failure, UsageError
-from mplp_cli.render.view import ENDED, RunView, is_leaf, run_took, took, unused
+from mplp_cli.render.view import ENDED, RunView, is_leaf, run_took, shown, took
 from mplp_cli.workflow.plan import Plan, PlanStep
 
 #: What XML 1.0 cannot say, not even as a reference.
@@ -59,7 +59,7 @@ def write_junit(path: Path, plan: Plan, state: RunView, wrote: Wrote, *, now: in
 
 def junit_report(plan: Plan, state: RunView, wrote: Wrote, *, now: int = 0) -> str:
     """The report as XML. A run that goes on later lasted until `now`."""
-    leaves = [s for s in plan.steps if is_leaf(s) and not unused(plan, state, s.number)]
+    leaves = [s for s in shown(plan, state) if is_leaf(s)]
     cases = [_case(plan, state, step, wrote) for step in leaves]
     failures = sum(state.step_status[s.number] == "failed" for s in leaves)
     skipped = sum(state.step_status[s.number] not in {"completed", "failed"} for s in leaves)

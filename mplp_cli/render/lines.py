@@ -112,6 +112,10 @@ class Lines:
         match event:
             case h.StepStarted(step=step, attempt=attempt) if self._is_slow(step) or attempt > 1:
                 status, said = "running", f"started{self._tries(step, attempt)}"
+            case h.StepCompleted(step=step) if self._step(step).kind == "item":
+                return None  # its steps have told it
+            case h.StepCompleted(step=step, mended=mended) if self._step(step).kind == "foreach" and mended:
+                status, said = "completed", f"completed{self._spent(step)}; tolerated: {_why(mended)}"
             case h.StepCompleted(step=step, mended=mended):
                 by = f", by its fallback{self._after(step, mended)}" if mended is not None else ""
                 tries = self._tries(step, event.attempt)
@@ -139,7 +143,7 @@ class Lines:
         workflow = self._plan.workflow
         match event:
             case h.RunStarted(run=run):
-                steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
+                steps = sum(is_leaf(s) and s.branch != "fallback" and s.loop < 0 for s in self._plan.steps)
                 said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
                 return self._line(event.at, "running", workflow.id, said)
             case h.RunResumed():

@@ -111,9 +111,9 @@ def failure_object(error: Failure) -> dict[str, Any]:
 
 def run_document(plan: Plan, state: RunView, *, now: int = 0) -> dict[str, Any]:
     """A run as `run`, `status` and `resume` print it. A run that goes on lasts until `now`."""
-    from mplp_cli.render.view import run_took, unused
+    from mplp_cli.render.view import run_took, shown
 
-    steps = [s for s in plan.steps if not unused(plan, state, s.number)]
+    steps = shown(plan, state)
     document: dict[str, Any] = {
         "runId": state.run_id,
         "workflowId": plan.workflow.id,

@@ -86,6 +86,12 @@ def step_facts(plan: Plan, step: PlanStep) -> list[str]:
         facts.append(f"after {', '.join(plan.steps[i].id for i in dict.fromkeys(before))}")
     if step.when is not None:
         facts.append("if its condition holds")
+    if step.repeat is not None and step.repeat.most:
+        facts.append(f"up to {step.repeat.most:,} times")
+    if step.lanes:
+        facts.append(f"{step.lanes:,} at once")
+    if step.race:
+        facts.append("the first to complete decides")
     facts += _time_facts(step)
     facts += [_fallback_fact(plan, f) for f in step.fallbacks]
     return facts

@@ -17,9 +17,9 @@ from mplp_cli.render.view import (
     is_leaf,
     names,
     short_id,
+    shown,
     took,
     unmet,
-    unused,
 )
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
@@ -102,10 +102,8 @@ def approvals_table(approvals: Sequence[ApprovalRecord], now: int, theme: Theme,
 def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int) -> Screen:
     """The steps of `mplp status RUN`."""
     rows = []
-    for step in plan.steps:
+    for step in shown(plan, state):
         i = step.number
-        if unused(plan, state, i):
-            continue
         tries = str(state.attempts[i]) if is_leaf(step) and state.attempts[i] else ""
         rows.append(
             (

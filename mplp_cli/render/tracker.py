@@ -39,6 +39,11 @@ class Tracker:
     def __call__(self, events: Sequence[Event]) -> None:
         """Take committed facts."""
         number = self.plan.number
+        if (more := len(self.state.step_status) - len(self._seen)) > 0:  # items, iterations
+            fresh = range(len(self._seen), len(self._seen) + more)
+            self._seen += [""] * more
+            for i in fresh:
+                self._refresh(i)
         for event in events:
             if isinstance(event, _ALL):
                 self._all = True
@@ -72,7 +77,7 @@ class Tracker:
         if before == status:
             return
         step = self.plan.steps[i]
-        if step.parent >= 0 and unused(self.plan, self.state, i):
+        if (step.parent >= 0 or step.loop >= 0) and unused(self.plan, self.state, i):
             return
         self._seen[i] = status
         for name, change in ((before, -1), (status, 1)):

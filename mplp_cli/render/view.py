@@ -16,7 +16,7 @@ ACTIVE: Final = frozenset({"running", "retrying", "waiting"})
 ENDED: Final = frozenset({"completed", "failed", "skipped", "omitted", "cancelled"})
 
 #: When the steps of a branch run.
-BRANCHES: Final = {"then": "if so", "else": "if not", "finally": "at the end"}
+BRANCHES: Final = {"then": "if so", "else": "if not", "each": "each time", "finally": "at the end"}
 
 
 class RunView(Protocol):
@@ -65,13 +65,31 @@ def is_leaf(step: PlanStep) -> bool:
 
 
 def unused(plan: Plan, state: RunView, i: int) -> bool:
-    """Whether it belongs to a fallback action that was not needed so far; such steps are not shown."""
+    """Whether it belongs to a fallback action that was not needed so far, or is repeated: such steps are not shown."""
+    if plan.steps[i].loop >= 0:
+        return True
     while i >= 0:
         step = plan.steps[i]
         if step.branch == "fallback" and not state.attempts[i]:
             return True
         i = step.parent
     return False
+
+
+def shown(plan: Plan, state: RunView) -> list[PlanStep]:
+    """The steps that are shown: in file order, and those of items and iterations under what repeats them."""
+    steps = [s for s in plan.steps if not unused(plan, state, s.number)]
+    if not plan.grows:
+        return steps
+    inside: dict[int, list[PlanStep]] = {}
+    for step in steps:
+        inside.setdefault(step.parent, []).append(step)
+    ordered: list[PlanStep] = []
+    waiting = inside.get(-1, [])[::-1]
+    while waiting:
+        ordered.append(step := waiting.pop())
+        waiting += reversed(inside.get(step.number, []))
+    return ordered
 
 
 def short_id(run_id: str) -> str:

@@ -13,7 +13,8 @@ from mplp_cli.workflow.bodies import http_body, python_body, tree
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
-from mplp_cli.workflow.references import ReferenceSyntaxError, parse_reference
+from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
+from mplp_cli.workflow.repeats import foreach_repeat, loop_repeat
 from mplp_cli.workflow.retry import Fallback, Retry, effective
 from mplp_cli.workflow.scoping import ENV, Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
@@ -45,13 +46,14 @@ class StepCompiler:
         self._conditions = conditions
         self._effectful = effectful
         self._number = scoping.number
-        self._compiler = Compiler(scoping.number, scoping.resolve, self._refuse)
+        self._names = Names(scoping.number)
+        self._compiler = Compiler(self._names, scoping.resolve, self._refuse)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
         self._retries: dict[tuple[Any, ...], Retry] = {}
         self._shared_fallbacks: tuple[Fallback, ...] | None = None
 
-    def _problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
+    def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
         self._problems.append(Problem(code=code, message=message, path=path, hint=hint, **more))
 
     def compile(self, number: int) -> dict[str, Any]:
@@ -59,11 +61,17 @@ class StepCompiler:
         where = self._scoping.places[number]
         step, path = where.step, where.path
         self._scoping.enter(number)
+        self._names.items = self._scoping.item_names()
         for index, name in enumerate(step.dependencies):
             self._scoping.depend(name, (*path, "dependencies", index))
         made: dict[str, Any] = {"when": self._when(step.when, (*path, "when"))}
         if isinstance(step, model.ParallelStep):
+            made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0, "race": step.race}
+        elif isinstance(step, model.ForeachStep):
             made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0}
+            made["repeat"] = foreach_repeat(step, where.children, self._scoping.size(number), path, self)
+        elif isinstance(step, model.LoopStep):
+            made["repeat"] = loop_repeat(step, where.children, self._scoping.size(number), path, self)
         elif isinstance(step, model.ConditionalStep):
             made["condition"] = self._judgement(step.condition, (*path, "condition"))
         else:
@@ -76,6 +84,13 @@ class StepCompiler:
             return self._compiler.condition(when, path)
         return when
 
+    def loop_condition(self, condition: str | bool | None, path: Path) -> Any:
+        """A condition of the loop at hand, which may refer to the steps inside."""
+        here = self._scoping.enter_end()
+        made = self._when(condition, path)
+        self._scoping.enter(here)
+        return made
+
     def _judgement(self, condition: model.Condition, path: Path) -> Judgement | None:
         match condition:
             case str():
@@ -86,7 +101,7 @@ class StepCompiler:
                 return self._step_result(condition, path)
             case model.CustomCondition():
                 if condition.handler not in self._conditions:
-                    self._problem(
+                    self.problem(
                         "cond-unknown-handler",
                         f"no condition handler is called `{condition.handler}`",
                         (*path, "handler"),
@@ -97,7 +112,7 @@ class StepCompiler:
 
     def _step_result(self, condition: model.StepResultCondition, path: Path) -> Judgement:
         if condition.operator not in OPERATORS:
-            self._problem(
+            self.problem(
                 "cond-unknown-operator",
                 f"there is no operator `{condition.operator}`",
                 (*path, "operator"),
@@ -113,10 +128,10 @@ class StepCompiler:
         ):
             wrong = pattern_problem(condition.value)
             if wrong is not None:
-                self._problem("cond-pattern", wrong, (*path, "value"))
+                self.problem("cond-pattern", wrong, (*path, "value"))
         reference = parse_reference(source, self._number)
         if reference is None:
-            self._problem(
+            self.problem(
                 "ref-syntax",
                 f"`{condition.path}` is not a path",
                 (*path, "path"),
@@ -137,7 +152,7 @@ class StepCompiler:
             case model.ModuleOperationStep():
                 if self._check_operation is not None:
                     for found in self._check_operation(step.module, step.operation, step.parameters):
-                        self._problem(
+                        self.problem(
                             found.code,
                             found.message,
                             (*path, *found.path),
@@ -156,7 +171,7 @@ class StepCompiler:
                 return {"body": http_body(step, path, self), "effect": True}
             case model.PythonStep():
                 if step.env and step.isolation == "thread":
-                    self._problem(
+                    self.problem(
                         "plan-thread-env",
                         "a function inside mplp has no environment of its own",
                         (*path, "env"),
@@ -181,9 +196,9 @@ class StepCompiler:
 
     def _script(self, script: str, path: Path) -> dict[str, Any]:
         try:
-            hoisted = hoist(script)
+            hoisted = hoist(script, self._scoping.loop_names())
         except ShellTextError as error:
-            self._problem(error.code, str(error), path, error.hint)
+            self.problem(error.code, str(error), path, error.hint)
             return {"script": script}
         made: dict[str, Any] = {"script": hoisted.script}
         if hoisted.bindings:
@@ -229,7 +244,7 @@ class StepCompiler:
             self._shared_fallbacks = self._fallbacks(actions, path)
             for index, action in enumerate(actions):
                 if action.step is not None:
-                    self._problem(
+                    self.problem(
                         "plan-shared-fallback",
                         "one `run-step` fallback cannot serve every step of the workflow",
                         (*path, index, "step"),
@@ -282,4 +297,4 @@ class StepCompiler:
 
     def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
         code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"
-        self._problem(code, str(error), path, error.hint)
+        self.problem(code, str(error), path, error.hint)

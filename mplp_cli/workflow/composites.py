@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, structs, to_builtins
 
-from mplp_cli.errors import Failure, ParallelExecutionError
+from mplp_cli.errors import Failure, ItemsFailedError, ParallelExecutionError
 from mplp_cli.workflow.history import (
     Event,
     StepCancelled,
@@ -43,16 +43,23 @@ def conclusion(state: RunState, i: int, at: int) -> StepCompleted | StepFailed:
     step = state.plan.steps[i]
     if step.kind == "parallel":
         return _parallel(state, step, at)
-    if step.kind == "conditional":
+    if step.kind in ("conditional", "item"):
         return _branch(state, step, at)
+    if step.kind == "foreach":
+        return _each(state, step, at)
     return _fallback(state, step, at)
 
 
 def _parallel(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
     settled = [_settled(state, c) for c in step.children]
     bad = sum(bad_end(state, c) for c in step.children)
-    result = {"status": "completed", "results": settled}
+    result: dict[str, Any] = {"status": "completed", "results": settled}
+    if step.race:
+        result |= {"winner": None, "value": None}
     attempt = state.attempts[step.number]
+    if step.race and (winner := state.winners.get(step.number)) is not None:
+        first = {"winner": state.plan.steps[winner].id, "value": _value(state, winner)}
+        return StepCompleted(at, step.id, attempt, {**result, **first})
     failed = bool(bad) if step.fail_on == "any" else step.fail_on == "all" and bad == len(settled)
     if failed:
         names = [state.plan.steps[c].id for c in step.children if state.step_status[c] in (FAILED, CANCELLED)]
@@ -63,14 +70,7 @@ def _parallel(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepF
 def _settled(state: RunState, c: int) -> dict[str, Any]:
     """One child, in the shape that the specification gives it. What did not run has no value."""
     rejected = bad_end(state, c)
-    error = None
-    if rejected:
-        failure = state.errors.get(c)
-        error = (
-            to_builtins(failure)
-            if failure is not None
-            else {"type": state.step_status[c], "message": state.reasons.get(c, "")}
-        )
+    error = _error_of(state, c) if rejected else None
     value = state.results[c] if state.step_status[c] is COMPLETED else None
     return {
         "stepId": state.plan.steps[c].id,
@@ -80,13 +80,40 @@ def _settled(state: RunState, c: int) -> dict[str, Any]:
     }
 
 
+def _error_of(state: RunState, c: int) -> Json:
+    failure = state.errors.get(c)
+    if failure is not None:
+        return to_builtins(failure)
+    return {"type": state.step_status[c], "message": state.reasons.get(c, "")}
+
+
 def _branch(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
     taken = [c for c in step.children if state.plan.steps[c].branch == state.branches[step.number]]
     attempt = state.attempts[step.number]
     for c in taken:
         if state.step_status[c] is FAILED:
-            return StepFailed(at, step.id, attempt, _inside(state, c))
+            return StepFailed(at, step.id, attempt, inside(state, c))
     return StepCompleted(at, step.id, attempt, _value(state, taken[-1]) if taken else None)
+
+
+def _each(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
+    """The results in item order, null for an item that failed."""
+    assert step.repeat is not None
+    results = [_value(state, c) if state.step_status[c] is COMPLETED else None for c in step.children]
+    attempt = state.attempts[step.number]
+    items = [
+        {"index": state.items[c].index, "error": _error_of(state, c)}
+        for c in step.children
+        if bad_end(state, c)
+    ]
+    if not items:
+        return StepCompleted(at, step.id, attempt, results)
+    failure = ItemsFailedError(len(results), items).failure()
+    tolerated = max(step.repeat.tolerated, int(step.repeat.tolerated_share * len(results) + 1e-9))
+    failed = len(items) == len(results) if step.fail_on == "all" else step.fail_on == "any"
+    if failed and len(items) > tolerated:
+        return StepFailed(at, step.id, attempt, failure, results)
+    return StepCompleted(at, step.id, attempt, results, failure)
 
 
 def _fallback(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepFailed:
@@ -99,7 +126,7 @@ def _fallback(state: RunState, step: PlanStep, at: int) -> StepCompleted | StepF
     return StepCompleted(at, step.id, state.attempts[i], _value(state, child), state.errors[i])
 
 
-def _inside(state: RunState, c: int) -> Failure:
+def inside(state: RunState, c: int) -> Failure:
     """The failure of a child as its container's own."""
     failure = state.errors[c]
     return structs.replace(failure, message=f"`{state.plan.steps[c].id}`: {failure.message}", retryable=False)

@@ -8,7 +8,7 @@ from mplp_cli.workflow.commands import Halt, Tell
 from mplp_cli.workflow.joins import Tally, bad_end, omission, verdict_of
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.retry import fallback_for
-from mplp_cli.workflow.statuses import COMPLETED, OMITTED, PENDING, RUNNING, SKIPPED
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, OMITTED, PENDING, RUNNING, SKIPPED
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -18,6 +18,8 @@ def spread(state: RunState, i: int) -> None:
     """What the end of step `i` means for others."""
     steps, status = state.plan.steps, state.step_status
     ended = status[i]
+    if ended is COMPLETED and steps[i].parent in state.open and steps[steps[i].parent].race:
+        _win(state, steps[i].parent, i)
     for d in state.plan.dependants[i]:
         if status[d] is not PENDING:
             continue
@@ -41,9 +43,29 @@ def spread(state: RunState, i: int) -> None:
     if step.children and step.kind not in CONTAINERS:
         state.close_inside(i, SKIPPED, f"`{step.id}` did not fall back to it", state.ended_at[i])
     if step.parent in state.open:
-        state.open[step.parent] -= 1
-        if not state.open[step.parent] and status[step.parent] is RUNNING:
-            state.conclude(step.parent)
+        close_one(state, step.parent)
+
+
+def close_one(state: RunState, container: int) -> None:
+    """A child of an open container has ended."""
+    state.open[container] -= 1
+    if not state.open[container] and state.step_status[container] is RUNNING:
+        state.conclude(container)
+
+
+def _win(state: RunState, race: int, winner: int) -> None:
+    """The first child of a race to complete ends the others; what runs is stopped."""
+    if state.winners.setdefault(race, winner) != winner:
+        return
+    reason = f"`{state.plan.steps[winner].id}` was first"
+    children = state.plan.steps[race].children
+    for c in children:
+        if state.step_status[c] in ENDED:
+            continue
+        state.drop(c, CANCELLED, reason, state.ended_at[winner])
+        if state.step_status[c] is CANCELLED:
+            state.open[race] -= 1
+            state.close_inside(c, CANCELLED, reason, state.ended_at[winner])
 
 
 def _join(state: RunState, d: int, i: int) -> None:

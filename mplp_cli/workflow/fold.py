@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.errors import RejectedError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.ends import close_one
+from mplp_cli.workflow.growth import add_items, repeat
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.resume import take_up
@@ -49,9 +51,9 @@ def run_stopping(state: RunState, fact: h.RunStopping) -> None:
     elif state.finalizing is not None or state.stopping is not None:
         return  # `finally` is not stopped by a cancel, and the first cause stands
     state.stopping = state.stopping or fact
-    for i in range(len(state.step_status)):
-        if why := state.doomed(i):
-            state.drop(i, CANCELLED, why, fact.at)
+    for step in state.plan.steps:
+        if step.loop < 0 and (why := state.doomed(step.number)):
+            state.drop(step.number, CANCELLED, why, fact.at)
     state.ready.clear()
     state.parked.clear()
     state.halting = False
@@ -65,7 +67,7 @@ def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
 def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
     state.finalizing = fact
     state.outputs, state.error = fact.outputs, fact.error
-    state.left = len(state.step_status) - state.first_final
+    state.left = sum(s.final and s.loop < 0 for s in state.plan.steps)
     for i in state.plan.final:
         state.met(i)
 
@@ -106,8 +108,14 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
     kind = state.plan.steps[i].kind
     if kind in CONTAINERS:
         state.branches[i] = fact.branch
+        if fact.items is not None:
+            add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
         state.open_container(i, fact.branch, fact.at)
+
+
+def step_repeated(state: RunState, fact: h.StepRepeated) -> None:
+    repeat(state, state.plan.number[fact.step], fact)
 
 
 def step_completed(state: RunState, fact: h.StepCompleted) -> None:
@@ -237,6 +245,11 @@ def _cut_short(state: RunState, i: int, at: int) -> bool:
     why = state.doomed(i)
     if why:
         state.drop(i, CANCELLED, why, at)
+        if (
+            state.plan.steps[i].parent in state.open
+        ):  # a race that another has won; any other has ended with it
+            state.close_inside(i, SKIPPED, f"`{state.plan.steps[i].id}` did not fall back to it", at)
+            close_one(state, state.plan.steps[i].parent)
     return bool(why)
 
 
@@ -252,6 +265,7 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepQueued: step_queued,
     h.StepsClaimed: steps_claimed,
     h.StepStarted: step_started,
+    h.StepRepeated: step_repeated,
     h.StepCompleted: step_completed,
     h.StepFailed: step_failed,
     h.StepRetrying: step_retrying,

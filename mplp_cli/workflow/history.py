@@ -107,12 +107,21 @@ class StepsClaimed(_Fact, tag="steps.claimed", gc=True):
 class StepStarted(_Fact, tag="step.started"):
     """An attempt begins. Committed before any effect of it, unless the step was claimed before.
 
-    `branch` is set on a conditional: `then`, `else`.
+    `branch` is set on a conditional: `then`, `else`; on what repeats: `each`. `items` are those of a foreach.
     """
 
     step: str
     attempt: int
     branch: str = ""
+    items: list[Any] | None = None
+
+
+class StepRepeated(_Fact, tag="step.repeated"):
+    """Iteration `index` (from 0) of a loop begins, at `due` (ms since the epoch) if that is later."""
+
+    step: str
+    index: int
+    due: int = 0
 
 
 class StepCompleted(_Fact, tag="step.completed", gc=True):
@@ -222,6 +231,7 @@ Event: TypeAlias = (
     | StepQueued
     | StepsClaimed
     | StepStarted
+    | StepRepeated
     | StepCompleted
     | StepFailed
     | StepRetrying

@@ -8,6 +8,7 @@ from mplp_cli.workflow.model import CountJoin, Join
 from mplp_cli.workflow.statuses import CANCELLED, FAILED, OMITTED
 
 if TYPE_CHECKING:
+    from mplp_cli.workflow.plan import PlanStep
     from mplp_cli.workflow.state import RunState
 
 
@@ -42,6 +43,12 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
             return True if tally.met >= count else (None if tally.met + tally.left >= count else False)
         case _:  # all-ended
             return None if tally.left else True
+
+
+def gates(step: PlanStep) -> int:
+    """What a step waits for before it is ready: dependencies, the step before it, its container."""
+    held = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
+    return held + (len(step.needs) if step.join == "all-completed" else bool(step.needs))
 
 
 def bad_end(state: RunState, i: int) -> bool:

@@ -150,6 +150,29 @@ class ParallelStep(_Step, kw_only=True, tag="parallel"):
     steps: list[Step]
     fail_on: Literal["any", "all", "none"] = "any"
     max_parallel: int | None = None
+    #: The first child that completes decides; the others are stopped.
+    race: bool = False
+
+
+class ForeachStep(_Step, kw_only=True, tag="foreach"):
+    #: A list, or a reference to one.
+    items: Any
+    steps: list[Step]
+    as_: str = field(default="item", name="as")
+    fail_on: Literal["any", "all", "none"] = "any"
+    #: Items that may fail: how many, or a share of them such as `10%`.
+    tolerated_failures: int | str = 0
+    max_parallel: int | None = None
+
+
+class LoopStep(_Step, kw_only=True, tag="loop"):
+    """`while` is judged before each iteration, `until` after it; `delay` stands between two of them."""
+
+    steps: list[Step]
+    max_iterations: int
+    until: str | bool | None = None
+    while_: str | bool | None = field(default=None, name="while")
+    delay: Duration = 0
 
 
 class ConditionalStep(_Step, kw_only=True, tag="conditional"):
@@ -167,6 +190,8 @@ Step: TypeAlias = (
     | WaitStep
     | ParallelStep
     | ConditionalStep
+    | ForeachStep
+    | LoopStep
 )
 
 

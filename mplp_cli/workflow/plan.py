@@ -11,7 +11,7 @@ import hashlib
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.model import Join, Workflow
@@ -20,7 +20,11 @@ from mplp_cli.workflow.templates import Formula, Template
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
-CONTAINERS = frozenset({"parallel", "conditional"})
+CONTAINERS = frozenset({"parallel", "conditional", "foreach", "loop", "item"})
+#: Containers whose steps run many times: what stands inside is a blueprint, and each item gets its own steps.
+REPEATING = frozenset({"foreach", "loop"})
+#: Ranks of a plan that may grow are this far apart, so that the steps of items fit in between.
+SPREAD = 1 << 40
 
 
 class StepResult(Struct, frozen=True):
@@ -42,6 +46,24 @@ class Custom(Struct, frozen=True):
 Judgement: TypeAlias = Formula | StepResult | Custom | bool
 
 
+class Repeat(Struct, frozen=True, kw_only=True):
+    """What a foreach (`items`) or a loop repeats. Its blueprints are the `size` steps that follow it."""
+
+    size: int
+    #: The blueprints that stand directly in it.
+    members: tuple[int, ...]
+    items: Template = None
+    #: The name of an item in references.
+    name: str = ""
+    #: Items that may fail, and hundredths of them that may (whichever is stated).
+    tolerated: int = 0
+    tolerated_share: float = 0
+    until: Formula | bool | None = None
+    while_: Formula | bool | None = None
+    most: int = 0
+    delay: Template = 0
+
+
 class PlanStep(Struct, frozen=True, kw_only=True):
     """One step, ready to run. Numbers are places in `Plan.steps`; -1 is none."""
 
@@ -50,7 +72,7 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     kind: str
     name: str = ""
     parent: int = -1
-    #: Where in its container it stands: "" (top level, parallel), `then`, `else`, `finally`, `fallback`.
+    #: Where in its container it stands: "" (top level, parallel), `then`, `else`, `each`, `finally`, `fallback`.
     branch: str = ""
     #: Whether an attempt has effects outside the journal; such attempts take a slot.
     effect: bool = False
@@ -73,8 +95,18 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     timeout: int = 0
     retry: Retry = NO_RETRY
     fallbacks: tuple[Fallback, ...] = ()
+    #: A parallel step that the first completed child decides.
+    race: bool = False
     #: Place in the start order; smaller first.
     rank: int = 0
+    #: Whether it stands in `finally`, at any depth.
+    final: bool = False
+    #: The innermost foreach or loop that it is a blueprint of; such a step never runs itself.
+    loop: int = -1
+    #: The step of kind `item` in which it stands: one item of a foreach, one iteration of a loop.
+    item: int = -1
+    #: What a foreach or a loop repeats; None of any other step.
+    repeat: Repeat | None = None
 
     @property
     def max_attempts(self) -> int:
@@ -93,7 +125,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: For each step of an ordered block, the one after it (sparse).
     next_in_block: dict[int, int]
     #: Step numbers by rank.
-    by_rank: list[int]
+    by_rank: list[int] | dict[int, int]
     #: Steps of the top level, those of `finally` apart.
     top: tuple[int, ...]
     final: tuple[int, ...]
@@ -103,6 +135,23 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: Templates of the workflow's `env`; those in `secret_env` hold secrets and are never recorded.
     env: dict[str, Template] = {}
     secret_env: frozenset[str] = frozenset()
+
+    @property
+    def grows(self) -> bool:
+        """Whether steps come to be while a run goes on."""
+        return isinstance(self.by_rank, dict)
+
+    def growing(self) -> Plan:
+        """The same plan, with lists of its own to which a run may add."""
+        assert isinstance(self.by_rank, dict)
+        return structs.replace(
+            self,
+            steps=[*self.steps],
+            number={**self.number},
+            dependants=[*self.dependants],
+            next_in_block={**self.next_in_block},
+            by_rank={**self.by_rank},
+        )
 
     def before(self, i: int) -> tuple[int, ...]:
         """What must have ended before step `i` may start."""

@@ -13,8 +13,9 @@ from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.compiling import CheckOperation, StepCompiler
 from mplp_cli.workflow.graph import CycleError, file_order, topological
-from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, Plan, PlanStep
+from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.ranks import start_order
+from mplp_cli.workflow.references import WORDS
 from mplp_cli.workflow.scoping import ENV, OUTPUTS, Scoping, Where
 from mplp_cli.workflow.templates import Template, is_template
 from mplp_cli.workflow.values import duration_ms
@@ -35,6 +36,9 @@ def make_plan(
     planner = _Planner(workflow, check_operation, conditions, effectful)
     plan = planner.plan()
     return plan, planner.problems
+
+
+_REPEATING = (model.ForeachStep, model.LoopStep)
 
 
 class _Planner:
@@ -70,6 +74,7 @@ class _Planner:
         top = tuple(i for i, w in enumerate(self.places) if w.parent < 0)
         self._enter(self.workflow.finally_, (*base, "finally"), -1, "finally")
         final = tuple(i for i, w in enumerate(self.places) if w.parent < 0 and w.branch == "finally")
+        self._check_item_names()
         # First of all, because which names hold secrets decides who may refer to them.
         env = self.compiler.values(self.workflow.env, (*base, "env"), ENV)
         compiled = [self.compiler.compile(i) for i in range(len(self.places))]
@@ -89,7 +94,12 @@ class _Planner:
 
     def _enter_one(self, step: model.Step, path: Path, parent: int, branch: str) -> None:
         number = len(self.places)
-        self.places.append(Where(step, parent, branch, path))
+        place = Where(step, parent, branch, path, final=branch == "finally")
+        if parent >= 0:
+            outer = self.places[parent]
+            place.final = outer.final
+            place.loop = parent if branch == "each" else outer.loop
+        self.places.append(place)
         first = self.number.setdefault(step.id, number)
         if first != number:
             self.problem(
@@ -103,6 +113,8 @@ class _Planner:
             self.places[parent].children.append(number)
         if isinstance(step, model.ParallelStep):
             self._enter(step.steps, (*path, "steps"), number, "")
+        elif isinstance(step, model.ForeachStep | model.LoopStep):
+            self._enter(step.steps, (*path, "steps"), number, "each")
         elif isinstance(step, model.ConditionalStep):
             for key, inner in (("then", step.then), ("else", step.else_)):
                 if isinstance(inner, list):
@@ -114,6 +126,20 @@ class _Planner:
                 if action.step is not None:
                     inside = (*path, "fallback-actions", index, "step")
                     self._enter_one(action.step, inside, number, "fallback")
+
+    def _check_item_names(self) -> None:
+        for where in self.places:
+            if isinstance(where.step, model.ForeachStep) and (name := where.step.as_) != "item":
+                taken = "a word of the language" if name in WORDS else ""
+                if name in self.number:
+                    taken = "the id of a step"
+                if taken:
+                    self.problem(
+                        "plan-item-name",
+                        f"items cannot be called `{name}`: that is {taken}",
+                        (*where.path, "as"),
+                        "choose another name",
+                    )
 
     def _blocks(self, top: tuple[int, ...], final: tuple[int, ...]) -> dict[int, int]:
         """What runs after what in the blocks that keep their order: branch lists, `finally`, sequential."""
@@ -134,6 +160,8 @@ class _Planner:
             if isinstance(where.step, model.ConditionalStep):
                 for branch in ("then", "else"):
                     chain(i for i in where.children if self.places[i].branch == branch)
+            elif isinstance(where.step, model.ForeachStep | model.LoopStep):
+                chain(iter(where.children))
         return after
 
     def _check_cycles(self, needs: dict[int, dict[int, None]], after: dict[int, int]) -> None:
@@ -176,7 +204,9 @@ class _Planner:
     ) -> Plan:
         needs = {i: tuple(found) for i, found in self.scoping.needs.items()}
         by_rank = start_order(self.places, needs, after, (top, final))
-        rank = {number: place for place, number in enumerate(by_rank)}
+        grows = any(type(place.step) in _REPEATING for place in self.places)
+        apart = SPREAD if grows else 1
+        rank = {number: place * apart for place, number in enumerate(by_rank)}
         steps = [
             self._step(number, made, needs.get(number, ()), after.get(number, -1), rank[number])
             for number, made in enumerate(compiled)
@@ -194,7 +224,7 @@ class _Planner:
             number=self.number,
             dependants=[tuple(d) for d in dependants],
             next_in_block={before: i for i, before in after.items()},
-            by_rank=by_rank,
+            by_rank={place: number for number, place in rank.items()} if grows else by_rank,
             top=tuple(i for i in top),
             final=final,
             timeout=0 if timeout is None else duration_ms(timeout),
@@ -214,7 +244,7 @@ class _Planner:
         if timeout is None:
             own = step.timeout if kind in CONTAINERS else None
             timeout = duration_ms(own) if own is not None else DEFAULT_TIMEOUT.get(kind, 0)
-        breaks = where.branch in ("then", "else") or (
+        breaks = where.branch in ("then", "else", "each") or (
             where.parent < 0 and where.branch != "finally" and self.workflow.execution == "sequential"
         )
         return PlanStep(
@@ -226,10 +256,12 @@ class _Planner:
             branch=where.branch,
             join=step.join,
             needs=needs,
-            children=tuple(where.children),
+            children=() if kind in REPEATING else tuple(where.children),
             after=after,
             breaks=breaks,
             timeout=timeout,
             rank=rank,
+            final=where.final,
+            loop=where.loop,
             **made,
         )

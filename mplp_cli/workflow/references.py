@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from msgspec import Struct, json
@@ -70,7 +70,10 @@ class Bracket(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True, gc=False):
-    """What a plain reference names. `scope` is `step` (with `step` and `field`) or one of SCOPES."""
+    """What a plain reference names. `scope` is `step` (with `step` and `field`) or one of SCOPES.
+
+    With the scope `item`, `step` is the name that a foreach gives its items; empty for `item` itself.
+    """
 
     scope: str
     step: str = ""
@@ -78,7 +81,22 @@ class Reference(Struct, frozen=True, gc=False):
     path: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
-        return written(f"{self.step}.{self.field}" if self.scope == "step" else self.scope, self.path)
+        root = f"{self.step}.{self.field}" if self.scope == "step" else self.step or self.scope
+        return written(root, self.path)
+
+
+class Names:
+    """What references may begin with besides SCOPES: the ids of steps, and the names of items in force."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        self._ids = ids
+        self.items: frozenset[str] = frozenset()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._ids, *self.items))
 
 
 class Missing(Struct, frozen=True, gc=False):
@@ -180,6 +198,8 @@ def reference_of(chain: re.Match[str], ids: Container[str]) -> Reference | None:
     path = _path(tail) if tail else ()
     if head in SCOPES:
         return Reference(head, path=path)
+    if isinstance(ids, Names) and head in ids.items:
+        return Reference("item", head, path=path)
     field = path[0] if path else None
     if not isinstance(field, str) or head in KEYWORDS or (head in ids and field not in STEP_FIELDS):
         return None

@@ -7,12 +7,14 @@ failed, omitted and cancelled steps once more; in a run that was merely interrup
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from mplp_cli.workflow.commands import Arm, Tell
 from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.growth import so_far
 from mplp_cli.workflow.limits import limit_container, limit_run
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.statuses import (
@@ -62,15 +64,16 @@ def _reopen(state: RunState, at: int) -> None:
     state.stopping = state.finalizing = state.error = state.outputs = None
     state.killed = False
     state.ended, state.warnings = 0, []
-    first_final = state.first_final
     for i, status in enumerate(state.step_status):  # containers come before their children
         step = state.plan.steps[i]
-        if i < first_final and (status is COMPLETED or (status is SKIPPED and not _open_again(state, i))):
+        if step.loop >= 0:
+            continue
+        if not step.final and (status is COMPLETED or (status is SKIPPED and not _open_again(state, i))):
             continue
         if step.parent >= 0 and state.step_status[step.parent] in ENDED:
             continue
         _forget_end(state, i)
-        if step.kind in CONTAINERS and i in state.branches and i < first_final:
+        if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
 
@@ -89,7 +92,7 @@ def _forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.winners):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
@@ -113,9 +116,8 @@ def _lose_attempts(state: RunState, at: int) -> None:
 def _count(state: RunState) -> None:
     """Fill the counters as the facts would have filled them, one ended or open step after the other."""
     steps, statuses = state.plan.steps, state.step_status
-    first_final = state.first_final
     final = state.finalizing is not None
-    members = range(first_final, len(steps)) if final else range(first_final)
+    members = [s.number for s in steps if s.final == final and s.loop < 0]
     ended = [i for i in members if statuses[i] in ENDED]
     state.left = len(members) - len(ended)
     for i in state.plan.final if final else state.plan.top:
@@ -127,12 +129,40 @@ def _count(state: RunState) -> None:
     for i in members:
         status = statuses[i]
         if status is RUNNING:
-            chosen.update(_reenter(state, i))
+            if _has_room(state, i):
+                chosen.update(_reenter(state, i))
         elif status is RETRYING or status is WAITING:
             _wait_on(state, i)
     for i in ended:
         if steps[i].parent < 0 or i in chosen:  # the others' containers have judged them, or passed them over
             spread(state, i)
+
+
+def _has_room(state: RunState, i: int) -> bool:
+    """Whether an open container may go on. A failed run may have more of them than its parent has lanes."""
+    step = state.plan.steps[i]
+    if step.parent >= 0 and step.parent not in state.open:
+        return False  # its own container waits
+    if step.parent in state.lanes:
+        if not state.lanes[step.parent]:
+            state.returning.add(i)
+            heappush(state.parked.setdefault(step.parent, []), step.rank)
+            return False
+        state.lanes[step.parent] -= 1
+        state.in_lane.add(i)
+    return True
+
+
+def go_on(state: RunState, i: int) -> None:
+    """There is a lane for a container that waited for one, and with it for what is open inside."""
+    state.returning.discard(i)
+    again = [i]
+    while again:
+        chosen = _reenter(state, again.pop())
+        again += [c for c in chosen if state.step_status[c] is RUNNING and _has_room(state, c)]
+        for c in chosen:
+            if state.step_status[c] in ENDED:
+                spread(state, c)
 
 
 def _reenter(state: RunState, i: int) -> list[int]:
@@ -142,11 +172,10 @@ def _reenter(state: RunState, i: int) -> list[int]:
         chosen = [c for c in step.children if state.plan.steps[c].branch == state.branches[i]]
     else:
         chosen = [state.plan.number[state.branches[i]]]
-    if step.parent in state.lanes:
-        state.lanes[step.parent] -= 1
-        state.in_lane.add(i)
     if i in state.due:
         state.ask(Arm(i, state.due[i]))
+    if step.kind == "loop":
+        state.results[i] = so_far(state, i)
     state.open[i] = len(chosen)
     for c in chosen:
         state.met(c)

@@ -10,7 +10,8 @@ it stands in for.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -26,6 +27,9 @@ WORKFLOW_FIELDS = ("id", "name", "version", "description")
 RUN_FIELDS = ("id", "status", "cwd")
 
 
+_NONE: Final[frozenset[str]] = frozenset()
+
+
 class Where(Struct):
     """Where a step stands in the file."""
 
@@ -34,6 +38,10 @@ class Where(Struct):
     branch: str
     path: Path
     children: list[int] = []
+    #: The innermost foreach or loop around it.
+    loop: int = -1
+    #: Whether it stands in `finally`, at any depth.
+    final: bool = False
 
 
 class Scoping:
@@ -51,10 +59,44 @@ class Scoping:
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
         self._here = OUTPUTS
+        self._after_steps_of = -1
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
         self._here = here
+        self._after_steps_of = -1
+
+    def enter_end(self) -> int:
+        """References judged from now on are read when the steps of the loop at hand, which is given, have run."""
+        self._after_steps_of = self._here
+        return self._here
+
+    def size(self, i: int) -> int:
+        """How many steps stand inside step `i`, at any depth; they follow it."""
+        last = i
+        while self.places[last].children:
+            last = self.places[last].children[-1]
+        return last - i
+
+    def loops(self) -> Iterator[int]:
+        """The foreachs and loops around the place at hand, the innermost first."""
+        i = self._here
+        if i >= 0 and i != self._after_steps_of:
+            i = self.places[i].loop
+        while i >= 0:
+            yield i
+            i = self.places[i].loop
+
+    def item_names(self) -> frozenset[str]:
+        """The names of items in force at the place at hand."""
+        if self._here < 0 or self.places[self._here].loop < 0:
+            return _NONE
+        steps = (self.places[i].step for i in self.loops())
+        return frozenset(step.as_ for step in steps if isinstance(step, model.ForeachStep))
+
+    def loop_names(self) -> frozenset[str]:
+        """The names that are in force only inside a foreach or a loop."""
+        return self.item_names() | {"index"} if self._here >= 0 and next(self.loops(), -1) >= 0 else _NONE
 
     # ---- references
 
@@ -74,7 +116,20 @@ class Scoping:
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
         else:
-            self._problem("ref-no-loop", f"`{scope}` stands for nothing outside a `foreach`", path)
+            return self._loop_of(reference, path)
+        return -1
+
+    def _loop_of(self, reference: Reference, path: Path) -> int:
+        """The number of the foreach or loop whose item or index is meant."""
+        name = reference.step or reference.scope
+        for i in self.loops():
+            step = self.places[i].step
+            if name == "index" or (isinstance(step, model.ForeachStep) and step.as_ == name):
+                return i
+        hint = None
+        if others := self.item_names():
+            hint = "the item is called " + " or ".join(f"`{other}`" for other in sorted(others)) + " here"
+        self._problem("ref-no-loop", f"`{name}` stands for nothing outside a `foreach`", path, hint)
         return -1
 
     def depend(self, name: str, path: Path) -> None:
@@ -94,6 +149,8 @@ class Scoping:
         if other is None:
             self._unknown_step(reference.step, path, "ref-unknown-step")
             return -1
+        if self._so_far(other, reference):
+            return other
         if other == self._here:
             self._problem(
                 "ref-self",
@@ -108,6 +165,11 @@ class Scoping:
         elif reference.field == "result" or not self._replaces(other):
             self._link(other, path, declared=False)
         return other
+
+    def _so_far(self, other: int, reference: Reference) -> bool:
+        """Whether it is the result so far of a loop, for the steps inside and for its conditions."""
+        so_far = reference.field == "result" and reference.path[:1] in (("last",), ("iterations",))
+        return so_far and isinstance(self.places[other].step, model.LoopStep) and other in self.loops()
 
     def _replaces(self, other: int) -> bool:
         """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
@@ -180,6 +242,9 @@ class Scoping:
         if self._here == OUTPUTS:
             self._outside(other, name, path)
             return
+        if (inside := self._member_around(other, self._after_steps_of)) >= 0:
+            self._outside(other, name, path, below=self.places[inside])
+            return
         mine, theirs = self._lift(self._here, other)
         if mine < 0 or theirs < 0:
             self._problem(
@@ -196,7 +261,7 @@ class Scoping:
             self._problem("ref-later", f"`{name}` runs in `finally`, after everything else", path)
         elif outer.branch == "finally" and inner.branch != "finally":
             return  # everything has ended when `finally` begins; what has no result says so then
-        elif outer.branch in ("then", "else", "fallback", "finally"):
+        elif outer.branch in ("then", "else", "each", "fallback", "finally"):
             if inner.branch != outer.branch or theirs > mine:
                 self._problem(
                     "ref-later",
@@ -213,6 +278,14 @@ class Scoping:
             )
         else:
             self.needs.setdefault(mine, {})[theirs] = None
+
+    def _member_around(self, other: int, loop: int) -> int:
+        """The step standing directly in `loop` that is or holds `other`; -1 if none does."""
+        while loop >= 0 and other >= 0:
+            if self.places[other].parent == loop:
+                return other
+            other = self.places[other].parent
+        return -1
 
     def _lift(self, here: int, other: int) -> tuple[int, int]:
         """Their ancestors (or themselves) in the container that they share; -1 for one inside the other."""
@@ -235,20 +308,25 @@ class Scoping:
         i = other
         while i >= 0 and self.places[i] is not below:
             where = self.places[i]
-            if where.branch in ("then", "else", "fallback"):
-                box = self.places[where.parent].step.id
-                self._problem(
-                    "ref-inside-branch",
-                    f"`{name}` may not have run: it stands in `{where.branch}` of `{box}`",
-                    path,
-                    f"refer to `{box}.result`, the result of the branch that ran",
-                )
+            if where.branch in ("then", "else", "each", "fallback"):
+                self._problem("ref-inside-branch", *self._hidden(name, where, path))
                 return False
             if where.branch == "finally" and self._here == OUTPUTS:
                 self._problem("ref-later", f"`{name}` runs in `finally`, after the outputs are settled", path)
                 return False
             i = where.parent
         return True
+
+    def _hidden(self, name: str, where: Where, path: Path) -> tuple[str, Path, str]:
+        """Message, path and hint for a reference to a step inside a branch or a loop."""
+        box = self.places[where.parent].step
+        if where.branch != "each":
+            said = f"`{name}` may not have run: it stands in `{where.branch}` of `{box.id}`"
+            return said, path, f"refer to `{box.id}.result`, the result of the branch that ran"
+        said = f"`{name}` may run any number of times: it stands in the `{type(box).__struct_config__.tag}` `{box.id}`"
+        if isinstance(box, model.LoopStep):
+            return said, path, f"refer to `{box.id}.result.last`, the result of the last iteration"
+        return said, path, f"refer to `{box.id}.result`, the list of the items' results"
 
     def _problem(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint))

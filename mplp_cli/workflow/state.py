@@ -18,8 +18,10 @@ from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.fold import FOLD
-from mplp_cli.workflow.joins import Tally
+from mplp_cli.workflow.growth import Item, so_far
+from mplp_cli.workflow.joins import Tally, gates
 from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.resume import go_on
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
@@ -39,9 +41,12 @@ class RunState:
 
     def __init__(self, plan: Plan) -> None:
         n = len(plan.steps)
-        self.plan = plan
-        #: Steps from this number on are those of `finally`.
-        self.first_final = plan.final[0] if plan.final else n
+        self.plan = plan.growing() if plan.grows else plan
+        #: Steps outside `finally` in the plan as it was made.
+        self._first_left = sum(not s.final and s.loop < 0 for s in plan.steps)
+        #: The items that foreachs and loops have added, by the number of their step; how many there were ever.
+        self.items: dict[int, Item] = {}
+        self.grown = 0
         self.run_id, self.status = "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
@@ -77,6 +82,8 @@ class RunState:
         self.tainted: set[int] = set()
         #: Branch that a conditional took; the fallback step that an owner fell back to.
         self.branches: dict[int, str] = {}
+        #: The child that was first, of races that somebody has won.
+        self.winners: dict[int, int] = {}
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
@@ -93,16 +100,9 @@ class RunState:
     def clear(self) -> None:
         """The counters as before anything happened; `resume` fills them again from the statuses."""
         steps = self.plan.steps
-        n = len(steps)
         #: What each step still waits for: dependencies, the step before it, its container; 0 is ready.
-        self.unmet = [0] * n
+        self.unmet = [gates(step) for step in steps]
         self.tallies: dict[int, Tally] = {}
-        for i, step in enumerate(steps):
-            gates = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
-            if step.join == "all-completed":
-                self.unmet[i] = len(step.needs) + gates
-            else:
-                self.unmet[i] = (1 if step.needs else 0) + gates
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
@@ -112,10 +112,12 @@ class RunState:
         #: Free lanes of parallel steps with a limit, and the ranks that wait for one.
         self.lanes = {s.number: s.lanes for s in steps if s.lanes}
         self.parked: dict[int, list[int]] = {}
+        #: Containers of a run taken up again that go on when there is a lane for them.
+        self.returning: set[int] = set()
         #: Children of each open container that have not ended.
         self.open: dict[int, int] = {}
         #: Steps of this phase that have not ended.
-        self.left = self.first_final
+        self.left = self._first_left
         #: Steps that go on by themselves: queued, running, retrying, waiting for a time, concluding.
         self.moving = 0
         #: Steps that wait for a person.
@@ -155,13 +157,17 @@ class RunState:
 
     def doomed(self, i: int) -> str:
         """Why step `i` cannot go on: the run stops, or a container around it has ended. Empty if it can."""
-        if self.stopping is not None and (self.killed if i >= self.first_final else self.finalizing is None):
+        if self.stopping is not None and (
+            self.killed if self.plan.steps[i].final else self.finalizing is None
+        ):
             return self.stopping.message or f"the run was stopped ({self.stopping.cause})"
-        parent = self.plan.steps[i].parent
-        while parent >= 0:
+        steps, inner = self.plan.steps, i
+        while (parent := steps[inner].parent) >= 0:
             if self.step_status[parent] in ENDED:
-                return f"`{self.plan.steps[parent].id}` ended before it"
-            parent = self.plan.steps[parent].parent
+                return f"`{steps[parent].id}` ended before it"
+            if self.winners.get(parent, inner) != inner:
+                return f"`{steps[self.winners[parent]].id}` was first"
+            inner = parent
         return ""
 
     # ---- moves shared by the facts
@@ -213,10 +219,10 @@ class RunState:
         now = self.step_status[i]
         if now in ENDED:
             return
-        if now is RUNNING and i not in self.open:
+        if now is RUNNING and i not in self.open and i not in self.returning:
             self.ask(Stop(i))
             return
-        concluding = now is RUNNING and not self.open[i]
+        concluding = now is RUNNING and self.open.get(i) == 0
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
         if i in self.approvals:
@@ -225,11 +231,12 @@ class RunState:
         self.due.pop(i, None)
         self.open.pop(i, None)
         self.opening.discard(i)
+        self.returning.discard(i)
         self.dropped = True
         self.step_status[i] = status
         self.ended_at[i] = at
         self.reasons[i] = reason
-        if (i >= self.first_final) == (self.finalizing is not None):
+        if self.plan.steps[i].final == (self.finalizing is not None):
             self.left -= 1
         self.ask(Tell(i))
 
@@ -249,7 +256,8 @@ class RunState:
         waiting = self.parked.get(parent)
         while waiting:
             rank = heappop(waiting)
-            if self.step_status[self.plan.by_rank[rank]] is QUEUED:
+            i = self.plan.by_rank[rank]
+            if self.step_status[i] is QUEUED or i in self.returning:
                 heappush(self.ready, rank)
                 return
 
@@ -274,13 +282,16 @@ class RunState:
     def conclude(self, i: int) -> None:
         """All children of container `i` have ended."""
         self.moving += 1
+        if self.plan.steps[i].kind == "loop":
+            self.results[i] = so_far(self, i)
         self.ask(Conclude(i))
 
     def _release(self) -> None:
         ready, plan = self.ready, self.plan
         while ready:
             i = plan.by_rank[ready[0]]
-            if self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane:
+            back = i in self.returning
+            if not back and (self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane):
                 heappop(ready)
                 continue
             step = plan.steps[i]
@@ -293,6 +304,9 @@ class RunState:
                     continue
                 self.lanes[step.parent] -= 1
                 self.in_lane.add(i)
+            if back:
+                go_on(self, i)
+                continue
             if step.effect:
                 self.slots -= 1
                 self.holding.add(i)

@@ -12,7 +12,7 @@ times the memory); a value without references is its own template. `fill` is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import UNSET, Struct
@@ -83,7 +83,7 @@ class Scope(Protocol):
     """What references are filled from."""
 
     #: By step number; UNSET where there is none.
-    results: list[Json]
+    results: Sequence[Json]
 
     def look(self, look: Look) -> Json:
         """The value of a reference that is not a step's result, its path followed."""

@@ -28,7 +28,7 @@ def started(n: int = 1) -> h.RunStarted:
 
 
 def told(plan: Plan, step: str, *facts: h.Event, n: int = 1) -> Explanation:
-    return explain(plan, [started(n), *facts], plan.number[step])
+    return explain(plan, [started(n), *facts], step)
 
 
 def screen(one: Explanation, status: str = "running", width: int = 80) -> str:

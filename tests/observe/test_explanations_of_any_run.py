@@ -56,7 +56,7 @@ def test_every_step_can_be_explained_at_any_moment(document: dict[str, Any], dat
     cut = data.draw(st.integers(1, len(history)))
     for facts in (history, history[:cut]):
         for step in bench.plan.steps:
-            told = explain(bench.plan, facts, step.number)
+            told = explain(bench.plan, facts, step.id)
             assert why_so(told)
             came_to_start(told)
             screen = explained_screen(told, told.state.status, 1 << 42, PLAIN, 60)

@@ -82,8 +82,10 @@ def test_a_sound_store_has_no_findings(database: Database) -> None:
         ("UPDATE approval SET state = 'withdrawn' WHERE run = 2", "is withdrawn, its history says pending"),
         ("UPDATE approval SET state = 'pending' WHERE run = 1", "is pending, its history says approved"),
         (
-            "INSERT INTO approval SELECT 1, 99, id, 'y', 1, '', x'5b5d', 1, 'pending', '', '', 0, x'', x''"
-            " FROM approval LIMIT 1",
+            (
+                "INSERT INTO approval SELECT 1, 99, id, 'y', 1, '', x'5b5d', 1, 'pending', '', '', 0, x'', x''"
+                " FROM approval LIMIT 1"
+            ),
             "in the list only",
         ),
     ],
