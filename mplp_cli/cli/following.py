@@ -30,8 +30,9 @@ class Followed:
     def __init__(self, runtime: Runtime, record: RunRecord) -> None:
         self._runtime = runtime
         self.record = record
-        self.plan = runtime.stored_plan(record.id)
-        self.state = RunState(self.plan)
+        self.state = RunState(runtime.stored_plan(record.id))
+        #: Grows with the run.
+        self.plan = self.state.plan
         #: Facts that are folded.
         self.recorded = 0
 

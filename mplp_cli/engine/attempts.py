@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
+from mplp_cli.errors import (
+    Failure,
+    LostOwnershipError,
+    StepTimeoutError,
+    UnsupportedStepTypeError,
+    failure_of,
+)
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
@@ -37,7 +43,13 @@ class Attempts:
         #: Steps whose attempt was told to stop; those of them whose time was over.
         self._told: set[int] = set()
         self._late: set[int] = set()
-        self.closed = False
+        self._closed = False
+
+    def close(self, over: asyncio.Future[None]) -> None:
+        """The drive is over: attempts that are stopped from now on end without a word."""
+        self._closed = True
+        if over.done() and not over.cancelled() and isinstance(over.exception(), LostOwnershipError):
+            self._world.kill()  # without grace: who took the run over starts them again
 
     def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
         """Start the work of an attempt whose start is committed."""
@@ -69,7 +81,7 @@ class Attempts:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
             result = kept(await runner(self._attempt(step, attempt, body)))
         except asyncio.CancelledError:
-            if self.closed:
+            if self._closed:
                 raise
             self._stopped(step, attempt)
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure

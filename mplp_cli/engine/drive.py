@@ -27,7 +27,7 @@ from mplp_cli.engine.local import operate, wait_of
 from mplp_cli.engine.people import answer, question
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, LostOwnershipError, RunStateError, failure_of
+from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
@@ -83,11 +83,8 @@ class Drive:
                 self._wake()
                 try:
                     await over
-                except LostOwnershipError:
-                    self.world.kill()  # without grace: who took the run over starts these attempts again
-                    raise
                 finally:
-                    self._attempts.closed = True
+                    self._attempts.close(over)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:

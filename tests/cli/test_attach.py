@@ -144,7 +144,13 @@ def test_a_process_that_cannot_start_is_told_of(gate: Terminal) -> None:
     assert f"drive run {run[:8]} did not start: SystemExit: out of order" in ended.err
     assert f"mplp resume {run[:8]}" in ended.err
     gate.write("go", "")
-    assert gate("resume", run).code == 0
+    resumed = gate("resume", run, "-o", "jsonl")
+    assert resumed.code == 0
+    assert lines(resumed.out)[0]["type"] == "run.started", "it had not begun"
+    assert gate("run", "gate.yaml", "--detach", env={"PYTHONPATH": path}).code == 2
+    assert gate("cancel", "gate").code == 0, "the one that nobody drives"
+    newest = gate("runs", "-o", "json").document["runs"][0]
+    assert newest["status"] == "cancelled"
 
 
 def test_a_failed_run_is_resumed_by_itself(gate: Terminal) -> None:
