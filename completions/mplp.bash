@@ -70,7 +70,7 @@ _mplp_takes_value() {
     "attach --output" | "attach -o" | "attach --junit" | "attach --state-dir") return 0 ;;
     "wait --timeout" | "wait --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
-    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --limit" | "runs -n") return 0 ;;
+    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
@@ -116,7 +116,8 @@ _mplp_value() {
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting completed failed cancelled ;;
+    "runs --since") _mplp_complete text ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;
@@ -160,7 +161,7 @@ _mplp_options() {
     "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
     "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --limit -n ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;

@@ -31,8 +31,9 @@
     |   |-- RejectedError               a person said no
     |   `-- RunTimeoutError             the run's own timeout
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
-    `-- RunBusyError               75   another process holds this run
-        `-- LostOwnershipError     75   another process took this run over; nothing more was written
+    |-- RunBusyError               75   another process holds this run
+    |   `-- LostOwnershipError     75   another process took this run over; nothing more was written
+    `-- ConcurrencyLimitError      75   other runs have all places under the concurrency key
 
 Fields come first and the message is derived from them, so that tests and machine readers need not
 parse text. `Failure` is an error as a fact of the history; `Problem` is a finding about a file.
@@ -110,16 +111,6 @@ Severity = Literal["error", "warning"]
 Path = tuple[str | int, ...]
 
 
-class Place(Struct, frozen=True, kw_only=True):
-    """Another place that a finding is about; `label` says what stands there. Counted as in `Problem`."""
-
-    label: str
-    path: Path = ()
-    line: int = 0
-    column: int = 0
-    end_column: int = 0
-
-
 class Problem(Struct, frozen=True, kw_only=True):
     """One finding about a workflow file.
 
@@ -144,7 +135,6 @@ class Problem(Struct, frozen=True, kw_only=True):
     related_line: int = 0
     related_column: int = 0
     related_end_column: int = 0
-    also: tuple[Place, ...] = ()
 
 
 class WorkflowValidationError(MplpError):
@@ -161,7 +151,7 @@ class WorkflowValidationError(MplpError):
 # ---- errors of the work ------------------------------------------------------------------------
 
 
-class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An error as a fact: what the history, the screens and `${step.error}` carry.
 
     `type` is one of the names of this module (or the class name of an error of a plug-in);
@@ -407,3 +397,9 @@ class RunBusyError(MplpError):
 
 class LostOwnershipError(RunBusyError):
     """Another process took this run over. Nothing was written after that."""
+
+
+class ConcurrencyLimitError(MplpError):
+    """Other runs have every place under the concurrency key, and the workflow says `on-limit: fail`."""
+
+    exit_code = Exit.BUSY

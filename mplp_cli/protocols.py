@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -64,6 +64,8 @@ class NewRun(Struct, frozen=True, kw_only=True):
     cwd: str
     plan: bytes
     created_at: int
+    #: The place it needs before it begins.
+    turn: Turn | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -118,6 +120,46 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
     decided_at: int = 0
 
 
+class Holding(Struct, frozen=True):
+    """A run that has a place, since when (ms since the epoch), and its status."""
+
+    run: RunId
+    since: int
+    status: str
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where a run stands under its concurrency key. `position`: 0 it has a place, 1 it is the next to get one."""
+
+    key: str
+    position: int
+    holders: list[Holding] = []
+    #: Runs whose process is gone and whose place this run has got.
+    freed: list[RunId] = []
+    #: Runs that keep a place, were asked to end, and that nobody drives: whoever waits may end them.
+    ending: list[RunId] = []
+
+
+class Turns(Protocol):
+    """Places that runs of one workflow share under a key, `max` of them, first come first served.
+
+    A run enters when it is created (`Store.create_run`) and leaves in the commit that records its end. A
+    place is its run's, not a process's: a run that is parked keeps it; one that should be driven and is not
+    loses it to the first that asks, and takes its turn again when it is taken up.
+    """
+
+    def take(self, run_id: RunId, turn: Turn) -> Standing:
+        """Give the run, which this process owns, its place if there is one for it; else its place in the queue.
+
+        ConcurrencyLimitError if it is not in the queue, there is no place and the turn says `fail`.
+        """
+        ...
+
+    def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:
+        """How that run stands, or every run that has or waits for a place. Changes nothing."""
+        ...
+
+
 class Journal(Protocol):
     """The append-only history of one run, held by its one owner.
 
@@ -147,8 +189,16 @@ class Journal(Protocol):
 class Store(Protocol):
     """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
 
+    @property
+    def turns(self) -> Turns:
+        """Places under concurrency keys."""
+        ...
+
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
-        """Store a new run with its first facts, durably, and own it."""
+        """Store a new run with its first facts, durably, and own it.
+
+        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place.
+        """
         ...
 
     def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> Journal:

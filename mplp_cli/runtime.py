@@ -17,16 +17,17 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Store, Subscriber
+from mplp_cli.protocols import Journal, NewRun, Output, RunRecord, Standing, Store, Subscriber
 from mplp_cli.settings import load_settings
-from mplp_cli.sources import Source, read_secrets
+from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
     from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.runners import Runners
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.state import RunState
 
@@ -80,6 +81,8 @@ class Screen:
 
     subscribers: Sequence[Subscriber] = ()
     output: Output = field(default=lambda step, stream, text: None)
+    #: Told again and again where the run stands in the queue for its turn.
+    waits: Callable[[Standing], None] = field(default=lambda standing: None)
 
 
 class Runtime:
@@ -181,17 +184,20 @@ class Runtime:
         screen: Screen,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved."""
+        from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
 
         run_id, now = self.ids.uuid(), self.clock.now()
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), str(self.cwd)
         env = self._workflow_env(state, secrets)
+        state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = _Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
-        recorded = {name: value for name, value in env.items() if name not in plan.secret_env}
+        turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), recorded, str(self.cwd), self._slots(plan)
+            now, run_id, plan.workflow.id, dict(inputs), state.env, str(self.cwd), self._slots(plan), turn
         )
         new = NewRun(
             id=run_id,
@@ -203,24 +209,37 @@ class Runtime:
             cwd=str(self.cwd),
             plan=plan.stored(),
             created_at=now,
+            turn=turn,
         )
         journal = self.store.create_run(new, [started])
         return self._run(plan, state, journal, given, screen, started)
 
     def take_up(
-        self, run_id: str, screen: Screen, secrets_file: str | None = None, *, take_over: bool = False
+        self,
+        run_id: str,
+        screen: Screen,
+        secrets_file: str | None = None,
+        *,
+        to_end: bool = False,
+        take_over: bool = False,
     ) -> Run:
         """Own an interrupted, waiting or failed run and get it ready to drive on.
 
-        RunBusyError if a process holds it; with `take_over` it is taken from that process.
+        RunBusyError if a process holds it; with `take_over` it is taken from that process. `to_end`: it is only
+        cancelled, so that nothing but its final steps can need a secret.
         """
         from mplp_cli.engine.drive import replay
         from mplp_cli.store.locks import process_name
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.state import RunState
 
+        [record] = self.store.find_runs(run_id)
+        _refuse_final(run_id, record.status)
         plan = self.stored_plan(run_id)
-        secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
+        if to_end:
+            secrets = secrets_to_end(plan, self.environ, secrets_file)
+        else:
+            secrets = read_secrets(plan.workflow.secrets, self.environ, secrets_file)
         journal = self.store.own_run(run_id, process_name(), take_over=take_over)
         try:
             self._end_survivors(run_id)
@@ -232,11 +251,8 @@ class Runtime:
                 replay(state, recorded)
             else:
                 state.run_id, state.inputs, state.cwd = run_id, started.inputs, started.cwd
-            if state.status in ("completed", "cancelled"):
-                raise RunStateError(
-                    f"the run is {state.status}; that is final", hint="start a new one with `mplp run`"
-                )
-            env = self._workflow_env(state, secrets)
+            _refuse_final(run_id, state.status)
+            env = {} if to_end and not plan.final else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             run = self._run(plan, state, journal, given, screen, started)
@@ -327,6 +343,7 @@ class Runtime:
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
+            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -338,6 +355,21 @@ class Runtime:
             runners=runners,
             started=started,
         )
+
+    def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
+        """How a run asks for its place, if it needs one."""
+        from mplp_cli.engine.queueing import asking
+
+        def end_lost(run_id: str) -> None:
+            """End what a run without a process has left running, unless somebody takes it up by now."""
+            from mplp_cli.store.mending import held
+
+            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
+
+        async def end(parked: str) -> None:
+            await self.take_up(parked, Screen()).go()
+
+        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
     def _hub(self) -> Any:
         from mplp_cli.modules.catalogue import builtin_modules
@@ -372,6 +404,16 @@ class Runtime:
             if value is not None:
                 env[name] = text_of(value)
         return env
+
+
+def _refuse_final(run_id: str, status: str) -> None:
+    """RunStateError if a run with that status has ended for good."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="start a new one with `mplp run`",
+            details={"runId": run_id, "status": status},
+        )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.plan import Plan
 
 #: Characters of the shortest secret that can be masked without masking ordinary words.
 SHORTEST_SECRET = 4
@@ -96,3 +99,16 @@ def read_secrets(
             details={"short": short},
         )
     return found
+
+
+def secrets_to_end(plan: Plan, environ: Mapping[str, str], secrets_file: str | None) -> dict[str, str]:
+    """The secrets of a run that is only cancelled: missing ones are an error if a final step may be handed one."""
+    import msgspec
+
+    try:
+        return read_secrets(plan.workflow.secrets, environ, secrets_file)
+    except InputError:
+        final = plan.workflow.finally_
+        if final and (plan.secret_env or b"secrets" in msgspec.json.encode(final)):
+            raise
+        return {}

@@ -27,6 +27,7 @@ from mplp_cli.workflow.history import (
     StepsClaimed,
     StepStarted,
     StepWaiting,
+    Turn,
 )
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
@@ -173,6 +174,8 @@ class Bench:
         #: The same facts, commit by commit.
         self.commits: list[list[Event]] = []
         self.drive: Drive | None = None
+        #: The place that a new run needs before it begins.
+        self.turn: Turn | None = None
         self.ids = CountingIds()
 
     def history(self) -> list[Event]:
@@ -187,7 +190,7 @@ class Bench:
     ) -> RunState:
         """A new run."""
         now = self.clock.now()
-        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots)
+        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots, self.turn)
         new = NewRun(
             id=RUN,
             workflow_id="w",
@@ -214,6 +217,14 @@ class Bench:
         journal = self.store.own_run(RUN, by="test")
         state = replay(RunState(self.plan), journal.read())
         return self._drive(state, journal, None, dies, before, during)
+
+    def whole_in_spite_of(self, dies: tuple[int, bool]) -> RunState:
+        """A new run whose process dies at a commit, taken up again if that was not its last."""
+        try:
+            return self.start(dies=dies)
+        except Died:
+            left = self.replayed()
+            return left if left.ended else self.resume()
 
     def _drive(
         self,

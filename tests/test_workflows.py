@@ -138,6 +138,31 @@ def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> N
     assert chain == sorted(chain)
 
 
+def test_a_fan_out_gathers_in_order_and_tolerates_one_failure(mplp: Command) -> None:
+    ended, document = run(mplp, "fan-out.yaml")
+    assert ended.code == 0
+    outputs = document["outputs"]
+    assert [report and report["region"] for report in outputs["reports"]] == ["north", "east", None, "west"]
+    assert (outputs["failed"], outputs["rounds"]) == (1, 3)
+    assert document["steps"]["check[2].probe"]["attempts"] == 2
+    assert "1 of 4 items failed" in document["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "given_back"),
+    [("flight", []), ("hotel", ["flight"]), ("car", ["hotel", "flight"]), ("none", [])],
+)
+def test_a_saga_gives_back_what_it_had_reserved(
+    mplp: Command, unavailable: str, given_back: list[str]
+) -> None:
+    ended, document = run(mplp, "saga.yaml", "--input", f"unavailable={unavailable}")
+    assert ended.code == (0 if unavailable == "none" else 1)
+    done = [step for step, status in statuses(document).items() if status == "completed"]
+    done.sort(key=lambda step: document["steps"][step]["startedAt"])
+    undone = [step.removeprefix("give-back-") for step in done if step.startswith("give-back-")]
+    assert sorted(undone) == sorted(given_back)
+
+
 def test_a_service_that_starts_up_is_waited_for_and_gets_one_report(mplp: Command) -> None:
     def reply(asked: Asked, before: int) -> Reply:
         if asked.path == "/health":

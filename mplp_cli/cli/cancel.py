@@ -117,6 +117,6 @@ def _end_here(runtime: Runtime, run_id: str, by: str, reason: str, secrets_file:
 
     from mplp_cli.runtime import Screen
 
-    run = runtime.take_up(run_id, Screen(), secrets_file)
+    run = runtime.take_up(run_id, Screen(), secrets_file, to_end=True)
     run.drive.cancel(by, reason)
     return asyncio.run(run.go()).status

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mplp_cli.runtime import Run, Runtime
 
 _PAUSE = 0.02
+#: Seconds in which a process that has the run begins to go on with it.
+_PATIENCE = 1.0
 #: Exit codes that say more than that it could not start.
 _TELLING = (Exit.BUG, Exit.STORE, Exit.BUSY)
 
@@ -35,9 +37,11 @@ def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None
 
     run_id, short = run.state.run_id, short_id(run.state.run_id)
     secrets = run.drive.world.secrets
-    run.leave()  # nobody could hold it twice
     with runtime:
-        status = _hand_over(runtime, run_id, secrets=dict(secrets), junit=junit)
+        try:
+            status = _hand_over(runtime, run_id, secrets=dict(secrets), junit=junit)
+        finally:
+            run.leave()
     if how in (RunOutput.json, RunOutput.jsonl):
         write_document({"runId": run_id, "workflowId": run.plan.workflow.id, "status": status})
         return
@@ -47,24 +51,32 @@ def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None
 
 
 def _hand_over(runtime: Runtime, run_id: str, *, secrets: dict[str, str], junit: str | None) -> str:
-    """Start the process and wait until the run goes on by it, or has gone on; the status of the run then."""
+    """Start the process and wait until it has the run; the status of the run then.
+
+    It takes the run over from this process, so that there is no moment in which nobody holds it: it would lose its
+    place under a concurrency key.
+    """
     from mplp_cli.render.tables import status_of
     from mplp_cli.store.layout import driver_log
     from mplp_cli.store.locks import process_name
 
     log = driver_log(runtime.state_dir, run_id)
-    arguments = ["resume", run_id, "--output", "quiet", "--state-dir", str(runtime.state_dir)]
+    arguments = ["resume", run_id, "--take-over", "--output", "quiet", "--state-dir", str(runtime.state_dir)]
     if junit:
         arguments += ["--junit", junit]
     try:
         process = _start(arguments, runtime.environ | secrets, log)
     except OSError as error:
         raise _refusal(run_id, log, Exit.USAGE, error.strerror or str(error)) from error
+    deadline = 0.0
     while True:
         code = process.poll()  # before the look: what it did before its end is seen then
         record = runtime.find_run(run_id)
         took = record.owner == process_name(process.pid)
-        if took and (record.status == "running" or code is not None):
+        deadline = deadline or (runtime.clock.monotonic() + _PATIENCE if took else 0.0)
+        # It says that it goes on in a moment; one that waits for its turn says nothing.
+        goes_on = record.status == "running" or code is not None or runtime.clock.monotonic() > deadline
+        if took and goes_on:
             process.returncode = 0  # it goes on without us
             return status_of(record)
         if code is not None:

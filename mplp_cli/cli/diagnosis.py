@@ -62,7 +62,9 @@ def _repair(
     from mplp_cli.workflow.values import rfc3339
 
     now, backup = runtime.clock.now(), ""
-    if any(found.code in ("rows-of-no-run", "projection", "stale-request") for found in findings):
+    if any(
+        found.code in ("rows-of-no-run", "stale-place", "projection", "stale-request") for found in findings
+    ):
         target = place / f"before-repair-{re.sub('[-:.]', '', rfc3339(now))}.db"
         back_up(database, target)
         backup = str(target)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.cli.options import RunOutput
+from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit
+from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import Source
@@ -53,11 +55,12 @@ class Watch:
         self.junit = junit
         self.live: LiveView | None = None
         self.tails: dict[str, list[str]] = {}
-        self.screen = Screen(subscribers=[self._facts], output=self._output)
+        self.screen = Screen(subscribers=[self._facts], output=self._output, waits=self._waits)
         self.theme: Theme = make_theme(sys.stderr, no_color=no_color)
         self._no_color = no_color
         self._sinks: list[Callable[[Sequence[Event]], None]] = []
         self._outputs: list[Callable[[str, str, str], None]] = []
+        self._view: Any = None
         self._seq = 0
         #: Whether somebody who read what this prints has gone.
         self.left = False
@@ -92,6 +95,7 @@ class Watch:
             self._add(Lines(plan, state, sys.stderr, theme=self.theme, quiet=quiet))
 
     def _add(self, view: Any) -> None:
+        self._view = view
         self._sinks.append(view)
         self._outputs.append(view.output)
 
@@ -103,6 +107,11 @@ class Watch:
                 # The reader has gone (`| head`). That is no reason for a run to stop.
                 self._sinks.remove(sink)
                 self.left = True
+
+    def _waits(self, standing: Standing) -> None:
+        if self._view is not None:
+            with suppress(BrokenPipeError):
+                self._view.waits(standing, SystemClock().now())
 
     def _output(self, step: str, stream: str, text: str) -> None:
         for sink in list(self._outputs):

@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mplp_cli.protocols import RunRecord
+    from mplp_cli.protocols import RunRecord, Standing
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.history import Event
     from mplp_cli.workflow.plan import Plan
@@ -64,12 +64,12 @@ def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str)
         raise UsageError(f"`{step}` runs once for each item or iteration", hint=hint)
 
 
-def run_object(run: RunRecord) -> dict[str, Any]:
+def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, Any]:
     """One run of the list, for machines."""
     from mplp_cli.render.tables import status_of
     from mplp_cli.workflow.values import rfc3339
 
-    return {
+    made = {
         "runId": run.id,
         "workflowId": run.workflow_id,
         "name": run.name,
@@ -77,3 +77,6 @@ def run_object(run: RunRecord) -> dict[str, Any]:
         "createdAt": rfc3339(run.created_at),
         "endedAt": rfc3339(run.ended_at) if run.ended_at else None,
     }
+    if standing is None:
+        return made
+    return {**made, "concurrency": {"key": standing.key, "position": standing.position}}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+
+if TYPE_CHECKING:
+    from mplp_cli.runtime import Runtime
 
 
 def main(
@@ -27,7 +31,8 @@ def main(
     A run that another process holds is refused, with that process and since when. --take-over is for one
     that hangs or was stopped: from then on it writes nothing more, and its steps are ended and start again.
 
-    Exit codes as for `mplp run`; 75: another process holds the run, or has taken it over.
+    Exit codes as for `mplp run`; 0 also if the run has completed already, 2 if it was cancelled; 75: another
+    process holds the run, or has taken it over.
 
     Examples:
 
@@ -38,10 +43,39 @@ def main(
       mplp resume 3f2a --take-over
     """
     from mplp_cli.cli.driving import go
+    from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     take_up = partial(runtime.take_up, record.id, secrets_file=secrets_file, take_over=take_over)
     source = runtime.stored_source(record.id)
-    raise typer.Exit(go(runtime, take_up, source, output, detach=detach, junit=junit, no_color=no_color))
+    try:
+        code = go(runtime, take_up, source, output, detach=detach, junit=junit, no_color=no_color)
+    except RunStateError as error:
+        if error.details.get("status") != "completed":
+            raise
+        _say_completed(runtime, record.id, output, junit)
+        return
+    raise typer.Exit(code)
+
+
+def _say_completed(runtime: Runtime, run_id: str, output: RunOutput, junit: str | None) -> None:
+    """There is nothing to do: what the run gave is given once more."""
+    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.cli.showing import note
+    from mplp_cli.render.machine import run_document, write_document
+    from mplp_cli.render.view import short_id
+
+    [record] = runtime.store.find_runs(run_id)
+    told = recorded(runtime, record)
+    if junit:
+        from mplp_cli.render.junit import write_junit
+
+        write_junit(Path(junit), told.plan, told.state, lambda step: (), now=told.now)
+    if output is RunOutput.json:
+        write_document(run_document(told.plan, told.state, now=told.now))
+    elif output is not RunOutput.jsonl:
+        note(f"run {short_id(run_id)} has completed already")
+        if output is not RunOutput.github and told.state.outputs is not None:
+            write_document(told.state.outputs)

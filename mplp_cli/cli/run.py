@@ -95,6 +95,7 @@ def _check_usage(workflow: str, inputs_file: str | None, *, ephemeral: bool, det
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
+    from mplp_cli.cli.showing import note
 
     loaded = runtime.load(source)
     valid = loaded.workflow is not None and loaded.plan is not None
@@ -104,6 +105,8 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
         show_problems(loaded.problems, [source], no_color=no_color)
     if loaded.workflow is None or loaded.plan is None:
         raise typer.Exit(2)
+    if runtime.ephemeral and loaded.workflow.concurrency is not None:
+        note("an ephemeral run is alone: `concurrency` has no effect on it")
     return loaded.workflow, loaded.plan
 
 

@@ -20,6 +20,7 @@ _ALL = 1 << 31
 class RunStatus(StrEnum):
     """What `--status` takes."""
 
+    pending = "pending"
     running = "running"
     interrupted = "interrupted"
     waiting = "waiting"
@@ -36,6 +37,10 @@ def main(
     status: Annotated[
         RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only runs that began so long ago at most: 30m, 2d."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
@@ -50,6 +55,8 @@ def main(
       mplp runs
 
       mplp runs --status interrupted --output json
+
+      mplp runs --workflow nightly --since 2d
     """
     from mplp_cli.cli.recorded import run_object
     from mplp_cli.cli.showing import note, show
@@ -57,15 +64,34 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    runs = _found(runtime, workflow, status, limit)
+    oldest = _oldest(since, runtime.clock.now())
+    runs = [run for run in _found(runtime, workflow, status, limit) if run.created_at >= oldest]
+    turns = runtime.store.turns.standings() if runs else {}
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
-        write_document({"runs": [run_object(run) for run in runs]})
+        write_document({"runs": [run_object(run, turns.get(run.id)) for run in runs]})
     elif runs:
-        show(lambda theme, width: runs_table(runs, runtime.clock.now(), theme, width), no_color=no_color)
+        now = runtime.clock.now()
+        show(lambda theme, width: runs_table(runs, now, theme, width, turns), no_color=no_color)
     else:
-        note("no such runs" if workflow or status else "no runs yet; `mplp run` starts one")
+        note("no such runs" if workflow or status or since else "no runs yet; `mplp run` starts one")
+
+
+def _oldest(since: str | None, now: int) -> int:
+    """The first moment of `--since`. UsageError if it is no time."""
+    from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.values import duration_ms
+
+    if since is None:
+        return 0
+    try:
+        ago = duration_ms(since)
+    except ValueError:
+        ago = 0
+    if not ago:
+        raise UsageError(f"--since {since}: this is no time", hint="write it like 90s, 30m, 12h or 2d")
+    return now - ago
 
 
 def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, limit: int) -> list[RunRecord]:
@@ -75,8 +101,13 @@ def _found(runtime: Runtime, workflow: str | None, status: RunStatus | None, lim
     store = stored(runtime)
     if store is None:
         return []
-    if status not in (RunStatus.running, RunStatus.interrupted):
+    if status not in (RunStatus.pending, RunStatus.running, RunStatus.interrupted):
         return store.runs(workflow_id=workflow, status=status, limit=limit)
-    # Which of the two it is, the store does not know: it is told by who holds the run.
-    found = store.runs(workflow_id=workflow, status="running", limit=_ALL)
-    return [run for run in found if status_of(run) == status][:limit]
+    # Which of them it is, the store does not know: it is told by who holds the run.
+    found = [
+        run
+        for recorded in (RunStatus.pending, RunStatus.running)
+        for run in store.runs(workflow_id=workflow, status=recorded, limit=_ALL)
+        if status_of(run) == status
+    ]
+    return sorted(found, key=lambda run: run.created_at, reverse=True)[:limit]

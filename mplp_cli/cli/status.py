@@ -11,6 +11,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.protocols import Standing
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -39,17 +40,21 @@ def main(
 
     runtime = Runtime(state_dir=state_dir)
     told = recorded(runtime, runtime.find_run(run))
+    run_id = told.state.run_id
+    standing = runtime.store.turns.standings(run_id).get(run_id)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
-        document = run_document(told.plan, told.state, now=told.now)
+        document = run_document(told.plan, told.state, now=told.now, standing=standing)
         write_document({**document, "status": told.status})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, present, theme, width), no_color=no_color)
+        show(lambda theme, width: _screen(told, standing, present, theme, width), no_color=no_color)
 
 
-def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[Line]:
+def _screen(
+    told: Recorded, standing: Standing | None, present: int, theme: Theme, width: int
+) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
     from mplp_cli.render.theme import STATUS_STYLE
@@ -65,11 +70,26 @@ def _screen(told: Recorded, present: int, theme: Theme, width: int) -> Iterator[
         f"started {ago(present - state.started)}",
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
+    yield from _turn(told, standing, present)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if said := list(_after(told)):
         yield Line()
         yield from said
+
+
+def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[Line]:
+    """The place that the run has or waits for."""
+    from mplp_cli.render.ink import Line
+    from mplp_cli.render.queued import queue_text
+
+    if (turn := told.state.turn) is None or standing is None:
+        return
+    if standing.position:
+        yield Line(f"  {queue_text(standing, present)}", "warn")
+    else:
+        which = "the place" if turn.max == 1 else f"one of {turn.max} places"
+        yield Line(f'  has {which} under the concurrency key "{turn.key}"', "dim")
 
 
 def _after(told: Recorded) -> Iterator[Line]:

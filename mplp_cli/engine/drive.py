@@ -25,6 +25,7 @@ from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.local import operate, wait_of
 from mplp_cli.engine.people import answer, question
+from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
@@ -36,7 +37,7 @@ from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, QUEUED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -69,12 +70,13 @@ class Drive:
     async def run(self, started: h.RunStarted | None = None) -> RunState:
         """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
         self._loop = asyncio.get_running_loop()
-        self._over = over = self._loop.create_future()
-        self._deadlines = Deadlines(self._loop, self._due)
         if started is not None:
             self._asked = self.state.handle(started)
             self._tell_all([started])
-        else:
+        await wait_for_turn(self.state, self.world, self._facts, lambda: _hear(self))
+        self._over = over = self._loop.create_future()
+        self._deadlines = Deadlines(self._loop, self._due)
+        if started is None:
             self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
         self._poll()  # an answer may be waiting for a run that is taken up
         try:
@@ -203,7 +205,7 @@ class Drive:
                     objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
-                if state.status is not RUNNING:
+                if state.status is not RUNNING and state.status is not PENDING:
                     facts.clear()  # what comes after the end, or after the last who could go on, comes too late
                     return
                 if not len(written) & 31 and monotonic() > stop:

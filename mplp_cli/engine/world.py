@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Subscriber
+from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Standing, Subscriber
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -31,6 +31,8 @@ class World:
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).
     kill: Callable[[], None] = lambda: None
+    #: Asks for the run's place under its concurrency key; None if it needs none.
+    turn: Callable[[], Awaitable[Standing]] | None = None
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

@@ -10,7 +10,7 @@ STEP_TYPES: Final = frozenset({"workflow", "agent", "approval", "emit"})
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources"}),
     "wait step": frozenset({"until", "event"}),
-    "workflow": frozenset({"concurrency", "triggers"}),
+    "workflow": frozenset({"triggers"}),
     "defaults": frozenset({"resources", "cache", "once"}),
 }
 #: What people write who come from elsewhere -> the key here.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mplp_cli.errors import Path, Place, Problem
+from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.json_reader import JsonSyntaxError, Lines, tokens
 from mplp_cli.loading.spelling import canonical
 
@@ -55,9 +55,6 @@ def _paths(problem: Problem) -> Iterator[Path]:
         yield problem.path
     if problem.related:
         yield problem.related
-    for other in problem.also:
-        if not other.line:
-            yield other.path
 
 
 def _want(root: _Wanted, path: Path) -> None:
@@ -79,16 +76,7 @@ def _placed(problem: Problem, root: _Wanted, file: str) -> Problem:
         changes |= {"related_line": line, "related_column": column, "related_end_column": end}
         if problem.code.endswith("duplicate-key"):
             changes["message"] = f"{problem.message}: on line {line} and again on line {span[0]}"
-    if problem.also:
-        changes["also"] = tuple(_also(root, other, problem.on) for other in problem.also)
     return msgspec.structs.replace(problem, **changes)
-
-
-def _also(root: _Wanted, other: Place, on: str) -> Place:
-    if other.line:
-        return other
-    line, column, end = _short(root, other.path, on)
-    return msgspec.structs.replace(other, line=line, column=column, end_column=end)
 
 
 def _short(root: _Wanted, path: Path, on: str) -> tuple[int, int, int]:

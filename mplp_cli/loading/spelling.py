@@ -29,7 +29,8 @@ SPELLINGS: Final = _spellings()
 
 #: For each kind of language mapping: which of its keys hold further ones. `*` marks lists (or single items).
 _INSIDE: Final[dict[str, dict[str, str]]] = {
-    "workflow": {"steps": "step", "finally": "step", "defaults": "step", "error-handling": "step"},
+    "workflow": {"steps": "step", "finally": "step", "defaults": "step", "error-handling": "step",
+                 "concurrency": "plain"},
     "step": {
         "steps": "step", "then": "step", "else": "step", "step": "step", "condition": "plain", "join": "plain",
         "retry-policy": "plain", "fallback-actions": "step", "error-handling": "step", "defaults": "plain",

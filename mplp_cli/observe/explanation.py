@@ -69,6 +69,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     conditions: list[Judged]
     tries: list[Try]
     questions: list[Question]
+    #: How the run came to begin, if it needed a place under a concurrency key and has had one.
+    admitted: h.RunAdmitted | None = None
 
     @property
     def status(self) -> str:
@@ -104,6 +106,7 @@ def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
         conditions=list(watch.conditions.values()),
         tries=watch.tries,
         questions=watch.questions,
+        admitted=watch.admitted,
     )
 
 
@@ -122,6 +125,7 @@ class _Watch:
         self.questions: list[Question] = []
         #: Whether it may begin before its start is stored.
         self.claimed = False
+        self.admitted: h.RunAdmitted | None = None
 
     def needs(self) -> list[Need]:
         """The dependencies as they stand."""
@@ -168,6 +172,8 @@ class _Watch:
     def after(self, fact: h.Event) -> None:
         """What the fact has made of the step."""
         i, state = self.step.number, self.state
+        if isinstance(fact, h.RunAdmitted):
+            self.admitted = fact
         if isinstance(fact, h.StepsClaimed) and self.step.id in fact.steps:
             self.claimed = True
         if isinstance(fact, h.RunResumed) and self._is({PENDING, QUEUED, CANCELLED}):

@@ -33,6 +33,7 @@ def came_to_start(told: Explanation) -> list[str]:
 
 def _came_to_start(told: Explanation) -> Iterator[str]:
     plan, step, state = told.plan, told.step, told.state
+    yield from _turn(told)
     if not told.ready_at:
         if told.status == "pending":
             waits = [f"`{need.step}`" for need in told.needs if need.status not in ENDED]
@@ -68,6 +69,19 @@ def _came_to_start(told: Explanation) -> Iterator[str]:
         yield f"Its join rule `{rule_name(step.join)}` was met: {asks}."
     elif step.parent < 0 and step.branch != "finally":
         yield "It needs no other step, so it was ready when the run started."
+
+
+def _turn(told: Explanation) -> Iterator[str]:
+    turn, admitted = told.state.turn, told.admitted
+    if turn is None or (admitted is not None and not admitted.behind):
+        return
+    under = f'its turn under the concurrency key "{turn.key}" (at most {turn.max})'
+    if admitted is None:
+        over = told.state.status in ENDED
+        yield f"The run {'ended before it had' if over else 'waits for'} {under}."
+        return
+    had = f"run{'s' if len(admitted.behind) > 1 else ''} {', '.join(admitted.behind)} had the place"
+    yield f"The run waited {duration_text(admitted.waited)} for {under}: {had}."
 
 
 def why_so(told: Explanation) -> str:

@@ -26,10 +26,14 @@ _DETAIL_STYLE = {"failed": "bad", "retrying": "warn", "waiting": "warn"}
 _ID_STYLE = {"pending": "dim", "queued": "dim", "skipped": "dim", "omitted": "dim", "completed": ""}
 
 
-def frame(tracker: Tracker, tails: Tails, now: int, width: int, height: int, theme: Theme) -> Screen:
-    """The whole view, at most `width` by `height`."""
+def frame(
+    tracker: Tracker, tails: Tails, now: int, width: int, height: int, theme: Theme, waits: str = ""
+) -> Screen:
+    """The whole view, at most `width` by `height`. `waits`: what the run waits for before it begins."""
     airy = height >= 16
     head = [_title(tracker.plan, tracker.state, now, min(width, _WIDE), theme)]
+    if waits:
+        head.append(Line(f"  {waits}", "warn"))
     foot = [*_progress(tracker, width, theme), *_questions(tracker, theme)]
     gap = [Line()] if airy else []
     room = height - len(head) - len(foot) - 2 * len(gap)

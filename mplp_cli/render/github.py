@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from mplp_cli.errors import Failure, Problem
+from mplp_cli.protocols import Standing
 from mplp_cli.render.problems import ordered
+from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import safe, safe_output
 from mplp_cli.workflow.history import (
@@ -85,6 +87,7 @@ class GithubRun:
         #: Output by step id until the step ends: groups cannot overlap.
         self._wrote: dict[str, list[str]] = {}
         self._dropped: dict[str, int] = {}
+        self._queued = False
 
     def output(self, step: str, _stream: str, text: str) -> None:
         """Take what a step wrote."""
@@ -95,6 +98,13 @@ class GithubRun:
         if len(pieces) > 2 * _KEPT:
             self._dropped[step] = self._dropped.get(step, 0) + len(pieces) - _KEPT
             del pieces[:-_KEPT]
+
+    def waits(self, standing: Standing, now: int) -> None:
+        """Take where the run stands in the queue for its turn; told once."""
+        if standing.position and not self._queued:
+            self._queued = True
+            self._stream.write(f"{plain(self._plan.workflow.id)} {plain(queue_text(standing, now))}\n")
+            self._stream.flush()
 
     def __call__(self, events: Sequence[Event]) -> None:
         """Take committed facts."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import IO
+from typing import IO, Final
 
 from mplp_cli.errors import Failure
+from mplp_cli.protocols import Standing
 from mplp_cli.render.ink import Line, write
-from mplp_cli.render.tails import BREAK, LONGEST
+from mplp_cli.render.queued import queue_text
+from mplp_cli.render.tails import BREAK
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, took
+from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, short_id, took
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -19,6 +21,8 @@ from mplp_cli.workflow.values import duration_text
 _ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
 #: Facts after which nothing more is told.
 _RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting)
+#: Characters of one line of output that are shown; the log has all of it.
+SHOWN: Final = 2_000
 
 
 class Lines:
@@ -41,9 +45,12 @@ class Lines:
         self._quiet = quiet
         #: None: the time zone of the machine.
         self._zone = zone
-        #: (step, stream) -> text after the last line end.
+        #: (step, stream) -> text after the last line end; how much of it was dropped, where it was too long.
         self._partial: dict[tuple[str, str], str] = {}
+        self._dropped: dict[tuple[str, str], int] = {}
         self._clock = (-1, "")
+        #: What was told last of the queue.
+        self._stands: tuple[int, list[str]] = (0, [])
         #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
         self._gone = False
 
@@ -69,11 +76,20 @@ class Lines:
         if self._quiet:
             return
         *whole, rest = BREAK.split(self._partial.pop((step, stream), "") + text)
-        if len(rest) > LONGEST:
-            whole, rest = [*whole, rest], ""
+        self._print([self._wrote(step, stream, line) for line in whole])
+        if len(rest) > SHOWN + 1:  # a carriage return at its end may be half of a line end
+            self._dropped[step, stream] = self._dropped.get((step, stream), 0) + len(rest) - SHOWN - 1
+            rest = rest[:SHOWN] + rest[-1]
         if rest:
             self._partial[step, stream] = rest
-        self._print([self._wrote(step, stream, line) for line in whole])
+
+    def waits(self, standing: Standing, now: int) -> None:
+        """Take where the run stands in the queue for its turn; told when it changes."""
+        stands = standing.position, [holding.run for holding in standing.holders]
+        if standing.holders and standing.position and stands != self._stands:
+            self._stands = stands
+            said = f"{queue_text(standing, now)}; run {self._state.run_id}"
+            self._print([self._line(now, "waiting", self._plan.workflow.id, said)])
 
     def _print(self, lines: list[Line]) -> None:
         if not self._gone:
@@ -90,7 +106,11 @@ class Lines:
 
     def _wrote(self, step: str, stream: str, text: str) -> Line:
         line = Line(f"{step} {self._theme.glyph('gutter')} ", "warn" if stream == "stderr" else "dim")
-        return line.add(safe_output(text))
+        line.add(safe_output(text[:SHOWN]))
+        if left := len(text[SHOWN:]) + self._dropped.pop((step, stream), 0):
+            all_of_it = f"mplp logs {short_id(self._state.run_id)} {step}"
+            line.add(f" {self._theme.glyph('more')} {left:,} more characters: {all_of_it}", "dim")
+        return line
 
     # ---- facts
 
@@ -142,18 +162,25 @@ class Lines:
     def _run_line(self, event: h.Event) -> Line | None:
         workflow = self._plan.workflow
         match event:
-            case h.RunStarted(run=run):
-                steps = sum(is_leaf(s) and s.branch != "fallback" and s.loop < 0 for s in self._plan.steps)
-                said = f"{workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+            case h.RunStarted(run=run, turn=None):
+                return self._line(event.at, "running", workflow.id, self._began(run))
+            case h.RunAdmitted(waited=waited, behind=behind):
+                after = f", after {duration_text(waited)} in the queue" if behind else ""
+                said = self._began(self._state.run_id) + after
                 return self._line(event.at, "running", workflow.id, said)
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
             case h.RunStopping(cause=cause, by=by, message=message):
                 why = first_line(message) or cause
-                said = f"stops: {why}" + (f" (by {by})" if by else "")
+                # Without a reason of its own, who has cancelled it is the reason.
+                said = f"stops: {why}" + (f" (by {by})" if by and not why.endswith(f" by {by}") else "")
                 return self._line(event.at, "cancelled", workflow.id, said)
             case _:
                 return None
+
+    def _began(self, run: str) -> str:
+        steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
+        return f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
 
     def _failed(self, event: h.StepFailed) -> Line:
         step = self._step(event.step)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mplp_cli.protocols import Standing
 from mplp_cli.render.frame import frame
 from mplp_cli.render.ink import Screen
+from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN, Theme
 from mplp_cli.render.tracker import Tracker
@@ -33,6 +35,7 @@ class LiveView:
         self._tracker = Tracker(plan, state)
         self._live: Live | None = None
         self._drawn: Screen | None = None
+        self._standing: Standing | None = None
         self._next = 0
 
     def __enter__(self) -> Self:
@@ -66,6 +69,10 @@ class LiveView:
             if isinstance(event, StepCompleted):
                 self.tails.forget(event.step)
 
+    def waits(self, standing: Standing, _now: int) -> None:
+        """Take where the run stands in the queue for its turn."""
+        self._standing = standing if standing.position else None
+
     def output(self, step: str, stream: str, text: str) -> None:
         """Take what a step wrote."""
         self.tails.add(step, stream, text)
@@ -78,7 +85,8 @@ class LiveView:
         self._tracker.look()
         size = self._console.size
         # One line is left free: a frame as high as the terminal makes it scroll.
-        screen = frame(self._tracker, self.tails, now, size.width, size.height - 1, self._theme)
+        waits = queue_text(self._standing, now) if self._standing else ""
+        screen = frame(self._tracker, self.tails, now, size.width, size.height - 1, self._theme, waits)
         if screen != self._drawn:
             self._drawn = screen
             self._live.update(screen, refresh=True)

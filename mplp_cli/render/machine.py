@@ -13,9 +13,10 @@ from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import Failure, MplpError, Problem
-from mplp_cli.render.problems import others
+from mplp_cli.render.problems import SEE_ALSO
 
 if TYPE_CHECKING:
+    from mplp_cli.protocols import Standing
     from mplp_cli.render.view import RunView
     from mplp_cli.workflow.history import Event
     from mplp_cli.workflow.plan import Plan
@@ -96,8 +97,10 @@ def problem_object(problem: Problem) -> dict[str, Any]:
     }
     if problem.hint:
         found["hint"] = problem.hint
-    if places := others(problem):
-        found["related"] = [{"label": p.label, "line": p.line, "column": p.column} for p in places]
+    if problem.related_line:
+        found["related"] = [
+            {"label": SEE_ALSO, "line": problem.related_line, "column": problem.related_column}
+        ]
     return found
 
 
@@ -109,8 +112,11 @@ def failure_object(error: Failure) -> dict[str, Any]:
     return made
 
 
-def run_document(plan: Plan, state: RunView, *, now: int = 0) -> dict[str, Any]:
+def run_document(
+    plan: Plan, state: RunView, *, now: int = 0, standing: Standing | None = None
+) -> dict[str, Any]:
     """A run as `run`, `status` and `resume` print it. A run that goes on lasts until `now`."""
+    from mplp_cli.render.queued import turn_object
     from mplp_cli.render.view import run_took, shown
 
     steps = shown(plan, state)
@@ -123,6 +129,8 @@ def run_document(plan: Plan, state: RunView, *, now: int = 0) -> dict[str, Any]:
         "duration": run_took(state, now),
         "steps": {s.id: _step_object(state, s.number, now) for s in steps},
     }
+    if state.turn is not None:
+        document["concurrency"] = turn_object(state.turn, standing)
     if state.error is not None:
         document["error"] = failure_object(state.error)
     if state.warnings:

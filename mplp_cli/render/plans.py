@@ -13,6 +13,11 @@ from mplp_cli.workflow.values import duration_text
 #: Waves and steps beyond these are counted, not listed.
 _WAVES = 40
 _STEPS = 1_000
+_ONE_TOO_MANY = {
+    "queue": "one more waits for its turn",
+    "cancel": "one more cancels the oldest",
+    "fail": "one more is refused",
+}
 
 
 def plan_screen(plan: Plan, *, theme: Theme, width: int) -> Screen:
@@ -25,7 +30,12 @@ def plan_screen(plan: Plan, *, theme: Theme, width: int) -> Screen:
         facts.append(f"at most {workflow.max_parallel} at once")
     if plan.timeout:
         facts.append(f"at most {duration_text(plan.timeout)} in all")
-    lines = [head, Line(", ".join(facts), "dim"), Line()]
+    lines = [head, Line(", ".join(facts), "dim")]
+    if limit := workflow.concurrency:
+        runs = f"{limit.max} run{'' if limit.max == 1 else 's'}"
+        key = limit.key or workflow.id
+        lines.append(Line(f'at most {runs} at once under "{key}", {_ONE_TOO_MANY[limit.on_limit]}', "dim"))
+    lines.append(Line())
     lines += _waves(plan, theme, width)
     lines += [Line(), Line("Longest chain", "strong")]
     chain = [plan.steps[i].id for i in plan.critical_path()]

@@ -8,13 +8,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from mplp_cli.errors import Place, Problem
+from mplp_cli.errors import Problem
 from mplp_cli.render.grid import wrapped
 from mplp_cli.render.ink import Line, cells
 from mplp_cli.render.theme import PLAIN, Theme, safe
 
 #: What ends a line of a YAML file for its parser, so that numbers of lines agree.
 _BREAK: Final = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
+#: What is said of the second place of a finding.
+SEE_ALSO: Final = "see also"
 #: A span over more lines than this is shown by its first.
 _SPAN_MOST: Final = 3
 
@@ -35,15 +37,6 @@ class Source:
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
     """By file, then place; a finding without a place comes first."""
     return sorted(problems, key=lambda p: (p.file, p.line, p.column))
-
-
-def others(problem: Problem) -> list[Place]:
-    """The other places that a finding is about, as far as they are known."""
-    places = [p for p in problem.also if p.line]
-    if problem.related_line:
-        line, column, end = problem.related_line, problem.related_column, problem.related_end_column
-        places.append(Place(label="see also", line=line, column=column, end_column=end))
-    return places
 
 
 def place(problem: Problem) -> str:
@@ -112,16 +105,17 @@ def one_problem(problem: Problem, source: Source | None, theme: Theme, width: in
     head.add(f"[{problem.code}]", "dim").add(": ")
     first, *more = problem.message.splitlines() or [""]
     lines = [head.add(first), *(Line(f"  {text}") for text in more)]
-    last = max([problem.line, problem.end_line, *(other.line for other in others(problem))])
+    last = max(problem.line, problem.end_line, problem.related_line)
     margin = max(len(str(last)), 4)
     pen = _Pen(theme, width, margin)
     if source is not None and problem.line:
         lines += _frame(problem, source, pen)
-    for other in others(problem):
-        where = f"{problem.file}:{other.line}:{other.column}"
-        lines.append(Line(" " * margin + " = ", "dim").add(f"{other.label}: ").add(where, "strong"))
+    if problem.related_line:
+        where = f"{problem.file}:{problem.related_line}:{problem.related_column}"
+        lines.append(Line(" " * margin + " = ", "dim").add(f"{SEE_ALSO}: ").add(where, "strong"))
         if source is not None:
-            lines += pen.marked(source, other.line, other.column, other.end_column, "~")
+            number, column = problem.related_line, problem.related_column
+            lines += pen.marked(source, number, column, problem.related_end_column, "~")
     if problem.hint:
         room = max(width - margin - 9, 30)
         parts = [part for text in problem.hint.splitlines() for part in wrapped(Line(text), room)]

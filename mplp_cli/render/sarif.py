@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mplp_cli import __version__
 from mplp_cli.errors import Problem
-from mplp_cli.render.problems import ordered, others
+from mplp_cli.render.problems import SEE_ALSO, ordered
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _PLAIN_URI = re.compile(r"[\ud800-\udfff]")
@@ -58,11 +58,9 @@ def _result(problem: Problem, rule: int) -> dict[str, Any]:
         "message": {"text": _text(text)},
         "locations": [_location(problem.file, *_span(problem))],
     }
-    if places := others(problem):
-        result["relatedLocations"] = [
-            _location(problem.file, p.line, p.column, 0, p.end_column) | {"message": {"text": p.label}}
-            for p in places
-        ]
+    if problem.related_line:
+        span = problem.related_line, problem.related_column, 0, problem.related_end_column
+        result["relatedLocations"] = [_location(problem.file, *span) | {"message": {"text": SEE_ALSO}}]
     return result
 
 

@@ -57,6 +57,8 @@ def progress(children: Mapping[str, int]) -> str:
 
 
 def _running(step: PlanStep, state: RunView, i: int, now: int, children: Mapping[str, int]) -> str:
+    if step.repeat is not None and step.repeat.most:
+        return f"iteration {len(step.children)} of at most {step.repeat.most:,}" if step.children else ""
     if not is_leaf(step):
         return progress(children)
     parts = [attempt_text(step, state.attempts[i])] if state.attempts[i] > 1 else []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.protocols import ApprovalRecord, RunRecord
+from mplp_cli.protocols import ApprovalRecord, RunRecord, Standing
 from mplp_cli.render.grid import grid
 from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.queued import place_text
 from mplp_cli.render.theme import STATUS_STYLE, Theme
 from mplp_cli.render.view import (
     RunView,
@@ -45,26 +46,31 @@ def ago(ms: int) -> str:
 
 
 def status_of(run: RunRecord) -> str:
-    """The status for people: a run that says `running` but that nobody holds is interrupted."""
-    return "interrupted" if run.status == "running" and not run.owned else run.status
+    """The status for people: a run that should go on, or wait for its turn, and that nobody holds is interrupted."""
+    return "interrupted" if run.status in ("running", "pending") and not run.owned else run.status
 
 
-def runs_table(runs: Sequence[RunRecord], now: int, theme: Theme, width: int) -> Screen:
-    """`mplp runs`."""
+def runs_table(
+    runs: Sequence[RunRecord], now: int, theme: Theme, width: int, turns: Mapping[str, Standing] | None = None
+) -> Screen:
+    """`mplp runs`. `turns`: how runs stand under their concurrency keys; a column if any of these does."""
     rows = []
+    turns = turns or {}
+    keyed = any(run.id in turns for run in runs)
     for run in runs:
         status = status_of(run)
         spent = duration_text((run.ended_at or now) - run.created_at) if status != "interrupted" else ""
-        rows.append(
-            (
-                Line(short_id(run.id)),
-                Line(run.workflow_id),
-                _status(status, theme),
-                Line(ago(now - run.created_at), "dim"),
-                Line(spent, "dim"),
-            )
+        row = (
+            Line(short_id(run.id)),
+            Line(run.workflow_id),
+            _status(status, theme),
+            Line(ago(now - run.created_at), "dim"),
+            Line(spent, "dim"),
         )
-    return grid(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), rows, theme=theme, width=width, right=(4,))
+        place = place_text(turns[run.id]) if run.id in turns else ""
+        rows.append((*row, Line(place, "dim")) if keyed else row)
+    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *(("PLACE",) if keyed else ()))
+    return grid(head, rows, theme=theme, width=width, right=(4,))
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:

@@ -43,6 +43,7 @@ STATUS_STYLE: Final[dict[str, str]] = {
     "healthy": "ok",
     "degraded": "warn",
     "unhealthy": "bad",
+    "error": "bad",
 }
 
 _UNICODE: Final[dict[str, str]] = {
@@ -64,6 +65,7 @@ _UNICODE: Final[dict[str, str]] = {
     "healthy": "✓",
     "degraded": "◆",
     "unhealthy": "✗",
+    "error": "✗",
     "bar": "━",
     "track": "─",
     "gutter": "│",
@@ -91,6 +93,7 @@ _ASCII: Final[dict[str, str]] = {
     "healthy": "+",
     "degraded": "?",
     "unhealthy": "X",
+    "error": "X",
     "bar": "=",
     "track": "-",
     "gutter": "|",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval
+from mplp_cli.workflow.history import Approval, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -55,6 +55,8 @@ class RunView(Protocol):
     def outputs(self) -> Mapping[str, Any] | None: ...
     @property
     def error(self) -> Failure | None: ...
+    @property
+    def turn(self) -> Turn | None: ...
     @property
     def warnings(self) -> Sequence[str]: ...
 

@@ -18,6 +18,7 @@ import msgspec
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
+from mplp_cli.store.layout import NO_ROOM
 from mplp_cli.store.schema import APPLICATION_ID, UPGRADE, VERSION
 
 Connect = Callable[[str], apsw.Connection]
@@ -49,6 +50,18 @@ _OTHER: Final = ("io", "reading or writing failed", "Look at the disk and the sy
 _ELSEWHERE: Final = "Name another state directory with --state-dir."
 #: Causes of which the message says everything.
 _PLAIN: Final = frozenset({"busy", "closed", "memory", "old-sqlite"})
+#: Failures that a disk without room can be behind, whatever SQLite calls them.
+_NEED_ROOM: Final = frozenset(
+    {
+        apsw.SQLITE_CANTOPEN,
+        apsw.SQLITE_IOERR_WRITE,
+        apsw.SQLITE_IOERR_FSYNC,
+        apsw.SQLITE_IOERR_DIR_FSYNC,
+        apsw.SQLITE_IOERR_TRUNCATE,
+        apsw.SQLITE_IOERR_SHMOPEN,
+        apsw.SQLITE_IOERR_SHMSIZE,
+    }
+)
 _BUSY: Final = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED, apsw.SQLITE_PROTOCOL})
 
 
@@ -222,7 +235,9 @@ def translated(path: Path) -> Iterator[None]:
     except apsw.Error as error:
         raise store_error(error, path) from error
     except OSError as error:
-        raise _refusal(path, "io", f"cannot be used: {error.strerror}", _OTHER[2]) from error
+        cause, what, hint = _CAUSES[apsw.SQLITE_FULL] if error.errno in NO_ROOM else _OTHER
+        what = what if error.strerror is None or cause == "full" else error.strerror
+        raise _refusal(path, cause, f"cannot be used: {what}", hint) from error
 
 
 def store_error(error: apsw.Error, path: Path) -> StoreError:
@@ -238,8 +253,22 @@ def store_error(error: apsw.Error, path: Path) -> StoreError:
             "See whether that process is stopped or the disk is very slow, then try again.",
             pid=pid,
         )
+    if getattr(error, "extendedresult", code) in _NEED_ROOM and not _has_room(path.parent):
+        code = apsw.SQLITE_FULL
     cause, what, hint = _CAUSES.get(code, _OTHER)
     return _refusal(path, cause, f"cannot be used: {what} ({error})", hint)
+
+
+def _has_room(directory: Path) -> bool:
+    """Whether a file there could grow by as much as the shared index does; True if that cannot be told."""
+    from tempfile import TemporaryFile
+
+    try:
+        with TemporaryFile(dir=directory, buffering=0) as file:
+            file.write(bytes(65_536))
+    except OSError as error:
+        return error.errno not in NO_ROOM
+    return True
 
 
 def _refusal(path: Path, cause: str, what: str, hint: str | None, **details: Any) -> StoreError:

@@ -20,6 +20,7 @@ from mplp_cli.store.journal import pages
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, project
+from mplp_cli.store.schema import ENDED_TURNS
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -87,6 +88,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     yield from _orphans(database)
     for row in run_rows(database):
         yield from _run(database, row)
+    yield from _places(database)
     yield from _leftovers(database, state_dir, now)
 
 
@@ -109,6 +111,18 @@ def _orphans(database: Database) -> Iterator[Finding]:
             )
 
 
+def _places(database: Database) -> Iterator[Finding]:
+    """Places under concurrency keys of runs that have ended or are not there."""
+    count = database.rows(f"SELECT count(*) FROM turn WHERE {ENDED_TURNS}")[0][0]  # noqa: S608 - a condition of ours
+    if count:
+        yield Finding(
+            code="stale-place",
+            severity="problem",
+            message=f"{count:,} places under concurrency keys are those of runs that have ended",
+            mend="deletes them",
+        )
+
+
 # ---- one run -----------------------------------------------------------------------------------
 
 
@@ -123,6 +137,14 @@ def _run(database: Database, row: Row) -> Iterator[Finding]:
     except IndexError:  # pruned since
         return
     except MplpError as error:
+        if error.details.get("cause") == "newer":
+            yield Finding(
+                code="newer",
+                severity="warning",
+                message=f"run {row.id}: {error.message}",
+                hint="upgrade mplp",
+            )
+            return
         yield Finding(
             code="history",
             severity="problem",

@@ -18,7 +18,7 @@ from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import Asked, Entered, Projection, Settled, Taken, project
+from mplp_cli.store.projections import ENDED, Asked, Entered, Projection, Settled, Taken, project
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -140,6 +140,8 @@ class SqliteJournal:
         db.executemany(schema.ADD_EVENT, zip(repeat(self._key), count(self._seq), bodies))
         if after is not None:
             _apply(db, self._key, after)
+            if after.status in ENDED:
+                db.execute(schema.LEAVE_TURN, (self._run,))
             self._status = after.status
         self._seq += len(bodies)
 
@@ -214,7 +216,9 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     try:
         events = _decode(b"[" + b",".join(bodies) + b"]")
     except UNREADABLE as error:
-        raise corrupt(path, f"among facts {first} to {first + len(bodies) - 1}: {error}") from error
+        from mplp_cli.store.unreadable import unreadable
+
+        raise unreadable(path, bodies, first, error) from error
     finally:
         if collecting:
             gc.enable()

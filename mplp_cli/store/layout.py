@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from mplp_cli.errors import StoreError, UnknownRunError
 from mplp_cli.settings import Settings, load_settings, nearest
@@ -20,6 +22,8 @@ from mplp_cli.workflow.values import RunId
 
 STATE_DIR = ".mplp"
 VARIABLE = "MPLP_STATE_DIR"
+#: What the system says when there is no room left, on the disk or for this user.
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 
@@ -90,10 +94,11 @@ def _make(path: Path) -> None:
         sync_directory(path)
         sync_directory(path.parent)
     except OSError as error:
+        full = error.errno in NO_ROOM
         raise StoreError(
-            f"the state directory {path} cannot be created: {error.strerror}",
-            hint="Name another one with --state-dir or MPLP_STATE_DIR.",
-            details={"path": str(path), "cause": "io"},
+            f"the state directory {path} cannot be created: {'the disk is full' if full else error.strerror}",
+            hint=f"{'Free some space, or name' if full else 'Name'} another one with --state-dir or MPLP_STATE_DIR.",
+            details={"path": str(path), "cause": "full" if full else "io"},
         ) from error
 
 

@@ -16,6 +16,7 @@ from mplp_cli.protocols import (
     NewRun,
     ProtocolObject,
     RunRecord,
+    Standing,
 )
 from mplp_cli.store.answers import (
     VERBS,
@@ -27,7 +28,7 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -146,11 +147,22 @@ class MemoryJournal:
             raise self._end
 
 
+class Alone:
+    """The `Turns` of a store that no other process can see: there is always a place."""
+
+    def take(self, run_id: RunId, turn: Turn) -> Standing:  # noqa: ARG002 - it need not be asked for
+        return Standing(key=turn.key, position=0)
+
+    def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:  # noqa: ARG002 - nobody waits
+        return {}
+
+
 class MemoryStore:
     """The `Store` of `protocols`, in this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.turns = Alone()
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0

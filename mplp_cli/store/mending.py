@@ -22,6 +22,7 @@ from mplp_cli.store.inspection import (
 )
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
+from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
 _OF_A_RUN: Final = ("event", "definition", "control", "approval")
@@ -39,6 +40,10 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             with database.writing() as db:
                 for table in _OF_A_RUN:
                     db.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT key FROM run)")  # noqa: S608 - a name of ours
+            return True
+        case "stale-place":
+            with database.writing() as db:
+                db.execute(f"DELETE FROM turn WHERE {ENDED_TURNS}")  # noqa: S608 - a condition of ours
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

@@ -15,6 +15,7 @@ from mplp_cli.errors import RunStateError
 from mplp_cli.workflow.history import (
     Approval,
     Event,
+    RunAdmitted,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -99,8 +100,18 @@ def _enter(after: Projection, status: str, ended_at: int | None = None) -> None:
     after.changes.append(Entered(status, ended_at))
 
 
-def _goes_on(after: Projection, _seq: int, _event: RunStarted | RunResumed) -> None:
+def _starts(after: Projection, _seq: int, event: RunStarted) -> None:
+    if event.turn is None:  # else it is pending until its turn comes
+        _enter(after, "running")
+
+
+def _begins(after: Projection, _seq: int, _event: RunAdmitted) -> None:
     _enter(after, "running")
+
+
+def _goes_on(after: Projection, _seq: int, _event: RunResumed) -> None:
+    if after.status != "pending":
+        _enter(after, "running")
 
 
 def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
@@ -135,7 +146,8 @@ def _step_over(after: Projection, _seq: int, event: StepCancelled | StepFailed |
 
 _END: dict[type, str] = {RunCompleted: "completed", RunFailed: "failed", RunCancelled: "cancelled"}
 _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
-    RunStarted: _goes_on,
+    RunStarted: _starts,
+    RunAdmitted: _begins,
     RunResumed: _goes_on,
     RunWaiting: _waits,
     RunStopping: _stops,

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from mplp_cli.errors import RunBusyError
+from mplp_cli.store import schema
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path, log_dir
 from mplp_cli.store.locks import RunLock, take
@@ -93,5 +94,6 @@ def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:
         db.execute(_SUPERSEDED, (key,))
         # Keys are used again; an object that stays must not seem to be of a later run.
         db.execute("UPDATE object SET run = 0 WHERE run = ?", (key,))
+        db.execute(schema.LEAVE_TURN, (run_id,))
         db.execute("DELETE FROM run WHERE key = ?", (key,))
     return True

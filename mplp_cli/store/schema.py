@@ -152,6 +152,20 @@ SETTLE = (
     'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6'
     " WHERE run = ?1 AND state = 'pending' AND (?2 IS NULL OR step = ?2)"
 )
+ADD_TURN = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES(?, ?, ?, 0, ?)"
+GIVE_TURN = "UPDATE turn SET held = 1, at = ? WHERE run = ?"
+LEAVE_TURN = "DELETE FROM turn WHERE run = ?"
+TURN_KEY = "SELECT workflow_id, key FROM turn WHERE run = ?"
+#: All keys that somebody has or waits for a place under, or (`?1`) that of one run.
+TURN_KEYS = "SELECT DISTINCT workflow_id, key FROM turn WHERE (?1 IS NULL OR run = ?1)"
+#: A run that is gone has the key 0.
+TURNS = (
+    "SELECT t.run, t.held, t.at, coalesce(r.key, 0), coalesce(r.status, ''),"
+    " EXISTS(SELECT 1 FROM control c WHERE c.run = r.key AND c.verb = 'cancel')"
+    " FROM turn t LEFT JOIN run r ON r.id = t.run WHERE t.workflow_id = ? AND t.key = ? ORDER BY t.seq"
+)
+#: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
+ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
 TAKE_ALL = "DELETE FROM control WHERE run = ?"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch, owner FROM run WHERE key = ?"

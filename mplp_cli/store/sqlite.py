@@ -11,6 +11,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import (
     ApprovalRecord,
     Clock,
@@ -27,6 +28,7 @@ from mplp_cli.store.journal import SqliteJournal, only_row, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -47,6 +49,7 @@ class SqliteStore:
         self._clock = clock
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
+        self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
 
@@ -62,11 +65,18 @@ class SqliteStore:
             )
             journal = SqliteJournal(self._database, lock, run.id, key)
             journal.begin(db, events)
+            if run.turn is not None:
+                self.turns.enter(db, run.id, run.turn)
             return journal
 
         owner = process_name()
         lock = self._lock(run.id, owner)
-        return self._owned([lock], begin)
+        try:
+            return self._owned([lock], begin)
+        except ConcurrencyLimitError:
+            with translated(self._database.path):
+                lock_path(self._state_dir, run.id).unlink(missing_ok=True)
+            raise
 
     def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> SqliteJournal:
         def own(db: apsw.Connection) -> SqliteJournal:

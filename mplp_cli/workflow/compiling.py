@@ -12,11 +12,12 @@ from mplp_cli.workflow import model
 from mplp_cli.workflow.bodies import http_body, python_body, tree
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
+from mplp_cli.workflow.links import ENV, KEY
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.repeats import foreach_repeat, loop_repeat
 from mplp_cli.workflow.retry import Fallback, Retry, effective
-from mplp_cli.workflow.scoping import ENV, Scoping
+from mplp_cli.workflow.scoping import Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.templates import Compiler, Template, Text, is_template
@@ -285,6 +286,13 @@ class StepCompiler:
         made = self.values(value, path)
         self._scoping.secrets_allowed = False
         return made
+
+    def turn_key(self, concurrency: model.Concurrency | None, path: Path) -> Template:
+        """The concurrency key: text that is known before any step runs. The workflow's id if none is stated."""
+        if concurrency is None:
+            return None
+        self._scoping.enter(KEY)
+        return self._workflow.id if concurrency.key is None else self.text(concurrency.key, path)
 
     def text(self, text: str, path: Path) -> Template:
         """A template that always gives text, also where it is exactly one reference."""

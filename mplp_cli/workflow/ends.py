@@ -23,13 +23,13 @@ def spread(state: RunState, i: int) -> None:
     for d in state.plan.dependants[i]:
         if status[d] is not PENDING:
             continue
-        if steps[d].join == "all-completed":
+        if steps[d].join == "all-completed" and steps[d].after < 0:
             if ended is COMPLETED:
                 state.unmet[d] -= 1
                 if not state.unmet[d]:
                     state.make_ready(d)
             else:
-                _omit(state, d, i)
+                omit(state, d, i)
         else:
             _join(state, d, i)
     step = steps[i]
@@ -78,11 +78,16 @@ def _join(state: RunState, d: int, i: int) -> None:
     if verdict is True:
         tally.decided = True
         state.met(d)
-    elif verdict is False:
-        _omit(state, d, i)
+    elif verdict is False and step.after < 0:
+        omit(state, d, i)
+    elif verdict is False:  # in a block every step has its turn, also one that will be omitted
+        tally.decided = True
+        state.denied[d] = i
+        state.met(d)
 
 
-def _omit(state: RunState, d: int, because: int) -> None:
+def omit(state: RunState, d: int, because: int) -> None:
+    """Step `d` cannot run because of how another has ended."""
     state.reasons[d] = omission(state, d, because)
     state.because[d] = state.plan.steps[because].id
     if bad_end(state, because):
@@ -97,7 +102,7 @@ def _omit(state: RunState, d: int, because: int) -> None:
 def _break_block(state: RunState, following: int, failed: int) -> None:
     while following >= 0:
         if state.step_status[following] is PENDING:
-            _omit(state, following, failed)
+            omit(state, following, failed)
         following = state.plan.next_in_block.get(following, -1)
 
 

@@ -19,6 +19,7 @@ from mplp_cli.workflow.statuses import (
     COMPLETED,
     ENDED,
     FAILED,
+    PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
@@ -31,9 +32,21 @@ if TYPE_CHECKING:
 
 def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
-    state.status = RUNNING
-    state.started = state.limited_from = fact.at
+    state.started = fact.at
     state.slots = state.all_slots = fact.slots
+    state.turn = fact.turn
+    if fact.turn is None:
+        _begin(state, fact.at)
+
+
+def run_admitted(state: RunState, fact: h.RunAdmitted) -> None:
+    state.started = fact.at
+    _begin(state, fact.at)
+
+
+def _begin(state: RunState, at: int) -> None:
+    state.status = RUNNING
+    state.limited_from = at
     limit_run(state)
     for i in state.plan.top:
         if not state.unmet[i]:
@@ -41,13 +54,15 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
 
 
 def run_resumed(state: RunState, fact: h.RunResumed) -> None:
-
-    take_up(state, fact.at)
+    if state.status is not PENDING:  # else it still waits for its turn
+        take_up(state, fact.at)
 
 
 def run_stopping(state: RunState, fact: h.RunStopping) -> None:
-    if fact.cause == "kill":
-        state.killed = True
+    if (
+        fact.cause == "kill" or state.status is PENDING
+    ):  # of a run that never began nothing is to be cleaned up
+        state.killed, state.status = True, RUNNING
     elif state.finalizing is not None or state.stopping is not None:
         return  # `finally` is not stopped by a cancel, and the first cause stands
     state.stopping = state.stopping or fact
@@ -255,6 +270,7 @@ def _cut_short(state: RunState, i: int, at: int) -> bool:
 
 FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunStarted: run_started,
+    h.RunAdmitted: run_admitted,
     h.RunResumed: run_resumed,
     h.RunStopping: run_stopping,
     h.RunWaiting: run_waiting,

@@ -2,7 +2,9 @@
 
 Past tense, frozen, JSON. `at` is milliseconds since the Unix epoch from the clock handed in; order
 is by sequence number, never by time. `attempt` counts from 1. On disk and in `--output jsonl` a fact
-is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys.
+is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys. A type or a key that is not known
+is refused: it is a newer version's, and to leave it out would be to read another history. So what once was
+written stays readable: fields are added with a default, and none is ever taken away.
 """
 
 from __future__ import annotations
@@ -17,15 +19,34 @@ from mplp_cli.errors import Failure
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
 
 
-class _Fact(Struct, frozen=True, tag_field="type", rename="camel", omit_defaults=True, gc=False):
+class _Fact(
+    Struct,
+    frozen=True,
+    tag_field="type",
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
     at: int
+
+
+class Turn(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """What a run needs before it begins: one of `max` places that runs of its workflow share under `key`."""
+
+    key: str
+    max: int = 1
+    on_limit: Literal["queue", "cancel", "fail"] = "queue"
 
 
 # ---- the run -----------------------------------------------------------------------------------
 
 
 class RunStarted(_Fact, tag="run.started", gc=True):
-    """The run exists. Everything a pure step may read besides results is recorded here."""
+    """The run exists. Everything a pure step may read besides results is recorded here.
+
+    With a `turn` it is pending until `run.admitted`; else it has begun.
+    """
 
     run: str
     workflow: str
@@ -34,6 +55,17 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     cwd: str
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
+    turn: Turn | None = None
+
+
+class RunAdmitted(_Fact, tag="run.admitted", gc=True):
+    """The run has its place under the concurrency key, and begins.
+
+    `waited` is how long it took (ms), `behind` the runs that had the places when it first asked.
+    """
+
+    waited: int = 0
+    behind: list[str] = []
 
 
 class RunResumed(_Fact, tag="run.resumed"):
@@ -210,7 +242,7 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     instead: str
 
 
-class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none."""
 
     id: str
@@ -221,6 +253,7 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 Event: TypeAlias = (
     RunStarted
+    | RunAdmitted
     | RunResumed
     | RunStopping
     | RunWaiting

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """How the dependencies of one step have ended so far (for every rule but `all-completed`)."""
+    """How the dependencies of one step have ended so far (`all-completed` only needs it in a block)."""
 
-    __slots__ = ("bad", "decided", "left", "met")
+    __slots__ = ("bad", "decided", "left", "met", "others")
 
     def __init__(self, dependencies: int) -> None:
         self.left = dependencies
+        #: Ended, and not completed.
+        self.others = 0
         self.met = 0
         self.bad = 0
         self.decided = False
@@ -27,6 +29,7 @@ class Tally:
         """One more dependency has ended."""
         self.left -= 1
         self.met += met
+        self.others += not met
         self.bad += bad
 
 
@@ -35,6 +38,8 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
     if tally.decided:
         return None
     match join:
+        case "all-completed":
+            return False if tally.others else (None if tally.left else True)
         case "any-completed":
             return True if tally.met else (None if tally.left else False)
         case "none-failed":
@@ -48,7 +53,8 @@ def verdict_of(join: Join, tally: Tally) -> bool | None:
 def gates(step: PlanStep) -> int:
     """What a step waits for before it is ready: dependencies, the step before it, its container."""
     held = (step.after >= 0) + (step.parent >= 0 or step.branch == "finally")
-    return held + (len(step.needs) if step.join == "all-completed" else bool(step.needs))
+    each = step.join == "all-completed" and step.after < 0
+    return held + (len(step.needs) if each else bool(step.needs))
 
 
 def bad_end(state: RunState, i: int) -> bool:

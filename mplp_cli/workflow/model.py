@@ -195,6 +195,15 @@ Step: TypeAlias = (
 )
 
 
+class Concurrency(_Node, kw_only=True):
+    """How many runs of the workflow may go on at once under one key, and what one too many does."""
+
+    #: None: the workflow's id.
+    key: str | None = None
+    max: int = 1
+    on_limit: Literal["queue", "cancel", "fail"] = "queue"
+
+
 class Defaults(_Node, kw_only=True):
     timeout: Duration | None = None
     retry_policy: RetryPolicy | None = None
@@ -218,4 +227,5 @@ class Workflow(_Node, kw_only=True):
     steps: list[Step]
     outputs: dict[str, Any] = {}
     error_handling: ErrorHandling = ErrorHandling()
+    concurrency: Concurrency | None = None
     finally_: list[Step] = field(default_factory=list, name="finally")

@@ -135,6 +135,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: Templates of the workflow's `env`; those in `secret_env` hold secrets and are never recorded.
     env: dict[str, Template] = {}
     secret_env: frozenset[str] = frozenset()
+    #: The concurrency key; None without one.
+    turn_key: Template = None
 
     @property
     def grows(self) -> bool:
@@ -188,9 +190,13 @@ class _Stored(Struct):
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
     """The plan for machine readers, as `mplp plan --output json` prints it."""
-    steps = plan.steps
+    steps, limit = plan.steps, plan.workflow.concurrency
+    shared = (
+        {"key": limit.key or plan.workflow.id, "max": limit.max, "onLimit": limit.on_limit} if limit else None
+    )
     return {
         "workflowId": plan.workflow.id,
+        **({"concurrency": shared} if shared else {}),
         "waves": [[steps[i].id for i in wave] for wave in plan.waves()],
         "criticalPath": [steps[i].id for i in plan.critical_path()],
         "steps": {

@@ -13,10 +13,11 @@ from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.compiling import CheckOperation, StepCompiler
 from mplp_cli.workflow.graph import CycleError, file_order, topological
+from mplp_cli.workflow.links import ENV, OUTPUTS, Where
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.ranks import start_order
 from mplp_cli.workflow.references import WORDS
-from mplp_cli.workflow.scoping import ENV, OUTPUTS, Scoping, Where
+from mplp_cli.workflow.scoping import Scoping
 from mplp_cli.workflow.templates import Template, is_template
 from mplp_cli.workflow.values import duration_ms
 
@@ -79,13 +80,14 @@ class _Planner:
         env = self.compiler.values(self.workflow.env, (*base, "env"), ENV)
         compiled = [self.compiler.compile(i) for i in range(len(self.places))]
         outputs = self.compiler.values(self.workflow.outputs, (*base, "outputs"), OUTPUTS)
+        key = self.compiler.turn_key(self.workflow.concurrency, (*base, "concurrency", "key"))
         needs = self.scoping.needs
         after = self._blocks(top, final)
         self._check_cycles(needs, after)
         self._check_joins(needs)
         if any(p.severity == "error" for p in self.problems):
             return None
-        return self._assemble(compiled, top, final, after, outputs, env)
+        return self._assemble(compiled, top, final, after, outputs, env, key)
 
     def _enter(self, steps: list[model.Step], path: Path, parent: int, branch: str) -> None:
         """Number `steps` and everything inside them, in file order."""
@@ -182,14 +184,34 @@ class _Planner:
 
     def _check_joins(self, needs: dict[int, dict[int, None]]) -> None:
         for i, where in enumerate(self.places):
-            join = where.step.join
-            if isinstance(join, model.CountJoin) and 0 < (there := len(needs.get(i, ()))) < join.count:
+            join, there = where.step.join, len(needs.get(i, ()))
+            if join != "all-completed" and not there:
+                self._vain_join(where)
+            elif isinstance(join, model.CountJoin) and there < join.count:
                 self.problem(
                     "plan-join-count",
                     f"`{where.step.id}` waits for {join.count} completed dependencies and has only {there}",
                     (*where.path, "join", "count"),
                     "such a step could never run",
                 )
+
+    def _vain_join(self, where: Where) -> None:
+        step = where.step.id
+        if where.branch == "finally":
+            message, hint = (
+                f"`{step}` runs in `finally`: its `join` changes nothing",
+                "the steps of `finally` all run",
+            )
+        elif where.branch == "fallback":
+            message = f"`{step}` runs when another step has failed: its `join` changes nothing"
+            hint = "remove it; a fallback waits for nothing"
+        elif where.branch:
+            message = f"`{step}` runs after the step before it in its block: its `join` changes nothing"
+            hint = "a block stops at its first failure; put the steps into a `parallel` step for a join"
+        else:
+            message = f"`{step}` has no dependencies: its `join` changes nothing"
+            hint = "add `dependencies`, or remove `join`"
+        self.problem("plan-join-unused", message, (*where.path, "join"), hint, severity="warning")
 
     # ---- the result
 
@@ -201,6 +223,7 @@ class _Planner:
         after: dict[int, int],
         outputs: Template,
         env: Template,
+        key: Template,
     ) -> Plan:
         needs = {i: tuple(found) for i, found in self.scoping.needs.items()}
         by_rank = start_order(self.places, needs, after, (top, final))
@@ -232,6 +255,7 @@ class _Planner:
             outputs=outputs,
             env={name: moving.get(name, value) for name, value in fixed_env.items()},
             secret_env=frozenset(self.scoping.secret_env),
+            turn_key=key,
         )
 
     def _step(

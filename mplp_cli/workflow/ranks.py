@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mplp_cli.workflow.graph import Before, topological
-from mplp_cli.workflow.scoping import Where
+from mplp_cli.workflow.links import Where
 
 Needs = dict[int, tuple[int, ...]]
 

@@ -1,11 +1,7 @@
-"""Who may refer to whom, and which dependency a reference stands for.
+"""What names stand for in one place of the file, and which may stand there.
 
-A step may refer to a step that must have ended before it starts. Both are lifted to the container
-that they share: there, the one that holds the referring step comes to depend on the one that holds
-the other. Refused: itself, its own container, a step inside a branch (it may not have run: refer to
-its container), a later step of an ordered block, and a sibling inside one `parallel` (or a step inside
-one) without a declared dependency. A fallback may read `error`, `status` and `attempts` of the step that
-it stands in for.
+A fallback may read `error`, `status` and `attempts` of the step that it stands in for; the steps of a loop,
+its result so far. Which step may refer to which other one is decided in `links`.
 """
 
 from __future__ import annotations
@@ -13,35 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec import Struct
-
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
+from mplp_cli.workflow.links import ENV, KEY, Links, Where
 from mplp_cli.workflow.references import SCOPES, Reference
 from mplp_cli.workflow.suggest import did_you_mean
 
-#: Pseudo-numbers of the places outside steps that hold references.
-OUTPUTS, ENV, FINALLY = -2, -3, -4
+#: Places outside steps that are filled in before any step has run.
+_NO_STEPS = {ENV: "the workflow's `env` and shared fallbacks", KEY: "the concurrency key"}
 #: What `${workflow.x}` and `${run.x}` have.
 WORKFLOW_FIELDS = ("id", "name", "version", "description")
 RUN_FIELDS = ("id", "status", "cwd")
 
-
 _NONE: Final[frozenset[str]] = frozenset()
-
-
-class Where(Struct):
-    """Where a step stands in the file."""
-
-    step: Any
-    parent: int
-    branch: str
-    path: Path
-    children: list[int] = []
-    #: The innermost foreach or loop around it.
-    loop: int = -1
-    #: Whether it stands in `finally`, at any depth.
-    final: bool = False
 
 
 class Scoping:
@@ -54,22 +34,22 @@ class Scoping:
         self.places = places
         self.number = number
         self.problems = problems
-        self.needs: dict[int, dict[int, None]] = {}
+        self._links = Links(places, self._problem)
+        #: Step -> those that it depends on.
+        self.needs = self._links.needs
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
-        self._here = OUTPUTS
-        self._after_steps_of = -1
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
-        self._here = here
-        self._after_steps_of = -1
+        self._links.here = here
+        self._links.after_steps_of = -1
 
     def enter_end(self) -> int:
         """References judged from now on are read when the steps of the loop at hand, which is given, have run."""
-        self._after_steps_of = self._here
-        return self._here
+        self._links.after_steps_of = self._links.here
+        return self._links.here
 
     def size(self, i: int) -> int:
         """How many steps stand inside step `i`, at any depth; they follow it."""
@@ -80,8 +60,8 @@ class Scoping:
 
     def loops(self) -> Iterator[int]:
         """The foreachs and loops around the place at hand, the innermost first."""
-        i = self._here
-        if i >= 0 and i != self._after_steps_of:
+        i = self._links.here
+        if i >= 0 and i != self._links.after_steps_of:
             i = self.places[i].loop
         while i >= 0:
             yield i
@@ -89,14 +69,16 @@ class Scoping:
 
     def item_names(self) -> frozenset[str]:
         """The names of items in force at the place at hand."""
-        if self._here < 0 or self.places[self._here].loop < 0:
+        if self._links.here < 0 or self.places[self._links.here].loop < 0:
             return _NONE
         steps = (self.places[i].step for i in self.loops())
         return frozenset(step.as_ for step in steps if isinstance(step, model.ForeachStep))
 
     def loop_names(self) -> frozenset[str]:
         """The names that are in force only inside a foreach or a loop."""
-        return self.item_names() | {"index"} if self._here >= 0 and next(self.loops(), -1) >= 0 else _NONE
+        return (
+            self.item_names() | {"index"} if self._links.here >= 0 and next(self.loops(), -1) >= 0 else _NONE
+        )
 
     # ---- references
 
@@ -113,6 +95,8 @@ class Scoping:
             self._secret(reference, path)
         elif scope == "workflow":
             self._known("field of `workflow`", reference, WORKFLOW_FIELDS, path)
+        elif scope == "run" and self._links.here == KEY:
+            self._problem("ref-place", "a key that names the run is never shared with another run", path)
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
         else:
@@ -137,12 +121,12 @@ class Scoping:
         other = self.number.get(name)
         if other is None:
             self._unknown_step(name, path, "dep-unknown")
-        elif other == self._here:
+        elif other == self._links.here:
             self._problem(
                 "dep-self", f"`{name}` depends on itself", path, "remove it from its own dependencies"
             )
         else:
-            self._link(other, path, declared=True)
+            self._links.link(other, path, declared=True)
 
     def _step(self, reference: Reference, path: Path) -> int:
         other = self.number.get(reference.step)
@@ -151,19 +135,17 @@ class Scoping:
             return -1
         if self._so_far(other, reference):
             return other
-        if other == self._here:
+        if other == self._links.here:
             self._problem(
                 "ref-self",
                 f"`{reference.step}` refers to its own {reference.field}",
                 path,
                 "a step can only use what other steps have produced",
             )
-        elif self._here == ENV:
-            self._problem(
-                "ref-place", "the workflow's `env` and shared fallbacks cannot refer to steps", path
-            )
+        elif self._links.here in _NO_STEPS:
+            self._problem("ref-place", f"{_NO_STEPS[self._links.here]} cannot refer to steps", path)
         elif reference.field == "result" or not self._replaces(other):
-            self._link(other, path, declared=False)
+            self._links.link(other, path, declared=False)
         return other
 
     def _so_far(self, other: int, reference: Reference) -> bool:
@@ -173,7 +155,7 @@ class Scoping:
 
     def _replaces(self, other: int) -> bool:
         """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
-        i = self._here
+        i = self._links.here
         while i >= 0:
             if self.places[i].branch == "fallback" and self.places[i].parent == other:
                 return True
@@ -231,102 +213,8 @@ class Scoping:
                 path,
                 f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script",
             )
-        elif self._here == ENV:
+        elif self._links.here == ENV:
             self.secret_env.add(str(path[2]))
-
-    # ---- the rule
-
-    def _link(self, other: int, path: Path, *, declared: bool) -> None:
-        """`here` refers to `other`: allowed, and then a dependency in the container that both share."""
-        name = self.places[other].step.id
-        if self._here == OUTPUTS:
-            self._outside(other, name, path)
-            return
-        if (inside := self._member_around(other, self._after_steps_of)) >= 0:
-            self._outside(other, name, path, below=self.places[inside])
-            return
-        mine, theirs = self._lift(self._here, other)
-        if mine < 0 or theirs < 0:
-            self._problem(
-                "ref-container",
-                f"`{name}` and `{self.places[self._here].step.id}` contain each other",
-                path,
-                "a step cannot wait for its own container, nor a container for its own steps",
-            )
-            return
-        outer, inner = self.places[mine], self.places[theirs]
-        if not self._outside(other, name, path, below=inner):
-            return
-        if inner.branch == "finally" and outer.branch != "finally":
-            self._problem("ref-later", f"`{name}` runs in `finally`, after everything else", path)
-        elif outer.branch == "finally" and inner.branch != "finally":
-            return  # everything has ended when `finally` begins; what has no result says so then
-        elif outer.branch in ("then", "else", "each", "fallback", "finally"):
-            if inner.branch != outer.branch or theirs > mine:
-                self._problem(
-                    "ref-later",
-                    f"`{name}` does not run before `{outer.step.id}`",
-                    path,
-                    "the steps of a block run one after the other, in file order",
-                )
-        elif outer.parent >= 0 and not declared and theirs not in self.needs.get(mine, ()):
-            self._problem(
-                "ref-sibling",
-                f"`{outer.step.id}` and `{name}` run at the same time",
-                path,
-                f"declare `dependencies: [{name}]` if `{outer.step.id}` is to wait for it",
-            )
-        else:
-            self.needs.setdefault(mine, {})[theirs] = None
-
-    def _member_around(self, other: int, loop: int) -> int:
-        """The step standing directly in `loop` that is or holds `other`; -1 if none does."""
-        while loop >= 0 and other >= 0:
-            if self.places[other].parent == loop:
-                return other
-            other = self.places[other].parent
-        return -1
-
-    def _lift(self, here: int, other: int) -> tuple[int, int]:
-        """Their ancestors (or themselves) in the container that they share; -1 for one inside the other."""
-        places = self.places
-        if places[here].parent == places[other].parent:
-            return here, other
-        chain = {-1: -1}
-        below, i = -1, here
-        while i >= 0:
-            chain[i] = below
-            below, i = i, places[i].parent
-        chain[-1] = below
-        below, i = -1, other
-        while i not in chain:
-            below, i = i, places[i].parent
-        return chain[i], below
-
-    def _outside(self, other: int, name: str, path: Path, below: Where | None = None) -> bool:
-        """Whether `other` can be seen from outside its containers, up to `below`."""
-        i = other
-        while i >= 0 and self.places[i] is not below:
-            where = self.places[i]
-            if where.branch in ("then", "else", "each", "fallback"):
-                self._problem("ref-inside-branch", *self._hidden(name, where, path))
-                return False
-            if where.branch == "finally" and self._here == OUTPUTS:
-                self._problem("ref-later", f"`{name}` runs in `finally`, after the outputs are settled", path)
-                return False
-            i = where.parent
-        return True
-
-    def _hidden(self, name: str, where: Where, path: Path) -> tuple[str, Path, str]:
-        """Message, path and hint for a reference to a step inside a branch or a loop."""
-        box = self.places[where.parent].step
-        if where.branch != "each":
-            said = f"`{name}` may not have run: it stands in `{where.branch}` of `{box.id}`"
-            return said, path, f"refer to `{box.id}.result`, the result of the branch that ran"
-        said = f"`{name}` may run any number of times: it stands in the `{type(box).__struct_config__.tag}` `{box.id}`"
-        if isinstance(box, model.LoopStep):
-            return said, path, f"refer to `{box.id}.result.last`, the result of the last iteration"
-        return said, path, f"refer to `{box.id}.result`, the list of the items' results"
 
     def _problem(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint))

@@ -9,19 +9,19 @@ nothing. Commands can be derived from state at any time: after a crash `RunResum
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappush
 
 from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, spread
+from mplp_cli.workflow.ends import halt_after, omit, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
 from mplp_cli.workflow.plan import CONTAINERS, Plan
-from mplp_cli.workflow.resume import go_on
+from mplp_cli.workflow.slots import release, unpark
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     ENDED,
@@ -47,11 +47,11 @@ class RunState:
         #: The items that foreachs and loops have added, by the number of their step; how many there were ever.
         self.items: dict[int, Item] = {}
         self.grown = 0
-        self.run_id, self.status = "", PENDING
+        self.run_id, self.cwd, self.status = "", "", PENDING
         self.inputs: dict[str, Json] = {}
         self.env: dict[str, str] = {}
-        self.cwd = ""
         self.started = self.ended = 0
+        self.turn: h.Turn | None = None  # the place it needs before it begins
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
         self.limited_from = self.waits_since = 0
@@ -103,6 +103,8 @@ class RunState:
         #: What each step still waits for: dependencies, the step before it, its container; 0 is ready.
         self.unmet = [gates(step) for step in steps]
         self.tallies: dict[int, Tally] = {}
+        #: Steps whose join rule cannot be met, but whose turn has not come; with the step that decided it.
+        self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
@@ -138,7 +140,7 @@ class RunState:
         while ripple:
             spread(self, ripple.pop())
         if self.ready and not self.halting and not self.opening:
-            self._release()
+            release(self)
         return out
 
     @property
@@ -195,7 +197,10 @@ class RunState:
         """One thing less that step `i` waits for."""
         self.unmet[i] -= 1
         if not self.unmet[i] and self.step_status[i] is PENDING:
-            self.make_ready(i)
+            if i in self.denied:
+                omit(self, i, self.denied[i])
+            else:
+                self.make_ready(i)
 
     def close(self, i: int, status: str, at: int) -> None:
         """Step `i` has ended."""
@@ -249,17 +254,7 @@ class RunState:
             self.in_lane.discard(i)
             parent = self.plan.steps[i].parent
             self.lanes[parent] += 1
-            self._unpark(parent)
-
-    def _unpark(self, parent: int) -> None:
-        """A lane of `parent` is free: the first child that waits for one may try for a slot."""
-        waiting = self.parked.get(parent)
-        while waiting:
-            rank = heappop(waiting)
-            i = self.plan.by_rank[rank]
-            if self.step_status[i] is QUEUED or i in self.returning:
-                heappush(self.ready, rank)
-                return
+            unpark(self, parent)
 
     def open_container(self, i: int, branch: str, at: int) -> None:
         """The children of `branch` (parallel: all) may start; the others are skipped."""
@@ -285,35 +280,6 @@ class RunState:
         if self.plan.steps[i].kind == "loop":
             self.results[i] = so_far(self, i)
         self.ask(Conclude(i))
-
-    def _release(self) -> None:
-        ready, plan = self.ready, self.plan
-        while ready:
-            i = plan.by_rank[ready[0]]
-            back = i in self.returning
-            if not back and (self.step_status[i] is not QUEUED or i in self.holding or i in self.in_lane):
-                heappop(ready)
-                continue
-            step = plan.steps[i]
-            if step.effect and not self.slots:
-                break
-            heappop(ready)
-            if step.parent in self.lanes:
-                if not self.lanes[step.parent]:
-                    heappush(self.parked.setdefault(step.parent, []), step.rank)
-                    continue
-                self.lanes[step.parent] -= 1
-                self.in_lane.add(i)
-            if back:
-                go_on(self, i)
-                continue
-            if step.effect:
-                self.slots -= 1
-                self.holding.add(i)
-            self.ask(Start(i, self.attempts[i] + 1))
-            if step.kind in CONTAINERS:
-                self.opening.add(i)
-                break
 
     def answered(self, i: int) -> None:
         """Step `i` does not wait for a person any more."""

@@ -1,7 +1,8 @@
 """The workflows that are measured, as text: `python -m tests.bench.documents SHAPE STEPS KIND FILE`.
 
 Shapes: `wide` (one step, all others but the last need it, the last needs them all), `layered` (layers of fifty,
-two needs each), `chain`, `apart` (nothing needs anything), `mixed` (for validation: needs among the last fifty).
+two needs each), `chain`, `apart` (nothing needs anything), `mixed` (for validation: needs among the last fifty),
+`foreach` (so many items of one step).
 Kinds: `set`, `task` (a module operation), `rich` (the same with condition, text, timeout and retries), `shell`.
 """
 
@@ -37,6 +38,8 @@ def _two_of(i: int, first: int, count: int) -> list[int]:
 def document(shape: str, steps: int, kind: str, parallel: int = 0) -> str:
     """The text of a workflow; `parallel` is its `max-parallel`, 0 none."""
     text = [HEAD, f"  max-parallel: {parallel}\n" if parallel else "", "  steps:\n"]
+    if shape == "foreach":
+        return "".join([*text, _FOREACH.format(steps)])
     for i, needed in enumerate(needs(shape, steps)):
         text.append(f"    - id: s{i:06d}\n")
         if needed:
@@ -88,6 +91,13 @@ def _mixed(i: int, needed: list[int]) -> str:
     )
 
 
+_FOREACH = """\
+    - id: each
+      type: foreach
+      items: "${{range({}) | list}}"
+      steps:
+        - {{id: one, type: set, values: {{x: "${{item}}", n: "${{index}}"}}}}
+"""
 _STEPS = {"set": _set, "task": _task, "rich": _rich, "shell": _shell, "mixed": _mixed}
 
 

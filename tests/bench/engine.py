@@ -28,6 +28,7 @@ def rows(lab: Lab) -> Iterator[Row]:
     yield alone(lab, "layered", "rich", "condition, text, timeout, retries", parallel=NO_LIMIT)
     for kind in ("set", "task"):
         yield alone(lab, "layered", kind, "--ephemeral", parallel=NO_LIMIT, ephemeral=True)
+    yield items(lab)
     for shape in SHAPES:
         yield whole_process(lab, shape)
     yield from large(lab)
@@ -73,6 +74,13 @@ def alone(lab: Lab, shape: str, kind: str, note: str, parallel: int, *, ephemera
     what = "set" if kind == "set" else "effectful"
     kept = "in memory" if ephemeral else "durable"
     return Row(name=f"{kept}, {shape} {lab.sizes.steps:,}, {what}", value=value, unit="us/step", note=note)
+
+
+def items(lab: Lab) -> Row:
+    """A foreach with one `set` step in it."""
+    value = median_of(lambda: probe(lab, "foreach", "set"), 3)
+    name = f"foreach over {lab.sizes.steps:,} items, set"
+    return Row(name=name, value=value, unit="us/item", limit=200.0, note="three facts an item")
 
 
 def whole_process(lab: Lab, shape: str) -> Row:

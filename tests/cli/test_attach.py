@@ -168,8 +168,8 @@ def test_a_failed_run_is_resumed_by_itself(gate: Terminal) -> None:
     gate.write("go", "")
     assert gate("wait", "gate").code == 0
     final = gate("resume", "gate", "--detach")
-    assert final.code == 2
-    assert "completed" in final.err
+    assert final.code == 0
+    assert "has completed already" in final.err
 
 
 # ---- waiting
@@ -377,3 +377,13 @@ def _is_shell(pid: int) -> bool:
         return b"until [ -e go ]" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def test_a_run_that_is_left_queues_for_its_turn_and_keeps_it(gate: Terminal) -> None:
+    one = GATE.replace("  grace:", "  concurrency: {key: one, max: 1}\n  grace:")
+    gate.write("one.yaml", one)
+    first, second = (gate("run", "one.yaml", "--detach", "-o", "json").document for _ in range(2))
+    assert (first["status"], second["status"]) == ("running", "pending")
+    assert gate("wait", second["runId"], "--timeout", "50ms").code == 75
+    gate.write("go", "")
+    assert [gate("wait", run["runId"]).code for run in (first, second)] == [0, 0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from tests.cli.conftest import Terminal
 
 
@@ -57,3 +59,48 @@ def test_a_run_that_has_ended_is_not_cancelled(terminal: Terminal) -> None:
     ended = terminal("cancel", "talks")
     assert ended.code == 2
     assert "completed already" in ended.err
+
+
+#: Asks a person; what it needs a secret for has been done by then. `finally` comes behind.
+SECRETIVE = """\
+workflow:
+  id: secretive
+  name: Secretive
+  version: 1.0.0
+  secrets: [TOKEN]
+  steps:
+    - {id: push, type: shell, env: {TOKEN: "${secrets.TOKEN}"}, run: 'test -n "$TOKEN"'}
+    - id: deploy
+      type: shell
+      dependencies: [push]
+      run: 'false'
+      fallback-actions: [{condition: any, action: escalate-to-human}]
+"""
+
+
+def waits_for_a_person(terminal: Terminal, final: str = "") -> Terminal:
+    terminal.write("secretive.yaml", SECRETIVE + final)
+    terminal.env["TOKEN"] = "a-long-word"
+    assert terminal("run", "secretive.yaml").code == 3
+    del terminal.env["TOKEN"]
+    return terminal
+
+
+@pytest.mark.parametrize("final", ["", "  finally: [{id: bye, type: shell, run: 'echo goodbye'}]\n"])
+def test_a_cancel_asks_for_no_secrets_that_nothing_will_need(terminal: Terminal, final: str) -> None:
+    ended = waits_for_a_person(terminal, final)("cancel", "secretive")
+    assert (ended.code, ended.err) == (0, "")
+    steps = terminal("status", "secretive", "-o", "json").document["steps"]
+    assert steps["deploy"]["status"] == "cancelled"
+    assert [steps[step]["status"] for step in steps if step == "bye"] == ["completed"] * bool(final)
+
+
+def test_a_cancel_asks_for_the_secrets_of_the_steps_that_come_last(terminal: Terminal) -> None:
+    final = "  finally: [{id: bye, type: shell, env: {T: '${secrets.TOKEN}'}, run: 'test -n \"$T\"'}]\n"
+    ended = waits_for_a_person(terminal, final)("cancel", "secretive")
+    assert ended.code == 2
+    assert "missing secrets: TOKEN" in ended.err
+    assert terminal("status", "secretive", "-o", "json").document["status"] == "waiting"
+    assert terminal("cancel", "secretive", "--secrets-file", "/dev/null").code == 2
+    terminal.env["TOKEN"] = "a-long-word"
+    assert terminal("cancel", "secretive").code == 0

@@ -293,7 +293,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     ended = known.run("bash", "-c", code)
     assert ended.err == ""
-    statuses = ["running", "interrupted", "waiting", "completed", "failed", "cancelled"]
+    statuses = ["pending", "running", "interrupted", "waiting", "completed", "failed", "cancelled"]
     assert ended.out.split() == [*statuses, *COMMANDS]
 
 

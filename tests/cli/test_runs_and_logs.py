@@ -6,6 +6,7 @@ import json
 import re
 import signal
 
+import apsw
 import pytest
 
 from tests.cli.conftest import Terminal, until
@@ -146,3 +147,18 @@ def test_following_goes_on_until_the_run_has_ended(terminal: Terminal) -> None:
     assert follower.stdout.read() == "bye │ goodbye\n"
     assert follower.wait() == 0
     until(lambda: running.poll() is not None)
+
+
+def test_runs_are_listed_back_to_a_moment(terminal: Terminal) -> None:
+    assert terminal("run", "talks.yaml").code == 0
+    assert len(terminal("runs", "--since", "1h", "-o", "json").document["runs"]) == 1
+    alter = "UPDATE run SET created_at = created_at - 7200000"
+    database = apsw.Connection(str(terminal.directory / ".mplp" / "state.db"))
+    database.execute(alter)
+    database.close()
+    assert terminal("runs", "--since", "1h", "-o", "json").document["runs"] == []
+    assert len(terminal("runs", "--since", "3h", "-o", "json").document["runs"]) == 1
+    for wrong in ("yesterday", "none", "-1h", "0"):
+        refused = terminal("runs", f"--since={wrong}")
+        assert refused.code == 2
+        assert "write it like" in refused.err

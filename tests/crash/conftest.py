@@ -1,72 +1,43 @@
-"""What crash tests share: the library that ends a process at one of its system calls, and a small workflow."""
+"""What crash tests share: the library that ends a process at one of its system calls, and a workflow."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.crash.everything import EVERYTHING, MARKS, leave_a_mark
 from tests.crash.points import Points
-
-SMALL = """
-workflow:
-  id: small
-  name: One of everything
-  version: 1.0.0
-  inputs:
-    file: {type: string}
-  max-parallel: 2
-  steps:
-    - {id: words, type: set, values: {hello: world, file: "${inputs.file}"}}
-    - {id: first, type: shell, dependencies: [words], run: 'echo first >> "${inputs.file}"'}
-    - id: context
-      type: module-operation
-      module: context
-      operation: create-context
-      parameters: {name: "context of ${words.result.hello}"}
-    - id: both
-      type: parallel
-      dependencies: [first]
-      steps:
-        - {id: left, type: shell, run: 'echo left >> "${inputs.file}"'}
-        - {id: right, type: shell, run: 'echo right >> "${inputs.file}"'}
-    - id: choice
-      type: conditional
-      dependencies: [both, context]
-      condition: words.result.hello == "world"
-      then:
-        - id: flaky
-          type: shell
-          retry-policy: {max-retries: 2, backoff-strategy: fixed, initial-delay: 10ms}
-          run: |
-            if grep -q flaky "${inputs.file}"; then before=yes; else before=no; fi
-            echo flaky >> "${inputs.file}"
-            [ "$before" = yes ]
-        - id: broken
-          type: shell
-          run: |
-            echo broken >> "${inputs.file}"
-            exit 7
-          fallback-actions:
-            - condition: error
-              action: run-step
-              step: {id: instead, type: shell, run: 'echo instead >> "${inputs.file}"'}
-      else:
-        - {id: never, type: shell, run: 'echo never >> "${inputs.file}"'}
-  finally:
-    - {id: last, type: shell, run: 'echo last >> "${inputs.file}"'}
-"""
+from tests.crash.whole import Everything, Undisturbed, watch
+from tests.service import Service, serving
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """The small workflow as a file."""
-    file = tmp_path / "small.yaml"
-    file.write_text(SMALL, "utf-8")
-    return file
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """Where requests leave their marks."""
+    with serving(leave_a_mark) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Everything:
+    """The workflow with every step type as a file, and the inputs of its runs."""
+    file = tmp_path_factory.mktemp("workflow") / "everything.yaml"
+    file.write_text(EVERYTHING, "utf-8")
+    file.with_name("marks.py").write_text(MARKS, "utf-8")
+    return Everything(file, ("-i", f"service={service.base}"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, points: Points, everything: Everything
+) -> Undisturbed:
+    """What a run does to which nothing happens."""
+    return watch(points, everything.victim(tmp_path_factory.mktemp("undisturbed")))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@
  *   CRASH_HOW   before, half, after: SIGKILL before the call, after half of a write, after the call
  *               full: from that call on every call that needs room fails with ENOSPC
  *               broken: from that call on every call fails with EIO
- *   CRASH_LOG   a file that gets the name of each call, a line each
+ *   CRASH_LOG   a file that gets the name of each call and of the file, a line each
  *
  * Programs that the process starts are not concerned: the variables are removed before they could inherit them.
  */
@@ -69,8 +69,11 @@ static int is_below(const char *path) {
     return length > 0 && strncmp(path, below, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+/* The file that the call at hand is about. */
+static __thread char path[PATH_MAX];
+
 static int is_file_below(int fd) {
-    char link[64], path[PATH_MAX];
+    char link[64];
     if (length == 0)
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -79,6 +82,11 @@ static int is_file_below(int fd) {
         return 0;
     path[n] = '\0';
     return is_below(path);
+}
+
+static const char *base(void) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
 }
 
 static void die(void) {
@@ -91,8 +99,8 @@ static void die(void) {
 static enum how reached(const char *name) {
     count++;
     if (list >= 0) {
-        char line[32];
-        real_write(list, line, (size_t)snprintf(line, sizeof line, "%s\n", name));
+        char line[PATH_MAX + 32];
+        real_write(list, line, (size_t)snprintf(line, sizeof line, "%s %s\n", name, base()));
     }
     if (at == 0 || count < at)
         return NEVER;
@@ -175,13 +183,14 @@ int ftruncate64(int fd, off_t size) {
 ON_FILE(fsync)
 ON_FILE(fdatasync)
 
-int unlink(const char *path) {
-    if (!is_below(path))
-        return real_unlink(path);
+int unlink(const char *name) {
+    if (!is_below(name))
+        return real_unlink(name);
+    snprintf(path, sizeof path, "%s", name);
     enum how now = reached("unlink");
     if (refused(now, 0))
         return -1;
-    int done = real_unlink(path);
+    int done = real_unlink(name);
     if (now == HALF || now == AFTER)
         die();
     return done;
@@ -190,6 +199,7 @@ int unlink(const char *path) {
 int rename(const char *from, const char *to) {
     if (!is_below(to))
         return real_rename(from, to);
+    snprintf(path, sizeof path, "%s", to);
     enum how now = reached("rename");
     if (refused(now, 1))
         return -1;

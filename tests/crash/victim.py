@@ -28,6 +28,7 @@ from mplp_cli.workflow.history import (
     StepRetrying,
     StepsClaimed,
     StepStarted,
+    StepWaiting,
 )
 from tests.conftest import Ended, Mplp
 
@@ -44,48 +45,62 @@ def until(happened: Callable[[], bool], what: str) -> None:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store says about the one run that it has."""
+    """What a store says about the run that it was made for, and about the runs that this one has started."""
 
     record: RunRecord | None
     facts: list[Event]
     objects: list[ProtocolObject]
+    inner: list[list[Event]] = field(default_factory=list)
+
+    @property
+    def everything(self) -> list[Event]:
+        """The facts of all runs, run by run. No two steps have one id."""
+        return [fact for facts in (self.facts, *self.inner) for fact in facts]
 
     @property
     def begun(self) -> Counter[str]:
         """How often each step was started, or may have been: claimed by a process that was lost."""
-        begun: Counter[str] = Counter()
-        claimed: set[str] = set()
-        for fact in self.facts:
-            if isinstance(fact, StepsClaimed):
-                claimed.update(fact.steps)
-            elif isinstance(fact, StepStarted):
-                begun[fact.step] += 1
-                claimed.discard(fact.step)
-            elif isinstance(fact, RunResumed):
-                begun.update(claimed)
-                claimed.clear()
-        begun.update(claimed)
-        return begun
+        return sum(map(_begun, (self.facts, *self.inner)), Counter[str]())
 
     @property
     def completed(self) -> Counter[str]:
         """How often each step was recorded as completed."""
-        return Counter(f.step for f in self.facts if isinstance(f, StepCompleted))
+        return Counter(f.step for f in self.everything if isinstance(f, StepCompleted))
 
     @property
     def in_flight(self) -> set[str]:
         """Steps that the last process left at work."""
-        open_: set[str] = set()
-        for fact in self.facts:
-            if isinstance(fact, RunResumed):
-                open_.clear()
-            elif isinstance(fact, StepStarted):
-                open_.add(fact.step)
-            elif isinstance(fact, StepsClaimed):
-                open_.update(fact.steps)
-            elif (step := getattr(fact, "step", None)) is not None:
-                open_.discard(step)
-        return open_
+        return set().union(*map(_in_flight, (self.facts, *self.inner)))
+
+
+def _begun(facts: list[Event]) -> Counter[str]:
+    begun: Counter[str] = Counter()
+    claimed: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, StepsClaimed):
+            claimed.update(fact.steps)
+        elif isinstance(fact, StepStarted):
+            begun[fact.step] += 1
+            claimed.discard(fact.step)
+        elif isinstance(fact, RunResumed):
+            begun.update(claimed)
+            claimed.clear()
+    begun.update(claimed)
+    return begun
+
+
+def _in_flight(facts: list[Event]) -> set[str]:
+    open_: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, RunResumed):
+            open_.clear()
+        elif isinstance(fact, StepStarted):
+            open_.add(fact.step)
+        elif isinstance(fact, StepsClaimed):
+            open_.update(fact.steps)
+        elif (step := getattr(fact, "step", None)) is not None:
+            open_.discard(step)
+    return open_
 
 
 @dataclass
@@ -94,6 +109,8 @@ class Victim:
 
     directory: Path
     workflow: Path
+    #: More arguments of the command that begins the run.
+    inputs: tuple[str, ...] = ()
     deaths: int = 0
 
     def __post_init__(self) -> None:
@@ -111,7 +128,7 @@ class Victim:
     @property
     def first(self) -> tuple[str, ...]:
         """The arguments that begin the run."""
-        return ("run", str(self.workflow), "-i", f"file={self.file}")
+        return ("run", str(self.workflow), "-i", f"file={self.file}", *self.inputs)
 
     def start(
         self, *args: str, env: dict[str, str] | None = None, under: tuple[str, ...] = ()
@@ -176,14 +193,25 @@ class Victim:
             store = SqliteStore(state, SystemClock())
             try:
                 assert store.check()["integrity"] == "ok"
-                records = store.runs()
-                assert len(records) <= 1
-                if not records:
+                if not (records := store.runs()):
                     return Stored(None, [], [])
-                facts = [fact for _, fact in store.history(records[0].id)]
-                return Stored(records[0], facts, list(store.objects()))
+                *inner, first = ([fact for _, fact in store.history(r.id)] for r in records)
+                record = records[-1]
+                assert all(r.workflow_id != record.workflow_id for r in records[:-1])
+                return Stored(record, first, list(store.objects()), inner)
             finally:
                 store.close()
+
+    def approve(self) -> int:
+        """Say yes to everything that is asked; how much that was."""
+        store = SqliteStore(self.state, SystemClock())
+        try:
+            asked = store.approvals()
+            for one in asked:
+                store.decide(one.run, one.step, "approved", "ann", "", one.asked_at)
+            return len(asked)
+        finally:
+            store.close()
 
     @contextmanager
     def copy(self) -> Iterator[Path]:
@@ -250,7 +278,12 @@ class Ledger:
 
     def _failures(self, stored: Stored) -> Counter[str]:
         """Attempts that failed by themselves."""
-        return Counter(f.step for f in stored.facts if isinstance(f, StepRetrying | StepFailed))
+        failed = StepRetrying | StepFailed
+        return Counter(
+            f.step
+            for f in stored.everything
+            if isinstance(f, failed) or (isinstance(f, StepWaiting) and f.error is not None)
+        )
 
 
 def check_told(victim: Victim, stored: Stored) -> None:

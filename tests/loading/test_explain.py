@@ -19,7 +19,7 @@ ONE_PROBLEM = [
     ("{id: a, type: shel, run: x}", "schema-unknown-step-type", "shel", "`shel`", "did you mean `shell`?"),
     ("{id: a, type: bash, run: x}", "schema-unknown-step-type", "bash", "`bash`", "did you mean `shell`?"),
     ("{id: a, type: 5}", "schema-type", "5", "`type` takes text", "step types:"),
-    ("{id: a, type: foreach, items: [], steps: []}", "schema-unsupported-step-type", "foreach", "part of the format", ""),
+    ("{id: a, type: agent, items: [], steps: []}", "schema-unsupported-step-type", "agent", "part of the format", ""),
     ("{id: a, type: set, values: {}, cache: {}}", "schema-unsupported-key", "cache", "part of the format", ""),
     ("{id: a, type: set, values: {}, result-schema: {}}", "schema-unsupported-key", "result-schema", "part of the format", ""),
     ("{id: a, type: wait, for: 1s, event: {}}", "schema-unsupported-key", "event", "part of the format", ""),
@@ -82,7 +82,7 @@ def test_one_mistake_is_one_problem_at_its_place_with_its_fix(
         ('name: "a\\nb"', "schema-form", "`a\\nb`"),
         ("execution: parallel", "schema-value", "`parallel`"),
         ("triggers: []", "schema-unsupported-key", "`triggers`"),
-        ("concurrency: {}", "schema-unsupported-key", "`concurrency`"),
+        ("concurrency: {max: 0}", "schema-range", "at least 1"),
         ("stpes: []", "schema-unknown-key", "`stpes`"),
         ("secrets: [A-B]", "schema-form", "`A-B`"),
         ("max-parallel: 0", "schema-range", "at least 1"),
@@ -115,7 +115,7 @@ def test_a_file_without_the_root_key_says_which_one_is_missing() -> None:
 def test_all_problems_of_a_file_come_in_one_pass() -> None:
     text = steps(
         "{id: a, type: shel, run: x}",
-        "{id: b, type: foreach, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
+        "{id: b, type: agent, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
         "{id: d, type: shell, run: x, timeout: 0}",
         "{id: e, type: shell, run: x, cwd: ../..}",
         "{id: f, type: set, values: {x: 010}}",
@@ -133,7 +133,7 @@ def test_all_problems_of_a_file_come_in_one_pass() -> None:
 
 def test_a_broken_step_makes_no_noise_about_those_that_need_it() -> None:
     text = steps(
-        "{id: a, type: foreach, items: [1], steps: [{id: c, type: set, values: {}}]}",
+        "{id: a, type: agent, items: [1], steps: [{id: c, type: set, values: {}}]}",
         "{id: b, type: parallel, stpes: [{id: d, type: set, values: {}}]}",
         "{id: e, type: set, dependencies: [a, b, c, d], values: {x: '${a.result.x}', y: '${d.result.x}'}}",
     )

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval
+from mplp_cli.workflow.history import Approval, Turn
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.retry import Retry
@@ -72,6 +72,7 @@ class FakeState:
     due: dict[int, int] = field(default_factory=dict)
     outputs: Mapping[str, Any] | None = None
     error: Failure | None = None
+    turn: Turn | None = None
     warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:

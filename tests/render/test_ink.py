@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mplp_cli.observe.health import Status
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, cells, clip, write
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, make_theme, safe, safe_output, shows_live
@@ -125,6 +127,12 @@ def test_every_status_of_a_step_has_a_glyph_of_its_own() -> None:
         glyphs = [theme.glyph(status) for status in steps]
         assert len(set(glyphs)) == len(glyphs)
         assert all(cells(glyph) == 1 for glyph in glyphs)
+
+
+def test_every_status_of_a_component_has_a_glyph_and_a_style() -> None:
+    for status in (*get_args(Status), "degraded"):
+        assert Theme(unicode=True).glyph(status)
+        assert STATUS_STYLE[status]
 
 
 def test_what_the_stream_cannot_encode_is_written_as_an_escape() -> None:

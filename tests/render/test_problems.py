@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from mplp_cli.errors import Place, Problem
+from mplp_cli.errors import Problem
 from mplp_cli.render.github import annotation, command, plain
 from mplp_cli.render.ink import cells
 from mplp_cli.render.machine import validate_document
@@ -130,10 +130,10 @@ def test_a_place_outside_the_file_gives_no_frame() -> None:
     assert len(one_problem(at(99, 1, 2), Source("a: 1"), PLAIN, 80)) == 1
 
 
-def test_further_places_are_shown_with_their_label() -> None:
-    problem = at(2, 1, 2, also=(Place(label="first used here", line=1, column=1, end_column=2),))
+def test_the_second_place_of_a_finding_is_shown_with_its_line() -> None:
+    problem = at(2, 1, 2, related_line=1, related_column=1, related_end_column=2)
     text = "\n".join(line.plain for line in one_problem(problem, Source("a\na"), PLAIN, 80))
-    assert "first used here: release.yaml:1:1" in text
+    assert "see also: release.yaml:1:1" in text
     assert "~" in text
 
 

@@ -162,6 +162,21 @@ def test_lines_tell_each_fact_that_matters(snapshot: SnapshotAssertion) -> None:
     assert out.getvalue() == snapshot
 
 
+@pytest.mark.parametrize(
+    ("by", "message", "said"),
+    [
+        ("ann", "cancelled by ann", "stops: cancelled by ann"),
+        ("ann", "wrong branch", "stops: wrong branch (by ann)"),
+        ("", "`b` failed and the workflow says `fail-fast`", "stops: `b` failed"),
+    ],
+)
+def test_who_stops_a_run_is_said_once(by: str, message: str, said: str) -> None:
+    lines, out = lines_of()
+    lines([h.RunStopping(NOON, "cancel", by, message)])
+    assert said in out.getvalue()
+    assert out.getvalue().count("ann") == bool(by)
+
+
 def test_quiet_lines_tell_failures_and_questions_only() -> None:
     lines, out = lines_of(quiet=True)
     for fact in FACTS:
@@ -178,10 +193,18 @@ def test_a_step_that_ended_in_the_same_commit_is_not_said_to_have_started() -> N
     assert "checkout completed in 1.2s" in out.getvalue()
 
 
-def test_output_without_a_line_end_is_bounded() -> None:
+@pytest.mark.parametrize("piece", [70, 2_001, 100_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_very_long_line_of_output_is_cut_with_a_note_where_the_rest_is(piece: int, end: str) -> None:
     lines, out = lines_of()
-    lines.output("build", "stdout", "x" * 100_000)
-    assert len(out.getvalue()) > 100_000
+    text = "x" * 100_000 + end
+    for begin in range(0, len(text), piece):
+        lines.output("build", "stdout", text[begin : begin + piece])
+    lines.output("build", "stdout", "next\n" if end else "")
+    lines([h.StepCompleted(at=NOON + 2_000, step="build", attempt=1, result=None)])
+    first, *others = out.getvalue().splitlines()
+    assert first == f"build │ {'x' * 2_000} … 98,000 more characters: mplp logs {RUN[:8]} build"
+    assert [line for line in others if line.startswith("build │")] == (["build │ next"] if end else [])
 
 
 @pytest.mark.parametrize("ran", [True, False])

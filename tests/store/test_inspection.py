@@ -146,6 +146,21 @@ def test_rows_of_no_run_and_requests_to_ended_runs_are_deleted(database: Databas
     assert database.rows("SELECT run FROM control") == [(2,)]
 
 
+def test_places_of_ended_runs_are_deleted_and_those_of_others_stay(database: Database, state: Path) -> None:
+    place = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES('w', 'prod', '{}', 1, 0)"
+    ids = [
+        str(row[0]) for row in database.rows("SELECT id FROM run WHERE status IN ('completed', 'waiting')")
+    ]
+    alter(database, *map(place.format, [*ids, "gone"]))
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("stale-place", "problem")
+    assert finding.message.startswith("2 places")
+    assert mend(database, state, finding, NOW)
+    waiting = "SELECT id FROM run WHERE status = 'waiting'"
+    assert database.rows("SELECT run FROM turn") == database.rows(waiting)
+    assert found(database) == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -10,6 +10,7 @@ from mplp_cli.workflow import history as h
 from mplp_cli.workflow.joins import Tally, verdict_of
 from mplp_cli.workflow.model import CountJoin
 from tests.bench_of_runs import (
+    begun,
     choice,
     facts,
     fallback,
@@ -281,6 +282,31 @@ def test_sequential_execution_stops_at_the_first_failure_and_runs_finally() -> N
     assert statuses(state) == {"a": "completed", "b": "failed", "c": "omitted", "f": "completed"}
     assert reason_of(state, "c") == "`b` failed before it in the same block"
     assert bench.work.executed == ["a", "b", "f"]
+
+
+@pytest.mark.parametrize("join", ["all-completed", "any-completed"])
+def test_in_sequential_execution_a_step_that_will_be_omitted_has_its_turn_too(join: str) -> None:
+    """What comes after it must not start before what comes before it has ended."""
+    steps = [
+        shell("off", when="false"),
+        shell("slow", "sleep 5"),
+        shell("never", dependencies=["off"], join=join),
+        shell("bad", "fail"),
+        shell("late", dependencies=["never"], join="all-ended"),
+    ]
+    state, bench = run_steps(steps, execution="sequential")
+    assert statuses(state) == {
+        "off": "skipped",
+        "slow": "completed",
+        "never": "omitted",
+        "bad": "failed",
+        "late": "omitted",
+    }
+    assert reason_of(state, "never").startswith("`off` was skipped, and ")
+    assert reason_of(state, "late") == "`bad` failed before it in the same block"
+    assert bench.work.executed == ["slow", "bad"]
+    assert begun(bench, "bad") == [5000]
+    assert [f.step for f in facts(bench, h.StepOmitted)] == ["never", "late"]
 
 
 # ---- parallel ----------------------------------------------------------------------------------

@@ -289,6 +289,32 @@ def test_a_join_that_counts_more_dependencies_than_there_are_is_refused() -> Non
     assert problem.message == "`b` waits for 2 completed dependencies and has only 1"
 
 
+def test_a_join_that_changes_nothing_is_a_warning_at_its_place() -> None:
+    block = [
+        shell("t1", fallback_actions=fallback("run-step", step=shell("x", join="all-ended"))),
+        shell("t2", join="all-ended"),
+    ]
+    steps = [
+        shell("a", join="none-failed"),
+        shell("b", dependencies=["a"], join="all-ended"),
+        choice("c", "true", block, shell("e", join={"count": 1})),
+    ]
+    last = [shell("f", join="any-completed", dependencies=["a"]), shell("g", join="all-completed")]
+    found = problems_of(steps, finally_=last)
+    assert {(p.code, p.severity) for p in found} == {("plan-join-unused", "warning")}
+    assert [(p.path[1:], p.message.partition(":")[0]) for p in found] == [
+        (("steps", 0, "join"), "`a` has no dependencies"),
+        (
+            ("steps", 2, "then", 0, "fallback-actions", 0, "step", "join"),
+            "`x` runs when another step has failed",
+        ),
+        (("steps", 2, "then", 1, "join"), "`t2` runs after the step before it in its block"),
+        (("steps", 2, "else", "join"), "`e` runs after the step before it in its block"),
+        (("finally", 0, "join"), "`f` runs in `finally`"),
+    ]
+    planned(steps, finally_=last)
+
+
 def test_what_a_module_says_about_an_operation_is_placed_under_its_step() -> None:
     def check(module: str, operation: str, parameters: dict[str, Any]) -> list[Problem]:
         return [
