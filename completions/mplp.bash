@@ -73,6 +73,7 @@ _mplp_takes_value() {
     "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
+    "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
@@ -123,6 +124,8 @@ _mplp_value() {
     "status --state-dir") _mplp_complete directory ;;
     "logs --attempt") _mplp_complete text ;;
     "logs --state-dir") _mplp_complete directory ;;
+    "artifacts --output" | "artifacts -o") _mplp_complete choices text json ;;
+    "artifacts --state-dir") _mplp_complete directory ;;
     "explain --output" | "explain -o") _mplp_complete choices text json ;;
     "explain --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
@@ -156,14 +159,15 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --output -o --detach --take-over --junit --secrets-file --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --output -o --detach --take-over --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
     "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
     "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
     "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
+    "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
@@ -194,6 +198,8 @@ _mplp_argument() {
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
     "logs 1") _mplp_complete steps ;;
+    "artifacts 0") _mplp_complete runs ;;
+    "artifacts 1") _mplp_complete steps ;;
     "explain 0") _mplp_complete runs ;;
     "explain 1") _mplp_complete steps ;;
     "diff 0") _mplp_complete runs ;;
@@ -205,7 +211,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume attach wait cancel runs status logs artifacts explain diff approvals approve reject backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -241,7 +247,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume attach wait cancel runs status logs artifacts explain diff approvals approve reject backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --by' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --output' 'reject -o' 'reject --state-dir' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -68,6 +68,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a cancel -d 'Cancel a run'
 complete -c mplp -n '__mplp_verb \'\'' -a runs -d 'List runs, newest first'
 complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
 complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run have written'
+complete -c mplp -n '__mplp_verb \'\'' -a artifacts -d 'List the files that the steps of a run have left'
 complete -c mplp -n '__mplp_verb \'\'' -a explain -d 'Explain why a step is what it is'
 complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a workflow part'
 complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
@@ -117,6 +118,7 @@ complete -c mplp -n '__mplp_verb run' -l detach -d 'Leave the run to a process o
 complete -c mplp -n '__mplp_verb run' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb run' -l env-file -r -F -d 'More environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb run' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb run' -l no-cache -d 'Take no result from the cache'
 complete -c mplp -n '__mplp_verb run' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb run' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb run' -s h -l help -d 'Show the help and exit'
@@ -128,6 +130,7 @@ complete -c mplp -n '__mplp_verb resume' -l detach -d 'Leave the run to a proces
 complete -c mplp -n '__mplp_verb resume' -l take-over -d 'Also if another process holds the run: that one stops'
 complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb resume' -l no-cache -d 'Take no result from the cache'
 complete -c mplp -n '__mplp_verb resume' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb resume' -s h -l help -d 'Show the help and exit'
@@ -182,6 +185,13 @@ complete -c mplp -n '__mplp_verb logs' -l no-color -d 'Plain text (NO_COLOR does
 complete -c mplp -n '__mplp_verb logs' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at logs 0' -k -a '(__mplp_ask runs)'
 complete -c mplp -n '__mplp_at logs 1' -k -a '(__mplp_ask steps)'
+
+complete -c mplp -n '__mplp_verb artifacts' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb artifacts' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb artifacts' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb artifacts' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at artifacts 0' -k -a '(__mplp_ask runs)'
+complete -c mplp -n '__mplp_at artifacts 1' -k -a '(__mplp_ask steps)'
 
 complete -c mplp -n '__mplp_verb explain' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb explain' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
@@ -250,4 +260,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume attach wait cancel runs status logs explain diff approvals approve reject backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume attach wait cancel runs status logs artifacts explain diff approvals approve reject backup doctor health schema completion help'

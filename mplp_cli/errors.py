@@ -10,6 +10,7 @@
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
+    |   |-- ResultSchemaError           a result does not fit the step's `result-schema`
     |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
     |   |-- HttpRequestError            a request cannot be sent as it stands, or may not be
     |   |   `-- NetworkPolicyError      the policy of this machine denies the address
@@ -20,6 +21,8 @@
     |   |-- (the exception's class)     a function raised it
     |   |-- UnresolvedReferenceError    a reference names something that is not there
     |   |-- ExpressionError             an expression failed or gave the wrong kind of value
+    |   |-- ArtifactError               files that a step leaves cannot be kept
+    |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
@@ -298,25 +301,6 @@ class ParallelExecutionError(StepError):
         super().__init__(
             f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)}
         )
-
-
-class ItemsFailedError(StepError):
-    """Items of a foreach failed: `items` has `{index, error}` of each."""
-
-    retryable = False
-
-    def __init__(self, count: int, items: list[dict[str, Any]]) -> None:
-        first = items[0]
-        super().__init__(
-            f"{len(items)} of {count} items failed; the first was [{first['index']}]: {first['error']['message']}",
-            details={"items": items},
-        )
-
-
-class LoopExhaustedError(StepError):
-    """A loop has used up its iterations, and its condition says that it should go on."""
-
-    retryable = False
 
 
 class OperationError(StepError):

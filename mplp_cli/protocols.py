@@ -160,6 +160,17 @@ class Turns(Protocol):
         ...
 
 
+class CachedResult(Struct, frozen=True, kw_only=True):
+    """A result that the cache keeps. Times are ms since the epoch; `until` 0 is for ever."""
+
+    key: str
+    step: StepId
+    run: RunId
+    at: int
+    until: int
+    result: Json
+
+
 class Journal(Protocol):
     """The append-only history of one run, held by its one owner.
 
@@ -244,6 +255,11 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def cached(self, begins: str) -> list[CachedResult]:
+        """The kept results whose key begins so; also those that are not good any more. An unreadable one is
+        left out: it is as good as none."""
+        ...
+
     def check(self) -> dict[str, Any]:
         """Facts for `mplp health`; StoreError if the store cannot be used."""
         ...
@@ -309,6 +325,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     #: The same for every attempt of a step: effects keyed by it happen once.
     idempotency_key: str
     output: Output
+    #: Patterns of the files that are to be kept.
+    artifacts: list[str] = []
 
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -94,6 +94,7 @@ class Runtime:
         start: Path | None = None,
         state_dir: str | None = None,
         ephemeral: bool = False,
+        uses_cache: bool = True,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.cwd = start or Path.cwd()
@@ -103,6 +104,8 @@ class Runtime:
         self.clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
+        #: Whether steps take results from the cache.
+        self.uses_cache = uses_cache
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -335,11 +338,14 @@ class Runtime:
             ids=self.ids,
             journal=journal,
             operations=self._hub(),
+            misfits=_misfits,
             runners=runners.by_kind,
             conditions=self.conditions,
             secrets=given.secrets,
             environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
             mask=masker.value,
+            cached=self.store.cached if self.uses_cache else None,
+            keep_files=self._keeper(workplace.log_dir),
             output=screen.output,
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children),
@@ -388,6 +394,12 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name)
 
+    def _keeper(self, log_dir: Path) -> Any:
+        """What keeps the files that steps leave; an ephemeral run keeps none."""
+        from mplp_cli.engine.artifacts import keep_artifacts
+
+        return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
+
     def _slots(self, plan: Plan) -> int:
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
@@ -414,6 +426,13 @@ def _refuse_final(run_id: str, status: str) -> None:
             hint="start a new one with `mplp run`",
             details={"runId": run_id, "status": status},
         )
+
+
+def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+    """Where a result does not fit a schema; the validator is loaded when there is one."""
+    from mplp_cli.loading.values import misfits
+
+    return misfits(schema, value)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

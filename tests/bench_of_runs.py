@@ -13,6 +13,7 @@ import msgspec
 from mplp_cli.engine.drive import Drive, replay
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
+from mplp_cli.loading.values import misfits
 from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
@@ -159,15 +160,16 @@ Intervention = tuple[float, Callable[[Drive], None]]
 
 
 class Bench:
-    """Runs one workflow, as often as its process dies."""
+    """Runs one workflow, as often as its process dies; `after` is one whose store and time it goes on with."""
 
-    def __init__(self, plan: Plan, *, slots: int = 4, **world: Any) -> None:
+    def __init__(self, plan: Plan, *, slots: int = 4, after: Bench | None = None, **world: Any) -> None:
         self.plan = plan
-        self.clock = VirtualClock()
-        self.store = MemoryStore(self.clock)
+        self.clock: VirtualClock = VirtualClock() if after is None else after.clock
+        self.store: MemoryStore = MemoryStore(self.clock) if after is None else after.store
+        self.run: str = RUN if after is None else f"{int(after.run[0]) + 1}{RUN[1:]}"
         self.slots = plan.workflow.max_parallel or slots
         self.world = world
-        self.work = Work(lambda after: [fact for _, fact in self.store.history(RUN, after - 1)])
+        self.work = Work(lambda after: [fact for _, fact in self.store.history(self.run, after - 1)])
         self.told: list[Event] = []
         #: What is done to the drive when that many facts have been told.
         self.acts: dict[int, Callable[[Drive], None]] = {}
@@ -180,7 +182,7 @@ class Bench:
 
     def history(self) -> list[Event]:
         """The facts that are committed."""
-        return [fact for _, fact in self.store.history(RUN)]
+        return [fact for _, fact in self.store.history(self.run)]
 
     def start(
         self,
@@ -190,9 +192,9 @@ class Bench:
     ) -> RunState:
         """A new run."""
         now = self.clock.now()
-        started = RunStarted(now, RUN, "w", inputs or {}, {}, "/", self.slots, self.turn)
+        started = RunStarted(now, self.run, "w", inputs or {}, {}, "/", self.slots, self.turn)
         new = NewRun(
-            id=RUN,
+            id=self.run,
             workflow_id="w",
             name="W",
             source=b"",
@@ -214,7 +216,7 @@ class Bench:
         during: Sequence[Intervention] = (),
     ) -> RunState:
         """Take the run up again from what was stored."""
-        journal = self.store.own_run(RUN, by="test")
+        journal = self.store.own_run(self.run, by="test")
         state = replay(RunState(self.plan), journal.read())
         return self._drive(state, journal, None, dies, before, during)
 
@@ -243,6 +245,7 @@ class Bench:
         settings = {
             "poll": 1e9,
             "conditions": BUILTIN_CONDITIONS,
+            "cached": self.store.cached,
             "runners": {"shell": self.work},
             **self.world,
         }
@@ -251,6 +254,7 @@ class Bench:
             ids=self.ids,
             journal=journal_used,
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
+            misfits=misfits,
             subscribers=[self._hear],
             **settings,
         )

@@ -62,6 +62,8 @@ def _hand_over(runtime: Runtime, run_id: str, *, secrets: dict[str, str], junit:
 
     log = driver_log(runtime.state_dir, run_id)
     arguments = ["resume", run_id, "--take-over", "--output", "quiet", "--state-dir", str(runtime.state_dir)]
+    if not runtime.uses_cache:
+        arguments.append("--no-cache")
     if junit:
         arguments += ["--junit", junit]
     try:

@@ -191,7 +191,10 @@ def go(
     """Drive the run that `begin` stores or takes up, here or in a process of its own; the exit code."""
     if detach:
         from mplp_cli.cli.detaching import leave
+        from mplp_cli.errors import UsageError
 
+        if runtime.ephemeral:
+            raise UsageError("--ephemeral keeps a run in this process, --detach gives it to another one")
         leave(runtime, begin(Screen()), how, junit)
         return Exit.OK
     watch = Watch(how, no_color=no_color, junit=junit)

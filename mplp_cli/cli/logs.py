@@ -60,7 +60,7 @@ def main(
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)
     if step is not None:
-        _check_step(runtime, record, step)
+        check_step(runtime, record, step)
     theme = None if raw else make_theme(sys.stdout, no_color=no_color)
     told = (
         History(record.id, step)
@@ -89,14 +89,15 @@ def _read(runtime: Runtime, record: RunRecord, told: Told, *, follow: bool) -> b
         sleep(_PAUSE)
 
 
-def _check_step(runtime: Runtime, record: RunRecord, step: str) -> None:
+def check_step(runtime: Runtime, record: RunRecord, step: str) -> None:
+    """UsageError if the run has no step of that name."""
     from mplp_cli.cli.complete import step_ids
     from mplp_cli.errors import UsageError
     from mplp_cli.render.view import short_id
     from mplp_cli.workflow.suggest import did_you_mean
 
     known = step_ids(runtime.store.definition(record.id).plan)
-    if step not in known:
+    if step.rpartition(".")[2] not in known:  # inside an item: outer[3].inner
         hint = did_you_mean(step, known) or f"`mplp status {short_id(record.id)}` lists them"
         raise UsageError(f"run {short_id(record.id)} has no step {step!r}", hint=hint)
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": "runs",
     "status": "status",
     "logs": "logs",
+    "artifacts": "artifacts",
     "explain": "explain",
     "diff": "diff",
     "approvals": "approvals",

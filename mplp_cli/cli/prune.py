@@ -47,7 +47,8 @@ def main(
 
     A run goes if it is older than --keep-days or beyond the last --keep runs; with neither, `retention` of
     mplp.yaml says what stays. A run that goes on, waits, was interrupted or is held by a process is never
-    deleted. Of the objects that runs have written the newest version stays.
+    deleted. Of the objects that runs have written the newest version stays. Results in the cache go when they
+    have expired, or are older than --keep-days.
 
     Exit codes: 0 done, 2 nothing says what to keep, or nobody can be asked (use --yes).
 
@@ -64,10 +65,21 @@ def main(
     days, most = _limits(runtime, keep_days, keep)
     with opened(runtime) as found:
         runs, gone, held = _prune(runtime, found, (workflow, days, most), ask=not yes, dry_run=dry_run)
+        stale = 0 if found is None else _stale(runtime, found[1], workflow, days, dry_run=dry_run)
     as_json = output is TextOrJson.json
     if dry_run and gone and not as_json:
         _list(gone, runtime.clock.now(), no_color=no_color)
-    _tell(gone, held, runs - len(gone), dry_run=dry_run, as_json=as_json)
+    _tell(gone, held, (runs - len(gone), stale), dry_run=dry_run, as_json=as_json)
+
+
+def _stale(
+    runtime: Runtime, database: Database, workflow: str | None, days: int | None, *, dry_run: bool
+) -> int:
+    """How many cached results are gone, or would be."""
+    from mplp_cli.store.pruning import stale_results
+
+    now = runtime.clock.now()
+    return stale_results(database, now, days=days, workflow_id=workflow, dry_run=dry_run)
 
 
 def _prune(
@@ -145,7 +157,11 @@ def _list(runs: list[EndedRun], now: int, *, no_color: bool) -> None:
     show(lambda theme, width: ended_table(runs, now, theme, width), no_color=no_color)
 
 
-def _tell(gone: list[EndedRun], held: list[EndedRun], kept: int, *, dry_run: bool, as_json: bool) -> None:
+def _tell(
+    gone: list[EndedRun], held: list[EndedRun], counts: tuple[int, int], *, dry_run: bool, as_json: bool
+) -> None:
+    """`counts`: runs that stay, cached results that go."""
+    kept, stale = counts
     if as_json:
         from mplp_cli.render.machine import write_document
 
@@ -155,12 +171,15 @@ def _tell(gone: list[EndedRun], held: list[EndedRun], kept: int, *, dry_run: boo
                 "deleted": [_object(r) for r in gone],
                 "held": [_object(r) for r in held],
                 "kept": kept,
+                "cachedResults": stale,
             }
         )
         return
     verb = "would be deleted" if dry_run else "deleted"
     tail = f", {len(held)} held by a process" if held else ""
     sys.stdout.write(f"{len(gone):,} run{'' if len(gone) == 1 else 's'} {verb}, {kept:,} kept{tail}\n")
+    if stale:
+        sys.stdout.write(f"{stale:,} cached result{'' if stale == 1 else 's'} {verb}\n")
 
 
 def _object(run: EndedRun) -> dict[str, Any]:

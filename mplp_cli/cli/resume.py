@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -23,6 +23,7 @@ def main(
     ] = False,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -46,7 +47,7 @@ def main(
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
-    runtime = Runtime(state_dir=state_dir)
+    runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
     record = runtime.find_run(run, fits=lambda found: found.status not in ("completed", "cancelled"))
     take_up = partial(runtime.take_up, record.id, secrets_file=secrets_file, take_over=take_over)
     source = runtime.stored_source(record.id)

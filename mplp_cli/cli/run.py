@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import Detach, HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -45,6 +45,7 @@ def main(
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
     secrets_file: SecretsFile = None,
+    no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
@@ -66,13 +67,12 @@ def main(
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
-    _check_usage(workflow, inputs_file, ephemeral=ephemeral, detach=detach)
-    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral)
+    runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral, uses_cache=not no_cache)
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
     valid, plan = _checked(runtime, source, output, no_color=no_color)
-    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file))
+    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-"))
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
@@ -81,15 +81,6 @@ def main(
     secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
     begin = partial(runtime.start, source, plan, resolved, secrets)
     raise typer.Exit(go(runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color))
-
-
-def _check_usage(workflow: str, inputs_file: str | None, *, ephemeral: bool, detach: bool) -> None:
-    from mplp_cli.errors import UsageError
-
-    if workflow == inputs_file == "-":
-        raise UsageError("standard input cannot be both the workflow and its inputs")
-    if ephemeral and detach:
-        raise UsageError("--ephemeral keeps a run in this process, --detach gives it to another one")
 
 
 def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
@@ -110,12 +101,16 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     return loaded.workflow, loaded.plan
 
 
-def _given(workflow: Any, pairs: list[str], inputs_file: str | None) -> dict[str, Any]:
-    from mplp_cli.errors import InputError
+def _given(
+    workflow: Any, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool
+) -> dict[str, Any]:
+    from mplp_cli.errors import InputError, UsageError
     from mplp_cli.loading import parse_input
     from mplp_cli.loading.given import read_inputs
     from mplp_cli.sources import read_source
 
+    if inputs_file == "-" and not stdin_is_free:
+        raise UsageError("standard input cannot be both the workflow and its inputs")
     given: dict[str, Any] = {}
     if inputs_file:
         source = read_source(inputs_file, sys.stdin.buffer)

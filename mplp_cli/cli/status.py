@@ -34,9 +34,11 @@ def main(
 
       mplp status my-workflow --output json
     """
+    from mplp_cli.cli.artifacts import kept_files
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
+    from mplp_cli.store.layout import artifact_dir
 
     runtime = Runtime(state_dir=state_dir)
     told = recorded(runtime, runtime.find_run(run))
@@ -49,11 +51,12 @@ def main(
         write_document({**document, "status": told.status})
     else:
         present = runtime.clock.now()
-        show(lambda theme, width: _screen(told, standing, present, theme, width), no_color=no_color)
+        kept = len(kept_files(artifact_dir(runtime.state_dir, told.state.run_id)))
+        show(lambda theme, width: _screen(told, standing, present, kept, theme, width), no_color=no_color)
 
 
 def _screen(
-    told: Recorded, standing: Standing | None, present: int, theme: Theme, width: int
+    told: Recorded, standing: Standing | None, present: int, kept: int, theme: Theme, width: int
 ) -> Iterator[Line]:
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, status_table
@@ -73,7 +76,7 @@ def _screen(
     yield from _turn(told, standing, present)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
-    if said := list(_after(told)):
+    if said := list(_after(told, kept)):
         yield Line()
         yield from said
 
@@ -92,8 +95,8 @@ def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[L
         yield Line(f'  has {which} under the concurrency key "{turn.key}"', "dim")
 
 
-def _after(told: Recorded) -> Iterator[Line]:
-    """What went wrong, and what can be done."""
+def _after(told: Recorded, kept: int) -> Iterator[Line]:
+    """What went wrong, what can be done, and how many files were kept."""
     from mplp_cli.render.ink import Line
     from mplp_cli.render.view import failure_text, short_id
 
@@ -106,6 +109,8 @@ def _after(told: Recorded) -> Iterator[Line]:
         step = told.plan.steps[i].id
         yield Line("asks: ", "warn").add(state.approvals[i].message)
         yield Line(f"  mplp approve {run} {step}, or mplp reject {run} {step} --reason TEXT", "dim")
+    if kept:
+        yield Line(f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {run}", "dim")
     match told.status:
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {run}", "dim")

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 
+from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
 from mplp_cli.errors import (
@@ -15,10 +16,12 @@ from mplp_cli.errors import (
     UnsupportedStepTypeError,
     failure_of,
 )
-from mplp_cli.protocols import Attempt
+from mplp_cli.protocols import Attempt, Runner
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json
 
 Post = Callable[[h.Event], None]
@@ -33,6 +36,7 @@ class Attempts:
     ) -> None:
         self._state = state
         self._world = world
+        self._scope = RunScope(state, world.secrets)
         self._tasks = tasks
         self._post = post
         self._fail = fail
@@ -79,7 +83,8 @@ class Attempts:
             runner = self._world.runners.get(step.kind)
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
-            result = kept(await runner(self._attempt(step, attempt, body)))
+            result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
+            keep = keep_of(step, self._scope.at(step), self._world.clock.now())
         except asyncio.CancelledError:
             if self._closed:
                 raise
@@ -91,9 +96,22 @@ class Attempts:
             if step.number in self._late:  # it paid no heed; what it gives now is thrown away
                 self._fail(step, attempt, _timeout(step))
             else:
-                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result))
+                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result, keep=keep))
         finally:
             self._forget(step.number)
+
+    async def _run(self, runner: Runner, attempt: Attempt) -> Json:
+        """What the work gives; the files that it leaves are kept, also if it failed or was stopped."""
+        keep = self._world.keep_files if attempt.artifacts else None
+        try:
+            result = await runner(attempt)
+        except (Exception, asyncio.CancelledError):
+            if keep is not None and not self._closed and not self._state.killed:
+                await keep(attempt, True)
+            raise
+        if keep is not None:
+            await keep(attempt, False)
+        return result
 
     def _forget(self, number: int) -> None:
         self._running.pop(number, None)
@@ -133,6 +151,7 @@ class Attempts:
             body=body,
             idempotency_key=key,
             output=self._world.output,
+            artifacts=fill(step.artifacts, self._scope.at(step)) or [],
         )
 
 

@@ -59,6 +59,10 @@ class StepLog:
         elif rest:
             self._unfinished[stream] = rest
 
+    def remark(self, text: str) -> None:
+        """A line of ours."""
+        self._append(b"M " + text.replace("\n", " ").encode("utf-8", "replace") + b"\n")
+
     def close(self) -> None:
         """Write what waits for the end of its line, and close the file."""
         for stream, rest in self._unfinished.items():

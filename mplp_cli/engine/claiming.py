@@ -26,7 +26,9 @@ def likely_next(state: RunState, claimed: set[int]) -> list[int]:
     ready = state.ready
     ranks = nsmallest(CLAIMS, ready) if len(ready) <= LONG else ready[:CLAIMS]
     near = [state.plan.by_rank[rank] for rank in ranks]
-    return [i for i in near if state.step_status[i] is QUEUED and i not in claimed]
+    steps = state.plan.steps
+    # Of a step that runs once it must be certain whether it began.
+    return [i for i in near if state.step_status[i] is QUEUED and i not in claimed and not steps[i].once]
 
 
 def claim(state: RunState, steps: list[int], at: int) -> StepsClaimed:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mplp_cli.engine.judging import branch_of
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, LoopExhaustedError, StepError, failure_of
+from mplp_cli.errors import Failure, StepError, failure_of
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.composites import conclusion, inside
 from mplp_cli.workflow.growth import EACH
+from mplp_cli.workflow.outcomes import LoopExhaustedError
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.references import kind_of
 from mplp_cli.workflow.repeats import MOST_ITEMS

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.local import duration_of
 from mplp_cli.engine.people import expired
-from mplp_cli.errors import Failure, StepTimeoutError
+from mplp_cli.engine.world import World
+from mplp_cli.errors import Failure, StepError, StepTimeoutError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.scope import RunScope
@@ -48,9 +50,9 @@ class Deadlines:
         self._alarm = self._loop.call_at(heap[0][0], self._ring) if heap else None
 
 
-def time_came(step: PlanStep, scope: RunScope, now: int) -> h.Event | Failure:
+def time_came(step: PlanStep, scope: RunScope, world: World) -> h.Event | Failure:
     """What follows when a retry, a wait, an iteration, an answer or the end of a container is due."""
-    state, i = scope.state, step.number
+    state, i, now = scope.state, step.number, world.clock.now()
     status, attempt = state.step_status[i], state.attempts[i]
     timeout = StepTimeoutError(step.id, step.timeout).failure()
     if status is RETRYING or step.kind == "item":
@@ -61,4 +63,8 @@ def time_came(step: PlanStep, scope: RunScope, now: int) -> h.Event | Failure:
         return expired(step, state, now)
     if step.timeout and duration_of(step, scope) > step.timeout:
         return timeout
-    return h.StepCompleted(now, step.id, attempt, {"by": "time", "waited": now - state.started_at[i]})
+    result = {"by": "time", "waited": now - state.started_at[i]}
+    try:
+        return h.StepCompleted(now, step.id, attempt, kept(step, result, world))
+    except StepError as error:
+        return error.failure()

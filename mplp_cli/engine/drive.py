@@ -18,20 +18,21 @@ from contextlib import suppress
 from typing import Literal, assert_never
 
 from mplp_cli.engine.attempts import Attempts
+from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, time_came
 from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
-from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import operate, wait_of
-from mplp_cli.engine.people import answer, question
+from mplp_cli.engine.keeping import checked
+from mplp_cli.engine.local import assigned, operate, wait_of
+from mplp_cli.engine.people import answer, doubt, question
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.settlement import settlement
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Ask, Command, Conclude, Halt, Judge, Start, Stop, Tell
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
@@ -114,12 +115,12 @@ class Drive:
         """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
         if (step_id, 0) in self._attached:
             raise RunStateError(f"`{step_id}` has its answer already")
-        fact, writes = answer(step_id, verb, by, reason, self.state, self.world)
-        self._attached[_key(fact)] = writes
-        self.post(fact)
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world))
 
-    def post(self, fact: h.Event) -> None:
-        """A fact to be folded in the next turn."""
+    def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
+        """A fact to be folded in the next turn, and objects to be stored with it."""
+        if objects is not None:
+            self._attached[_key(fact)] = objects
         self._facts.append(fact)
         self._wake()
 
@@ -244,7 +245,9 @@ class Drive:
                 if isinstance(found, Failure):
                     self._failed(step, self.state.attempts[step.number] + coming, found)
                 else:
-                    self._facts.append(found)
+                    self._facts.append(checked(step, found, self.state, self.world))
+            case Ask():
+                self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
             case Halt():
@@ -257,27 +260,27 @@ class Drive:
         step, facts = self.state.plan.steps[i], self._facts
         if self.state.step_status[i] is not QUEUED:
             return  # what followed from the same fact has ended it
-        scope = self.scope.at(step)
-        now = self.world.clock.now()
+        scope, now = self.scope.at(step), self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
             elif step.kind == "set":
-                facts.append(h.StepCompleted(now, step.id, attempt, kept(fill(step.body, scope))))
+                facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 facts.append(opened(step, attempt, scope, self.world, now))
             elif step.kind == "wait":
                 facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
+                facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
                 self._claimed.discard(i)
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
             else:
-                self._record(h.StepStarted(now, step.id, attempt))
+                self._record(begins)
                 done, writes = operate(step, attempt, scope, self.world)
-                if writes:
-                    self._attached[_key(done)] = writes
+                self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self._failed(step, attempt, failure_of(error))
@@ -305,11 +308,11 @@ class Drive:
             self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
             return
         scope = self.scope.at(step)
-        found = after_failure(step, attempt, failure, scope, world.clock.now(), world.ids.fraction())
+        found = after_failure(step, attempt, failure, scope, world)
         if isinstance(found, Fallback):
-            found, writes = question(step, attempt, failure, found, scope, world)
-            self._attached[_key(found)] = writes
-        self.post(found)
+            self.post(*question(step, attempt, failure, found, scope, world))
+        else:
+            self.post(found)
 
     # ---- time, and requests of other processes
 
@@ -327,7 +330,7 @@ class Drive:
         if mark > 0:
             self._attempts.expire(i, mark)
         elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope.at(step), now)
+            found = time_came(step, self.scope.at(step), self.world)
             if isinstance(found, Failure):
                 self._failed(step, state.attempts[i], found)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
 from mplp_cli.errors import (
     ExpressionError,
@@ -114,9 +115,10 @@ class View:
 
 
 def after_failure(
-    step: PlanStep, attempt: int, failure: Failure, scope: RunScope, at: int, fraction: float
+    step: PlanStep, attempt: int, failure: Failure, scope: RunScope, world: World
 ) -> h.Event | Fallback:
     """What becomes of a failed attempt: a retry, the end of the step, or the fallback that asks a person."""
+    at, fraction = world.clock.now(), world.ids.fraction()
     counted = attempt - scope.state.uncounted.get(step.number, 0)
     if step.retry.may_retry(failure, counted):
         delay = step.retry.wait(failure, counted - 1, fraction)
@@ -128,7 +130,7 @@ def after_failure(
         case "skip":
             return h.StepSkipped(at, step.id, f"its fallback skips it: {failure.message}", failure)
         case "use-value":
-            return _use_value(step, attempt, failure, fallback, scope, at)
+            return _use_value(step, attempt, failure, fallback, scope, world)
         case "run-step":
             instead = scope.state.plan.steps[scope.number(fallback.instead)].id
             return h.StepFellBack(at, step.id, attempt, failure, instead)
@@ -137,10 +139,11 @@ def after_failure(
 
 
 def _use_value(
-    step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, at: int
+    step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, world: World
 ) -> h.Event:
+    at = world.clock.now()
     try:
-        value = fill(fallback.value, scope)
+        value = kept(step, fill(fallback.value, scope), world)
     except StepError as error:
         other = Failure(
             type=failure.type,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
@@ -14,6 +15,11 @@ from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import duration_ms
 
 
+def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:
+    """The end of a `set` step: its values, filled in."""
+    return StepCompleted(world.clock.now(), step.id, attempt, kept(step, fill(step.body, scope), world))
+
+
 def operate(
     step: PlanStep, attempt: int, scope: RunScope, world: World
 ) -> tuple[StepCompleted, list[ProtocolObject]]:
@@ -23,8 +29,10 @@ def operate(
     outcome = world.operations.call(*step.target, fill(step.body, scope), caller_of(scope.state, step))
     if step.timeout and (world.clock.monotonic() - began) * 1000 > step.timeout:
         raise StepTimeoutError(step.id, step.timeout)
+    result = kept(step, outcome.result, world)
     world.operations.apply(outcome.writes)
-    return StepCompleted(world.clock.now(), step.id, attempt, kept(outcome.result)), outcome.writes
+    now = world.clock.now()
+    return StepCompleted(now, step.id, attempt, result, keep=keep_of(step, scope, now)), outcome.writes
 
 
 def duration_of(step: PlanStep, scope: RunScope) -> int:

@@ -7,9 +7,16 @@ from typing import Any, Literal
 from msgspec import structs
 
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, OperationError, RunStateError, StepError, StepTimeoutError
+from mplp_cli.errors import (
+    Failure,
+    OperationError,
+    RunStateError,
+    StepError,
+    StepTimeoutError,
+)
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.outcomes import UnknownOutcomeError
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.retry import Fallback, fallback_for
 from mplp_cli.workflow.scope import RunScope
@@ -46,6 +53,22 @@ def question(
     deadline = now + fallback.timeout if fallback.timeout else 0
     approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def doubt(step: PlanStep, scope: RunScope, world: World) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
+    """A step that runs once was lost during an attempt: a person is asked whether to try again.
+
+    Those are asked whom its fallback actions would ask.
+    """
+    attempt = scope.state.attempts[step.number]
+    failure = UnknownOutcomeError(attempt).failure()
+    approvers = next((f.approvers for f in step.fallbacks if f.action == "escalate-to-human"), ())
+    message = (
+        f"`{step.id}` was at work when the process was lost (attempt {attempt}), and may have had its effect."
+        " It runs once. Try again?"
+    )
+    asks = Fallback("any", "escalate-to-human", message, approvers)
+    return question(step, attempt, failure, asks, scope, world)
 
 
 def _message(step: PlanStep, failure: Failure, fallback: Fallback, scope: RunScope) -> str:

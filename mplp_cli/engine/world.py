@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mplp_cli.protocols import Clock, Ids, Journal, Operations, Output, Runner, Standing, Subscriber
+from mplp_cli.errors import Path
+from mplp_cli.protocols import (
+    Attempt,
+    CachedResult,
+    Clock,
+    Ids,
+    Journal,
+    Operations,
+    Output,
+    Runner,
+    Standing,
+    Subscriber,
+)
 from mplp_cli.workflow.conditions import Handler
 from mplp_cli.workflow.values import Json
 
@@ -18,6 +30,8 @@ class World:
     ids: Ids
     journal: Journal
     operations: Operations
+    #: Where a value does not fit a JSON Schema (as JSON), and what is wrong there.
+    misfits: Callable[[bytes, Json], Sequence[tuple[Path, str]]]
     #: Step type -> what runs it.
     runners: Mapping[str, Runner]
     conditions: Mapping[str, Handler] = field(default_factory=dict)
@@ -27,6 +41,10 @@ class World:
     environ: Mapping[str, str] = field(default_factory=dict)
     #: Masks secret values in anything that is about to be recorded.
     mask: Callable[[Json], Json] = lambda value: value
+    #: Results that were kept under keys which begin so; None: nobody looks.
+    cached: Callable[[str], Sequence[CachedResult]] | None = None
+    #: Keeps the files that an attempt leaves; the second argument says whether it failed. None: they are not kept.
+    keep_files: Callable[[Attempt, bool], Awaitable[None]] | None = None
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).

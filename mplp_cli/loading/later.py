@@ -8,10 +8,10 @@ from typing import Final
 STEP_TYPES: Final = frozenset({"workflow", "agent", "approval", "emit"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
-    "step": frozenset({"result-schema", "default", "cache", "once", "artifacts", "resources"}),
+    "step": frozenset({"resources"}),
     "wait step": frozenset({"until", "event"}),
     "workflow": frozenset({"triggers"}),
-    "defaults": frozenset({"resources", "cache", "once"}),
+    "defaults": frozenset({"resources"}),
 }
 #: What people write who come from elsewhere -> the key here.
 WORDS: Final[dict[str, str]] = {
@@ -28,7 +28,8 @@ WORDS: Final[dict[str, str]] = {
     "payload": "json", "data": "body", "status": "expect-status", "redirects": "follow-redirects", "jobs": "steps",
     "tasks": "steps", "children": "steps", "branches": "steps", "title": "name", "uses": "type",
     "kind": "type", "cleanup": "finally", "on-exit": "finally", "parallelism": "max-parallel",
-    "max-concurrency": "max-parallel", "schema": "result-schema",
+    "max-concurrency": "max-parallel", "schema": "result-schema", "output-schema": "result-schema",
+    "memoize": "cache", "max-age": "ttl",
 }  # fmt: skip
 #: Words of other tools for step types.
 TYPE_WORDS: Final[dict[str, str]] = {

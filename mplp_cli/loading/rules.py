@@ -12,6 +12,7 @@ from typing import Any
 from mplp_cli import errors
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.reading import MAX_STEPS
+from mplp_cli.loading.results import check_result, references_out
 from mplp_cli.loading.values import Fragment, unfit
 from mplp_cli.loading.wording import quoted
 from mplp_cli.workflow.suggest import nearest
@@ -61,9 +62,15 @@ def _inputs(inputs: Any, path: Path) -> Iterator[Problem]:
 
 
 def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
-    outside = next(_references(schema, path), None)
+    outside = next(references_out(schema, path), None)
     if outside is not None:
-        yield outside
+        place, target = outside
+        yield Problem(
+            code="rule-input-reference",
+            path=place,
+            hint="write it out; nothing is fetched",
+            message=f"the schema of an input cannot refer to {quoted(target)}",
+        )
         return
     fragment = Fragment(schema)
     if fragment.error is not None:
@@ -87,24 +94,6 @@ def _input(schema: dict[str, Any], path: Path) -> Iterator[Problem]:
             )
 
 
-def _references(schema: Any, path: Path) -> Iterator[Problem]:
-    """References out of a schema: nothing is ever fetched."""
-    if isinstance(schema, list):
-        for n, item in enumerate(schema):
-            yield from _references(item, (*path, n))
-    elif isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-                yield Problem(
-                    code="rule-input-reference",
-                    path=(*path, key),
-                    hint="write it out; nothing is fetched",
-                    message=f"the schema of an input cannot refer to {quoted(value)}",
-                )
-            elif key not in ("default", "const", "enum", "examples"):
-                yield from _references(value, (*path, key))
-
-
 # ---- steps ---------------------------------------------------------------------------------------
 
 
@@ -118,6 +107,10 @@ def _steps(steps: Any, path: Path, found: list[Problem]) -> None:
 def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem]) -> None:
     if "cwd" in step:
         found += _directory(step["cwd"], (*path, part, "cwd"))
+    if "artifacts" in step:
+        found += _artifacts(step["artifacts"], (*path, part, "artifacts"))
+    if "result-schema" in step or "default" in step:
+        found += check_result(step, (*path, part))
     if step.get("type") == "http":
         found += _request(step, (*path, part))
     if "retry-policy" in step or "fallback-actions" in step:
@@ -151,6 +144,22 @@ def _directory(cwd: Any, path: Path) -> Iterator[Problem]:
             path=path,
             hint="write a directory below it; a script can `cd` where it needs to",
         )
+
+
+def _artifacts(patterns: Any, path: Path) -> Iterator[Problem]:
+    """File patterns that lead out of the working directory, as far as they are known before references are."""
+    for n, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        if not isinstance(pattern, str):
+            continue
+        known = pattern.partition("${")[0].partition("$<")[0]
+        names = [name for name in pattern.split("/") if name not in ("", ".")]
+        if known.startswith(("/", "~")) or ".." in names or not names:
+            yield Problem(
+                code="rule-artifact",
+                message=f"the file pattern {quoted(pattern)} does not stay in the working directory",
+                path=(*path, n),
+                hint="write a path below it, such as dist/*.whl or reports/**",
+            )
 
 
 def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -232,6 +241,8 @@ def _error_type(name: Any, path: Path) -> Iterator[Problem]:
 @cache
 def error_types() -> frozenset[str]:
     """The names of all errors that the work of a step can fail with."""
+    from mplp_cli.workflow import outcomes  # noqa: F401 - defines some of them
+
     waiting: list[type[errors.StepError]] = [errors.StepError]
     names = set()
     while waiting:

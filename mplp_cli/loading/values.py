@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from mplp_cli.errors import Path
@@ -38,6 +39,18 @@ def unfit(fragment: Fragment, value: Any) -> Iterator[tuple[Path, str]]:
             first[place] = error  # one word about a value is enough, and its type comes first
     for place, error in first.items():
         yield place, _said(error)
+
+
+def misfits(schema: bytes, value: Any) -> list[tuple[Path, str]]:
+    """What `unfit` finds, all of it, for a schema as JSON."""
+    return list(unfit(_fragment(schema), value))
+
+
+@lru_cache(256)
+def _fragment(schema: bytes) -> Fragment:
+    from msgspec.json import decode
+
+    return Fragment(decode(schema))
 
 
 def takes_text(schema: dict[str, Any]) -> bool:

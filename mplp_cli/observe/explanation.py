@@ -57,6 +57,14 @@ class Question(Struct, frozen=True, kw_only=True):
     decided_at: int = 0
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """What the cache had when the step was about to begin: a hit, or why it missed (see `StepStarted`)."""
+
+    at: int
+    hit: h.Hit | None = None
+    missed: str = ""
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """Everything that the history says of one step; `state` is the run as it stands."""
 
@@ -71,6 +79,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     questions: list[Question]
     #: How the run came to begin, if it needed a place under a concurrency key and has had one.
     admitted: h.RunAdmitted | None = None
+    #: The last look into the cache, None if there was none.
+    looked: Looked | None = None
 
     @property
     def status(self) -> str:
@@ -107,6 +117,7 @@ def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
         tries=watch.tries,
         questions=watch.questions,
         admitted=watch.admitted,
+        looked=watch.looked,
     )
 
 
@@ -123,6 +134,7 @@ class _Watch:
         self.conditions: dict[str, Judged] = {}
         self.tries: list[Try] = []
         self.questions: list[Question] = []
+        self.looked: Looked | None = None
         #: Whether it may begin before its start is stored.
         self.claimed = False
         self.admitted: h.RunAdmitted | None = None
@@ -155,6 +167,8 @@ class _Watch:
                 if self.step.kind == "conditional":
                     self._judge("condition", self.step.condition, branch == "then")
                 self.claimed = False
+                if fact.missed:
+                    self.looked = Looked(at=at, missed=fact.missed)
                 queued = max(at - self.ready_at, 0) if self.ready_at else 0
                 self.tries.append(Try(attempt=attempt, started_at=at, queued=queued))
             case h.StepSkipped(error=None) if self._is({QUEUED}):
@@ -176,7 +190,8 @@ class _Watch:
             self.admitted = fact
         if isinstance(fact, h.StepsClaimed) and self.step.id in fact.steps:
             self.claimed = True
-        if isinstance(fact, h.RunResumed) and self._is({PENDING, QUEUED, CANCELLED}):
+        doubtful = i in state.doubtful
+        if isinstance(fact, h.RunResumed) and (doubtful or self._is({PENDING, QUEUED, CANCELLED})):
             self._end(0, "lost")  # whatever still ran is gone with its process
             if self.claimed and self._was_queued:
                 self.tries.append(Try(attempt=state.attempts[i] + 1, started_at=0, outcome="unknown"))
@@ -219,6 +234,8 @@ class _Watch:
 
     def _note(self, fact: h.Event) -> None:
         match fact:
+            case h.StepCompleted(at=at, hit=hit) if hit is not None:
+                self.looked = Looked(at=at, hit=hit)
             case h.StepCompleted(at=at, attempt=attempt, mended=mended):
                 if not self.tries and self.step.kind not in CONTAINERS:
                     # Steps without an effect of their own are recorded by their end alone.

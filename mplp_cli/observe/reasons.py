@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mplp_cli.observe.explanation import Explanation
+from mplp_cli.workflow.joins import good_end
 from mplp_cli.workflow.model import CountJoin, Join
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.references import either
 from mplp_cli.workflow.retry import fallback_for
-from mplp_cli.workflow.statuses import ENDED
+from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.statuses import ENDED, OMITTED, SKIPPED
 from mplp_cli.workflow.values import duration_text
 
 #: What each join rule asks for.
@@ -61,12 +63,7 @@ def _came_to_start(told: Explanation) -> Iterator[str]:
     if step.after >= 0:
         yield f"`{plan.steps[step.after].id}` before it in the same block had ended."
     if step.needs:
-        asks = (
-            f"{step.join.count} dependencies completed"
-            if isinstance(step.join, CountJoin)
-            else _RULES[step.join]
-        )
-        yield f"Its join rule `{rule_name(step.join)}` was met: {asks}."
+        yield from _join_met(told)
     elif step.parent < 0 and step.branch != "finally":
         yield "It needs no other step, so it was ready when the run started."
 
@@ -84,6 +81,30 @@ def _turn(told: Explanation) -> Iterator[str]:
     yield f"The run waited {duration_text(admitted.waited)} for {under}: {had}."
 
 
+def _join_met(told: Explanation) -> Iterator[str]:
+    plan, step, state = told.plan, told.step, told.state
+    asks = (
+        f"{step.join.count} dependencies completed" if isinstance(step.join, CountJoin) else _RULES[step.join]
+    )
+    yield f"Its join rule `{rule_name(step.join)}` was met: {asks}."
+    stood_in = [f"`{plan.steps[d].id}`" for d in step.needs if _stands_in(state, d)]
+    if stood_in:
+        yield f"The `default` of {', '.join(stood_in)} stands in, which counts as completed."
+
+
+def why_missed(told: Explanation) -> str:
+    """Why the cache had no result when the step began, as a sentence; empty if it had, or was not asked."""
+    return _MISSES.get(told.looked.missed, "") if told.looked is not None else ""
+
+
+_MISSES = {
+    "none": "The cache had no result for it: nothing was stored under its key.",
+    "expired": "The cache had no result for it: the one under its key had expired.",
+    "changed": "The cache had no result for it: the one under its key was made by a step that did something else.",
+    "off": "The cache was not asked: the run was started with `--no-cache`.",
+}
+
+
 def why_so(told: Explanation) -> str:
     """The reason of the state that the step is in, as one sentence or two."""
     i, state = told.step.number, told.state
@@ -94,7 +115,8 @@ def why_so(told: Explanation) -> str:
         case "failed":
             return _failed(told)
         case "skipped" | "omitted" | "cancelled":
-            return f"It was {told.status}: {reason or 'no reason was recorded'}."
+            said = f"It was {told.status}: {reason or 'no reason was recorded'}."
+            return f"{said} Its `default` stands in for its result." if _stands_in(state, i) else said
         case "waiting":
             return _waiting(told)
         case "retrying":
@@ -113,6 +135,11 @@ def why_so(told: Explanation) -> str:
             return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
         case _:
             return "It has not become ready yet."
+
+
+def _stands_in(state: RunState, i: int) -> bool:
+    """Whether the default of step `i` is used as its result."""
+    return state.step_status[i] in (SKIPPED, OMITTED) and good_end(state, i)
 
 
 def _completed(told: Explanation) -> str:
@@ -137,6 +164,9 @@ def _completed(told: Explanation) -> str:
             return f"All of its {_times(len(step.children), 'item')} have ended{failed}."
         tolerated = f"; {len(bad)} failed, which its settings tolerate" if bad else ""
         return f"All steps in it have ended{tolerated}."
+    if told.looked is not None and (hit := told.looked.hit) is not None:
+        age = duration_text(told.looked.at - hit.stored)
+        return f"Its result was in the cache: run {hit.run} had stored it {age} before. No attempt was made."
     attempt = state.attempts[i]
     return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
 

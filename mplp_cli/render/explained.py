@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.observe.explanation import Explanation, Question, Try
+from mplp_cli.observe.explanation import Explanation, Looked, Question, Try
 from mplp_cli.observe.judged import Judged, Operand
-from mplp_cli.observe.reasons import came_to_start, rule_name, why_so
+from mplp_cli.observe.reasons import came_to_start, rule_name, why_missed, why_so
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.machine import failure_object
@@ -75,6 +75,8 @@ def _head(told: Explanation, run_status: str, now: int, theme: Theme, width: int
     yield Line("  " + f" {theme.glyph('dot')} ".join(facts), "dim").fit(width, theme.glyph("more"))
     yield Line()
     yield from wrapped(Line(why_so(told)), width)
+    if missed := why_missed(told):
+        yield from wrapped(Line(missed, "dim"), width)
     if run_status == "interrupted" and status in ("running", "queued", "retrying"):
         text = f"No process drives this run: mplp resume {short_id(state.run_id)}"
         yield Line(text, "warn")
@@ -249,6 +251,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
             if not unused(told.plan, state, c)
         ],
     }
+    if told.looked is not None:
+        document["cache"] = _cache(told.looked)
     if (taken := state.branches.get(i)) is not None:
         document["took"] = taken
     if (error := state.errors.get(i)) is not None:
@@ -289,6 +293,13 @@ def _attempt(one: Try) -> dict[str, Any]:
     if one.delay is not None:
         made["retry"] = {"delay": one.delay, "due": _moment(one.due), "why": one.delay_why}
     return made
+
+
+def _cache(looked: Looked) -> dict[str, Any]:
+    hit = looked.hit
+    if hit is None:
+        return {"hit": False, "why": looked.missed}
+    return {"hit": True, "run": hit.run, "storedAt": _moment(hit.stored), "until": _moment(hit.until)}
 
 
 def _question(one: Question) -> Mapping[str, Any]:

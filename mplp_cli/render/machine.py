@@ -169,7 +169,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 # ---- events ------------------------------------------------------------------------------------
 
 #: Keys of facts that hold a moment in milliseconds since the Unix epoch.
-_MOMENTS = ("due", "until", "deadline")
+_MOMENTS = ("due", "until", "deadline", "stored")
 
 
 def event_object(seq: int, run_id: str, event: Event) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def event_object(seq: int, run_id: str, event: Event) -> dict[str, Any]:
     at = fact.pop("at")
     fact.pop("run", None)
     made = {"seq": seq, "type": fact.pop("type"), "at": rfc3339(at), "runId": run_id, **fact}
-    for holder in (made, made.get("approval")):
+    for holder in (made, *map(made.get, ("approval", "hit", "keep"))):
         if isinstance(holder, dict):
             for key in _MOMENTS:
                 if holder.get(key):

@@ -47,7 +47,8 @@ def detail(plan: Plan, state: RunView, i: int, now: int, children: Mapping[str, 
             return first_line(state.reasons.get(i, ""))
         case _:
             tries = attempt_text(step, state.attempts[i]) if state.attempts[i] > 1 else ""
-            return tries or progress(children) or first_line(step.name)
+            said = first_line(state.reasons.get(i, ""))
+            return tries or progress(children) or said or first_line(step.name)
 
 
 def progress(children: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.protocols import ApprovalRecord, RunRecord, Standing
@@ -145,6 +145,16 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
             return f"after {names(plan, before)}" if before else ""
         case _:
             return first_line(state.reasons.get(i, ""))
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def files_table(files: Sequence[Mapping[str, Any]], folder: str, theme: Theme, width: int) -> Iterator[Line]:
+    """`mplp artifacts`: the files `{step, file, size}` of a run, and where they are."""
+    rows = [(Line(one["step"], "strong"), Line(one["file"]), Line(f"{one['size']:,}")) for one in files]
+    yield from grid(("STEP", "FILE", "BYTES"), rows, theme=theme, width=width, right=(2,))
+    yield Line(f"in {folder}", "dim")
 
 
 # ---- examples and health -----------------------------------------------------------------------

@@ -72,7 +72,7 @@ def unused(plan: Plan, state: RunView, i: int) -> bool:
         return True
     while i >= 0:
         step = plan.steps[i]
-        if step.branch == "fallback" and not state.attempts[i]:
+        if step.branch == "fallback" and not state.attempts[i] and state.step_status[i] != "completed":
             return True
         i = step.parent
     return False

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import MplpError, RunStateError
-from mplp_cli.store.database import Database, corrupt, translated
+from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.journal import pages
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
@@ -89,6 +89,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     for row in run_rows(database):
         yield from _run(database, row)
     yield from _places(database)
+    yield from _cached(database)
     yield from _leftovers(database, state_dir, now)
 
 
@@ -244,6 +245,30 @@ def _check_definition(database: Database, row: Row) -> None:
         msgspec.json.decode(plan)
     except (IndexError, zlib.error, TypeError, msgspec.MsgspecError) as error:
         raise RunStateError(f"its definition is lost or damaged ({error})") from error
+
+
+# ---- the cache -----------------------------------------------------------------------------------
+
+
+def _cached(database: Database) -> Iterator[Finding]:
+    if count := len(unreadable_results(database)):
+        yield Finding(
+            code="cached-result",
+            severity="warning",
+            message=f"{count:,} results in the cache cannot be read; they count as not there",
+            mend="deletes them",
+        )
+
+
+def unreadable_results(database: Database) -> list[str]:
+    """Keys of cached results that are damaged."""
+    found = []
+    for key, result in database.rows("SELECT key, result FROM cached"):
+        try:
+            msgspec.json.decode(result)
+        except UNREADABLE:
+            found.append(key)
+    return found
 
 
 # ---- files -------------------------------------------------------------------------------------

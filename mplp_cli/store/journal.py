@@ -18,7 +18,7 @@ from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import ENDED, Asked, Entered, Projection, Settled, Taken, project
+from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, project
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
 
@@ -139,7 +139,7 @@ class SqliteJournal:
     def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
         db.executemany(schema.ADD_EVENT, zip(repeat(self._key), count(self._seq), bodies))
         if after is not None:
-            _apply(db, self._key, after)
+            _apply(db, self._run, self._key, after)
             if after.status in ENDED:
                 db.execute(schema.LEAVE_TURN, (self._run,))
             self._status = after.status
@@ -237,7 +237,7 @@ def _add_objects(
         raise object_conflict() from error
 
 
-def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
+def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
             case Settled(step, state, at, by, reason):
@@ -252,5 +252,7 @@ def _apply(db: apsw.Connection, key: int, after: Projection) -> None:
                 db.execute(schema.TAKE_ANSWERS, (key, step))
             case Entered(status, ended_at):
                 db.execute(schema.SET_STATUS, (status, ended_at, key))
+            case Kept(name, step, at, until, result):
+                db.execute(schema.KEEP, (name, step, run, at, until, _encode(result)))
             case _:
                 assert_never(change)

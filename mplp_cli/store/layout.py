@@ -4,6 +4,7 @@
 - `state.db`: runs, histories, objects, questions, requests
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
+- `runs/RUN/artifacts/STEP/`: files that its steps have left
 - `runs/RUN/driver.log`: what a process wrote that drives it without a terminal
 """
 
@@ -70,6 +71,11 @@ def lock_path(state_dir: Path, run_id: RunId) -> Path:
 def log_dir(state_dir: Path, run_id: RunId) -> Path:
     """Where the output of the run's steps is kept. Not created here."""
     return state_dir / "runs" / _safe(run_id) / "logs"
+
+
+def artifact_dir(state_dir: Path, run_id: RunId) -> Path:
+    """Where the files are that the run's steps have left, a directory for each step. Not created here."""
+    return state_dir / "runs" / _safe(run_id) / "artifacts"
 
 
 def driver_log(state_dir: Path, run_id: RunId) -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    CachedResult,
     Clock,
     Control,
     Definition,
@@ -27,7 +28,17 @@ from mplp_cli.store.answers import (
     unknown_run,
 )
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
-from mplp_cli.store.projections import ENDED, Asked, Change, Entered, Projection, Settled, Taken, project
+from mplp_cli.store.projections import (
+    ENDED,
+    Asked,
+    Change,
+    Entered,
+    Kept,
+    Projection,
+    Settled,
+    Taken,
+    project,
+)
 from mplp_cli.workflow.history import Event, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -65,6 +76,8 @@ class _Run:
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
             case Entered(status, ended_at):
                 self.status, self.ended_at = status, ended_at
+            case Kept():
+                pass  # it belongs to the store
             case _:
                 assert_never(change)
 
@@ -117,6 +130,7 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+            self._store.keep_results(run.new.id, after)
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
@@ -166,6 +180,7 @@ class MemoryStore:
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
+        self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
 
@@ -300,6 +315,17 @@ class MemoryStore:
             raise object_conflict()
         for item in objects:
             self._objects.setdefault((item.kind, item.id), {})[item.version] = item
+
+    # ---- the cache ----
+
+    def keep_results(self, run: RunId, after: Projection) -> None:
+        """Keep the results that new facts of a run say are to be kept."""
+        for change in after.changes:
+            if isinstance(change, Kept):
+                self._cached[change.key] = CachedResult(run=run, **asdict(change))
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        return [kept for key, kept in sorted(self._cached.items()) if key.startswith(begins)]
 
     # ---- the store itself ----
 

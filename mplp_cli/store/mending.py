@@ -19,6 +19,7 @@ from mplp_cli.store.inspection import (
     facts_of,
     projected,
     question_rows,
+    unreadable_results,
 )
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
@@ -44,6 +45,11 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
         case "stale-place":
             with database.writing() as db:
                 db.execute(f"DELETE FROM turn WHERE {ENDED_TURNS}")  # noqa: S608 - a condition of ours
+            return True
+        case "cached-result":
+            lost = [(key,) for key in unreadable_results(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM cached WHERE key = ?", lost)
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

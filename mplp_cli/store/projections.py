@@ -24,6 +24,7 @@ from mplp_cli.workflow.history import (
     RunStopping,
     RunWaiting,
     StepCancelled,
+    StepCompleted,
     StepDecided,
     StepFailed,
     StepSkipped,
@@ -68,7 +69,17 @@ class Entered(Struct, frozen=True):
     ended_at: int | None = None
 
 
-Change = Asked | Settled | Taken | Entered
+class Kept(Struct, frozen=True):
+    """The cache keeps a result under `key`; an earlier one under the same key goes."""
+
+    key: str
+    step: StepId
+    at: int
+    until: int
+    result: Any
+
+
+Change = Asked | Settled | Taken | Entered | Kept
 
 
 class Projection(Struct):
@@ -83,7 +94,7 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
 
     `status` is the run's status before. RunStateError for a fact after the end of the run.
     """
-    if status not in ENDED and _WATCHED.isdisjoint(map(type, events)):
+    if status not in ENDED and _WATCHED.isdisjoint(map(type, events)) and not any(map(_is_kept, events)):
         return None
     after = Projection(status)
     for number, event in enumerate(events, seq):
@@ -92,7 +103,13 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
             raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
         if kind in _WATCHED:
             _MEANING[kind](after, number, event)
+        elif isinstance(event, StepCompleted) and event.keep is not None:
+            after.changes.append(Kept(event.keep.key, event.step, event.at, event.keep.until, event.result))
     return after
+
+
+def _is_kept(event: Event) -> bool:
+    return type(event) is StepCompleted and event.keep is not None
 
 
 def _enter(after: Projection, status: str, ended_at: int | None = None) -> None:

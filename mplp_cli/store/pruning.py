@@ -19,6 +19,7 @@ from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path, log_dir
 from mplp_cli.store.locks import RunLock, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.schema import COUNT_STALE, DROP_STALE
 from mplp_cli.workflow.values import RunId
 
 DAY: Final = 86_400_000
@@ -79,6 +80,21 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         return True
     finally:
         lock.release()
+
+
+def stale_results(
+    database: Database, now: int, *, days: int | None, workflow_id: str | None = None, dry_run: bool = False
+) -> int:
+    """Remove cached results that have expired, or were stored more than `days` days ago; how many.
+
+    With `dry_run` they are only counted.
+    """
+    limits = (now, 0 if days is None else now - days * DAY, workflow_id)
+    if dry_run:
+        return int(database.rows(COUNT_STALE, limits)[0][0])
+    with database.writing() as db:
+        db.execute(DROP_STALE, limits)
+        return db.changes()
 
 
 def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:

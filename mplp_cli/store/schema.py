@@ -166,6 +166,16 @@ TURNS = (
 )
 #: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
 ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
+KEEP = "INSERT OR REPLACE INTO cached(key, step, run, at, until, result) VALUES(?, ?, ?, ?, ?, ?)"
+#: No key goes on with the last character there is.
+CACHED = "SELECT key, step, run, at, until, result FROM cached WHERE key >= ?1 AND key < ?1 || char(0x10ffff)"
+#: What is not good any more, and with `?2` what was stored before then; of one workflow with `?3`.
+_STALE = (
+    " FROM cached WHERE ((until > 0 AND until <= ?1) OR at < ?2)"
+    " AND (?3 IS NULL OR substr(key, 1, length(?3) + 1) = ?3 || '/')"
+)
+COUNT_STALE = f"SELECT count(*){_STALE}"
+DROP_STALE = f"DELETE{_STALE}"
 TAKE_ALL = "DELETE FROM control WHERE run = ?"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
 EPOCH = "SELECT epoch, owner FROM run WHERE key = ?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import msgspec
 from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    CachedResult,
     Clock,
     Control,
     Definition,
@@ -37,6 +39,7 @@ _OBJECTS_AT_ONCE: Final = 1_000
 _STATUS: Final = RunRecord.__struct_fields__.index("status")
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
+_json = msgspec.json.Decoder().decode
 _approvers = msgspec.json.Decoder(list[str]).decode
 
 
@@ -216,16 +219,22 @@ class SqliteStore:
         while True:
             rows = self._database.rows(schema.OBJECTS, (*last, kind, _OBJECTS_AT_ONCE))
             for of_kind, name, version, body in rows:
-                yield ProtocolObject(of_kind, name, version, self._object_body(of_kind, name, body))
+                yield ProtocolObject(
+                    of_kind, name, version, _object(self._database.path, of_kind, name, body)
+                )
             if len(rows) < _OBJECTS_AT_ONCE:
                 return
             last = rows[-1][:2]
 
-    def _object_body(self, kind: str, name: str, body: bytes) -> dict[str, Any]:
-        try:
-            return _body(body)
-        except UNREADABLE as error:
-            raise corrupt(self._database.path, f"{kind} {name}: {error}") from error
+    # ---- the cache ----
+
+    def cached(self, begins: str) -> list[CachedResult]:
+        found = []
+        for key, step, run, at, until, result in self._database.rows(schema.CACHED, (begins,)):
+            with suppress(*UNREADABLE):
+                value = _json(result)
+                found.append(CachedResult(key=key, step=step, run=run, at=at, until=until, result=value))
+        return found
 
     # ---- the store itself ----
 
@@ -259,6 +268,13 @@ class SqliteStore:
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:
     db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
+
+
+def _object(path: Path, kind: str, name: str, body: bytes) -> dict[str, Any]:
+    try:
+        return _body(body)
+    except UNREADABLE as error:
+        raise corrupt(path, f"{kind} {name}: {error}") from error
 
 
 def _size(path: Path) -> int:

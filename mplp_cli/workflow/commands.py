@@ -51,6 +51,12 @@ class Conclude(Struct, frozen=True, gc=False):
     number: int
 
 
+class Ask(Struct, frozen=True, gc=False):
+    """Nobody knows whether the last attempt of a step had its effect: ask a person."""
+
+    number: int
+
+
 class Halt(Struct, frozen=True, gc=False):
     """Stop the run early: `fail-fast`, or an `abort` fallback."""
 
@@ -58,4 +64,4 @@ class Halt(Struct, frozen=True, gc=False):
     message: str
 
 
-Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Halt
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Ask | Halt

@@ -12,6 +12,7 @@ from mplp_cli.workflow import model
 from mplp_cli.workflow.bodies import http_body, python_body, tree
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
+from mplp_cli.workflow.keys import common_keys
 from mplp_cli.workflow.links import ENV, KEY
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
 from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
@@ -66,6 +67,7 @@ class StepCompiler:
         for index, name in enumerate(step.dependencies):
             self._scoping.depend(name, (*path, "dependencies", index))
         made: dict[str, Any] = {"when": self._when(step.when, (*path, "when"))}
+        made |= common_keys(step, self._workflow, path, self)
         if isinstance(step, model.ParallelStep):
             made |= {"fail_on": step.fail_on, "lanes": step.max_parallel or 0, "race": step.race}
         elif isinstance(step, model.ForeachStep):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, structs, to_builtins
 
-from mplp_cli.errors import Failure, ItemsFailedError, ParallelExecutionError
+from mplp_cli.errors import Failure, ParallelExecutionError
 from mplp_cli.workflow.history import (
     Event,
     StepCancelled,
@@ -15,7 +15,8 @@ from mplp_cli.workflow.history import (
     StepOmitted,
     StepSkipped,
 )
-from mplp_cli.workflow.joins import bad_end
+from mplp_cli.workflow.joins import bad_end, good_end
+from mplp_cli.workflow.outcomes import ItemsFailedError
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED, OMITTED, SKIPPED
 from mplp_cli.workflow.values import Json
 
@@ -71,7 +72,7 @@ def _settled(state: RunState, c: int) -> dict[str, Any]:
     """One child, in the shape that the specification gives it. What did not run has no value."""
     rejected = bad_end(state, c)
     error = _error_of(state, c) if rejected else None
-    value = state.results[c] if state.step_status[c] is COMPLETED else None
+    value = state.results[c] if good_end(state, c) else None
     return {
         "stepId": state.plan.steps[c].id,
         "status": "rejected" if rejected else "fulfilled",

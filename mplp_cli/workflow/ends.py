@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mplp_cli.workflow.commands import Halt, Tell
-from mplp_cli.workflow.joins import Tally, bad_end, omission, verdict_of
+from mplp_cli.workflow.joins import Tally, bad_end, good_end, omission, verdict_of
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.retry import fallback_for
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, OMITTED, PENDING, RUNNING, SKIPPED
@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
 
+def mark_ended(state: RunState, i: int, status: str, at: int) -> None:
+    """Step `i` has ended; if it was passed over, its default stands in for its result."""
+    state.step_status[i] = status
+    state.ended_at[i] = at
+    state.doubtful.discard(i)
+    if status is SKIPPED or status is OMITTED:
+        state.results[i] = state.plan.steps[i].default
+
+
 def spread(state: RunState, i: int) -> None:
     """What the end of step `i` means for others."""
     steps, status = state.plan.steps, state.step_status
-    ended = status[i]
-    if ended is COMPLETED and steps[i].parent in state.open and steps[steps[i].parent].race:
+    good = good_end(state, i)
+    if status[i] is COMPLETED and steps[i].parent in state.open and steps[steps[i].parent].race:
         _win(state, steps[i].parent, i)
     for d in state.plan.dependants[i]:
         if status[d] is not PENDING:
             continue
         if steps[d].join == "all-completed" and steps[d].after < 0:
-            if ended is COMPLETED:
+            if good:
                 state.unmet[d] -= 1
                 if not state.unmet[d]:
                     state.make_ready(d)
@@ -36,7 +45,7 @@ def spread(state: RunState, i: int) -> None:
     following = state.plan.next_in_block.get(i, -1)
     if following >= 0:
         if step.breaks and bad_end(state, i):
-            if ended is not OMITTED:  # else whatever omitted it has omitted the rest too
+            if status[i] is not OMITTED:  # else whatever omitted it has omitted the rest too
                 _break_block(state, following, i)
         else:
             state.met(following)
@@ -73,7 +82,7 @@ def _join(state: RunState, d: int, i: int) -> None:
     tally = state.tallies.get(d)
     if tally is None:
         tally = state.tallies[d] = Tally(len(step.needs))
-    tally.count(state.step_status[i] is COMPLETED, bad_end(state, i))
+    tally.count(good_end(state, i), bad_end(state, i))
     verdict = verdict_of(step.join, tally)
     if verdict is True:
         tally.decided = True

@@ -143,6 +143,8 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.mended[i] = fact.mended
     elif state.errors:
         state.errors.pop(i, None)
+    if fact.hit is not None:
+        state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     state.close(i, COMPLETED, fact.at)
 
 
@@ -209,6 +211,7 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.started_at[i] = fact.at
     if fact.error is not None:
         state.errors[i] = fact.error
+    state.doubtful.discard(i)
     if fact.approval is not None:
         state.approvals[i] = fact.approval
         state.asking += 1

@@ -140,12 +140,14 @@ class StepStarted(_Fact, tag="step.started"):
     """An attempt begins. Committed before any effect of it, unless the step was claimed before.
 
     `branch` is set on a conditional: `then`, `else`; on what repeats: `each`. `items` are those of a foreach.
+    `missed` says why the cache had no result, if it was asked.
     """
 
     step: str
     attempt: int
     branch: str = ""
     items: list[Any] | None = None
+    missed: Literal["", "none", "expired", "changed", "off"] = ""
 
 
 class StepRepeated(_Fact, tag="step.repeated"):
@@ -157,12 +159,17 @@ class StepRepeated(_Fact, tag="step.repeated"):
 
 
 class StepCompleted(_Fact, tag="step.completed", gc=True):
-    """A step ended well. `mended` is the failure that a fallback action made good."""
+    """A step ended well. `mended` is the failure that a fallback action made good.
+
+    `hit`: the result comes from the cache, and no attempt was made. `keep`: the cache keeps it from now on.
+    """
 
     step: str
     attempt: int
     result: Any
     mended: Failure | None = None
+    hit: Hit | None = None
+    keep: Keep | None = None
 
 
 class StepFailed(_Fact, tag="step.failed", gc=True):
@@ -249,6 +256,21 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_u
     message: str
     approvers: list[str] = []
     deadline: int = 0
+
+
+class Hit(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Where a result of the cache comes from: the run, when it was stored, until when it is good (0: for ever)."""
+
+    run: str
+    stored: int
+    until: int = 0
+
+
+class Keep(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Under which key the cache keeps a result, and until when it is good (ms since the epoch, 0: for ever)."""
+
+    key: str
+    until: int = 0
 
 
 Event: TypeAlias = (

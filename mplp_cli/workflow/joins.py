@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from mplp_cli.workflow.model import CountJoin, Join
-from mplp_cli.workflow.statuses import CANCELLED, FAILED, OMITTED
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED, OMITTED, SKIPPED
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.plan import PlanStep
@@ -57,10 +59,21 @@ def gates(step: PlanStep) -> int:
     return held + (len(step.needs) if each else bool(step.needs))
 
 
-def bad_end(state: RunState, i: int) -> bool:
-    """Whether step `i` ended badly: failed, cancelled, or omitted because of such an end further up."""
+def good_end(state: RunState, i: int) -> bool:
+    """Whether step `i`, which has ended, counts as completed: it is, or its `default` stands in for its result."""
     status = state.step_status[i]
-    return status is FAILED or status is CANCELLED or (status is OMITTED and i in state.tainted)
+    return status is COMPLETED or (status in (SKIPPED, OMITTED) and state.results[i] is not UNSET)
+
+
+def bad_end(state: RunState, i: int) -> bool:
+    """Whether step `i` ended badly: failed, cancelled, or omitted because of such an end further up.
+
+    A step for which its `default` stands in never did; the failure that omitted it stays one.
+    """
+    status = state.step_status[i]
+    if status is OMITTED:
+        return i in state.tainted and state.results[i] is UNSET
+    return status is FAILED or status is CANCELLED
 
 
 def omission(state: RunState, d: int, because: int) -> str:

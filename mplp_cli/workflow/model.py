@@ -88,6 +88,17 @@ class _Step(_Node, kw_only=True, tag_field="type"):
     priority: int = 0
     #: One attempt. None: the workflow's default, else the type's.
     timeout: Duration | None = None
+    #: JSON Schema that the result must fit.
+    result_schema: dict[str, Any] | None = None
+    #: The result to use when the step was skipped or omitted; literal JSON.
+    default: Any | UnsetType = UNSET
+
+
+class Cache(_Node, kw_only=True):
+    """`key` is a value with references; results under an equal one are used again. `ttl`: for how long."""
+
+    key: Any
+    ttl: Duration | None = None
 
 
 class _LeafStep(_Step, kw_only=True):
@@ -95,13 +106,18 @@ class _LeafStep(_Step, kw_only=True):
     fallback_actions: list[FallbackAction] | None = None
 
 
-class ModuleOperationStep(_LeafStep, kw_only=True, tag="module-operation"):
+class _WorkStep(_LeafStep, kw_only=True):
+    cache: Cache | None = None
+    once: bool = False
+
+
+class ModuleOperationStep(_WorkStep, kw_only=True, tag="module-operation"):
     module: str
     operation: str
     parameters: dict[str, Any] = {}
 
 
-class ShellStep(_LeafStep, kw_only=True, tag="shell"):
+class ShellStep(_WorkStep, kw_only=True, tag="shell"):
     """`run` (a script) or `command` (an argument list), never both."""
 
     run: str | None = None
@@ -111,9 +127,10 @@ class ShellStep(_LeafStep, kw_only=True, tag="shell"):
     env: dict[str, Any] = {}
     stdin: str | None = None
     parse: Literal["text", "json", "lines"] = "text"
+    artifacts: list[str] = []
 
 
-class HttpStep(_LeafStep, kw_only=True, tag="http"):
+class HttpStep(_WorkStep, kw_only=True, tag="http"):
     """`json` or `body`, never both."""
 
     url: str
@@ -128,13 +145,14 @@ class HttpStep(_LeafStep, kw_only=True, tag="http"):
     follow_redirects: bool | None = None
 
 
-class PythonStep(_LeafStep, kw_only=True, tag="python"):
+class PythonStep(_WorkStep, kw_only=True, tag="python"):
     """`call` is `package.module:function`, never a reference."""
 
     call: str
     arguments: dict[str, Any] = {}
     env: dict[str, Any] = {}
     isolation: Literal["process", "thread"] = "process"
+    artifacts: list[str] = []
 
 
 class SetStep(_LeafStep, kw_only=True, tag="set"):

@@ -11,12 +11,14 @@ import hashlib
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from mplp_cli.workflow.graph import longest_chain, waves
+from mplp_cli.workflow.keys import CacheRule
 from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.templates import Formula, Template
+from mplp_cli.workflow.values import Json
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
@@ -97,6 +99,15 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[Fallback, ...] = ()
     #: A parallel step that the first completed child decides.
     race: bool = False
+    #: JSON Schema of the result, as JSON.
+    result_schema: bytes | None = None
+    #: The result if the step is skipped or omitted.
+    default: Json | UnsetType = UNSET
+    cache: CacheRule | None = None
+    #: An attempt whose outcome is unknown is not made again without asking.
+    once: bool = False
+    #: Patterns of the files that are kept: a list as a template.
+    artifacts: Template = None
     #: Place in the start order; smaller first.
     rank: int = 0
     #: Whether it stands in `finally`, at any depth.

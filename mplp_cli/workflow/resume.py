@@ -1,8 +1,9 @@
 """Taking a run up again: the counters are worked out afresh from the statuses.
 
 Completed and skipped steps stay as they are and never run again. An attempt that was in flight is
-lost: its step is ready again and the loss does not use up a retry. A run that had failed starts its
-failed, omitted and cancelled steps once more; in a run that was merely interrupted a failure stands.
+lost: its step is ready again and the loss does not use up a retry; one that runs `once` is doubtful until
+a person was asked. A run that had failed starts its failed, omitted and cancelled steps once more; in a run
+that was merely interrupted a failure stands.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from mplp_cli.workflow.commands import Arm, Tell
+from mplp_cli.workflow.commands import Arm, Ask, Tell
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.growth import so_far
 from mplp_cli.workflow.limits import limit_container, limit_run
@@ -111,6 +112,9 @@ def _lose_attempts(state: RunState, at: int) -> None:
                 state.ended_at[i] = at
                 state.reasons[i] = f"{why}; its attempt was lost with the process"
                 state.ask(Tell(i))
+            elif state.plan.steps[i].once and state.plan.steps[i].effect:
+                state.step_status[i] = WAITING
+                state.doubtful.add(i)
 
 
 def _count(state: RunState) -> None:
@@ -189,5 +193,7 @@ def _wait_on(state: RunState, i: int) -> None:
         state.asking += 1
     else:
         state.moving += 1
+    if i in state.doubtful:
+        state.ask(Ask(i))
     if i in state.due:
         state.ask(Arm(i, state.due[i]))

@@ -13,6 +13,7 @@ from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.links import ENV, KEY, Links, Where
 from mplp_cli.workflow.references import SCOPES, Reference
+from mplp_cli.workflow.shapes import missing_in
 from mplp_cli.workflow.suggest import did_you_mean
 
 #: Places outside steps that are filled in before any step has run.
@@ -146,7 +147,16 @@ class Scoping:
             self._problem("ref-place", f"{_NO_STEPS[self._links.here]} cannot refer to steps", path)
         elif reference.field == "result" or not self._replaces(other):
             self._links.link(other, path, declared=False)
+            self._check_shape(other, reference, path)
         return other
+
+    def _check_shape(self, other: int, reference: Reference, path: Path) -> None:
+        """A path into a result that the schema of that result rules out."""
+        schema = self.places[other].step.result_schema
+        if schema is not None and reference.field == "result":
+            said = missing_in(schema, reference.path, f"{reference.step}.result")
+            if said is not None:
+                self._problem("ref-shape", said, path, "correct the reference, or `result-schema`")
 
     def _so_far(self, other: int, reference: Reference) -> bool:
         """Whether it is the result so far of a loop, for the steps inside and for its conditions."""

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, omit, spread
+from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
@@ -87,6 +87,8 @@ class RunState:
         self.approvals: dict[int, h.Approval] = {}
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
+        #: Steps whose last attempt was lost, and that run `once`: a person is about to be asked.
+        self.doubtful: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
@@ -204,8 +206,7 @@ class RunState:
 
     def close(self, i: int, status: str, at: int) -> None:
         """Step `i` has ended."""
-        self.step_status[i] = status
-        self.ended_at[i] = at
+        mark_ended(self, i, status, at)
         self.left -= 1
         self._ripple.append(i)
 
@@ -238,8 +239,7 @@ class RunState:
         self.opening.discard(i)
         self.returning.discard(i)
         self.dropped = True
-        self.step_status[i] = status
-        self.ended_at[i] = at
+        mark_ended(self, i, status, at)
         self.reasons[i] = reason
         if self.plan.steps[i].final == (self.finalizing is not None):
             self.left -= 1

@@ -37,7 +37,7 @@ def test_prune_deletes_what_is_beyond_the_last_runs(kept: Terminal) -> None:
 def test_prune_by_age_leaves_what_is_young(kept: Terminal) -> None:
     assert kept("runs", "prune", "--keep-days", "1", "--yes").out == "0 runs deleted, 3 kept\n"
     document = kept("runs", "prune", "--keep-days", "0", "-w", "talks", "--yes", "-o", "json").document
-    assert document.keys() == {"dryRun", "deleted", "held", "kept"}
+    assert document.keys() == {"dryRun", "deleted", "held", "kept", "cachedResults"}
     assert [run["workflowId"] for run in document["deleted"]] == ["talks"] * 3
     assert listed(kept) == ["ask"]
 

@@ -123,7 +123,7 @@ def test_a_journal_that_stores_facts_and_lists_in_two_transactions_is_found_out(
         append(self, events, objects)
         if (after := held.pop()) is not None:
             with self._database.writing() as db:
-                journal_module._apply(db, self._key, after)
+                journal_module._apply(db, self._run, self._key, after)
             self._status = after.status
 
     monkeypatch.setattr(journal_module, "project", hold)

@@ -32,7 +32,8 @@ FULL: dict[str, Any] = {
         "steps": [
             {"id": "a", "type": "shell", "run": "true", "shell": "bash", "cwd": "x/y", "env": {"A": "b"}, "stdin": "",
              "parse": "json", "name": "A", "description": "d", "tags": ["x", "y"], "priority": -3, "timeout": 1000,
-             "when": "inputs.limit > 2"},
+             "when": "inputs.limit > 2", "result-schema": {"required": ["output"]}, "default": {"output": "x"},
+             "cache": {"key": ["${inputs.tag}", 1], "ttl": "7d"}, "once": True, "artifacts": ["out/**", "x/[a-z]?.txt"]},
             {"id": "b", "type": "shell", "command": ["ls", "-l"], "dependencies": ["a"], "join": {"count": 1},
              "when": True, "timeout": "none"},
             {"id": "c", "type": "module-operation", "module": "context", "operation": "create-context",
@@ -45,7 +46,7 @@ FULL: dict[str, Any] = {
                  {"condition": "error", "action": "use-value", "value": None},
                  {"condition": "any", "action": "run-step", "step": {"id": "e", "type": "wait", "for": "${inputs.tag}"}},
                  {"condition": "resource", "action": "skip"}, {"condition": "StepError", "action": "abort"}]},
-            {"id": "f", "type": "wait", "for": "10ms"},
+            {"id": "f", "type": "wait", "for": "10ms", "default": None},
             {"id": "s", "type": "http", "url": "${inputs.tag}/x", "method": "PUT", "headers": {"A": "b", "N": 1, "O": None},
              "query": {"q": ["a", 1]}, "json": {"x": None}, "expect-status": [200, "2xx", "400-404"], "follow-redirects": True},
             {"id": "t", "type": "http", "url": "http://x", "body": "text", "expect-status": "3xx"},

@@ -213,3 +213,18 @@ def test_every_cause_is_explained_with_what_to_do() -> None:
         assert means.endswith(".")
         assert steps
     assert meaning(StoreError("x"))[1]
+
+
+def test_a_cached_result_that_cannot_be_read_counts_as_not_there_and_is_deleted(
+    database: Database, state: Path
+) -> None:
+    row = "INSERT INTO cached VALUES('{}', 's', 'r', 1, 0, {})"
+    alter(database, row.format("good", "x'31'"), row.format("bad", "x'7b'"))
+    store = SqliteStore(state, FixedClock())
+    assert [one.key for one in store.cached("")] == ["good"]
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("cached-result", "warning")
+    assert mend(database, state, finding, NOW)
+    assert found(database) == []
+    assert [one.key for one in store.cached("")] == ["good"]
+    store.close()

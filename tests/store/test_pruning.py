@@ -12,9 +12,9 @@ from mplp_cli.errors import Failure, UnknownRunError
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.store.database import Database
 from mplp_cli.store.layout import database_path, lock_path, log_dir
-from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, surplus
+from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, stale_results, surplus
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import RunCompleted, RunFailed, StepDecided
+from mplp_cli.workflow.history import Event, Keep, RunCompleted, RunFailed, StepCompleted, StepDecided
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
 
@@ -128,3 +128,35 @@ def test_what_stays_satisfies_both_limits() -> None:
     assert gone(days=30, keep=10) == ["40"]
     assert gone(keep=0) == ["0", "1", "2", "40"]
     assert gone() == []
+
+
+# ---- the cache
+
+
+@pytest.mark.parametrize(
+    ("days", "workflow", "stay"),
+    [
+        (None, None, ["a/s/for-ever", "a/s/old", "b/s/good"]),
+        (None, "a", ["a/s/for-ever", "a/s/old", "b/s/expired", "b/s/good"]),
+        (1, None, ["a/s/for-ever", "b/s/good"]),
+        (0, "b", ["a/s/expired", "a/s/for-ever", "a/s/old"]),
+    ],
+)
+def test_cached_results_go_when_they_have_expired_or_are_too_old(
+    durable: SqliteStore, database: Database, days: int | None, workflow: str | None, stay: list[str]
+) -> None:
+    now = START + 3 * DAY
+    entries = {
+        "a/s/for-ever": (now - 1, 0), "a/s/old": (START, 0), "a/s/expired": (now - 2, now),
+        "b/s/good": (now - 1, now + 1), "b/s/expired": (now - 2, now - 1),
+    }  # fmt: skip
+    facts: list[Event] = [
+        StepCompleted(at=at, step="s", attempt=1, result=1, keep=Keep(key, until))
+        for key, (at, until) in entries.items()
+    ]
+    durable.create_run(new_run(), [started()]).append(facts)
+    gone = len(entries) - len(stay)
+    assert stale_results(database, now, days=days, workflow_id=workflow, dry_run=True) == gone
+    assert len(durable.cached("")) == len(entries)
+    assert stale_results(database, now, days=days, workflow_id=workflow) == gone
+    assert [one.key for one in durable.cached("")] == stay

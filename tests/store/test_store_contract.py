@@ -14,9 +14,10 @@ from mplp_cli.errors import (
     StoreError,
     UnknownRunError,
 )
-from mplp_cli.protocols import Control, ProtocolObject, Store
+from mplp_cli.protocols import CachedResult, Control, ProtocolObject, Store
 from mplp_cli.workflow.history import (
     Event,
+    Keep,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -24,6 +25,7 @@ from mplp_cli.workflow.history import (
     RunStopping,
     RunWaiting,
     StepCancelled,
+    StepCompleted,
     StepDecided,
     StepFailed,
     StepStarted,
@@ -453,3 +455,38 @@ def test_a_check_counts_what_is_there(store: Store) -> None:
     facts = store.check()
     names = ("runs", "facts", "objects", "requests", "approvals")
     assert [facts[name] for name in names] == [1, 4, 1, 1, 1]
+
+
+# ---- the cache
+
+
+def kept(key: str, until: int = 0, at: int = START, result: object = 1) -> StepCompleted:
+    return StepCompleted(at=at, step="build", attempt=1, result=result, keep=Keep(key, until))
+
+
+def test_a_result_is_kept_with_the_fact_of_its_completion_and_found_by_the_beginning_of_its_key(
+    store: Store,
+) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([kept("w/build/1/a", START + 5, result={"ü": [1, None]}), *step(1), kept("w/build/1/b")])
+    journal.append([kept("w/build/10/a"), kept("w/build/1")])
+    assert [one.key for one in store.cached("w/build/1/")] == ["w/build/1/a", "w/build/1/b"]
+    assert store.cached("w/build/1/a") == [
+        CachedResult(
+            key="w/build/1/a", step="build", run=run_id(1), at=START, until=START + 5, result={"ü": [1, None]}
+        )
+    ]
+    assert store.cached("W/") == []
+
+
+def test_the_last_result_under_a_key_stays(store: Store) -> None:
+    store.create_run(new_run(1), [started(1)]).append([kept("k", result="first")])
+    store.create_run(new_run(2), [started(2)]).append([kept("k", at=START + 1, result="second")])
+    assert [(one.run, one.result) for one in store.cached("k")] == [(run_id(2), "second")]
+
+
+def test_nothing_is_kept_of_facts_that_are_refused(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    with pytest.raises(RunStateError):
+        journal.append([RunCompleted(at=START), kept("k")])
+    assert store.cached("") == []

@@ -54,6 +54,8 @@ class _Names:
 def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     """A set, shell or wait step."""
     step: dict[str, Any] = {"id": names.next()}
+    if draw(st.integers(0, 4)) == 0:
+        step["default"] = {"instead": True}
     kind = draw(st.sampled_from(["set", "shell", "shell", "wait"]))
     step["type"] = kind
     if kind == "set":
@@ -66,6 +68,8 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
+        if names.wild and draw(st.integers(0, 3)) == 0:
+            step["once"] = True
         if draw(st.booleans()):
             step["retry-policy"] = {"max-retries": draw(st.integers(0, 2)), "initial-delay": "10ms"}
         if draw(st.integers(0, 3)) == 0:

@@ -31,6 +31,13 @@ ENDS: dict[str, dict[str, Any]] = {
     "skipped by a fallback": shell("D", "fail", fallback_actions=fallback("skip")),
     "omitted after a failure": shell("D", dependencies=["bad"]),
     "omitted after a skip": shell("D", dependencies=["off"]),
+    "skipped with a default": shell("D", when="false", default=1),
+    "skipped by a fallback, with a default": shell(
+        "D", "fail", fallback_actions=fallback("skip"), default=None
+    ),
+    "omitted after a failure, with a default": shell("D", dependencies=["bad"], default={}),
+    "omitted after a skip, with a default": shell("D", dependencies=["off"], default=[1]),
+    "failed, with a default": shell("D", "fail", default=1),
 }
 BEFORE = [shell("bad", "fail"), shell("off", when="false")]
 
@@ -56,6 +63,11 @@ RUNS, NOT = "completed", "omitted"
         ("skipped by a fallback", NOT, RUNS, NOT, RUNS, NOT),
         ("omitted after a failure", NOT, RUNS, NOT, NOT, NOT),
         ("omitted after a skip", NOT, RUNS, NOT, RUNS, NOT),
+        ("skipped with a default", RUNS, RUNS, RUNS, RUNS, RUNS),
+        ("skipped by a fallback, with a default", RUNS, RUNS, RUNS, RUNS, RUNS),
+        ("omitted after a failure, with a default", RUNS, RUNS, RUNS, RUNS, RUNS),
+        ("omitted after a skip, with a default", RUNS, RUNS, RUNS, RUNS, RUNS),
+        ("failed, with a default", NOT, RUNS, NOT, NOT, NOT),
     ],
 )
 def test_what_each_rule_makes_of_each_end(
