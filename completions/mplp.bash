@@ -66,8 +66,14 @@ _mplp_takes_value() {
     "validate --output" | "validate -o") return 0 ;;
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
-    "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
+    "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
+    "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
+    "attach --output" | "attach -o" | "attach --junit" | "attach --state-dir") return 0 ;;
+    "wait --timeout" | "wait --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
+    "kill --reason" | "kill --output" | "kill -o" | "kill --state-dir") return 0 ;;
     "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
@@ -98,20 +104,44 @@ _mplp_value() {
     "run --env-file") _mplp_complete file ;;
     "run --secrets-file") _mplp_complete file ;;
     "run --state-dir") _mplp_complete directory ;;
+    "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
     "resume --junit") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
     "resume --state-dir") _mplp_complete directory ;;
+    "retry --output" | "retry -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "retry --junit") _mplp_complete file ;;
+    "retry --secrets-file") _mplp_complete file ;;
+    "retry --state-dir") _mplp_complete directory ;;
+    "rerun --from") _mplp_complete steps ;;
+    "rerun --only") _mplp_complete steps ;;
+    "rerun --input" | "rerun -i") _mplp_complete text ;;
+    "rerun --definition") _mplp_complete file ;;
+    "rerun --output" | "rerun -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "rerun --junit") _mplp_complete file ;;
+    "rerun --secrets-file") _mplp_complete file ;;
+    "rerun --state-dir") _mplp_complete directory ;;
+    "pause --reason") _mplp_complete text ;;
+    "pause --output" | "pause -o") _mplp_complete choices text json ;;
+    "pause --state-dir") _mplp_complete directory ;;
+    "attach --output" | "attach -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "attach --junit") _mplp_complete file ;;
+    "attach --state-dir") _mplp_complete directory ;;
+    "wait --timeout") _mplp_complete text ;;
+    "wait --state-dir") _mplp_complete directory ;;
     "cancel --reason") _mplp_complete text ;;
     "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
     "cancel --secrets-file") _mplp_complete file ;;
     "cancel --state-dir") _mplp_complete directory ;;
+    "kill --reason") _mplp_complete text ;;
+    "kill --output" | "kill -o") _mplp_complete choices text json ;;
+    "kill --state-dir") _mplp_complete directory ;;
     "runs --keep-days") _mplp_complete text ;;
     "runs --keep") _mplp_complete text ;;
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting paused completed failed cancelled ;;
     "runs --since") _mplp_complete text ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
@@ -163,9 +193,15 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --output -o --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;
+    "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
+    "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
+    "kill") _mplp_complete choices --reason --no-wait --output -o --state-dir -h --help ;;
     "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
@@ -194,7 +230,14 @@ _mplp_argument() {
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
+    "retry 0") _mplp_complete runs ;;
+    "retry 1") _mplp_complete steps ;;
+    "rerun 0") _mplp_complete runs ;;
+    "pause 0") _mplp_complete runs ;;
+    "attach 0") _mplp_complete runs ;;
+    "wait 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
+    "kill 0") _mplp_complete runs ;;
     "runs 0") _mplp_complete choices prune ;;
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
@@ -213,7 +256,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -249,7 +292,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -59,34 +60,45 @@ def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, P
 # ---- another definition --------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Revised:
+    """What a run is to go on with."""
+
+    #: None: the definition that is stored with it.
+    definition: tuple[Source, Plan] | None = None
+    #: Whether it may change what is done already.
+    accept: bool = False
+    #: Is told what has changed, if anything has.
+    tell: Callable[[Changed], None] = lambda changed: None
+
+
 def go_on(
     runtime: Runtime,
     run_id: str,
     screen: Screen,
     secrets_file: str | None = None,
     *,
-    definition: tuple[Source, Plan] | None = None,
-    accept: bool = False,
-    tell: Callable[[Changed], None] = lambda changed: None,
+    revised: Revised | None = None,
+    take_over: bool = False,
 ) -> Run:
     """Take a run up, with another definition if one is given.
 
-    `tell` is told what has changed, if anything has. DefinitionDriftError if some of it comes too late and
-    is not accepted.
+    DefinitionDriftError if some of what has changed comes too late and is not accepted.
     """
+    revised = revised or Revised()
 
     def choose(journal: Journal) -> Onward:
         facts = list(journal.read())
         old, same = past(runtime, run_id, facts)
         refuse_final(run_id, old.status)
-        if definition is None and same is not None:
+        if revised.definition is None and same is not None:
             return Onward(same, facts)
-        source, plan = definition or _replanned(runtime, run_id)
-        changed = compare(runtime, run_id, old, plan, facts, planned=definition is None)
+        source, plan = revised.definition or _replanned(runtime, run_id)
+        changed = compare(runtime, run_id, old, plan, facts, planned=revised.definition is None)
         if not changed.changes and same is not None:
             return Onward(same, facts)
-        tell(changed)
-        if not accept and (changed.conflicts or definition is None):
+        revised.tell(changed)
+        if not revised.accept and (changed.conflicts or revised.definition is None):
             raise _refused(run_id, changed)
         fact = _redefined(runtime, old, plan, changed)
         new = Definition(
@@ -99,7 +111,7 @@ def go_on(
         journal.redefine(fact, new)
         return Onward(plan, [*facts, fact])
 
-    return runtime.take_up(run_id, screen, secrets_file, choose)
+    return runtime.take_up(run_id, screen, secrets_file, choose, take_over=take_over)
 
 
 def _replanned(runtime: Runtime, run_id: str) -> tuple[Source, Plan]:

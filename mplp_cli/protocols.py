@@ -231,7 +231,10 @@ class Journal(Protocol):
         ...
 
     def controls(self) -> list[Control]:
-        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
+        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none.
+
+        LostOwnershipError if another process took the run over.
+        """
         ...
 
     def close(self) -> None:
@@ -278,10 +281,12 @@ class Store(Protocol):
         """
         ...
 
-    def own_run(self, run_id: RunId, by: str) -> Journal:
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> Journal:
         """Own an existing run (epoch + 1). RunBusyError names the present owner and since when.
 
         Requests to pause, or to take a pause back, were left for an owner before this one, and are dropped.
+        With `take_over` it is owned even so: the earlier owner writes nothing more, and learns that it was taken
+        over when it appends or looks for requests.
         """
         ...
 

@@ -64,8 +64,12 @@ class Run:
             finally:
                 await self.runners.aclose()
         finally:
-            self.guardian.close()
-            self.journal.close()
+            self.leave()
+
+    def leave(self) -> None:
+        """Give it up; another process may drive it."""
+        self.guardian.close()
+        self.journal.close()
 
 
 @dataclass(frozen=True)
@@ -238,31 +242,42 @@ class Runtime:
         *,
         to_end: bool = False,
         killed: bool = False,
+        take_over: bool = False,
     ) -> Run:
-        """Own a paused, interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+        """Own a paused, interrupted, waiting or failed run and get it ready to drive on.
 
-        `choose` decides how it goes on, once it is owned; else its stored plan does. `to_end`: it is only
-        cancelled, so that nothing but its final steps can need a secret; `killed`: nor can they.
+        RunBusyError if a process holds it; with `take_over` it is taken from that process. `choose` decides how
+        it goes on, once it is owned; else its stored plan does. `to_end`: it is only cancelled, so that nothing
+        but its final steps can need a secret; `killed`: nor can they.
         """
+        from mplp_cli.store.locks import process_name
+        from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.resume import Onward
         from mplp_cli.workflow.state import RunState
         from mplp_cli.workflow.telling import replay
 
         [record] = self.store.find_runs(run_id)
         refuse_final(run_id, record.status)
-        journal = self.store.own_run(run_id, by="mplp")
+        journal = self.store.own_run(run_id, process_name(), take_over=take_over)
         try:
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
             secrets = self._secrets(plan, secrets_file, to_end=to_end, killed=killed)
             self._end_survivors(run_id)
-            state = replay(RunState(plan), onward.facts)
+            # One that was stored and not begun (its process was lost, or left it to another) begins.
+            first = onward.facts[0] if len(onward.facts) == 1 else None
+            started = first if isinstance(first, RunStarted) else None
+            state = RunState(plan)
+            if started is None:
+                replay(state, onward.facts)
+            else:
+                state.run_id, state.inputs, state.cwd = run_id, started.inputs, started.cwd
             refuse_final(run_id, state.status)
             env = {} if killed or (to_end and not plan.final) else self._workflow_env(state, secrets)
             source_dir = self.store.definition(run_id).source_dir
             given = _Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
-            run = self._run(plan, state, journal, given, screen, onward.begin)
-            run.recorded = len(onward.facts)
+            run = self._run(plan, state, journal, given, screen, started or onward.begin)
+            run.recorded = len(onward.facts) if started is None else 0
         except BaseException:
             journal.close()
             raise

@@ -70,7 +70,7 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
             return lambda run: run.id in asking
         case "pause":
             return lambda run: run.status not in ("paused", "completed", "failed", "cancelled")
-        case "cancel" | "kill":
+        case "cancel" | "kill" | "attach" | "wait":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
         case "retry":
             return lambda run: run.status == "failed" and not run.owned

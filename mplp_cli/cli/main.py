@@ -27,6 +27,8 @@ COMMANDS = {
     "retry": "retry",
     "rerun": "rerun",
     "pause": "pause",
+    "attach": "attach",
+    "wait": "wait",
     "cancel": "cancel",
     "kill": "kill",
     "runs": "runs",

@@ -26,6 +26,9 @@ DefinitionFile = Annotated[
     str | None,
     typer.Option("--definition", metavar="FILE", help="Another definition of the same workflow."),
 ]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Leave the run to a process of its own and print its id.")
+]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Take no result from the cache; what completes is kept in it.")

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import MACHINE, HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import (
+    MACHINE,
+    Detach,
+    HowToRun,
+    JUnit,
+    NoCache,
+    NoColor,
+    RunOutput,
+    SecretsFile,
+    StateDir,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -35,6 +46,7 @@ def main(
     ephemeral: Annotated[
         bool, typer.Option("--ephemeral", help="Keep nothing on disk; the run cannot be resumed.")
     ] = False,
+    detach: Detach = False,
     junit: JUnit = None,
     env_file: Annotated[
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
@@ -47,15 +59,17 @@ def main(
     """Validate a workflow and run it.
 
     Results (its outputs, as JSON) go to stdout, the rest to stderr. Exit codes: 0 completed, 1 failed,
-    2 could not start, 3 waits for a person, 4 cancelled.
+    2 could not start, 3 waits for a person, 4 cancelled. With --detach: 0 started.
 
     Examples:
 
       mplp run example:multi-agent-collaboration
 
       mplp run workflow.yaml -i tag=v1.2 --output json
+
+      mplp run workflow.yaml --detach
     """
-    from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.driving import go
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
@@ -73,9 +87,8 @@ def main(
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
     secrets = read_secrets(valid.secrets, runtime.environ, secrets_file)
-    watch = Watch(output, no_color=no_color, junit=junit)
-    run = runtime.start(source, plan, resolved, secrets, watch.screen)
-    raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
+    begin = partial(runtime.start, source, plan, resolved, secrets)
+    raise typer.Exit(go(runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color))
 
 
 def checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.world import World
-from mplp_cli.errors import Failure, StepTimeoutError, UnsupportedStepTypeError, failure_of
+from mplp_cli.errors import (
+    Failure,
+    LostOwnershipError,
+    StepTimeoutError,
+    UnsupportedStepTypeError,
+    failure_of,
+)
 from mplp_cli.protocols import Attempt, Runner
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import PlanStep
@@ -41,7 +47,13 @@ class Attempts:
         #: Steps whose attempt was told to stop; those of them whose time was over.
         self._told: set[int] = set()
         self._late: set[int] = set()
-        self.closed = False
+        self._closed = False
+
+    def close(self, over: asyncio.Future[None]) -> None:
+        """The drive is over: attempts that are stopped from now on end without a word."""
+        self._closed = True
+        if over.done() and not over.cancelled() and isinstance(over.exception(), LostOwnershipError):
+            self._world.kill()  # without grace: who took the run over starts them again
 
     def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
         """Start the work of an attempt whose start is committed."""
@@ -74,7 +86,7 @@ class Attempts:
             result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
             keep = keep_of(step, self._scope.at(step), self._world.clock.now())
         except asyncio.CancelledError:
-            if self.closed:
+            if self._closed:
                 raise
             self._stopped(step, attempt)
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
@@ -94,7 +106,7 @@ class Attempts:
         try:
             result = await runner(attempt)
         except (Exception, asyncio.CancelledError):
-            if keep is not None and not self.closed and not self._state.killed:
+            if keep is not None and not self._closed and not self._state.killed:
                 await keep(attempt, True)
             raise
         if keep is not None:

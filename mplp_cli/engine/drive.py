@@ -103,7 +103,7 @@ class Drive:
                 try:
                     await over
                 finally:
-                    self._attempts.closed = True
+                    self._attempts.close(over)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
@@ -26,6 +27,9 @@ from mplp_cli.workflow.values import RunId
 #: Rows and bytes that a reader holds at once.
 _PAGE_ROWS: Final = 16_384
 _PAGE_BYTES: Final = 4 << 20
+
+#: An owner as `locks.process_name` names it.
+_PROCESS: Final = re.compile(r"\d+@\S+")
 
 _encode = msgspec.json.Encoder().encode
 _mapping = msgspec.json.Decoder(dict[str, Any]).decode
@@ -124,6 +128,7 @@ class SqliteJournal:
         change = self._database.change()
         if change == self._change:
             return []
+        self._check_epoch()
         found = self._database.rows(schema.CONTROLS, (self._key, self._control))
         self._change = change
         if found:
@@ -152,10 +157,16 @@ class SqliteJournal:
 
     def _fence(self, db: apsw.Connection) -> None:
         """The write lock is held from here on, so what is read stays true until the commit."""
-        if db.execute(schema.EPOCH, (self._key,)).fetchone() != (self._epoch,):
+        self._compare(db.execute(schema.EPOCH, (self._key,)).fetchall())
+
+    def _compare(self, found: list[Any]) -> None:
+        epoch, owner = found[0] if found else (0, "")
+        if epoch != self._epoch:
+            who = f"process {owner}" if _PROCESS.fullmatch(owner) else "another process"
             raise LostOwnershipError(
-                f"another process took run {self._run} over; nothing more was written",
-                details={"runId": self._run, "epoch": self._epoch},
+                f"{who} took run {self._run} over; nothing more was written",
+                hint=f"`mplp attach {self._run[:8]}` follows it",
+                details={"runId": self._run, "epoch": self._epoch, "owner": owner},
             )
 
     def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
@@ -170,6 +181,14 @@ class SqliteJournal:
     def _check_usable(self) -> None:
         if self._end is not None:
             raise self._end
+
+    def _check_epoch(self) -> None:
+        """An owner that was taken over learns it when it looks for requests, and not only when it writes."""
+        try:
+            self._compare(self._database.rows(schema.EPOCH, (self._key,)))
+        except LostOwnershipError as error:
+            self._end = error
+            raise
 
 
 def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:

@@ -138,7 +138,10 @@ class MemoryJournal:
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
         self._check_usable()
+        if not events and not objects:
+            return
         run = self._run
+        self._fence()
         after = project(run.new.id, run.status, len(run.facts), events)
         if objects:
             try:
@@ -170,6 +173,7 @@ class MemoryJournal:
 
     def controls(self) -> list[Control]:
         self._check_usable()
+        self._fence()
         found = [control for control in self._run.controls if control.seq > self._control]
         if found:
             self._control = found[-1].seq
@@ -183,6 +187,13 @@ class MemoryJournal:
 
     def _check_usable(self) -> None:
         if self._end is not None:
+            raise self._end
+
+    def _fence(self) -> None:
+        if self._run.epoch != self._epoch:
+            self._end = LostOwnershipError(
+                f"another process took run {self._run.new.id} over; nothing more was written"
+            )
             raise self._end
 
 
@@ -221,9 +232,9 @@ class MemoryStore:
             new.apply(after)
         return self._own(new, process_name())
 
-    def own_run(self, run_id: RunId, by: str) -> MemoryJournal:
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> MemoryJournal:
         run = self._run(run_id)
-        if run.holder is not None:
+        if run.holder is not None and not take_over:
             raise busy(run_id, run.holder)
         return self._own(run, by)
 

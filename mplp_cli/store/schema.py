@@ -191,7 +191,7 @@ DROP_STALE = f"DELETE{_STALE}"
 TAKE_ALL = "DELETE FROM control WHERE run = ?1 AND (?2 OR verb <> 'kill')"
 DROP_PAUSES = "DELETE FROM control WHERE run = ? AND verb IN ('pause', 'resume')"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
-EPOCH = "SELECT epoch FROM run WHERE key = ?"
+EPOCH = "SELECT epoch, owner FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
 CONTROLS = 'SELECT seq, verb, step, "by", reason, data FROM control WHERE run = ? AND seq > ? ORDER BY seq'
 RUNS = (

@@ -39,7 +39,7 @@ from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
 from mplp_cli.store.journal import SqliteJournal, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
-from mplp_cli.store.locks import RunLock, is_held, process_name, take
+from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.answers import NOTHING, Given
@@ -47,6 +47,8 @@ from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
+#: Where the status is in a row of the list of runs.
+_STATUS: Final = RunRecord.__struct_fields__.index("status")
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
 _json = msgspec.json.Decoder().decode
@@ -89,36 +91,39 @@ class SqliteStore:
         owner = process_name()
         lock = self._lock(run.id, owner)
         try:
-            return self._owned(lock.release, begin)
+            return self._owned([lock], begin)
         except ConcurrencyLimitError:
             with translated(self._database.path):
                 lock_path(self._state_dir, run.id).unlink(missing_ok=True)
             raise
 
-    def own_run(self, run_id: RunId, by: str) -> SqliteJournal:
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> SqliteJournal:
         def own(db: apsw.Connection) -> SqliteJournal:
-            journal = SqliteJournal(self._database, lock, run_id, key)
+            if take_over:  # in here, where nobody else takes it over
+                held.append(self._lock(run_id, by, seizes=True))
+            journal = SqliteJournal(self._database, held[0], run_id, key)
             journal.own(db, by)
+            if not held[0].is_current():
+                raise busy(run_id, holder_of(held[0].path))
             return journal
 
         key, _ = self._run(run_id)
-        lock = self._lock(run_id, by)
-        return self._owned(lock.release, own)
+        held = [] if take_over else [self._lock(run_id, by)]
+        return self._owned(held, own)
 
-    def _lock(self, run_id: RunId, by: str) -> RunLock:
-        path = lock_path(self._state_dir, run_id)
+    def _lock(self, run_id: RunId, by: str, *, seizes: bool = False) -> RunLock:
+        path, now = lock_path(self._state_dir, run_id), self._clock.now()
         with translated(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            return take(path, run_id, by, self._clock.now())
+            return seize(path, by, now) if seizes else take(path, run_id, by, now)
 
-    def _owned(
-        self, release: Callable[[], None], write: Callable[[apsw.Connection], SqliteJournal]
-    ) -> SqliteJournal:
+    def _owned(self, held: list[RunLock], write: Callable[[apsw.Connection], SqliteJournal]) -> SqliteJournal:
         try:
             with self._database.writing() as db:
                 journal = write(db)
         except BaseException:
-            release()
+            for lock in held:
+                lock.release()
             raise
         self._journals = [*(j for j in self._journals if not j.closed), journal]
         return journal
@@ -139,12 +144,18 @@ class SqliteStore:
 
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
-        return [_record(row, self._is_owned(row[0])) for row in rows]
+        return [record for row in rows for record in self._record(row)]
 
-    def _is_owned(self, run_id: RunId) -> bool:
-        path = lock_path(self._state_dir, run_id)
+    def _record(self, row: tuple[Any, ...]) -> Iterator[RunRecord]:
+        """A run of the list, unless it is gone by now."""
+        rows = [row]
+        path = lock_path(self._state_dir, row[0])
         with translated(path):
-            return is_held(path)
+            owned = is_held(path)
+        if not owned and row[_STATUS] == "running":
+            # Its owner may have ended it between the two looks; then it was not interrupted.
+            rows = self._database.rows(schema.RUNS + " WHERE id = ?", (row[0],))
+        yield from (_record(row, owned) for row in rows)
 
     def _run(self, run_id: RunId) -> tuple[int, str]:
         """Key and status of a run. UnknownRunError."""
