@@ -66,8 +66,14 @@ _mplp_takes_value() {
     "validate --output" | "validate -o") return 0 ;;
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
-    "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
+    "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
+    "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
+    "attach --output" | "attach -o" | "attach --junit" | "attach --state-dir") return 0 ;;
+    "wait --timeout" | "wait --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
+    "kill --reason" | "kill --output" | "kill -o" | "kill --state-dir") return 0 ;;
     "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
@@ -75,8 +81,9 @@ _mplp_takes_value() {
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
-    "approve --reason" | "approve --by" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
-    "reject --reason" | "reject --by" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
+    "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
+    "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -97,20 +104,44 @@ _mplp_value() {
     "run --env-file") _mplp_complete file ;;
     "run --secrets-file") _mplp_complete file ;;
     "run --state-dir") _mplp_complete directory ;;
+    "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
     "resume --junit") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
     "resume --state-dir") _mplp_complete directory ;;
+    "retry --output" | "retry -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "retry --junit") _mplp_complete file ;;
+    "retry --secrets-file") _mplp_complete file ;;
+    "retry --state-dir") _mplp_complete directory ;;
+    "rerun --from") _mplp_complete steps ;;
+    "rerun --only") _mplp_complete steps ;;
+    "rerun --input" | "rerun -i") _mplp_complete text ;;
+    "rerun --definition") _mplp_complete file ;;
+    "rerun --output" | "rerun -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "rerun --junit") _mplp_complete file ;;
+    "rerun --secrets-file") _mplp_complete file ;;
+    "rerun --state-dir") _mplp_complete directory ;;
+    "pause --reason") _mplp_complete text ;;
+    "pause --output" | "pause -o") _mplp_complete choices text json ;;
+    "pause --state-dir") _mplp_complete directory ;;
+    "attach --output" | "attach -o") _mplp_complete choices auto json jsonl github quiet ;;
+    "attach --junit") _mplp_complete file ;;
+    "attach --state-dir") _mplp_complete directory ;;
+    "wait --timeout") _mplp_complete text ;;
+    "wait --state-dir") _mplp_complete directory ;;
     "cancel --reason") _mplp_complete text ;;
     "cancel --output" | "cancel -o") _mplp_complete choices text json ;;
     "cancel --secrets-file") _mplp_complete file ;;
     "cancel --state-dir") _mplp_complete directory ;;
+    "kill --reason") _mplp_complete text ;;
+    "kill --output" | "kill -o") _mplp_complete choices text json ;;
+    "kill --state-dir") _mplp_complete directory ;;
     "runs --keep-days") _mplp_complete text ;;
     "runs --keep") _mplp_complete text ;;
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
     "runs --output" | "runs -o") _mplp_complete choices text json ;;
     "runs --state-dir") _mplp_complete directory ;;
-    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting completed failed cancelled ;;
+    "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting paused completed failed cancelled ;;
     "runs --since") _mplp_complete text ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
@@ -127,13 +158,23 @@ _mplp_value() {
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
     "approve --reason") _mplp_complete text ;;
+    "approve --input" | "approve -i") _mplp_complete text ;;
+    "approve --inputs") _mplp_complete file ;;
     "approve --by") _mplp_complete text ;;
+    "approve --digest") _mplp_complete text ;;
     "approve --output" | "approve -o") _mplp_complete choices text json ;;
     "approve --state-dir") _mplp_complete directory ;;
     "reject --reason") _mplp_complete text ;;
     "reject --by") _mplp_complete text ;;
+    "reject --digest") _mplp_complete text ;;
     "reject --output" | "reject -o") _mplp_complete choices text json ;;
     "reject --state-dir") _mplp_complete directory ;;
+    "events --type" | "events -t") _mplp_complete text ;;
+    "events --limit" | "events -n") _mplp_complete text ;;
+    "events --output" | "events -o") _mplp_complete choices text json ;;
+    "events --state-dir") _mplp_complete directory ;;
+    "events --data" | "events -d") _mplp_complete text ;;
+    "events --source") _mplp_complete text ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -152,18 +193,25 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --output -o --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;
+    "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
+    "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --all -a --since --limit -n ;;
+    "kill") _mplp_complete choices --reason --no-wait --output -o --state-dir -h --help ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
-    "approve") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
-    "reject") _mplp_complete choices --reason --by --output -o --state-dir -h --help ;;
+    "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
+    "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
+    "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -182,7 +230,14 @@ _mplp_argument() {
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
+    "retry 0") _mplp_complete runs ;;
+    "retry 1") _mplp_complete steps ;;
+    "rerun 0") _mplp_complete runs ;;
+    "pause 0") _mplp_complete runs ;;
+    "attach 0") _mplp_complete runs ;;
+    "wait 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
+    "kill 0") _mplp_complete runs ;;
     "runs 0") _mplp_complete choices prune ;;
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
@@ -197,10 +252,11 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
+    "events 0") _mplp_complete choices list emit ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -236,7 +292,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume cancel runs status logs artifacts explain diff approvals approve reject backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -11,8 +11,14 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'validate	Check workflow files and show every problem with its place'
         'plan	Show what a run would do'
         'run	Validate a workflow and run it'
-        'resume	Go on with an interrupted, waiting or failed run'
+        'resume	Go on with a paused, interrupted, waiting or failed run'
+        'retry	Try the failed steps of a failed run again, in the same run'
+        'rerun	Run an ended run again, as a new run that is linked to it'
+        'pause	Pause a run: attempts that run finish, nothing new starts'
+        'attach	Follow a run that another process drives, as if this one did'
+        'wait	Wait until a run has ended, or only a person can take it on'
         'cancel	Cancel a run'
+        'kill	End a run at once, as a second Ctrl-C does'
         'runs	List runs, newest first'
         'status	Show where a run stands'
         'logs	Print what the steps of a run have written'
@@ -20,8 +26,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'explain	Explain why a step is what it is'
         'diff	Show where two runs of a workflow part'
         'approvals	List what runs ask a person'
-        'approve	Say yes to what a step asks: the step is tried again'
+        'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
+        'events	List the last published events, in their order'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -35,18 +42,25 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['resume'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait for the end', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['runs'] = @('--keep-days	Keep what ended in the last DAYS days', '--keep	Keep the N runs that ended last', '--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--dry-run	Say what would be deleted', '--yes	Do not ask', '-y	Do not ask', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--status	Only runs with this status', '-s	Only runs with this status', '--all	Also the runs of sub-workflows', '-a	Also the runs of sub-workflows', '--since	Only runs that began so long ago at most: 30m, 2d', '--limit	At most so many', '-n	At most so many')
+    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['retry'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['rerun'] = @('--from	Run STEP and what depends on it', '--failed	Run what did not complete and what depends on it', '--only	Run nothing but STEP', '--input	Another value of an input (repeatable)', '-i	Another value of an input (repeatable)', '--definition	Another definition of the same workflow', '--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['pause'] = @('--reason	Why, for the record', '--wait	Come back only when nothing runs any more, however long that takes', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['attach'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['wait'] = @('--timeout	How long at most (30s, 5m)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['cancel'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['kill'] = @('--reason	Why, for the record', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['runs'] = @('--keep-days	Keep what ended in the last DAYS days', '--keep	Keep the N runs that ended last', '--workflow	Only runs of the workflow with this id', '-w	Only runs of the workflow with this id', '--dry-run	Say what would be deleted', '--yes	Do not ask', '-y	Do not ask', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--status	Only runs with this status', '-s	Only runs with this status', '--since	Only runs that began so long ago at most: 30m, 2d', '--limit	At most so many', '-n	At most so many')
     $options['status'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['artifacts'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['approve'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -70,16 +84,46 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['run --env-file'] = @('file', @())
     $values['run --secrets-file'] = @('file', @())
     $values['run --state-dir'] = @('directory', @())
+    $values['resume --definition'] = @('file', @())
     $values['resume --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
     $values['resume -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
     $values['resume --junit'] = @('file', @())
     $values['resume --secrets-file'] = @('file', @())
     $values['resume --state-dir'] = @('directory', @())
+    $values['retry --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['retry -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['retry --junit'] = @('file', @())
+    $values['retry --secrets-file'] = @('file', @())
+    $values['retry --state-dir'] = @('directory', @())
+    $values['rerun --from'] = @('steps', @())
+    $values['rerun --only'] = @('steps', @())
+    $values['rerun --input'] = @('text', @())
+    $values['rerun -i'] = @('text', @())
+    $values['rerun --definition'] = @('file', @())
+    $values['rerun --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['rerun -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['rerun --junit'] = @('file', @())
+    $values['rerun --secrets-file'] = @('file', @())
+    $values['rerun --state-dir'] = @('directory', @())
+    $values['pause --reason'] = @('text', @())
+    $values['pause --output'] = @('choices', @('text', 'json'))
+    $values['pause -o'] = @('choices', @('text', 'json'))
+    $values['pause --state-dir'] = @('directory', @())
+    $values['attach --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['attach -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
+    $values['attach --junit'] = @('file', @())
+    $values['attach --state-dir'] = @('directory', @())
+    $values['wait --timeout'] = @('text', @())
+    $values['wait --state-dir'] = @('directory', @())
     $values['cancel --reason'] = @('text', @())
     $values['cancel --output'] = @('choices', @('text', 'json'))
     $values['cancel -o'] = @('choices', @('text', 'json'))
     $values['cancel --secrets-file'] = @('file', @())
     $values['cancel --state-dir'] = @('directory', @())
+    $values['kill --reason'] = @('text', @())
+    $values['kill --output'] = @('choices', @('text', 'json'))
+    $values['kill -o'] = @('choices', @('text', 'json'))
+    $values['kill --state-dir'] = @('directory', @())
     $values['runs --keep-days'] = @('text', @())
     $values['runs --keep'] = @('text', @())
     $values['runs --workflow'] = @('workflows', @())
@@ -87,8 +131,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['runs --output'] = @('choices', @('text', 'json'))
     $values['runs -o'] = @('choices', @('text', 'json'))
     $values['runs --state-dir'] = @('directory', @())
-    $values['runs --status'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
-    $values['runs -s'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'completed', 'failed', 'cancelled'))
+    $values['runs --status'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'paused', 'completed', 'failed', 'cancelled'))
+    $values['runs -s'] = @('choices', @('pending', 'running', 'interrupted', 'waiting', 'paused', 'completed', 'failed', 'cancelled'))
     $values['runs --since'] = @('text', @())
     $values['runs --limit'] = @('text', @())
     $values['runs -n'] = @('text', @())
@@ -112,15 +156,30 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['approvals -o'] = @('choices', @('text', 'json'))
     $values['approvals --state-dir'] = @('directory', @())
     $values['approve --reason'] = @('text', @())
+    $values['approve --input'] = @('text', @())
+    $values['approve -i'] = @('text', @())
+    $values['approve --inputs'] = @('file', @())
     $values['approve --by'] = @('text', @())
+    $values['approve --digest'] = @('text', @())
     $values['approve --output'] = @('choices', @('text', 'json'))
     $values['approve -o'] = @('choices', @('text', 'json'))
     $values['approve --state-dir'] = @('directory', @())
     $values['reject --reason'] = @('text', @())
     $values['reject --by'] = @('text', @())
+    $values['reject --digest'] = @('text', @())
     $values['reject --output'] = @('choices', @('text', 'json'))
     $values['reject -o'] = @('choices', @('text', 'json'))
     $values['reject --state-dir'] = @('directory', @())
+    $values['events --type'] = @('text', @())
+    $values['events -t'] = @('text', @())
+    $values['events --limit'] = @('text', @())
+    $values['events -n'] = @('text', @())
+    $values['events --output'] = @('choices', @('text', 'json'))
+    $values['events -o'] = @('choices', @('text', 'json'))
+    $values['events --state-dir'] = @('directory', @())
+    $values['events --data'] = @('text', @())
+    $values['events -d'] = @('text', @())
+    $values['events --source'] = @('text', @())
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -138,7 +197,14 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
+    $arguments['retry 0'] = @('runs', @())
+    $arguments['retry 1'] = @('steps', @())
+    $arguments['rerun 0'] = @('runs', @())
+    $arguments['pause 0'] = @('runs', @())
+    $arguments['attach 0'] = @('runs', @())
+    $arguments['wait 0'] = @('runs', @())
     $arguments['cancel 0'] = @('runs', @())
+    $arguments['kill 0'] = @('runs', @())
     $arguments['runs 0'] = @('choices', @('prune'))
     $arguments['status 0'] = @('runs', @())
     $arguments['logs 0'] = @('runs', @())
@@ -153,10 +219,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
+    $arguments['events 0'] = @('choices', @('list', 'emit'))
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'cancel', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'approvals', 'approve', 'reject', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'approvals', 'approve', 'reject', 'events', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

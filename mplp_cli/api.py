@@ -74,7 +74,7 @@ def resume(
     secrets_file: str | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Go on with an interrupted, waiting or failed run and give its report. RunBusyError if somebody drives it."""
+    """Go on with a paused, interrupted, waiting or failed run; its report. RunBusyError if somebody drives it."""
     with Runtime(state_dir=None if state_dir is None else str(state_dir)) as runtime:
         record = runtime.find_run(
             run_id, fits=lambda run: run.status not in ("completed", "cancelled") and not run.parent

@@ -7,11 +7,13 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.workflow.history import Approval, Event, Turn
+from mplp_cli.workflow.answers import NOTHING, Given, question_digest
+from mplp_cli.workflow.history import Approval, Event, RunRedefined, Turn
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -51,6 +53,14 @@ class ProtocolObject(Struct, frozen=True):
     body: dict[str, Any]
 
 
+class Relation(Struct, frozen=True, kw_only=True):
+    """What a run was made for: the run that it repeats (`rerun`), or the step of another (`child`)."""
+
+    kind: Literal["rerun", "child"]
+    run: RunId
+    step: StepId = ""
+
+
 class NewRun(Struct, frozen=True, kw_only=True):
     """What is stored once, when a run is created. `plan` is JSON bytes (a digest of what was planned)."""
 
@@ -66,17 +76,9 @@ class NewRun(Struct, frozen=True, kw_only=True):
     created_at: int
     #: The files that the workflow includes, by absolute path.
     included: dict[str, bytes] = {}
-    origin: Origin | None = None
     #: The place it needs before it begins.
     turn: Turn | None = None
-
-
-class Origin(Struct, frozen=True):
-    """What a run was made for: `kind` says what it is to run `other` (`child`: the run of its step `step`)."""
-
-    kind: str
-    other: RunId
-    step: StepId = ""
+    relation: Relation | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -92,14 +94,14 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     created_at: int
     ended_at: int | None
     owned: bool
-    origin: Origin | None = None
+    relation: Relation | None = None
     #: The number of the last request that has not been acted upon, 0 if there is none.
     last_request: int = 0
 
     @property
-    def parent(self) -> Origin | None:
+    def parent(self) -> Relation | None:
         """The run and the step that this one is the sub-workflow of."""
-        return self.origin if self.origin is not None and self.origin.kind == "child" else None
+        return self.relation if self.relation is not None and self.relation.kind == "child" else None
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -114,17 +116,27 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """A request by another process. `verb`: cancel | approve | reject. `seq` orders requests."""
+    """A request by another process. `verb`: cancel | kill | pause | resume (takes a pause back) | approve | reject.
+    `seq` orders requests.
+
+    `data` is JSON; with an answer: `{digest, inputs, at}`: the question it is bound to, the filled-in form,
+    and when it was given.
+    """
 
     seq: int
     verb: str
     step: StepId = ""
     by: str = ""
     reason: str = ""
+    data: dict[str, Any] = {}
 
 
 class ApprovalRecord(Struct, frozen=True, kw_only=True):
-    """One question to a person. `state`: pending | approved | rejected | withdrawn."""
+    """One question to a person. `state`: pending | approved | rejected | withdrawn.
+
+    `form` is what the answer takes (name -> JSON Schema), `inputs` what it gave. `digest` is what an answer is
+    bound to: another question, also the same one asked anew, has another.
+    """
 
     id: str
     run: RunId
@@ -138,6 +150,20 @@ class ApprovalRecord(Struct, frozen=True, kw_only=True):
     by: str = ""
     reason: str = ""
     decided_at: int = 0
+    form: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+
+    @property
+    def digest(self) -> str:
+        return question_digest(
+            self.run,
+            self.step,
+            self.attempt,
+            self.id,
+            message=self.message,
+            approvers=self.approvers,
+            form=self.form,
+        )
 
 
 class Holding(Struct, frozen=True):
@@ -201,12 +227,24 @@ class Journal(Protocol):
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None: ...
 
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        """As `append`; the definition replaces the one that is stored with the run, in the same transaction."""
+        ...
+
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
+        not returned. Then nothing is written, and it is False."""
+        ...
+
     def read(self) -> Iterator[Event]:
         """The history so far, in order."""
         ...
 
     def controls(self) -> list[Control]:
-        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none."""
+        """Requests of other processes that no earlier call of this owner has returned. Cheap when there are none.
+
+        LostOwnershipError if another process took the run over.
+        """
         ...
 
     def close(self) -> None:
@@ -214,8 +252,32 @@ class Journal(Protocol):
         ...
 
 
+class Board(Protocol):
+    """What anybody has published, in order. The first event has number 1, and numbers only grow."""
+
+    def publish(self, event: Published) -> None:
+        """Publish an event, durably; once for each id."""
+        ...
+
+    def following(self, after: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of those with a number greater than `after`: the first 1,000. Cheap if there are
+        none."""
+        ...
+
+    def newest(self, limit: int) -> list[tuple[int, Published]]:
+        """(number, event) pairs of the last `limit`, in order."""
+        ...
+
+    def last(self) -> int:
+        """The number of the last event, 0 if there is none."""
+        ...
+
+
 class Store(Protocol):
     """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
+
+    #: Published events; an `emit` step's come with the facts that a journal appends.
+    board: Board
 
     @property
     def turns(self) -> Turns:
@@ -229,8 +291,13 @@ class Store(Protocol):
         """
         ...
 
-    def own_run(self, run_id: RunId, by: str) -> Journal:
-        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when."""
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> Journal:
+        """Own an existing run (epoch + 1). RunBusyError names the present owner and since when.
+
+        Requests to pause, or to take a pause back, were left for an owner before this one, and are dropped.
+        With `take_over` it is owned even so: the earlier owner writes nothing more, and learns that it was taken
+        over when it appends or looks for requests.
+        """
         ...
 
     def find_runs(self, name: str) -> list[RunRecord]:
@@ -265,10 +332,18 @@ class Store(Protocol):
     ) -> list[ApprovalRecord]: ...
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         """Answer the pending approval of that step: the first answer commits, in one compare-and-set, together
-        with the request to the owner. RunStateError shows the earlier answer, or that nothing is asked."""
+        with the request to the owner. RunStateError shows the earlier answer, that nothing is asked, or that
+        what is asked is not the question that the answer was given to."""
         ...
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.errors import RunStateError
-from mplp_cli.protocols import Attempt, Clock, Journal, Output, RunRecord, Standing, Store, Subscriber
+from mplp_cli.protocols import (
+    Attempt,
+    Clock,
+    Journal,
+    Output,
+    Relation,
+    RunRecord,
+    Standing,
+    Store,
+    Subscriber,
+)
 from mplp_cli.sources import Source
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -18,14 +28,15 @@ if TYPE_CHECKING:
     from mplp_cli.engine.processes import Child
     from mplp_cli.engine.runners import Runners
     from mplp_cli.engine.subruns import Subruns
-    from mplp_cli.workflow.history import RunStarted
+    from mplp_cli.workflow.history import Event, Rerun, RunResumed, RunStarted
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.resume import Onward
     from mplp_cli.workflow.state import RunState
 
 
 @dataclass(kw_only=True)
 class Run:
-    """A run about to be driven. `started` is its first fact if it is new."""
+    """A run about to be driven. `begin` is its first fact if it is new, or says how it is taken up."""
 
     plan: Plan
     drive: Drive
@@ -34,20 +45,29 @@ class Run:
     guardian: Guardian
     runners: Runners
     subruns: Subruns | None
-    started: RunStarted | None
+    begin: RunStarted | RunResumed | None
     #: Facts that the journal already holds.
     recorded: int = 0
+    #: Facts that were stored when the run was made, and `tell`: whom they are news to.
+    first: Sequence[Event] = ()
+    tell: Sequence[Subscriber] = ()
 
     async def go(self) -> RunState:
         """Drive it to its end, or to where only a person can take it on, and give it up."""
         try:
             try:
-                return await self.drive.run(self.started)
+                for tell in self.tell if self.first else ():
+                    tell(self.first)
+                return await self.drive.run(self.begin)
             finally:
                 await self.runners.aclose()
         finally:
-            self.guardian.close()
-            self.journal.close()
+            self.leave()
+
+    def leave(self) -> None:
+        """Give it up; another process may drive it."""
+        self.guardian.close()
+        self.journal.close()
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,25 @@ class Screen:
     inside: Callable[[StepId, Plan, RunState], Screen] = field(default=lambda step, plan, state: Screen())
 
 
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How a run is taken up."""
+
+    #: Decides what it goes on with, once it is owned; else its stored plan does.
+    choose: Callable[[Journal], Onward] | None = None
+    #: It is only cancelled, so that nothing but its final steps can need a secret; `killed`: nor can they.
+    to_end: bool = False
+    killed: bool = False
+    #: It is taken from the process that holds it.
+    take_over: bool = False
+    #: It is the run of that step of another, which knows its secrets.
+    child: tuple[StepId, Mapping[str, str]] | None = None
+
+
+#: Gone on with as it is.
+AS_IT_IS = How()
+
+
 class Starts(Protocol):
     """The runtime, as children need it."""
 
@@ -92,9 +131,7 @@ class Starts(Protocol):
         run_id: RunId,
         screen: Screen,
         secrets_file: str | None = None,
-        *,
-        to_end: bool = False,
-        child: tuple[StepId, Mapping[str, str]] | None = None,
+        how: How = ...,
     ) -> Run: ...
 
 
@@ -118,12 +155,12 @@ class Children:
 
     def take_up_child(self, run_id: RunId, step: StepId) -> Run:
         """A run that is there already. RunBusyError if another process holds it."""
-        return self.runtime.take_up(run_id, self.screen, child=(step, self.secrets))
+        return self.runtime.take_up(run_id, self.screen, how=How(child=(step, self.secrets)))
 
     def recorded(self, run_id: RunId) -> RunState:
         """A run as its history tells it."""
-        from mplp_cli.engine.drive import replay
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.telling import replay
 
         facts = (fact for _, fact in self.runtime.store.history(run_id))
         return replay(RunState(self.runtime.stored_plan(run_id)), facts)
@@ -156,9 +193,16 @@ def workflow_env(state: RunState, secrets: Mapping[str, str], environ: Mapping[s
     return env
 
 
+def relation_of(child: Attempt | None, rerun: Rerun | None) -> Relation | None:
+    """What a new run is made for: a step of another run, or to repeat another run."""
+    if child is not None:
+        return Relation(kind="child", run=child.run, step=child.step)
+    return None if rerun is None else Relation(kind="rerun", run=rerun.of, step=rerun.step)
+
+
 def root_of(store: Store, run: RunRecord) -> RunRecord:
     """The run that this one belongs to in the end: itself, if it is no sub-workflow (any more)."""
-    while run.parent is not None and (above := store.find_runs(run.parent.other)):
+    while run.parent is not None and (above := store.find_runs(run.parent.run)):
         run = above[0]
     return run
 
@@ -168,9 +212,9 @@ def refuse_child(store: Store, run: RunRecord) -> None:
     root = root_of(store, run)
     if run.parent is not None and root.id != run.id:
         raise RunStateError(
-            f"run {run.id} is the sub-workflow of step `{run.parent.step}` of run {run.parent.other}",
+            f"run {run.id} is the sub-workflow of step `{run.parent.step}` of run {run.parent.run}",
             hint=f"go on with the run it belongs to: `mplp resume {root.id[:8]}`",
-            details={"runId": run.id, "parent": {"runId": run.parent.other, "step": run.parent.step}},
+            details={"runId": run.id, "parent": {"runId": run.parent.run, "step": run.parent.step}},
         )
 
 

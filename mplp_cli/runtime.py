@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, NewRun, Origin, RunRecord, Store
-from mplp_cli.running import Given, Run, Screen, kill_all, refuse_child, subruns_of, workflow_env
+from mplp_cli.protocols import Attempt, NewRun, RunRecord, Store
+from mplp_cli.running import (
+    AS_IT_IS,
+    Given,
+    How,
+    Run,
+    Screen,
+    kill_all,
+    refuse_child,
+    relation_of,
+    subruns_of,
+    workflow_env,
+)
 from mplp_cli.settings import load_settings
 from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
@@ -26,10 +37,10 @@ __all__ = ["Run", "Runtime", "Screen"]
 if TYPE_CHECKING:
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunStarted, Turn
+    from mplp_cli.workflow.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.reruns import Repeated
     from mplp_cli.workflow.state import RunState
-    from mplp_cli.workflow.values import StepId
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
@@ -142,15 +153,18 @@ class Runtime:
         secrets: Mapping[str, str],
         screen: Screen,
         child: Attempt | None = None,
+        repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
         from mplp_cli.workflow.admission import turn_of
         from mplp_cli.workflow.history import RunStarted
         from mplp_cli.workflow.scope import RunScope
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.telling import replay
 
         run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
-        cwd = child.cwd if child else str(self.cwd)
+        cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
+        cwd = child.cwd if child else cwd
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = workflow_env(state, secrets, self.environ)
@@ -158,8 +172,9 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self._slots(plan), turn
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self.slots(plan), turn, rerun
         )
+        first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
             id=run_id,
             workflow_id=plan.workflow.id,
@@ -171,61 +186,93 @@ class Runtime:
             plan=plan.stored(),
             created_at=now,
             included=plan.included_texts(),
-            origin=Origin("child", child.run, child.step) if child else None,
             turn=turn,
+            relation=relation_of(child, rerun),
         )
         if child:
             screen = screen.inside(child.step, plan, state)
-        journal = self.store.create_run(new, [started])
-        return self._run(plan, state, journal, given, screen, started)
+        journal = self.store.create_run(new, first)
+        if rerun is None or rerun.mode == "all":
+            return self._run(plan, state, journal, given, screen, started)
+        run = self._run(plan, replay(state, first), journal, given, screen, None)
+        run.first, run.tell = first, screen.subscribers
+        return run
 
     def take_up(
         self,
         run_id: str,
         screen: Screen,
         secrets_file: str | None = None,
-        *,
-        to_end: bool = False,
-        child: tuple[StepId, Mapping[str, str]] | None = None,
+        how: How = AS_IT_IS,
     ) -> Run:
-        """Own an interrupted, waiting or failed run and get it ready to drive on. RunBusyError if it is held.
+        """Own a paused, interrupted, waiting or failed run and get it ready to drive on.
 
-        `to_end`: it is only cancelled, so that nothing but its final steps can need a secret. `child`: it is
-        the run of that step of another, which knows its secrets; RunStateError for such a run without either.
+        RunBusyError if a process holds it. RunStateError for the run of a sub-workflow, unless its parent takes
+        it up or it is to be ended.
         """
-        from mplp_cli.engine.drive import replay
+        from mplp_cli.store.locks import process_name
+        from mplp_cli.workflow.history import RunStarted
+        from mplp_cli.workflow.resume import Onward
         from mplp_cli.workflow.state import RunState
+        from mplp_cli.workflow.telling import replay
 
         [record] = self.store.find_runs(run_id)
-        _refuse_final(run_id, record.status)
-        if child is None and not to_end:
+        if how.choose is None:  # else that says what may be chosen
+            refuse_final(run_id, record.status)
+        if how.child is None and not how.to_end:
             refuse_child(self.store, record)
-        plan = self.stored_plan(run_id)
-        if child:
-            secrets = dict(child[1])
-        elif to_end:
-            secrets = secrets_to_end(plan, self.environ, secrets_file)
-        else:
-            secrets = read_secrets(plan.secrets, self.environ, secrets_file)
-        journal = self.store.own_run(run_id, by="mplp")
+        journal = self.store.own_run(run_id, process_name(), take_over=how.take_over)
         try:
+            choose = how.choose
+            onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
+            plan = onward.plan
+            secrets = self._secrets(plan, secrets_file, how)
             self._end_survivors(run_id)
+            # One that was stored and not begun (its process was lost, or left it to another) begins.
+            first = onward.facts[0] if len(onward.facts) == 1 else None
+            started = first if isinstance(first, RunStarted) else None
             state = RunState(plan)
-            recorded = list(journal.read())
-            replay(state, recorded)
-            _refuse_final(run_id, state.status)
-            lacks = to_end or not secrets.keys() >= set(plan.secrets)
-            env = {} if lacks and not plan.final else workflow_env(state, secrets, self.environ)
+            if started is None:
+                replay(state, onward.facts)
+            else:
+                state.run_id, state.inputs, state.cwd = run_id, started.inputs, started.cwd
+            refuse_final(run_id, state.status)
+            lacks = how.to_end or not secrets.keys() >= set(plan.secrets)
+            env = (
+                {} if how.killed or (lacks and not plan.final) else workflow_env(state, secrets, self.environ)
+            )
             source_dir = self.store.definition(run_id).source_dir
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
-            if child:
-                screen = screen.inside(child[0], plan, state)
-            run = self._run(plan, state, journal, given, screen, None)
-            run.recorded = len(recorded)
+            if how.child:
+                screen = screen.inside(how.child[0], plan, state)
+            run = self._run(plan, state, journal, given, screen, started or onward.begin)
+            run.recorded = len(onward.facts) if started is None else 0
         except BaseException:
             journal.close()
             raise
         return run
+
+    def pause(self, run_id: str, by: str, reason: str) -> str:
+        """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
+        from mplp_cli.engine.requests import pause_stored
+
+        plan = self.stored_plan(run_id)
+        journal = self.store.own_run(run_id, by="mplp")
+        try:
+            self._end_survivors(run_id)
+            return pause_stored(journal, plan, by, reason, self.clock.now())
+        finally:
+            journal.close()
+
+    def _secrets(self, plan: Plan, secrets_file: str | None, how: How) -> Mapping[str, str]:
+        """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
+        if how.child:
+            return dict(how.child[1])
+        if how.killed:
+            return {}
+        if how.to_end:
+            return secrets_to_end(plan, self.environ, secrets_file)
+        return read_secrets(plan.secrets, self.environ, secrets_file)
 
     def _end_survivors(self, run_id: str) -> None:
         """End what a lost process of this run has left running: its attempts are about to start again."""
@@ -253,17 +300,23 @@ class Runtime:
         return {step: places[name] for step, name in failed.items() if name in places}
 
     def stored_plan(self, run_id: str) -> Plan:
-        """The plan of a stored run, made again from its definition; StoreError if it came out differently."""
+        """The plan of a stored run, made again from its definition; RunStateError if it comes out differently."""
+        plan = self.same_plan(run_id)
+        if plan is None:
+            raise RunStateError(
+                "this version of mplp plans the stored definition differently than the one that began the run",
+                hint="`mplp resume` says in what; finish it with the version that began it, or start it anew",
+                details={"runId": run_id},
+            )
+        return plan
+
+    def same_plan(self, run_id: str) -> Plan | None:
+        """The plan of a stored run as it was when the run began; None if this version plans it differently."""
         from mplp_cli.workflow.plan import digest_of
 
-        loaded = self.load(self.stored_source(run_id))
-        definition = self.store.definition(run_id)
-        if loaded.plan is None or digest_of(loaded.plan.stored()) != digest_of(definition.plan):
-            raise StoreError(
-                "this version of mplp plans the stored definition differently than the one that began the run",
-                hint="finish the run with the version that began it, or start it anew",
-            )
-        return loaded.plan
+        plan = self.load(self.stored_source(run_id)).plan
+        stored = self.store.definition(run_id).plan
+        return plan if plan is not None and digest_of(plan.stored()) == digest_of(stored) else None
 
     def _run(
         self,
@@ -272,7 +325,7 @@ class Runtime:
         journal: Any,
         given: Given,
         screen: Screen,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
     ) -> Run:
         from mplp_cli.engine.drive import Drive
         from mplp_cli.engine.guardian import Guardian
@@ -302,6 +355,7 @@ class Runtime:
             clock=self.clock,
             ids=self.ids,
             journal=journal,
+            board=self.store.board,
             operations=self._hub,
             misfits=_misfits,
             runners=runners.by_kind,
@@ -315,7 +369,7 @@ class Runtime:
             subscribers=screen.subscribers,
             kill=lambda: kill_all(workplace.children, subruns),
             subruns=subruns,
-            turn=self._queue(state.run_id, started.turn if started else state.turn, screen),
+            turn=self._queue(state.run_id, getattr(begin, "turn", state.turn), screen),
         )
         drive = Drive(state, world)
         return Run(
@@ -326,7 +380,7 @@ class Runtime:
             guardian=guardian,
             runners=runners,
             subruns=subruns,
-            started=started,
+            begin=begin,
         )
 
     def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
@@ -340,7 +394,7 @@ class Runtime:
             held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
 
         async def end(parked: str) -> None:
-            await self.take_up(parked, Screen(), to_end=True).go()
+            await self.take_up(parked, Screen(), how=How(to_end=True)).go()
 
         return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
 
@@ -368,18 +422,9 @@ class Runtime:
 
         return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
 
-    def _slots(self, plan: Plan) -> int:
+    def slots(self, plan: Plan) -> int:
+        """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
-
-
-def _refuse_final(run_id: str, status: str) -> None:
-    """RunStateError if a run with that status has ended for good."""
-    if status in ("completed", "cancelled"):
-        raise RunStateError(
-            f"the run is {status}; that is final",
-            hint="start a new one with `mplp run`",
-            details={"runId": run_id, "status": status},
-        )
 
 
 def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
@@ -387,6 +432,16 @@ def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...],
     from mplp_cli.loading.values import misfits
 
     return misfits(schema, value)
+
+
+def refuse_final(run_id: str, status: str) -> None:
+    """RunStateError for the status of a run that is never taken up again."""
+    if status in ("completed", "cancelled"):
+        raise RunStateError(
+            f"the run is {status}; that is final",
+            hint="`mplp rerun` starts a new one of it",
+            details={"runId": run_id, "status": status},
+        )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

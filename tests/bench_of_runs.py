@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mplp_cli.engine.drive import Drive, replay
+from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
 from mplp_cli.loading.values import misfits
@@ -34,6 +34,7 @@ from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning import make_plan
 from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
 RUN = "11111111-1111-4111-8111-111111111111"
@@ -70,12 +71,19 @@ class DyingJournal:
         self._after = after
 
     def append(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> None:
+        self._write(self._journal.append, events, objects)
+
+    def park(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> bool:
+        return bool(self._write(self._journal.park, events, objects))
+
+    def _write(self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any]) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        self._journal.append(events, objects)
+        done = write(events, objects)
         if self._left == 0:
             raise Died
+        return done
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -214,11 +222,12 @@ class Bench:
         dies: tuple[int, bool] | None = None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
+        begin: RunResumed | None = None,
     ) -> RunState:
         """Take the run up again from what was stored."""
         journal = self.store.own_run(self.run, by="test")
         state = replay(RunState(self.plan), journal.read())
-        return self._drive(state, journal, None, dies, before, during)
+        return self._drive(state, journal, begin, dies, before, during)
 
     def whole_in_spite_of(self, dies: tuple[int, bool]) -> RunState:
         """A new run whose process dies at a commit, taken up again if that was not its last."""
@@ -232,7 +241,7 @@ class Bench:
         self,
         state: RunState,
         journal: Any,
-        started: RunStarted | None,
+        begin: RunStarted | RunResumed | None,
         dies: tuple[int, bool] | None,
         before: Callable[[Drive], None] | None = None,
         during: Sequence[Intervention] = (),
@@ -253,6 +262,7 @@ class Bench:
             clock=self.clock,
             ids=self.ids,
             journal=journal_used,
+            board=self.store.board,
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
             misfits=misfits,
             subscribers=[self._hear],
@@ -264,7 +274,7 @@ class Bench:
             loop = asyncio.get_running_loop()
             for seconds, act in during:
                 loop.call_later(seconds, act, drive)
-            return await drive.run(started)
+            return await drive.run(begin)
 
         try:
             if before is not None:

@@ -215,3 +215,23 @@ def test_this_project_is_linted_and_tested_by_its_own_workflow(mplp: Command) ->
     assert (ended.code, document["status"]) == (0, "completed"), ended.err
     assert "passed" in document["outputs"]["tests"]
     assert statuses(document)["typing"] == "skipped"
+
+
+def test_the_release_waits_for_its_approval_and_tells_of_it(mplp: Command) -> None:
+    ended, document = run(mplp, "release-approval.yaml", "-i", "tag=v2.0")
+    assert (ended.code, document["status"]) == (3, "waiting")
+    [asked] = mplp("approvals", "-o", "json").document["approvals"]
+    assert asked["message"] == "Release v2.0? The package has 1 line(s)."
+    answer = ("approve", "release-approval", "sign-off", "--by")
+    assert mplp(*answer, "eve", "-i", "channel=stable").code == 2
+    assert mplp(*answer, "team-lead", "-i", "channel=alpha").code == 2
+    assert mplp(*answer, "team-lead", "-i", "channel=stable").code == 0
+    done = mplp("resume", "release-approval", "--output", "json")
+    assert done.code == 0
+    [event] = mplp("events", "list", "-o", "json").document["events"]
+    assert done.document["outputs"] == {
+        "published": "v2.0 to stable for 100%",
+        "approved-by": "team-lead",
+        "event": event["id"],
+    }
+    assert event["data"] == {"tag": "v2.0", "channel": "stable", "approved-by": "team-lead"}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mplp_cli.cli.options import AnsweredBy, AskingStep, Output, StateDir, TextOrJson
+from mplp_cli.cli.options import AnsweredBy, AskingStep, BoundTo, Output, StateDir, TextOrJson
 
 
 def main(
@@ -15,30 +15,36 @@ def main(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
     ] = "",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", "-i", metavar="NAME=VALUE", help="An input that the question takes (repeatable)."
+        ),
+    ] = None,
+    inputs_file: Annotated[
+        str | None,
+        typer.Option("--inputs", metavar="FILE", help="Those inputs as YAML or JSON; `-` for stdin."),
+    ] = None,
     by: AnsweredBy = None,
+    digest: BoundTo = "",
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
-    """Say yes to what a step asks: the step is tried again. The first answer counts.
+    """Say yes to what a step asks. The first answer counts.
 
-    If a process still drives the run, it goes on by itself; otherwise `mplp resume RUN` does.
+    An `approval` step completes, with the inputs; a step that failed is tried again. If a process still drives
+    the run, it goes on by itself; otherwise `mplp resume RUN` does.
 
-    Exit code 2: nothing is asked there, or it was answered already.
+    Exit code 2: nothing is asked there, it was answered already, somebody else is asked, or an input does not
+    fit. Who answers is a record, not a proof: whoever may write the state may answer under any name.
 
     Examples:
 
       mplp approve 3f2a
 
-      mplp approve 3f2a deploy --reason "checked by hand"
+      mplp approve 3f2a deploy --input version=1.4.2 --reason "checked by hand"
     """
-    from mplp_cli.cli.answering import answer
+    from mplp_cli.cli.answering import Answer, answer
 
-    answer(
-        run,
-        step,
-        "approved",
-        reason=reason,
-        by=by,
-        state_dir=state_dir,
-        as_json=output is TextOrJson.json,
-    )
+    said = Answer("approved", reason, by, digest, inputs, inputs_file)
+    answer(run, step, said, state_dir=state_dir, as_json=output is TextOrJson.json)

@@ -68,8 +68,14 @@ def _fitting(command: str, store: Store) -> Callable[[RunRecord], bool]:
         case "approve" | "reject":
             asking = {asked.run for asked in store.approvals()}
             return lambda run: run.id in asking
-        case "cancel":
+        case "pause":
+            return lambda run: run.status not in ("paused", "completed", "failed", "cancelled")
+        case "cancel" | "kill" | "attach" | "wait":
             return lambda run: run.status not in ("completed", "failed", "cancelled")
+        case "retry":
+            return lambda run: run.status == "failed" and not run.owned
+        case "rerun":
+            return lambda run: run.status not in ("pending", "running")
         case "resume":
             return lambda run: (
                 run.status not in ("completed", "cancelled") and not run.owned and not run.parent

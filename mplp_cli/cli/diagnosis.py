@@ -121,7 +121,7 @@ def _mark_of(pid: int) -> str:
 def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
     """Runs that could go on: which wait for somebody, and which this version cannot take up."""
     from mplp_cli.cli.recorded import recorded
-    from mplp_cli.errors import MplpError
+    from mplp_cli.errors import MplpError, RunStateError
     from mplp_cli.render.tables import status_of
     from mplp_cli.render.view import short_id
     from mplp_cli.store.inspection import Finding
@@ -130,7 +130,9 @@ def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
         if run.owned or run.status in ("completed", "failed", "cancelled"):
             continue
         try:
-            recorded(runtime, run)
+            told = recorded(runtime, run)
+            if told.warning:
+                raise RunStateError(told.warning)
         except (MplpError, KeyError, ValueError, IndexError) as error:
             said = error.message if isinstance(error, MplpError) else f"{type(error).__name__}: {error}"
             yield Finding(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.clock import SystemClock
@@ -18,6 +18,7 @@ from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.runtime import Run, Runtime, Screen
+from mplp_cli.sources import Source
 from mplp_cli.workflow.history import Event, StepCompleted, StepFailed, StepStarted
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.state import RunState
@@ -26,13 +27,25 @@ if TYPE_CHECKING:
     from mplp_cli.render.lines import Lines
     from mplp_cli.render.live import LiveView
 
-_EXITS = {
+#: Status of a run that is not driven any more -> exit code.
+EXITS = {
     "completed": Exit.OK,
     "failed": Exit.NO,
     "waiting": Exit.WAITING,
     "paused": Exit.WAITING,
     "cancelled": Exit.CANCELLED,
 }
+
+
+class Shown(Protocol):
+    """A run as far as it is shown. `recorded`: how many of its facts are not told again."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def state(self) -> RunState: ...
+    @property
+    def recorded(self) -> int: ...
 
 
 class Watch:
@@ -53,8 +66,10 @@ class Watch:
         self._outputs: list[Callable[[str, str, str], None]] = []
         self._view: Any = None
         self._seq = 0
+        #: Whether somebody who read what this prints has gone.
+        self.left = False
 
-    def open(self, run: Run, stack: ExitStack) -> None:
+    def open(self, run: Shown, stack: ExitStack) -> None:
         """Choose the views, now that the run is known."""
         from mplp_cli.render.tails import Tails
 
@@ -96,6 +111,7 @@ class Watch:
             except BrokenPipeError:
                 # The reader has gone (`| head`). That is no reason for a run to stop.
                 self._sinks.remove(sink)
+                self.left = True
 
     def _waits(self, standing: Standing) -> None:
         if self._view is not None:
@@ -181,6 +197,14 @@ class Watch:
             with Path(path).open("a", encoding="utf-8") as page:
                 page.write(job_summary(plan, state))
 
+    def remember(self, step: str, stream: str, text: str) -> None:
+        """What a step had written before anybody watched, for the summary."""
+        self._kept.add(step, stream, text)
+
+    def knows(self, step: str) -> bool:
+        """Whether anything is known of what the step wrote."""
+        return self._kept.writing(step)
+
     def _last_lines(self, step: str) -> Sequence[str]:
         return self._kept.last(step, 8)
 
@@ -213,6 +237,29 @@ class Told:
         """What the steps write comes by itself, under the step that runs them."""
 
 
+def go(
+    runtime: Runtime,
+    begin: Callable[[Screen], Run],
+    source: Source,
+    how: RunOutput,
+    *,
+    detach: bool,
+    junit: str | None,
+    no_color: bool,
+) -> int:
+    """Drive the run that `begin` stores or takes up, here or in a process of its own; the exit code."""
+    if detach:
+        from mplp_cli.cli.detaching import leave
+        from mplp_cli.errors import UsageError
+
+        if runtime.ephemeral:
+            raise UsageError("--ephemeral keeps a run in this process, --detach gives it to another one")
+        leave(runtime, begin(Screen()), how, junit)
+        return Exit.OK
+    watch = Watch(how, no_color=no_color, junit=junit)
+    return drive(runtime, begin(watch.screen), watch, lambda state: runtime.places(source, state))
+
+
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
     """Drive the run to its end, show it, and give the exit code."""
     # Nothing that a run makes is a cycle worth looking for among the hundred thousands of objects of its plan.
@@ -224,7 +271,7 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
         asyncio.run(_drive(runtime, run, watch))
     with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
         watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
-    return _EXITS[run.state.status]
+    return EXITS[run.state.status]
 
 
 async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:

@@ -36,7 +36,7 @@ def with_children(store: Store, run_id: str) -> list[str]:
 
 def parent_object(run: RunRecord) -> dict[str, Any] | None:
     """The run and the step that a sub-workflow runs for."""
-    return None if run.parent is None else {"runId": run.parent.other, "step": run.parent.step}
+    return None if run.parent is None else {"runId": run.parent.run, "step": run.parent.step}
 
 
 def children_objects(children: Sequence[RunRecord]) -> list[dict[str, Any]]:

@@ -108,8 +108,8 @@ def _say_nothing(record: RunRecord, step: str | None, runtime: Runtime) -> None:
 
     run = short_id(record.id)
     for child in runtime.store.runs(child_of=record.id):
-        if child.origin is not None and step in (None, child.origin.step):
-            note(f"{child.origin.step} runs a workflow: `mplp logs {short_id(child.id)}`")
+        if child.relation is not None and step in (None, child.relation.step):
+            note(f"{child.relation.step} runs a workflow: `mplp logs {short_id(child.id)}`")
             return
     what = f"{step} has written nothing" if step else "no step has written anything"
     note(f"{what} in run {run}; `mplp status {run}` shows what became of it")

@@ -24,7 +24,13 @@ COMMANDS = {
     "plan": "plan",
     "run": "run",
     "resume": "resume",
+    "retry": "retry",
+    "rerun": "rerun",
+    "pause": "pause",
+    "attach": "attach",
+    "wait": "wait",
     "cancel": "cancel",
+    "kill": "kill",
     "runs": "runs",
     "status": "status",
     "logs": "logs",
@@ -34,6 +40,7 @@ COMMANDS = {
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",
+    "events": "events",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -43,7 +50,7 @@ COMMANDS = {
 }
 
 #: Command -> what may stand behind it as a command of its own, and the module.
-SUBCOMMANDS = {"runs": {"prune": "prune"}}
+SUBCOMMANDS = {"runs": {"prune": "prune"}, "events": {"list": "events", "emit": "emit"}}
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
 

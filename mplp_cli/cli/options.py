@@ -22,6 +22,13 @@ SecretsFile = Annotated[
         "--secrets-file", metavar="FILE", help="Secrets that are not in the environment (NAME=value lines)."
     ),
 ]
+DefinitionFile = Annotated[
+    str | None,
+    typer.Option("--definition", metavar="FILE", help="Another definition of the same workflow."),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Leave the run to a process of its own and print its id.")
+]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Take no result from the cache; what completes is kept in it.")
@@ -33,6 +40,22 @@ AskingStep = Annotated[
 AnsweredBy = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who answers [default: the user].", show_default=False),
+]
+
+BoundTo = Annotated[
+    str,
+    typer.Option(
+        "--digest",
+        metavar="DIGEST",
+        help="Only if this is still what is asked (`mplp approvals --output json` has it).",
+        show_default=False,
+    ),
+]
+
+
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave the request and do not wait until it is heard.")
 ]
 
 
@@ -51,6 +74,10 @@ class RunOutput(StrEnum):
     jsonl = "jsonl"
     github = "github"
     quiet = "quiet"
+
+
+#: Ways to show a run that only machines read.
+MACHINE = (RunOutput.json, RunOutput.jsonl)
 
 
 class CheckOutput(StrEnum):

@@ -24,21 +24,28 @@ class Recorded(Struct, frozen=True, kw_only=True):
     #: The status for people: `interrupted` if it says `running` but nobody holds it.
     status: str
     now: int
+    #: What a reader should know first; empty if there is nothing.
+    warning: str = ""
+
+
+_PLANNED_DIFFERENTLY = (
+    "this version of mplp plans the stored definition differently than the one that began the run;"
+    " it is shown as its history tells it"
+)
 
 
 def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
-    """Fold the history of a run. StoreError if this version cannot."""
-    from mplp_cli.engine.drive import replay
+    """Fold the history of a run; one that this version plans differently is taken at its word, with a warning."""
+    from mplp_cli.again import past
     from mplp_cli.render.tables import status_of
-    from mplp_cli.workflow.state import RunState
 
-    plan = runtime.stored_plan(record.id)
     facts = [fact for _, fact in runtime.store.history(record.id)]
+    state, same = past(runtime, record.id, facts)
     status = status_of(record)
-    state = replay(RunState(plan), facts)
     return Recorded(
         plan=state.plan,
         state=state,
+        warning="" if same is not None else _PLANNED_DIFFERENTLY,
         status=status,
         now=facts[-1].at if status == "interrupted" and facts else runtime.clock.now(),
     )
@@ -46,11 +53,11 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
 
 def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str) -> None:
     """UsageError if the run has no step of that name, or has it once for each item."""
-    from mplp_cli.engine.drive import replay
     from mplp_cli.errors import UsageError
     from mplp_cli.render.view import short_id
     from mplp_cli.workflow.state import RunState
     from mplp_cli.workflow.suggest import did_you_mean
+    from mplp_cli.workflow.telling import replay
 
     if plan.grows:
         plan = replay(RunState(plan), facts).plan
@@ -77,6 +84,7 @@ def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, An
         "status": status_of(run),
         "createdAt": rfc3339(run.created_at),
         "endedAt": rfc3339(run.ended_at) if run.ended_at else None,
+        "rerunOf": run.relation.run if run.relation and run.relation.kind == "rerun" else None,
     }
     if run.parent is not None:
         made["parent"] = parent_object(run)

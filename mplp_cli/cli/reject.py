@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mplp_cli.cli.options import AnsweredBy, AskingStep, Output, StateDir, TextOrJson
+from mplp_cli.cli.options import AnsweredBy, AskingStep, BoundTo, Output, StateDir, TextOrJson
 
 
 def main(
@@ -14,6 +14,7 @@ def main(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")],
     step: AskingStep = None,
     by: AnsweredBy = None,
+    digest: BoundTo = "",
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
@@ -21,20 +22,13 @@ def main(
 
     If a process still drives the run, it goes on by itself; otherwise `mplp resume RUN` does.
 
-    Exit code 2: nothing is asked there, or it was answered already.
+    Exit code 2: nothing is asked there, it was answered already, or somebody else is asked.
 
     Example:
 
       mplp reject 3f2a deploy --reason "not on a Friday"
     """
-    from mplp_cli.cli.answering import answer
+    from mplp_cli.cli.answering import Answer, answer
 
-    answer(
-        run,
-        step,
-        "rejected",
-        reason=reason,
-        by=by,
-        state_dir=state_dir,
-        as_json=output is TextOrJson.json,
-    )
+    said = Answer("rejected", reason, by, digest)
+    answer(run, step, said, state_dir=state_dir, as_json=output is TextOrJson.json)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import (
+    MACHINE,
+    DefinitionFile,
+    Detach,
+    HowToRun,
+    JUnit,
+    NoCache,
+    NoColor,
+    RunOutput,
+    SecretsFile,
+    StateDir,
+    TextOrJson,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -15,23 +28,50 @@ if TYPE_CHECKING:
 
 def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
+    definition: DefinitionFile = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option("--accept-changes", help="Go on although what is done already has changed."),
+    ] = False,
     output: HowToRun = RunOutput.auto,
+    detach: Detach = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Also if another process holds the run: that one stops.")
+    ] = False,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
     no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Go on with an interrupted, waiting or failed run. Completed steps never run again.
+    """Go on with a paused, interrupted, waiting or failed run. Completed steps never run again.
 
-    Exit codes as for `mplp run`; 0 also if the run has completed already, 2 if it was cancelled; 75: another
-    process holds the run.
+    A run that is still pausing goes on in the process that drives it: its pause is taken back, exit code 0.
 
-    Example:
+    A run that another process holds is refused, with that process and since when. --take-over is for one
+    that hangs or was stopped: from then on it writes nothing more, and its steps are ended and start again.
+
+    With --definition it goes on with a changed file: what differs is shown, and refused if it changes what a
+    completed step does, or one that is at work or waits.
+
+    Exit codes as for `mplp run`; 0 also if the run has completed already, 2: refused, or it was cancelled; 75:
+    another process holds the run, or has taken it over.
+
+    Examples:
 
       mplp resume 3f2a
+
+      mplp resume 3f2a --definition mended.yaml
+
+      mplp resume 3f2a --detach
+
+      mplp resume 3f2a --take-over
     """
-    from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.again import Revised, go_on
+    from mplp_cli.cli.driving import go
+    from mplp_cli.cli.pausing import take_back, until_left
+    from mplp_cli.cli.redefined import read_definition, show_changes
+    from mplp_cli.cli.showing import tell_status
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
@@ -39,16 +79,34 @@ def main(
     record = runtime.find_run(
         run, fits=lambda found: found.status not in ("completed", "cancelled") and not found.parent
     )
-    watch = Watch(output, no_color=no_color, junit=junit)
+    if not take_over:
+        if take_back(runtime, record):
+            tell_status(
+                record, "running", TextOrJson.json if output in MACHINE else TextOrJson.text, " again"
+            )
+            return
+        record = until_left(runtime, record)
+    take_up = partial(
+        go_on,
+        runtime,
+        record.id,
+        secrets_file=secrets_file,
+        revised=Revised(
+            definition=read_definition(runtime, definition, output, no_color=no_color),
+            accept=accept_changes,
+            tell=lambda changed: show_changes(changed, output, no_color=no_color),
+        ),
+        take_over=take_over,
+    )
+    source = runtime.stored_source(record.id)
     try:
-        taken = runtime.take_up(record.id, watch.screen, secrets_file)
+        code = go(runtime, take_up, source, output, detach=detach, junit=junit, no_color=no_color)
     except RunStateError as error:
         if error.details.get("status") != "completed":
             raise
         _say_completed(runtime, record.id, output, junit)
         return
-    source = runtime.stored_source(record.id)
-    raise typer.Exit(drive(runtime, taken, watch, lambda state: runtime.places(source, state)))
+    raise typer.Exit(code)
 
 
 def _say_completed(runtime: Runtime, run_id: str, output: RunOutput, junit: str | None) -> None:

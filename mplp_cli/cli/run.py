@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoCache, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import (
+    MACHINE,
+    Detach,
+    HowToRun,
+    JUnit,
+    NoCache,
+    NoColor,
+    RunOutput,
+    SecretsFile,
+    StateDir,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -16,9 +27,6 @@ if TYPE_CHECKING:
     from mplp_cli.sources import Source
     from mplp_cli.workflow.model import Workflow
     from mplp_cli.workflow.plan import Plan
-
-#: Ways to show a run that only machines read.
-MACHINE = (RunOutput.json, RunOutput.jsonl)
 
 
 def main(
@@ -38,6 +46,7 @@ def main(
     ephemeral: Annotated[
         bool, typer.Option("--ephemeral", help="Keep nothing on disk; the run cannot be resumed.")
     ] = False,
+    detach: Detach = False,
     junit: JUnit = None,
     env_file: Annotated[
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
@@ -50,15 +59,17 @@ def main(
     """Validate a workflow and run it.
 
     Results (its outputs, as JSON) go to stdout, the rest to stderr. Exit codes: 0 completed, 1 failed,
-    2 could not start, 3 waits for a person, 4 cancelled.
+    2 could not start, 3 waits for a person, 4 cancelled. With --detach: 0 started.
 
     Examples:
 
       mplp run example:multi-agent-collaboration
 
       mplp run workflow.yaml -i tag=v1.2 --output json
+
+      mplp run workflow.yaml --detach
     """
-    from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.driving import go
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
@@ -67,20 +78,20 @@ def main(
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)
-    valid, plan = _checked(runtime, source, output, no_color=no_color)
-    resolved = resolve_inputs(valid, _given(valid, inputs or [], inputs_file, stdin_is_free=workflow != "-"))
+    valid, plan = checked(runtime, source, output, no_color=no_color)
+    given = inputs_of_run(valid, inputs, inputs_file, stdin_is_free=workflow != "-")
+    resolved = resolve_inputs(valid, given)
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
         show_plan(plan, as_json=output in MACHINE, no_color=no_color)
         return
-    watch = Watch(output, no_color=no_color, junit=junit)
     secrets = read_secrets(plan.secrets, runtime.environ, secrets_file)
-    run = runtime.start(source, plan, resolved, secrets, watch.screen)
-    raise typer.Exit(drive(runtime, run, watch, lambda state: runtime.places(source, state)))
+    begin = partial(runtime.start, source, plan, resolved, secrets)
+    raise typer.Exit(go(runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color))
 
 
-def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
+def checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:
     """The workflow and its plan. What is wrong is shown; an invalid file ends the command."""
     from mplp_cli.cli.checking import show_problems
     from mplp_cli.cli.showing import note
@@ -98,26 +109,16 @@ def _checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: b
     return loaded.workflow, loaded.plan
 
 
-def _given(
-    workflow: Any, pairs: list[str], inputs_file: str | None, *, stdin_is_free: bool
+def inputs_of_run(
+    valid: Workflow, inputs: list[str] | None, inputs_file: str | None, *, stdin_is_free: bool = True
 ) -> dict[str, Any]:
-    from mplp_cli.errors import InputError, UsageError
-    from mplp_cli.loading import parse_input
-    from mplp_cli.loading.given import read_inputs
-    from mplp_cli.sources import read_source
+    """What `--input` and `--inputs` say. InputError if it cannot be read."""
+    from mplp_cli.cli.giving import given_inputs
+    from mplp_cli.errors import UsageError
 
     if inputs_file == "-" and not stdin_is_free:
         raise UsageError("standard input cannot be both the workflow and its inputs")
-    given: dict[str, Any] = {}
-    if inputs_file:
-        source = read_source(inputs_file, sys.stdin.buffer)
-        given = read_inputs(source.text, source.name)
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InputError(f"--input {pair}: write NAME=VALUE")
-        given[name] = parse_input(workflow, name, text)
-    return given
+    return given_inputs(valid.inputs, inputs, inputs_file)
 
 
 def _invalid(problems: Sequence[Problem]) -> WorkflowValidationError:

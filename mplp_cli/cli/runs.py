@@ -24,6 +24,7 @@ class RunStatus(StrEnum):
     running = "running"
     interrupted = "interrupted"
     waiting = "waiting"
+    paused = "paused"
     completed = "completed"
     failed = "failed"
     cancelled = "cancelled"

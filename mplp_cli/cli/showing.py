@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import Store
+    from mplp_cli.cli.options import TextOrJson
+    from mplp_cli.protocols import RunRecord, Store
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
     from mplp_cli.runtime import Runtime
@@ -28,6 +29,19 @@ def note(text: str) -> None:
     from mplp_cli.render.theme import safe
 
     sys.stderr.write(f"{safe(text)}\n")
+
+
+def tell_status(record: RunRecord, status: str, output: TextOrJson, more: str = "") -> None:
+    """Print what became of a run that something was asked of."""
+    from mplp_cli.cli.options import TextOrJson
+    from mplp_cli.render.view import short_id
+
+    if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
+        write_document({"runId": record.id, "workflowId": record.workflow_id, "status": status})
+    else:
+        sys.stdout.write(f"run {short_id(record.id)} is {status}{more}\n")
 
 
 def stored(runtime: Runtime) -> Store | None:

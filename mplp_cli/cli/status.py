@@ -55,6 +55,8 @@ def main(
         related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
         if told.plan.included:
             related["children"] = children_objects(family.children)
+        if told.warning:
+            related["planned"] = told.warning
         write_document({**document, "status": told.status, **related})
     else:
         present = runtime.clock.now()
@@ -74,10 +76,11 @@ def _screen(
     theme: Theme,
     width: int,
 ) -> Iterator[Line]:
+    from mplp_cli.render.grid import wrapped
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import run_took, short_id
+    from mplp_cli.render.view import rerun_text, run_took, short_id
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -90,8 +93,14 @@ def _screen(
     ]
     yield Line("  " + dot.join(facts), "dim").fit(width)
     if (parent := family.run.parent) is not None:
-        yield Line(f"  sub-workflow of step {parent.step} of run {parent.other}", "dim").fit(width)
+        yield Line(f"  sub-workflow of step {parent.step} of run {parent.run}", "dim").fit(width)
     yield from _turn(told, standing, present)
+    if state.rerun is not None:
+        yield Line(f"  {rerun_text(state.rerun)}", "dim")
+    if state.redefined is not None:
+        yield Line(f"  goes on with another definition since {ago(present - state.redefined.at)}", "dim")
+    if told.warning:
+        yield from wrapped(Line(f"warning: {told.warning}", "warn"), width)
     yield Line()
     yield from status_table(told.plan, state, told.now, theme, width)
     if family.children:
@@ -119,7 +128,7 @@ def _turn(told: Recorded, standing: Standing | None, present: int) -> Iterator[L
 def _after(told: Recorded, root: str, kept: int) -> Iterator[Line]:
     """What went wrong, what can be done, and how many files were kept; `root` is the run it belongs to."""
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.view import asked_in, failure_text, short_id
+    from mplp_cli.render.view import approve_command, asked_in, failure_text, form_lines, pause_text, short_id
 
     state = told.state
     if state.error is not None:
@@ -128,14 +137,25 @@ def _after(told: Recorded, root: str, kept: int) -> Iterator[Line]:
         yield Line("warning: ", "warn").add(warning)
     for i in state.approvals:
         yield Line("asks: ", "warn").add(state.approvals[i].message)
+        form = state.approvals[i].form
         where, step = asked_in(told.plan, state, i)
         if step:
-            answer = f"{short_id(where)} {step}"
-            yield Line(f"  mplp approve {answer}, or mplp reject {answer} --reason TEXT", "dim")
+            yield from (Line(f"  takes {text}", "dim") for text in form_lines(form))
+            how = approve_command(short_id(where), step, form)
+            yield Line(f"  {how}, or mplp reject {short_id(where)} {step} --reason TEXT", "dim")
     if kept:
         said = f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {short_id(state.run_id)}"
         yield Line(said, "dim")
     match told.status:
+        case "running" if state.pausing is not None:
+            said = f"Pausing{pause_text(state.pausing)}. What runs finishes, nothing new starts. "
+            yield Line(said, "warn").add(f"Take it back: mplp resume {root}", "dim")
+        case "paused" if state.pausing is not None:
+            yield Line(f"Paused{pause_text(state.pausing)}. ", "warn").add(
+                f"Go on: mplp resume {root}", "dim"
+            )
+        case "waiting":
+            yield Line(f"Go on after the answer: mplp resume {root}", "dim")
         case "interrupted":
             yield Line(f"No process drives this run. Go on: mplp resume {root}", "dim")
         case "failed":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -43,13 +43,16 @@ class History:
 
 
 class Tail:
-    """The log of one attempt, read from where the last reading ended."""
+    """The log of one attempt, read from where the last reading ended.
 
-    def __init__(self, path: Path, step: str, attempt: int) -> None:
+    `behind`: so many of the bytes that it has by now are read, and not all of them.
+    """
+
+    def __init__(self, path: Path, step: str, attempt: int, *, behind: int | None = None) -> None:
         self.step = step
         self.attempt = attempt
         self._path = path
-        self._offset = 0
+        self._offset = 0 if behind is None else _whole_line(path, behind)
         #: Stream -> the pieces of a line that has not ended.
         self._open: dict[str, str] = {}
 
@@ -87,6 +90,47 @@ class Tail:
                     yield row + b"\n"
 
 
+def _whole_line(path: Path, behind: int) -> int:
+    """Where the first whole line begins in the last `behind` bytes of a file; 0 if it is not longer."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return 0
+    with file:
+        start = file.seek(0, 2) - behind
+        if start <= 0:
+            return 0
+        file.seek(start)
+        return start + len(file.readline())
+
+
+class Logs:
+    """The logs of attempts that are at work. `tell` gets (stream, line) pairs of one as they come."""
+
+    def __init__(self, log_dir: Path, tell: Callable[[Tail, Iterator[tuple[str, str]]], None]) -> None:
+        self._log_dir = log_dir
+        self._tell = tell
+        #: Step -> its present attempt, in the order in which they started.
+        self._tails: dict[str, Tail] = {}
+
+    def begin(self, step: str, attempt: int, *, behind: int | None = None) -> None:
+        """An attempt has begun to write; see `Tail` for `behind`."""
+        from mplp_cli.engine.capture import log_path
+
+        self._tails[step] = Tail(log_path(self._log_dir, step, attempt), step, attempt, behind=behind)
+
+    def end(self, step: str) -> None:
+        """The present attempt of a step, if it has one, writes nothing more."""
+        if step in self._tails:
+            tail = self._tails.pop(step)
+            self._tell(tail, tail.read(last=True))
+
+    def read(self, *, last: bool = False) -> None:
+        """Tell what is new."""
+        for tail in self._tails.values():
+            self._tell(tail, tail.read(last=last))
+
+
 class Output:
     """Prints what attempts have written. Lines of several steps begin with the step.
 
@@ -94,44 +138,35 @@ class Output:
     """
 
     def __init__(self, log_dir: Path, step: str | None, attempt: int | None, theme: Theme | None) -> None:
-        self._log_dir = log_dir
         self._step = step
         self._attempt = attempt
         self._theme = theme
-        #: Step -> its present attempt, in the order in which they started.
-        self._tails: dict[str, Tail] = {}
+        self._logs = Logs(log_dir, self._print)
+        self._printed = False
 
     def __call__(self, facts: Sequence[tuple[int, Event]], *, last: bool) -> bool:
-        from mplp_cli.engine.capture import log_path
-
-        printed = False
+        self._printed = False
         for _, fact in facts:
-            step = getattr(fact, "step", "")
             # Whatever else is told of a step, the attempt that it was at is over.
-            if step in self._tails:
-                printed = self._print(self._tails.pop(step), last=True) or printed
+            self._logs.end(getattr(fact, "step", ""))
             if isinstance(fact, StepStarted) and self._is_chosen(fact):
-                self._tails[step] = Tail(log_path(self._log_dir, step, fact.attempt), step, fact.attempt)
-        for tail in self._tails.values():
-            printed = self._print(tail, last=last) or printed
-        return printed
+                self._logs.begin(fact.step, fact.attempt)
+        self._logs.read(last=last)
+        return self._printed
 
     def _is_chosen(self, fact: StepStarted) -> bool:
         return self._step in (None, fact.step) and self._attempt in (None, fact.attempt)
 
-    def _print(self, tail: Tail, *, last: bool) -> bool:
+    def _print(self, tail: Tail, lines: Iterator[tuple[str, str]]) -> None:
         from mplp_cli.render.ink import write
 
-        lines = tail.read(last=last)
-        printed = False
         while some := list(islice(lines, _LINES)):
             if self._theme is None:
                 sys.stdout.write("".join(f"{text}\n" for _, text in some))
                 sys.stdout.flush()
             else:
                 write(sys.stdout, self._drawn(tail, some, self._theme), self._theme)
-            printed = True
-        return printed
+            self._printed = True
 
     def _drawn(self, tail: Tail, lines: Iterable[tuple[str, str]], theme: Theme) -> Iterator[Line]:
         from mplp_cli.render.ink import Line

@@ -59,7 +59,19 @@ class Attempts:
         #: Steps whose attempt was told to stop; those of them whose time was over.
         self._told: set[int] = set()
         self._late: set[int] = set()
-        self.closed = False
+        self._closed = False
+
+    def close(self, over: asyncio.Future[None]) -> None:
+        """The drive is over: attempts that are stopped from now on end without a word."""
+        self._drop()
+        if over.done() and not over.cancelled() and isinstance(over.exception(), LostOwnershipError):
+            self._world.kill()  # without grace: who took the run over starts them again
+
+    def _drop(self) -> None:
+        """The process gives the run up; what still runs is dropped."""
+        self._closed = True
+        if self._world.subruns is not None:
+            self._world.subruns.abandon()
 
     def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
         """Start the work of an attempt whose start is committed."""
@@ -83,12 +95,6 @@ class Attempts:
             self._late.add(number)
             self.stop(number)
 
-    def close(self) -> None:
-        """The process gives the run up; what still runs is dropped."""
-        self.closed = True
-        if self._world.subruns is not None:
-            self._world.subruns.abandon()
-
     def leaving(self) -> bool:
         """Whether runs of sub-workflows are left whose steps are over; they are brought to their end."""
         if (subruns := self._world.subruns) is None:
@@ -107,7 +113,7 @@ class Attempts:
         try:
             await subruns.end(run_id, kill=self._state.killed)
         except Exception:
-            self.close()
+            self._drop()
             raise
         self._leaving.discard(run_id)
         self._wake()
@@ -121,13 +127,13 @@ class Attempts:
             result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
             keep = keep_of(step, self._scope.at(step), self._world.clock.now())
         except asyncio.CancelledError:
-            if self.closed:
+            if self._closed:
                 raise
             self._stopped(step, attempt)
         except Parked as parked:
             self._post(h.StepWaiting(self._world.clock.now(), step.id, attempt, approval=parked.question))
         except (StoreError, LostOwnershipError):  # of a sub-workflow: this process cannot go on
-            self.close()
+            self._drop()
             raise
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
             late = step.number in self._late
@@ -146,7 +152,7 @@ class Attempts:
         try:
             result = await runner(attempt)
         except (Exception, asyncio.CancelledError):
-            if keep is not None and not self.closed and not self._state.killed:
+            if keep is not None and not self._closed and not self._state.killed:
                 await keep(attempt, True)
             raise
         if keep is not None:

@@ -20,7 +20,7 @@ def likely_next(state: RunState, claimed: set[int]) -> list[int]:
     In a long queue the head of the heap is near enough: a step that is not claimed starts after its own
     commit.
     """
-    if len(claimed) > CLAIMS // 2 or not state.ready or state.status is not RUNNING:
+    if len(claimed) > CLAIMS // 2 or not state.ready or state.status is not RUNNING or state.pausing:
         return []
     claimed.difference_update([i for i in claimed if state.step_status[i] is not QUEUED])
     ready = state.ready

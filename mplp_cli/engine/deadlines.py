@@ -7,14 +7,16 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 
 from mplp_cli.engine.keeping import kept
-from mplp_cli.engine.local import duration_of
-from mplp_cli.engine.people import expired
+from mplp_cli.engine.people import expired, unanswered
+from mplp_cli.engine.waiting import is_cut_short
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, StepTimeoutError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.commands import WHOLE_RUN
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.statuses import RETRYING, RUNNING
+from mplp_cli.workflow.statuses import RETRYING, RUNNING, WAITING
+from mplp_cli.workflow.values import duration_text
 
 
 class Deadlines:
@@ -27,10 +29,16 @@ class Deadlines:
         self._loop = loop
         self._due = due
         self._heap: list[tuple[float, int, int]] = []
+        #: What is armed to a moment (a negative mark), so that it rings once.
+        self._armed: set[tuple[int, int]] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
     def set(self, number: int, mark: int, ms: float) -> None:
         """A deadline `ms` milliseconds from now."""
+        if mark < 0:
+            if (number, mark) in self._armed:
+                return
+            self._armed.add((number, mark))
         at = self._loop.time() + ms / 1000
         if not self._heap or at < self._heap[0][0]:
             self.close()
@@ -46,8 +54,25 @@ class Deadlines:
         now, heap = self._loop.time(), self._heap
         while heap and heap[0][0] <= now:
             _, number, mark = heappop(heap)
+            self._armed.discard((number, mark))
             self._due(number, mark)
         self._alarm = self._loop.call_at(heap[0][0], self._ring) if heap else None
+
+
+def rang(i: int, due: int, scope: RunScope, world: World) -> h.Event | Failure | None:
+    """What follows when `due`, to which step `i` or the whole run was armed, has come; None if nothing does."""
+    state = scope.state
+    if i == WHOLE_RUN:
+        if state.stopping is not None or state.finalizing is not None:
+            return None
+        limit = duration_text(state.plan.timeout)
+        return h.RunStopping(world.clock.now(), "timeout", "", f"the run's timeout of {limit} is over")
+    if state.due.get(i) != due:
+        return None
+    if state.pausing is not None and state.step_status[i] in (RETRYING, WAITING):
+        return None  # it is armed again when the run goes on
+    step = state.plan.steps[i]
+    return time_came(step, scope.at(step), world)
 
 
 def time_came(step: PlanStep, scope: RunScope, world: World) -> h.Event | Failure:
@@ -60,8 +85,10 @@ def time_came(step: PlanStep, scope: RunScope, world: World) -> h.Event | Failur
     if status is RUNNING:
         return h.StepFailed(now, step.id, attempt, timeout)
     if i in state.approvals:
-        return expired(step, state, now)
-    if step.timeout and duration_of(step, scope) > step.timeout:
+        return unanswered(step, now) if state.approvals[i].own else expired(step, state, now)
+    if step.kind == "approval":  # the answer was no, or there was none
+        return state.errors[i]
+    if i in state.awaited or is_cut_short(step, scope, state.due[i]):
         return timeout
     result = {"by": "time", "waited": now - state.started_at[i]}
     try:

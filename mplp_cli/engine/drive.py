@@ -13,45 +13,59 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Literal, assert_never
+from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.containers import concluded, opened
-from mplp_cli.engine.deadlines import Deadlines, time_came
+from mplp_cli.engine.deadlines import Deadlines, rang
 from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
 from mplp_cli.engine.keeping import checked
-from mplp_cli.engine.local import assigned, operate, wait_of
-from mplp_cli.engine.people import answer, doubt, question
+from mplp_cli.engine.local import assigned, operate
+from mplp_cli.engine.people import Verb, answer, doubt, question, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
-from mplp_cli.engine.settlement import settlement
+from mplp_cli.engine.requests import begin_again, hear
+from mplp_cli.engine.settlement import parting_of, settlement
+from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN, Arm, Ask, Command, Conclude, Halt, Judge, Start, Stop, Tell
+from mplp_cli.workflow.answers import NOTHING, Given
+from mplp_cli.workflow.commands import (
+    WHOLE_RUN,
+    Arm,
+    Ask,
+    Command,
+    Conclude,
+    Halt,
+    Judge,
+    Start,
+    Stop,
+    Tell,
+    Withdraw,
+)
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RUNNING, WAITING
+from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.templates import fill
-from mplp_cli.workflow.values import Json, duration_text
+from mplp_cli.workflow.values import Json
+
+#: A run with one of these is driven on.
+_GOING = (RUNNING, PENDING)
 
 
 class Drive:
     """Drives one run to its end, or to where only a person can take it on."""
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
-        self.state = state
-        self.world = world
-        #: Who drives, for the record of a resume.
-        self.by = by
+        self.state, self.world, self.by = state, world, by  # `by`: who drives, for the record of a resume
         self.scope = RunScope(state, world.secrets)
+        self.arrivals = Arrivals(self.scope, world)
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
@@ -68,26 +82,28 @@ class Drive:
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
 
-    async def run(self, started: h.RunStarted | None = None) -> RunState:
-        """Drive the run on from what its journal holds; `started` is the fact of a run just created."""
+    async def run(self, begin: h.RunStarted | h.RunResumed | None = None) -> RunState:
+        """Drive the run on from what its journal holds; `begin` is the fact of a run just created, or says how."""
         self._loop = asyncio.get_running_loop()
-        if started is not None:
-            self._asked = self.state.handle(started)
-            self._tell_all([started])
-        await wait_for_turn(self.state, self.world, self._facts, lambda: _hear(self))
+        if isinstance(begin, h.RunStarted):
+            self._asked = self.state.handle(begin)
+            self._tell_all([begin])
+        await wait_for_turn(self.state, self.world, self._facts, lambda: hear(self, self._facts))
         self._over = over = self._loop.create_future()
         self._deadlines = Deadlines(self._loop, self._due)
-        if started is None:
-            self._facts.appendleft(h.RunResumed(self.world.clock.now(), self.by))
-        self._poll()  # an answer may be waiting for a run that is taken up
+        self._poll()  # an answer or a stop may be waiting for a run that is taken up
+        if not isinstance(begin, h.RunStarted):
+            resumed = begin or h.RunResumed(self.world.clock.now(), self.by)
+            self._written = begin_again(resumed, self._facts)
+            self._asked = [command for fact in self._written for command in self.state.handle(fact)]
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._attempts = Attempts(self.state, self.world, tasks, self.post, self._failed, self._wake)
+                self._attempts = Attempts(self.state, self.world, tasks, self.post, self.fail, self._wake)
                 self._wake()
                 try:
                     await over
                 finally:
-                    self._attempts.close()
+                    self._attempts.close(over)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -100,22 +116,24 @@ class Drive:
     # ---- requests from outside
 
     def cancel(self, by: str, message: str = "") -> None:
-        """Stop the run: what runs is stopped, what waits is cancelled, `finally` runs (and is not stopped)."""
-        if self.state.stopping is None and self.state.finalizing is None:
-            now = self.world.clock.now()
-            self.post(h.RunStopping(now, "cancel", by, message or f"cancelled by {by}"))
+        """Stop the run: what runs is stopped, what waits is cancelled, `finally` runs, but asks nobody."""
+        state = self.state
+        if state.approvals if state.finalizing is not None else state.stopping is None:
+            why = message or f"cancelled by {by}"
+            self.post(h.RunStopping(self.world.clock.now(), "cancel", by, why))
 
-    def kill(self, by: str) -> None:
+    def kill(self, by: str, message: str = "") -> None:
         """Stop the run at once: processes are killed; `finally` does not run, or stops too."""
         if not self.state.killed:
-            self.post(h.RunStopping(self.world.clock.now(), "kill", by, f"killed by {by}"))
-        self._loop.call_soon(self.world.kill)  # after the turn that stores it
+            self.post(h.RunStopping(self.world.clock.now(), "kill", by, message or f"killed by {by}"))
+        if self._over is not None:
+            self._loop.call_soon(self.world.kill)  # after the turn that stores it
 
-    def decide(self, step_id: str, verb: Literal["approve", "reject"], by: str, reason: str) -> None:
-        """A person's answer to what a step asks. RunStateError if it does not ask, or has its answer."""
-        if (step_id, 0) in self._attached:
+    def decide(self, step_id: str, verb: Verb, by: str, reason: str, given: Given = NOTHING) -> None:
+        """A person's answer, as `people.answer` takes it. RunStateError if nobody waits for it, or has it already."""
+        if any(isinstance(fact, h.StepDecided) and fact.step == step_id for fact in self._facts):
             raise RunStateError(f"`{step_id}` has its answer already")
-        self.post(*answer(step_id, verb, by, reason, self.state, self.world))
+        self.post(*answer(step_id, verb, by, reason, self.state, self.world, given))
 
     def post(self, fact: h.Event, objects: list[ProtocolObject] | None = None) -> None:
         """A fact to be folded in the next turn, and objects to be stored with it."""
@@ -154,7 +172,7 @@ class Drive:
         self._fold()
         early, self._early = self._early, []
         self._begin(early)
-        over = state.status in ENDED or state.status == WAITING
+        over = state.status not in _GOING
         # A commit may wait for a few more facts; but a stop is stored before it stops anything.
         lingers = (early or self._later) and state.stopping is None
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
@@ -167,20 +185,26 @@ class Drive:
             self._wake()
         return over
 
-    def _commit(self) -> None:
-        """Make everything that is folded durable, and then known."""
+    def _commit(self, parting: h.RunWaiting | h.RunPaused | None = None) -> None:
+        """Make everything that is folded durable, and then known; before `parting` every request is heard."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
         written, objects = self._written, self._objects
+        if parting is not None:
+            if not self.world.journal.park([*written, parting], objects):
+                hear(self, self._facts)
+                return
+            self.state.handle(parting)
+            written.append(parting)
+        elif written:
+            if claimed := likely_next(self.state, self._claimed):
+                written.append(claim(self.state, claimed, self.world.clock.now()))
+            self.world.journal.append(written, objects)
+            self._claimed.update(claimed)
         self._written, self._objects = [], []
-        if not written:
-            return
-        if claimed := likely_next(self.state, self._claimed):
-            written.append(claim(self.state, claimed, self.world.clock.now()))
-        self.world.journal.append(written, objects)
-        self._claimed.update(claimed)
-        self._tell_all(written)
+        if written:
+            self._tell_all(written)
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
         for number, attempt, body in acts:
@@ -195,7 +219,6 @@ class Drive:
         state, facts, written, attached = self.state, self._facts, self._written, self._attached
         monotonic = self.world.clock.monotonic
         stop, batch = monotonic() + self.world.window, self.world.batch
-        objects = self._objects
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
@@ -203,11 +226,11 @@ class Drive:
                     continue
                 written.append(fact)
                 if attached:
-                    objects += attached.pop(_key(fact), ())
+                    self._objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
-                if state.status is not RUNNING and state.status is not PENDING:
-                    facts.clear()  # what comes after the end, or after the last who could go on, comes too late
+                if state.status not in _GOING:
+                    facts.clear()  # what comes after the end comes too late
                     return
                 if not len(written) & 31 and monotonic() > stop:
                     return
@@ -216,13 +239,13 @@ class Drive:
             now = self.world.clock.now()
             if (state.settled or state.stuck) and self._attempts.leaving():
                 return
-            if state.settled:
+            if (parting := parting_of(state, now)) is not None:
+                self._commit(parting)
+            elif state.settled:
                 facts.append(settlement(self.scope, now))
-            elif state.stuck and all(state.due.get(i, now + 1) > now for i in state.approvals):
-                _hear(self)  # an answer may be there that no poll has brought
-                if not facts:  # an alarm that is due would ring next
-                    facts.append(h.RunWaiting(now))
             else:
+                return
+            if state.status not in _GOING:
                 return
 
     def _tell_all(self, facts: list[h.Event]) -> None:
@@ -234,6 +257,8 @@ class Drive:
     def _obey(self, command: Command) -> None:
         now = self.world.clock.now
         match command:
+            case Start() | Judge() if self.state.step_status[command.number] is not QUEUED:
+                pass  # something has ended it before it could start
             case Start():
                 self._start(command.number, command.attempt)
             case Tell():
@@ -245,13 +270,15 @@ class Drive:
                 judge, coming = (judged, 1) if isinstance(command, Judge) else (concluded, 0)
                 found = judge(step, self.scope.at(step), now())
                 if isinstance(found, Failure):
-                    self._failed(step, self.state.attempts[step.number] + coming, found)
+                    self.fail(step, self.state.attempts[step.number] + coming, found)
                 else:
                     self._facts.append(checked(step, found, self.state, self.world))
             case Ask():
                 self.post(*doubt(self.state.plan.steps[command.number], self.scope, self.world))
             case Stop():
                 self._stop(command.number)
+            case Withdraw():
+                self._objects += withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
@@ -260,8 +287,6 @@ class Drive:
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
         step, facts = self.state.plan.steps[i], self._facts
-        if self.state.step_status[i] is not QUEUED:
-            return  # what followed from the same fact has ended it
         scope, now = self.scope.at(step), self.world.clock.now()
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
@@ -270,8 +295,8 @@ class Drive:
                 facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:
                 facts.append(opened(step, attempt, scope, self.world, now))
-            elif step.kind == "wait":
-                facts.append(h.StepWaiting(now, step.id, attempt, now + wait_of(step, scope)))
+            elif step.kind in WAITS:
+                self.post(*begun(step, attempt, scope, self.world))
             elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
                 facts.append(begins)
             elif step.effect:
@@ -285,7 +310,7 @@ class Drive:
                 self._attached |= {_key(done): writes} if writes else {}
                 facts.append(done)
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
-            self._failed(step, attempt, failure_of(error))
+            self.fail(step, attempt, failure_of(error))
 
     def _stop(self, i: int) -> None:
         """Stop the attempt of a step; one that waits for the end of the turn never begins."""
@@ -302,7 +327,7 @@ class Drive:
         self._written.append(fact)
         self.state.handle(fact)
 
-    def _failed(self, step: PlanStep, attempt: int, failure: Failure) -> None:
+    def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
         world = self.world
         if why := self.state.doomed(step.number):
@@ -320,61 +345,35 @@ class Drive:
 
     def _due(self, i: int, mark: int) -> None:
         """A deadline is over: of attempt `mark`, or (minus `mark`) the moment that was armed last."""
-        state, now = self.state, self.world.clock.now()
-        state.dropped = True  # whatever is queued about this step may come too late
-        if i == WHOLE_RUN and (state.stopping is not None or state.finalizing is not None):
-            return
-        if i == WHOLE_RUN:
-            message = f"the run's timeout of {duration_text(state.plan.timeout)} is over"
-            self.post(h.RunStopping(now, "timeout", "", message))
-            return
-        step = state.plan.steps[i]
+        self.state.dropped = True  # whatever is queued about this step may come too late
+        step = self.state.plan.steps[i]
+        if i in self.state.approvals:
+            hear(self, self._facts)  # an answer that came in time counts
         if mark > 0:
             self._attempts.expire(i, mark)
-        elif state.due.get(i) == -mark and (step.id, 0) not in self._attached:  # else an answer came just now
-            found = time_came(step, self.scope.at(step), self.world)
-            if isinstance(found, Failure):
-                self._failed(step, state.attempts[i], found)
-            else:
-                self.post(found)
+        elif isinstance(found := rang(i, -mark, self.scope, self.world), Failure):
+            self.fail(step, self.state.attempts[i], found)
+        elif found is not None and (i == WHOLE_RUN or (step.id, 0) not in self._attached):
+            self.post(found)  # no answer came just now
 
     def _poll(self) -> None:
         try:
-            _hear(self)
+            hear(self, self._facts)
         except BaseException as error:  # noqa: BLE001 - as in a turn
-            assert self._over is not None
-            if not self._over.done():
+            if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(self.world.poll, self._poll)
 
 
-def _hear(drive: Drive) -> None:
-    """Take the requests of other processes."""
-    for control in drive.world.journal.controls():
-        if control.verb == "cancel":
-            drive.cancel(control.by, control.reason)
-        else:
-            verb: Literal["approve", "reject"] = "approve" if control.verb == "approve" else "reject"
-            with suppress(RunStateError):  # the question is gone, or has its answer
-                drive.decide(control.step, verb, control.by, control.reason)
-    for step in drive.world.subruns.woken() if drive.world.subruns is not None else ():
-        drive.post(h.StepWoken(drive.world.clock.now(), step))
-
-
 def _too_late(state: RunState, fact: h.Event) -> bool:
-    """Whether the step of a fact has been ended from outside in the meantime."""
+    """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
     step = getattr(fact, "step", None)
-    return step is not None and state.step_status[state.plan.number[step]] in ENDED
+    if step is None:
+        return False
+    status = state.step_status[state.plan.number[step]]
+    return status in ENDED or (isinstance(fact, h.StepRetryDue) and status not in (RETRYING, WAITING))
 
 
 def _key(fact: h.Event) -> tuple[str, int]:
     """What objects are attached by: the step and the attempt (0 for a decision)."""
     return getattr(fact, "step", ""), getattr(fact, "attempt", 0)
-
-
-def replay(state: RunState, history: Iterable[h.Event]) -> RunState:
-    """Fold a history that was recorded; what it asked for has been done or is asked for again by a resume."""
-    handle = state.handle
-    for fact in history:
-        handle(fact)
-    return state

@@ -6,13 +6,12 @@ from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
-from mplp_cli.errors import StepError, StepTimeoutError
+from mplp_cli.errors import StepTimeoutError
 from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow.history import StepCompleted
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.templates import fill
-from mplp_cli.workflow.values import duration_ms
 
 
 def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:
@@ -33,20 +32,3 @@ def operate(
     world.operations.apply(outcome.writes)
     now = world.clock.now()
     return StepCompleted(now, step.id, attempt, result, keep=keep_of(step, scope, now)), outcome.writes
-
-
-def duration_of(step: PlanStep, scope: RunScope) -> int:
-    """How long a `wait` step waits, in milliseconds."""
-    value = fill(step.body, scope)
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"{value!r} is not a duration")
-        return duration_ms(value)
-    except ValueError as error:
-        raise StepError(str(error)) from None
-
-
-def wait_of(step: PlanStep, scope: RunScope) -> int:
-    """How long a `wait` step waits before its end or its timeout, in milliseconds."""
-    length = duration_of(step, scope)
-    return min(length, step.timeout) if step.timeout else length

@@ -16,6 +16,8 @@ from mplp_cli.errors import (
 )
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.answers import NOTHING, Given, check_answerer, question_digest
+from mplp_cli.workflow.commands import Withdraw
 from mplp_cli.workflow.outcomes import UnknownOutcomeError
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.retry import Fallback, fallback_for
@@ -25,6 +27,7 @@ from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import duration_text
 
 Writes = list[ProtocolObject]
+Verb = Literal["approve", "reject"]
 
 
 def caller_of(state: RunState, step: PlanStep) -> Caller:
@@ -39,7 +42,7 @@ def question(
     """A failed step asks a person whether to try again. It fails for good if that cannot be asked."""
     now = world.clock.now()
     message = _message(step, failure, fallback, scope)
-    parameters: dict[str, Any] = {"reason": message, "requestedByRole": "engine"}
+    parameters = {"reason": message, "requestedByRole": "engine", "approvers": list(fallback.approvers)}
     try:
         outcome = world.operations.call(
             "confirm", "request-approval", parameters, caller_of(scope.state, step)
@@ -53,6 +56,18 @@ def question(
     deadline = now + fallback.timeout if fallback.timeout else 0
     approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def own_question(
+    step: PlanStep, attempt: int, body: dict[str, Any], deadline: int, scope: RunScope, world: World
+) -> tuple[h.StepWaiting, Writes]:
+    """An `approval` step asks. OperationError if it cannot be asked."""
+    message, approvers = body["message"], body["approvers"]
+    parameters = {"reason": message, "requestedByRole": "engine", "approvers": approvers}
+    outcome = world.operations.call("confirm", "request-approval", parameters, caller_of(scope.state, step))
+    world.operations.apply(outcome.writes)
+    asked = h.Approval(outcome.result["confirmId"], message, approvers, deadline, own=True, form=body["form"])
+    return h.StepWaiting(world.clock.now(), step.id, attempt, deadline, asked), outcome.writes
 
 
 def doubt(step: PlanStep, scope: RunScope, world: World) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
@@ -93,17 +108,38 @@ def expired(step: PlanStep, state: RunState, now: int) -> h.StepFailed:
     )
 
 
+def unanswered(step: PlanStep, now: int) -> h.StepDecided:
+    """Nobody answered an `approval` step in time."""
+    reason = f"nobody answered within {duration_text(step.timeout)}"
+    return h.StepDecided(now, step.id, "expired", reason=reason)
+
+
+def withdrawn(gone: Withdraw, state: RunState, world: World) -> Writes:
+    """The end of a Confirm object that nobody has answered and nobody is to answer any more."""
+    parameters = {"confirmId": gone.confirm, "reason": gone.reason or "withdrawn"}
+    caller = caller_of(state, state.plan.steps[gone.number])
+    try:
+        outcome = world.operations.call("confirm", "cancel-approval", parameters, caller)
+    except OperationError:  # it has an end already: a step of the workflow, or an answer that came too late
+        return []
+    world.operations.apply(outcome.writes)
+    return outcome.writes
+
+
 def answer(
-    step_id: str, verb: Literal["approve", "reject"], by: str, reason: str, state: RunState, world: World
+    step_id: str, verb: Verb, by: str, reason: str, state: RunState, world: World, given: Given = NOTHING
 ) -> tuple[h.StepDecided, Writes]:
-    """A person's answer as a fact; RunStateError if the step does not wait for one."""
+    """A person's answer as a fact. RunStateError if the step waits for no answer, or not for this one."""
     i = state.plan.number.get(step_id, -1)
     approval = state.approvals.get(i)
     if approval is None or approval.run:
         raise RunStateError(f"`{step_id}` does not wait for an approval")
+    check_answerer(approval.approvers, by)
+    if given.digest not in ("", digest_of(state, i)):
+        raise RunStateError(f"`{step_id}` asks something else by now")
     said: Literal["approved", "rejected"] = "approved" if verb == "approve" else "rejected"
     parameters = {"confirmId": approval.id, "decidedByRole": by or "user", "reason": reason or said}
-    fact = h.StepDecided(world.clock.now(), step_id, said, by, reason)
+    fact = h.StepDecided(world.clock.now(), step_id, said, by, reason, given.inputs, given.at)
     try:
         outcome = world.operations.call("confirm", verb, parameters, caller_of(state, state.plan.steps[i]))
     except (
@@ -112,3 +148,17 @@ def answer(
         return fact, []
     world.operations.apply(outcome.writes)
     return fact, outcome.writes
+
+
+def digest_of(state: RunState, i: int) -> str:
+    """What an answer to the question of step `i` is bound to."""
+    asked, step = state.approvals[i], state.plan.steps[i].id
+    return question_digest(
+        state.run_id,
+        step,
+        state.attempts[i],
+        asked.id,
+        message=asked.message,
+        approvers=asked.approvers,
+        form=asked.form,
+    )

@@ -22,15 +22,15 @@ AskForTurn: TypeAlias = Callable[[], Awaitable[Standing]]
 async def wait_for_turn(
     state: RunState, world: World, facts: deque[h.Event], hear: Callable[[], None]
 ) -> None:
-    """Return when the run has its place, or is told to stop: `facts` then say so.
+    """Return when the run has its place, or is told to stop or to pause: `facts` then say so.
 
-    `hear` takes the requests of other processes. A run that is told to stop needs no place.
+    `hear` takes the requests of other processes. A run that is told to stop or to pause needs no place.
     """
     if world.turn is None:
         return
     behind: list[str] | None = None
     hear()
-    while not any(isinstance(fact, h.RunStopping) for fact in facts):
+    while not any(isinstance(fact, h.RunStopping | h.RunPausing) for fact in facts):
         standing = await world.turn()
         if behind is None:
             behind = [holding.run for holding in standing.holders if standing.position]

@@ -6,12 +6,26 @@ from typing import Any
 
 from mplp_cli.errors import Failure, StepError
 from mplp_cli.workflow import history as h
+from mplp_cli.workflow.pausing import is_called_off, is_resting
 from mplp_cli.workflow.scope import RunScope
+from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED
 from mplp_cli.workflow.templates import fill, is_template
 from mplp_cli.workflow.verdict import final_failure, verdict, warnings
 
 Outputs = dict[str, Any] | None
+
+
+def parting_of(state: RunState, at: int) -> h.RunPaused | h.RunWaiting | None:
+    """What leaves the run to nobody: a pause that has come to its rest, or questions that only people can answer.
+
+    A question whose deadline has come is none: its alarm rings next.
+    """
+    if is_resting(state):
+        return h.RunPaused(at)
+    if state.stuck and all(state.due.get(i, at + 1) > at for i in state.approvals):
+        return h.RunWaiting(at)
+    return None
 
 
 def settlement(scope: RunScope, at: int) -> h.Event:
@@ -22,12 +36,14 @@ def settlement(scope: RunScope, at: int) -> h.Event:
         failure = final_failure(state)
         if failure is not None and status == COMPLETED:
             status, error = FAILED, failure
-        elif state.killed and status == COMPLETED:
+        elif is_called_off(state) and status == COMPLETED:
             status = CANCELLED
         return _end(scope, at, status, error, outputs, _notes(_outputs(scope)[1]))
     status, error = verdict(state)
     outputs, unresolved = _outputs(scope)
-    if unresolved and status == COMPLETED:
+    # A rerun of one step may have left out what an output is made of.
+    only = state.rerun is not None and state.rerun.mode == "only"
+    if unresolved and status == COMPLETED and not only:
         status, error = FAILED, unresolved.pop(0)
     if state.plan.final and not state.killed:
         return h.RunFinalizing(at, status, outputs, error)

@@ -67,9 +67,9 @@ class Subruns:
         self._poll = poll
         #: Children that have not ended, and the steps they are for.
         self._open: dict[RunId, StepId] = {
-            child.id: child.origin.step
+            child.id: child.relation.step
             for child in store.runs(child_of=run_id)
-            if child.origin is not None and child.status not in ENDED
+            if child.relation is not None and child.status not in ENDED
         }
         #: Those that are driven now.
         self._live: dict[RunId, Subrun] = {}

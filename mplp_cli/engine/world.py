@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
     Attempt,
+    Board,
     CachedResult,
     Clock,
     Ids,
@@ -30,6 +31,8 @@ class World:
     clock: Clock
     ids: Ids
     journal: Journal
+    #: What anybody has published.
+    board: Board
     operations: Operations
     #: Where a value does not fit a JSON Schema (as JSON), and what is wrong there.
     misfits: Callable[[bytes, Json], Sequence[tuple[Path, str]]]

@@ -57,6 +57,8 @@ CODES: Final[dict[str, str]] = {
     "rule-url": "a URL that no request can be sent to, or that holds credentials",
     "rule-header": "a header that the connection sets by itself",
     "rule-status": "a range of statuses that ends before it begins",
+    "rule-time": "a text that is not a time, or one that does not say its offset",
+    "rule-event-type": "a text that cannot be the type of an event",
     "rule-error-type": "an error type that looks misspelled",
     # ---- workflows that steps run
     "include-file": "the file of a sub-workflow cannot be read, or is not a path relative to this file",

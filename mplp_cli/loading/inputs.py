@@ -1,4 +1,4 @@
-"""Run inputs: read from a command line, completed with defaults, judged by what the workflow declares."""
+"""Inputs of runs and of answers: read from a command line, completed with defaults, judged by what is declared."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from mplp_cli.loading.wording import quoted, shown
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.suggest import did_you_mean
 
+#: Name -> JSON Schema; `default` in it makes the input optional.
+Declared = Mapping[str, dict[str, Any]]
+
 
 def parse_input(workflow: Workflow, name: str, text: str) -> Any:
-    """The value of `name=text` on a command line: the text itself where the workflow wants text, else YAML.
+    """The value of `name=text` on a command line, as `parse_value` reads it."""
+    return parse_value(workflow.inputs, name, text)
 
-    An input that is not declared keeps its text; `resolve_inputs` names it. InputError if the text is
-    not a YAML value.
+
+def parse_value(declared: Declared, name: str, text: str) -> Any:
+    """The value of `name=text` on a command line: the text itself where text is declared, else YAML.
+
+    An input that is not declared keeps its text; `resolved` names it. InputError if the text is not a
+    YAML value.
     """
     if not text.isprintable() and any("\ud800" <= char <= "\udfff" for char in text):
         raise _not_a_value(name, "it is not UTF-8")
-    schema = workflow.inputs.get(name)
+    schema = declared.get(name)
     if schema is None or takes_text(schema):
         return text
     from mplp_cli.loading.yaml_reader import read_yaml
@@ -35,7 +43,7 @@ def parse_input(workflow: Workflow, name: str, text: str) -> Any:
         return text
     if wrong:
         raise _not_a_value(name, wrong[0].message)
-    return reading.value  # `resolve_inputs` says what is wrong with it
+    return reading.value  # `resolved` says what is wrong with it
 
 
 def _not_a_value(name: str, why: str) -> InputError:
@@ -51,24 +59,29 @@ def _fits(fragment: Fragment, value: Any) -> bool:
 
 
 def resolve_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a run, as `resolved` completes and judges them."""
+    return resolved(workflow.inputs, given, "this workflow declares none")
+
+
+def resolved(declared: Declared, given: Mapping[str, Any], none: str) -> dict[str, Any]:
     """Every declared input with its given value, else its default, in the order of the file.
 
-    InputError lists all that is unknown, missing or ill-typed: `details.inputs` has name, path and
-    message of each.
+    `none` is said where something is given and nothing is declared. InputError lists all that is unknown,
+    missing or ill-typed: `details.inputs` has name, path and message of each.
     """
     wrong: list[tuple[Path, str]] = []
     for name in given:
-        if name not in workflow.inputs:
-            hint = did_you_mean(name, workflow.inputs) or _declared(workflow)
+        if name not in declared:
+            hint = did_you_mean(name, declared) or (f"inputs: {', '.join(declared)}" if declared else none)
             wrong.append(((name,), f"there is no input {quoted(name)}; {hint}"))
-    resolved: dict[str, Any] = {}
-    for name, schema in workflow.inputs.items():
+    complete: dict[str, Any] = {}
+    for name, schema in declared.items():
         if name in given:
-            resolved[name] = given[name]
+            complete[name] = given[name]
             for place, said in unfit(Fragment(schema), given[name]):
                 wrong.append(((name, *place), f"{_where(name, place)}: {said}"))
         elif "default" in schema:
-            resolved[name] = schema["default"]
+            complete[name] = schema["default"]
         else:
             about = f" ({shown(schema['description'])})" if isinstance(schema.get("description"), str) else ""
             wrong.append(((name,), f"the input {quoted(name)} is missing{about}"))
@@ -81,11 +94,7 @@ def resolve_inputs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, An
                 "inputs": [{"name": path[0], "path": list(path), "message": said} for path, said in wrong]
             },
         )
-    return resolved
-
-
-def _declared(workflow: Workflow) -> str:
-    return f"inputs: {', '.join(workflow.inputs)}" if workflow.inputs else "this workflow declares none"
+    return complete
 
 
 def _where(name: str, place: Path) -> str:

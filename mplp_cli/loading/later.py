@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"agent", "approval", "emit"})
+STEP_TYPES: Final = frozenset({"agent"})
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"resources"}),
-    "wait step": frozenset({"until", "event"}),
     "workflow": frozenset({"triggers"}),
     "defaults": frozenset({"resources"}),
 }
@@ -40,4 +39,6 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "subworkflow": "workflow", "sub-workflow": "workflow", "include": "workflow", "call-workflow": "workflow",
     "branch": "conditional", "for": "foreach", "for-each": "foreach", "map": "foreach", "each": "foreach",
     "while": "loop", "repeat": "loop", "until": "loop", "race": "parallel", "assign": "set", "variables": "set",
+    "publish": "emit", "notify": "emit", "confirm": "approval", "approve": "approval", "gate": "approval",
+    "manual": "approval", "human": "approval", "input": "approval", "event": "wait", "signal": "wait",
 }  # fmt: skip

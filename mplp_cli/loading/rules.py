@@ -11,6 +11,7 @@ from typing import Any
 
 from mplp_cli import errors
 from mplp_cli.errors import Path, Problem
+from mplp_cli.loading.awaited import check_waiting
 from mplp_cli.loading.reading import MAX_STEPS
 from mplp_cli.loading.results import check_result, references_out
 from mplp_cli.loading.values import Fragment, unfit
@@ -111,8 +112,13 @@ def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem
         found += _artifacts(step["artifacts"], (*path, part, "artifacts"))
     if "result-schema" in step or "default" in step:
         found += check_result(step, (*path, part))
-    if step.get("type") == "http":
-        found += _request(step, (*path, part))
+    match step.get("type"):
+        case "http":
+            found += _request(step, (*path, part))
+        case "wait" | "emit":
+            found += check_waiting(step, (*path, part))
+        case "approval":
+            found += _inputs(step.get("inputs"), (*path, part, "inputs"))
     if "retry-policy" in step or "fallback-actions" in step:
         found += _policies(step, (*path, part))
         for n, action in _mappings(step.get("fallback-actions")):

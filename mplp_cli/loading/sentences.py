@@ -40,6 +40,8 @@ def sentence(error: Any, base: Path) -> Iterator[Problem]:
             yield _wrong_form(error.instance, schema or {}, path)
         case "not":
             yield _excluded(error, path)
+        case "oneOf":
+            yield from _one_of(error, schema, path)
         case keyword:
             yield _limit(keyword, error.validator_value, error.instance, schema, path)
 
@@ -72,6 +74,26 @@ def _missing(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
         elif key in ("value", "step") and error.instance.get("action") in ("use-value", "run-step"):
             message = f"the action `{error.instance['action']}` needs the key `{key}`"
         yield Problem(code="schema-missing-key", message=message, path=path, hint=hint)
+
+
+def _one_of(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    """Exactly one of several keys is wanted."""
+    keys = [key for option in error.validator_value for key in option["required"]]
+    listed = f"{', '.join(f'`{key}`' for key in keys[:-1])} or `{keys[-1]}`"
+    there = [key for key in error.instance if key in keys]
+    if not there:
+        if not any(_misspelt(key, error.instance, schema["properties"]) for key in keys):
+            message = f"{_article(_holder(schema, path))} needs {listed}"
+            hint = _described(keys[0], schema["properties"])
+            yield Problem(code="schema-missing-key", message=message, path=path, hint=hint)
+        return
+    yield Problem(
+        code="schema-conflict",
+        path=(*path, there[1]),
+        on="key",
+        message=f"{_article(_holder(schema, path))} takes one of {listed}, not several",
+        hint=f"keep `{there[0]}` or `{there[1]}`, and put the other into a step of its own",
+    )
 
 
 def _holder(schema: Mapping[str, Any], path: Path) -> str:

@@ -14,6 +14,7 @@ from mplp_cli.workflow.retry import Retry
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import CANCELLED, ENDED, PENDING, QUEUED
+from mplp_cli.workflow.telling import retell, told_before
 from mplp_cli.workflow.values import duration_text
 
 
@@ -95,18 +96,21 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
     """Fold the facts and watch a step, which one of the facts may bring into being. KeyError if none does."""
-    state = RunState(plan)
-    plan = state.plan
-    facts = iter(facts)
-    while step not in plan.number:
-        if (fact := next(facts, None)) is None:
-            raise KeyError(step)
-        state.handle(fact)
-    watch = _Watch(state, plan.steps[plan.number[step]])
-    for fact in facts:
-        watch.before(fact)
-        state.handle(fact)
-        watch.after(fact)
+    state, history = RunState(plan), list(facts)
+    plan, earlier = state.plan, told_before(history)
+    watch = None
+    for n, fact in enumerate(history):
+        if watch is None and step in plan.number:
+            watch = _Watch(state, plan.steps[plan.number[step]])
+        if watch is not None:
+            watch.before(fact)
+        if n < earlier:  # made with an earlier definition
+            retell(state, fact)
+        else:
+            state.handle(fact)
+        if watch is not None:
+            watch.after(fact)
+    watch = watch or _Watch(state, plan.steps[plan.number[step]])
     return Explanation(
         plan=plan,
         state=state,
@@ -252,28 +256,36 @@ class _Watch:
             case h.StepWaiting(at=at, approval=None):
                 if not self.tries or self.tries[-1].outcome != "running":
                     self.tries.append(Try(attempt=fact.attempt, started_at=at))
-            case h.StepWaiting(at=at, approval=asked, error=error) if asked is not None:
-                self._end(at, "asked", error)
-                if asked.run:  # a sub-workflow asks; its own steps tell of it
-                    return
-                self.questions.append(
-                    Question(
-                        message=asked.message,
-                        asked_at=at,
-                        approvers=list(asked.approvers),
-                        deadline=asked.deadline,
-                    )
-                )
+            case h.StepWaiting(approval=asked) if asked is not None:
+                self._asked(fact, asked)
+            case h.StepEmitted(at=at, attempt=attempt):
+                self.tries.append(Try(attempt=attempt, started_at=at))
+                self._end(at, "completed")
             case h.StepDecided() if self.questions:
+                self._end(fact.at, "completed" if fact.decision == "approved" else "failed")
                 self.questions[-1] = structs.replace(
                     self.questions[-1],
                     decision=fact.decision,
                     by=fact.by,
                     reason=fact.reason,
-                    decided_at=fact.at,
+                    decided_at=fact.given_at or fact.at,
                 )
             case _:
                 return
+
+    def _asked(self, fact: h.StepWaiting, asked: h.Approval) -> None:
+        if asked.own:
+            self.tries.append(Try(attempt=fact.attempt, started_at=fact.at))
+        else:
+            self._end(fact.at, "asked", fact.error)
+        self.questions.append(
+            Question(
+                message=asked.message,
+                asked_at=fact.at,
+                approvers=list(asked.approvers),
+                deadline=asked.deadline,
+            )
+        )
 
     def _end(self, at: int, outcome: str, error: Failure | None = None) -> None:
         if self.tries and self.tries[-1].outcome == "running":

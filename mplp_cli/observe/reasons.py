@@ -12,6 +12,7 @@ from mplp_cli.workflow.references import either
 from mplp_cli.workflow.retry import fallback_for
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, OMITTED, SKIPPED
+from mplp_cli.workflow.templates import Formula
 from mplp_cli.workflow.values import duration_text
 
 #: What each join rule asks for.
@@ -131,6 +132,8 @@ def why_so(told: Explanation) -> str:
             return f"It failed and fell back to `{state.branches[i]}`, which has not ended."
         case "running":
             return f"Attempt {state.attempts[i]} of {told.step.max_attempts} is at work."
+        case "queued" if state.pausing is not None:
+            return "It is ready, but the run is paused: nothing new starts until it is resumed."
         case "queued":
             return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
         case _:
@@ -144,6 +147,8 @@ def _stands_in(state: RunState, i: int) -> bool:
 
 def _completed(told: Explanation) -> str:
     i, state, step = told.step.number, told.state, told.step
+    if (origin := state.kept.get(i)) is not None:
+        return f"This run is a rerun; the step completed in run {origin[:8]}, and its result was kept from there."
     if (mended := state.mended.get(i)) is not None and step.kind != "foreach":
         fallback = fallback_for(step.fallbacks, mended)
         how = f"its fallback `{fallback.action}`" if fallback else "a fallback"
@@ -167,8 +172,24 @@ def _completed(told: Explanation) -> str:
     if told.looked is not None and (hit := told.looked.hit) is not None:
         age = duration_text(told.looked.at - hit.stored)
         return f"Its result was in the cache: run {hit.run} had stored it {age} before. No attempt was made."
+    if said := _own_end(told):
+        return said
     attempt = state.attempts[i]
     return f"Its attempt {attempt} succeeded." if attempt > 1 else "It succeeded at the first attempt."
+
+
+def _own_end(told: Explanation) -> str:
+    """How a step ended that does no work of its own: what it waited for, or what it told."""
+    result = told.state.results[told.step.number]
+    match told.step.kind, result:
+        case "approval", {"by": by, "inputs": inputs}:
+            given = f", with {', '.join(inputs)}" if inputs else ""
+            return f"It was approved by {by or 'somebody'}{given}."
+        case "wait", {"event": {"id": name, "type": kind, "source": source}}:
+            return f"The event {name} ({kind}, from {source}) ended its wait."
+        case "emit", {"eventId": name}:
+            return f"It published the event {name}."
+    return ""
 
 
 def _times(count: int, what: str) -> str:
@@ -214,6 +235,11 @@ def _no_fallback(told: Explanation) -> str:
     return "Its fallback action ends the run." if fallback.action == "abort" else ""
 
 
+def _fitting(told: Explanation) -> str:
+    where = told.step.condition
+    return f" that fits `{where.expression.source}`" if isinstance(where, Formula) else ""
+
+
 def _waiting(told: Explanation) -> str:
     i, state = told.step.number, told.state
     if (asked := state.approvals.get(i)) is not None:
@@ -224,6 +250,9 @@ def _waiting(told: Explanation) -> str:
             return f"It waits for its sub-workflow, in which run {asked.run} waits for a person{who}: {asked.message}"
         return f"It waits for a person{who}: {asked.message}"
     due = state.due.get(i)
+    if (awaited := state.awaited.get(i)) is not None:
+        limit = f" for {duration_text(max(due - told.tries[-1].started_at, 0))} at most" if due else ""
+        return f"It waits for an event {awaited.type}{_fitting(told)}{limit}."
     if due:
         return f"It waits for a time, {duration_text(max(due - told.tries[-1].started_at, 0))} in all."
     return "It waits."

@@ -13,7 +13,7 @@ from mplp_cli.render.explained import value_text
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.theme import STATUS_STYLE, Theme
-from mplp_cli.render.view import first_line, run_took, short_id
+from mplp_cli.render.view import first_line, rerun_text, run_took, short_id
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -24,7 +24,10 @@ def compared_screen(
     told: Comparison, theme: Theme, width: int, *, everything: bool = False, statuses: tuple[str, str]
 ) -> Screen:
     """The verdict, both runs, and what differs; with `everything` also the steps that are the same."""
-    lines = [*wrapped(_verdict(told), width), Line()]
+    lines = [*wrapped(_verdict(told), width)]
+    if linked := _linked(told):
+        lines += wrapped(Line(linked), width)
+    lines.append(Line())
     lines += _runs(told, theme, width, statuses)
     if told.definition:
         lines += _title("Definition")
@@ -61,6 +64,16 @@ def _verdict(told: Comparison) -> Line:
     if told.first is None:
         return Line("The runs are the same.", "ok")
     return Line(f"The runs differ, first in {first_text(told)}.", "bad")
+
+
+def _linked(told: Comparison) -> str:
+    """Whether one of the runs is a rerun of the other; empty if not."""
+    for name, other, run, old in (("second", "first", 1, 0), ("first", "second", 0, 1)):
+        rerun = told.runs[run].rerun
+        if rerun is not None and rerun.of == told.runs[old].run_id:
+            how = rerun_text(rerun).partition(",")[2]
+            return f"The {name} run is a rerun of the {other}{f',{how}' if how else ''}."
+    return ""
 
 
 def first_text(told: Comparison) -> str:
@@ -181,6 +194,7 @@ def _run(state: RunState, status: str) -> dict[str, Any]:
         "status": status,
         "startedAt": rfc3339(state.started) if state.started else None,
         "duration": run_took(state) if state.ended else None,
+        "rerunOf": state.rerun.of if state.rerun is not None else None,
     }
 
 

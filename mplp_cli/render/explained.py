@@ -179,7 +179,9 @@ def _questions(told: Explanation, width: int) -> list[Line]:
     for asked in told.questions:
         who = f" of {', '.join(asked.approvers)}" if asked.approvers else ""
         lines += [Line(f"  {_since(told, asked.asked_at)}{who}: ", "dim").add(first_line(asked.message))]
-        if asked.decision:
+        if asked.decision == "expired":
+            lines.append(Line(f"  {_since(told, asked.decided_at)} ", "dim").add(asked.reason, "warn"))
+        elif asked.decision:
             style = STATUS_STYLE[asked.decision]
             answer = Line(f"  {_since(told, asked.decided_at)} ", "dim").add(asked.decision, style)
             answer.add(f" by {asked.by or 'somebody'}")
@@ -253,6 +255,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
     }
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
+    if told.status == "completed" and i in state.kept:
+        document["keptFrom"] = state.kept[i]
     if (taken := state.branches.get(i)) is not None:
         document["took"] = taken
     if (error := state.errors.get(i)) is not None:

@@ -10,7 +10,17 @@ from mplp_cli.render.steptext import detail
 from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import STATUS_ORDER, STATUS_STYLE, Theme, safe, safe_output
 from mplp_cli.render.tracker import Tracker
-from mplp_cli.render.view import ENDED, RunView, asked_in, is_leaf, run_took, short_id, took
+from mplp_cli.render.view import (
+    ENDED,
+    RunView,
+    approve_command,
+    asked_in,
+    is_leaf,
+    pause_text,
+    run_took,
+    short_id,
+    took,
+)
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.values import duration_text
 
@@ -49,6 +59,8 @@ def _title(plan: Plan, state: RunView, now: int, width: int, theme: Theme) -> Li
     status = state.status
     glyph = theme.spinner(now) if status == "running" else theme.glyph(status)
     line = Line(f"{glyph} ", STATUS_STYLE[status]).add(plan.workflow.id, "strong")
+    if status == "running" and state.pausing is not None:
+        line.add(f"  pausing{pause_text(state.pausing)}", STATUS_STYLE["paused"])
     if status != "running":
         line.add(f"  {status}", STATUS_STYLE[status])
     line.add(f"  {short_id(state.run_id)}", "dim")
@@ -91,9 +103,11 @@ def _questions(tracker: Tracker, theme: Theme) -> list[Line]:
     state = tracker.state
     asked = [i for i in state.approvals if state.step_status[i] == "waiting"][:2]
     mark = f"{theme.glyph('waiting')} "
-    places = [asked_in(tracker.plan, state, i) for i in asked]
+    places = [(i, *asked_in(tracker.plan, state, i)) for i in asked]
     return [
-        Line(mark, "warn").add(f"mplp approve {short_id(run)} {step}", "key") for run, step in places if step
+        Line(mark, "warn").add(approve_command(short_id(run), step, state.approvals[i].form), "key")
+        for i, run, step in places
+        if step
     ]
 
 

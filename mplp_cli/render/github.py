@@ -15,9 +15,11 @@ from mplp_cli.render.problems import ordered
 from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import safe, safe_output
+from mplp_cli.render.view import approve_command
 from mplp_cli.workflow.history import (
     Event,
     RunFailed,
+    RunPaused,
     StepCancelled,
     StepCompleted,
     StepFailed,
@@ -130,8 +132,14 @@ class GithubRun:
             case StepCancelled(step=step, reason=reason):
                 return self._group(step, f"cancelled: {reason}")
             case StepWaiting(step=step, approval=approval) if approval is not None:
-                said = f"{approval.message}\nmplp approve {self._state.run_id} {step}"
+                how = approve_command(self._state.run_id, step, approval.form)
+                said = f"{approval.message}\n{how}"
                 return command("notice", said, {"title": f"{step} waits for approval"}) + "\n"
+            case RunPaused():
+                said = f"mplp resume {self._state.run_id}"
+                return (
+                    command("notice", said, {"title": f"workflow {self._plan.workflow.id} is paused"}) + "\n"
+                )
             case RunFailed(error=error):
                 title = f"workflow {self._plan.workflow.id} failed"
                 return command("error", f"{error.type}: {error.message}", {"title": title}) + "\n"

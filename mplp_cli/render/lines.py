@@ -12,7 +12,19 @@ from mplp_cli.render.ink import Line, write
 from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
-from mplp_cli.render.view import RunView, attempt_text, failure_text, first_line, is_leaf, short_id, took
+from mplp_cli.render.view import (
+    RunView,
+    approve_command,
+    attempt_text,
+    awaited_text,
+    failure_text,
+    first_line,
+    is_leaf,
+    pause_text,
+    rerun_text,
+    short_id,
+    took,
+)
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
@@ -20,7 +32,7 @@ from mplp_cli.workflow.values import duration_text
 #: Facts that end a step.
 _ENDS = (h.StepCompleted, h.StepFailed, h.StepSkipped, h.StepOmitted, h.StepCancelled)
 #: Facts after which nothing more is told.
-_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting)
+_RUN_STOPS = (*h.RUN_ENDS, h.RunWaiting, h.RunPaused)
 #: Characters of one line of output that are shown; the log has all of it.
 SHOWN: Final = 2_000
 
@@ -54,6 +66,8 @@ class Lines:
         self._clock = (-1, "")
         #: What was told last of the queue.
         self._stands: tuple[int, list[str]] = (0, [])
+        #: A rerun was said to have started, and takes up what it keeps.
+        self._just_kept = False
         #: The reader has gone (`2>&1 | head`). That is no reason for a run to stop.
         self._gone = False
 
@@ -128,6 +142,9 @@ class Lines:
         if isinstance(event, h.RunWaiting):
             hint = f"waits for a person; afterwards: mplp resume {self._state.run_id}"
             return [self._line(event.at, "waiting", self._plan.workflow.id, f"{hint}")]
+        if isinstance(event, h.RunPaused):
+            said = f"paused; to go on: mplp resume {self._state.run_id}"
+            return [self._line(event.at, "paused", self._plan.workflow.id, said)]
         if self.quiet:
             return []
         line = self._step_line(event) or self._run_line(event)
@@ -169,13 +186,24 @@ class Lines:
         workflow = self._plan.workflow
         match event:
             case h.RunStarted(run=run, turn=None):
-                return self._line(event.at, "running", workflow.id, self._began(run))
+                return self._line(event.at, "running", workflow.id, self._began(run, event.rerun))
             case h.RunAdmitted(waited=waited, behind=behind):
                 after = f", after {duration_text(waited)} in the queue" if behind else ""
-                said = self._began(self._state.run_id) + after
+                said = self._began(self._state.run_id, self._state.rerun) + after
                 return self._line(event.at, "running", workflow.id, said)
+            case h.RunRedefined():
+                return self._line(event.at, "running", workflow.id, "goes on with another definition")
+            case h.RunResumed() if self._just_kept:
+                self._just_kept = False
+                return None  # it has just been said to have started
             case h.RunResumed():
                 return self._line(event.at, "running", workflow.id, f"resumed, run {self._state.run_id}")
+            case h.RunPausing():
+                said = f"pausing{pause_text(event)}; what runs finishes, nothing new starts"
+                return self._line(event.at, "paused", workflow.id, said)
+            case h.RunContinued(by=by):
+                said = f"the pause was taken back{f' by {by}' if by else ''}"
+                return self._line(event.at, "running", workflow.id, said)
             case h.RunStopping(cause=cause, by=by, message=message):
                 why = first_line(message) or cause
                 # Without a reason of its own, who has cancelled it is the reason.
@@ -184,9 +212,15 @@ class Lines:
             case _:
                 return None
 
-    def _began(self, run: str) -> str:
+    def _began(self, run: str, rerun: h.Rerun | None) -> str:
         steps = sum(is_leaf(s) and s.branch != "fallback" for s in self._plan.steps)
-        return f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+        said = f"{self._plan.workflow.version} started, {steps:,} step{'s' if steps != 1 else ''}, run {run}"
+        if rerun is None:
+            return said
+        self._just_kept = rerun.mode != "all"
+        kept = sum(self._state.step_status[i] == "completed" for i in self._state.kept)
+        keeps = f", {kept:,} result{'s' if kept != 1 else ''} kept" if kept else ""
+        return f"{said}, {rerun_text(rerun)}{keeps}"
 
     def _failed(self, event: h.StepFailed) -> Line:
         step = self._step(event.step)
@@ -199,12 +233,15 @@ class Lines:
             if self.quiet:
                 return []
             said = f"waits {duration_text(event.until - event.at)}, until {self._time(event.until)}"
+            if event.event is not None:
+                limit = f" ({said.removeprefix('waits ')} at most)" if event.until else ""
+                said = f"waits for {awaited_text(event.event)}{limit}"
             return [self._line(event.at, "waiting", event.step, said)]
         if event.approval.run:
             said = f"waits for run {event.approval.run}: {first_line(event.approval.message)}"
             return [] if self.quiet else [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
-        how = f"mplp approve {self._state.run_id} {event.step}"
+        how = approve_command(self._state.run_id, event.step, event.approval.form)
         return [
             self._line(event.at, "waiting", event.step, said),
             Line(" " * 11).add(how, "key").add("  (or reject)", "dim"),
@@ -237,7 +274,13 @@ class Lines:
     def _is_slow(self, step: str) -> bool:
         """Whether its start is worth a line: work that takes its time."""
         planned = self._step(step)
-        return is_leaf(planned) and planned.kind not in {"set", "module-operation", "wait"}
+        return is_leaf(planned) and planned.kind not in {
+            "set",
+            "module-operation",
+            "wait",
+            "emit",
+            "approval",
+        }
 
     def _spent(self, step: str, word: str = "in") -> str:
         i = self._plan.number[step]

@@ -129,10 +129,14 @@ def run_document(
         "duration": run_took(state, now),
         "steps": {s.id: _step_object(state, s.number, now) for s in steps},
     }
+    if (pausing := state.pausing) is not None:
+        document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
     if state.turn is not None:
         document["concurrency"] = turn_object(state.turn, standing)
     if state.error is not None:
         document["error"] = failure_object(state.error)
+    if state.rerun is not None:
+        document["rerunOf"] = state.rerun.of
     if state.warnings:
         document["warnings"] = list(state.warnings)
     return document
@@ -150,6 +154,8 @@ def _step_object(state: RunView, i: int, now: int) -> dict[str, Any]:
     }
     if reason := state.reasons.get(i):
         step["reason"] = reason
+    if (origin := state.kept.get(i)) and state.step_status[i] == "completed":
+        step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
     return step
@@ -169,7 +175,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 # ---- events ------------------------------------------------------------------------------------
 
 #: Keys of facts that hold a moment in milliseconds since the Unix epoch.
-_MOMENTS = ("due", "until", "deadline", "stored")
+_MOMENTS = ("due", "until", "deadline", "givenAt", "stored")
 
 
 def event_object(seq: int, run_id: str, event: Event) -> dict[str, Any]:
@@ -178,6 +184,8 @@ def event_object(seq: int, run_id: str, event: Event) -> dict[str, Any]:
     at = fact.pop("at")
     fact.pop("run", None)
     made = {"seq": seq, "type": fact.pop("type"), "at": rfc3339(at), "runId": run_id, **fact}
+    if made["type"] == "step.emitted":
+        made["event"]["time"] = rfc3339(made["event"].pop("at"))
     for holder in (made, *map(made.get, ("approval", "hit", "keep"))):
         if isinstance(holder, dict):
             for key in _MOMENTS:

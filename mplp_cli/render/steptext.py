@@ -8,6 +8,7 @@ from mplp_cli.render.view import (
     BRANCHES,
     RunView,
     attempt_text,
+    awaited_text,
     failure_text,
     first_line,
     is_leaf,
@@ -38,7 +39,7 @@ def detail(plan: Plan, state: RunView, i: int, now: int, children: Mapping[str, 
             when += [f"after {names(plan, before)}"] if before else []
             return ", ".join(when) or first_line(step.name)
         case "queued":
-            return "waits for a free slot"
+            return "waits for the end of the pause" if state.pausing is not None else "waits for a free slot"
         case "failed":
             error = state.errors.get(i)
             tries = f" ({state.attempts[i]} attempts)" if state.attempts[i] > 1 else ""
@@ -78,4 +79,7 @@ def _waiting(state: RunView, i: int, now: int) -> str:
         limit = f" (within {seconds_text(approval.deadline - now)})" if approval.deadline else ""
         return f"approval: {first_line(approval.message)}{limit}"
     due = state.due.get(i, 0)
+    awaited = state.awaited.get(i)
+    if awaited is not None:
+        return f"for {awaited_text(awaited)}" + (f" (within {seconds_text(due - now)})" if due else "")
     return f"{seconds_text(due - now)} left" if due else "waits"

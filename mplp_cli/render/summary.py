@@ -16,9 +16,11 @@ from mplp_cli.render.spent import critical_path, longest
 from mplp_cli.render.theme import STATUS_ORDER, STATUS_STYLE, Theme, safe, safe_output
 from mplp_cli.render.view import (
     RunView,
+    approve_command,
     asked_in,
     attempt_text,
     first_line,
+    form_lines,
     is_leaf,
     run_took,
     short_id,
@@ -151,7 +153,8 @@ def _waits(plan: Plan, state: RunView) -> list[Line]:
             lines.append(Line(f"    asks {', '.join(approval.approvers)}", "dim"))
         run, step = asked_in(plan, state, i)
         if step:
-            lines.append(Line("    ").add(f"mplp approve {short_id(run)} {step}", "key"))
+            lines += [Line(f"    takes {text}", "dim") for text in form_lines(approval.form)]
+            lines.append(Line("    ").add(approve_command(short_id(run), step, approval.form), "key"))
             lines.append(Line("    ").add(f"mplp reject {short_id(run)} {step} --reason TEXT", "key"))
     return _titled("Waits for an answer", lines, len(lines))
 
@@ -208,7 +211,7 @@ def _results(plan: Plan, state: RunView, width: int, theme: Theme) -> list[Line]
         if not plan.dependants[i]
         and i not in plan.next_in_block
         and state.step_status[i] == "completed"
-        and plan.steps[i].kind != "wait"
+        and plan.steps[i].kind not in ("wait", "emit")
         and state.results[i] is not UNSET
         and state.results[i] not in (None, {}, [], "")
     ]

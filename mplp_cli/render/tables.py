@@ -6,23 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.protocols import ApprovalRecord, RunRecord, Standing
-from mplp_cli.render.grid import grid
+from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.queued import place_text
 from mplp_cli.render.theme import STATUS_STYLE, Theme
 from mplp_cli.render.view import (
     RunView,
+    approve_command,
     attempt_text,
+    awaited_text,
     failure_text,
     first_line,
+    form_lines,
     is_leaf,
     names,
     short_id,
+    short_json,
     shown,
     took,
     unmet,
 )
 from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import duration_text
 
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ def runs_table(
     """`mplp runs`. `turns`: how runs stand under their concurrency keys; a column if any of these does."""
     rows = []
     turns = turns or {}
-    keyed = any(run.id in turns for run in runs)
+    keyed, linked = any(run.id in turns for run in runs), any(map(_made_for, runs))
     for run in runs:
         status = status_of(run)
         spent = duration_text((run.ended_at or now) - run.created_at) if status != "interrupted" else ""
@@ -68,15 +73,18 @@ def runs_table(
             Line(spent, "dim"),
         )
         place = place_text(turns[run.id]) if run.id in turns else ""
-        rows.append((*row, Line(place, "dim")) if keyed else row)
-    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *(("PLACE",) if keyed else ()))
+        more = [Line(place, "dim")] if keyed else []
+        more += [Line(_made_for(run), "dim")] if linked else []
+        rows.append((*row, *more))
+    more_heads = [*(["PLACE"] if keyed else []), *([""] if linked else [])]
+    head = ("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", *more_heads)
     return grid(head, rows, theme=theme, width=width, right=(4,))
 
 
 def _named(run: RunRecord) -> Line:
     line = Line(run.workflow_id)
     parent = run.parent
-    return line if parent is None else line.add(f" of {short_id(parent.other)} {parent.step}", "dim")
+    return line if parent is None else line.add(f" of {short_id(parent.run)} {parent.step}", "dim")
 
 
 def children_table(runs: Sequence[RunRecord], theme: Theme, width: int) -> Screen:
@@ -91,6 +99,10 @@ def children_table(runs: Sequence[RunRecord], theme: Theme, width: int) -> Scree
         for run in runs
     ]
     return grid(("SUB-WORKFLOW OF", "RUN", "WORKFLOW", "STATUS"), rows, theme=theme, width=width)
+
+
+def _made_for(run: RunRecord) -> str:
+    return f"rerun of {short_id(run.relation.run)}" if run.relation and run.relation.kind == "rerun" else ""
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:
@@ -129,7 +141,35 @@ def approvals_table(
                 Line(first_line(asked.message) + who),
             )
         )
-    return grid(("RUN", "STEP", "ASKED", "STATE", "MESSAGE"), rows, theme=theme, width=width)
+    table = grid(("RUN", "STEP", "ASKED", "STATE", "MESSAGE"), rows, theme=theme, width=width)
+    return Screen([*table, *_forms(approvals, width)])
+
+
+def _forms(approvals: Sequence[ApprovalRecord], width: int) -> Iterator[Line]:
+    """What the questions take that are not answered yet."""
+    for asked in approvals:
+        if asked.form and asked.state == "pending":
+            run = short_id(asked.run)
+            yield Line()
+            yield Line(f"{run} {asked.step} ", "strong").add("takes")
+            for text in form_lines(asked.form):
+                yield from (Line("  ").extend(part) for part in wrapped(Line(text), width - 2))
+            yield Line("  ").add(approve_command(run, asked.step, asked.form), "key")
+
+
+def events_table(events: Sequence[tuple[int, Published]], now: int, theme: Theme, width: int) -> Screen:
+    """`mplp events`."""
+    rows = [
+        (
+            Line(str(seq), "dim"),
+            Line(ago(now - event.at), "dim"),
+            Line(event.type, "strong"),
+            Line(event.source, "dim"),
+            Line(short_json(event.data, 200)),
+        )
+        for seq, event in events
+    ]
+    return grid(("NUMBER", "PUBLISHED", "TYPE", "SOURCE", "DATA"), rows, theme=theme, width=width, right=(0,))
 
 
 def status_table(plan: Plan, state: RunView, now: int, theme: Theme, width: int) -> Screen:
@@ -167,9 +207,13 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
             return f"{tries} failed: {failure_text(state.errors.get(i))}"
         case "waiting" if i in state.approvals:
             return f"approval: {first_line(state.approvals[i].message)}"
+        case "waiting" if i in state.awaited:
+            return awaited_text(state.awaited[i])
         case "pending":
             before = unmet(plan, state, i)
             return f"after {names(plan, before)}" if before else ""
+        case "completed" if i in state.kept:
+            return f"kept from run {short_id(state.kept[i])}"
         case _:
             return first_line(state.reasons.get(i, ""))
 

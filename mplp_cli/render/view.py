@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from msgspec import json
+
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Turn
+from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -34,6 +36,8 @@ class RunView(Protocol):
     @property
     def ended(self) -> int: ...
     @property
+    def pausing(self) -> RunPausing | None: ...
+    @property
     def step_status(self) -> Sequence[str]: ...
     @property
     def attempts(self) -> Sequence[int]: ...
@@ -48,9 +52,15 @@ class RunView(Protocol):
     @property
     def errors(self) -> Mapping[int, Failure]: ...
     @property
+    def kept(self) -> Mapping[int, str]: ...
+    @property
+    def rerun(self) -> Rerun | None: ...
+    @property
     def approvals(self) -> Mapping[int, Approval]: ...
     @property
     def due(self) -> Mapping[int, int]: ...
+    @property
+    def awaited(self) -> Mapping[int, Awaited]: ...
     @property
     def outputs(self) -> Mapping[str, Any] | None: ...
     @property
@@ -99,6 +109,17 @@ def short_id(run_id: str) -> str:
     return run_id[:8]
 
 
+def rerun_text(rerun: Rerun) -> str:
+    """`rerun of 3f2a9c01, from deploy`."""
+    how = {
+        "all": "",
+        "from": f", from {rerun.step}",
+        "failed": ", what failed",
+        "only": f", only {rerun.step}",
+    }
+    return f"rerun of {short_id(rerun.of)}{how[rerun.mode]}"
+
+
 def took(state: RunView, i: int, now: int = 0) -> int:
     """Milliseconds from the step's first start to its end, or to `now`; 0 if it has not started."""
     start = state.started_at[i]
@@ -138,6 +159,12 @@ def failure_text(error: Failure | None) -> str:
     return (first_line(error.message) or error.type) if error else ""
 
 
+def pause_text(pausing: RunPausing) -> str:
+    """` by ann: the server is down`."""
+    why = first_line(pausing.message)
+    return (f" by {pausing.by}" if pausing.by else "") + (f": {why}" if why else "")
+
+
 def seconds_text(ms: int) -> str:
     """What is left of a wait, in whole seconds that count down: `3s`, `1m05s`."""
     return duration_text(-(-max(ms, 0) // 1000) * 1000).replace(".0s", "s")
@@ -158,3 +185,35 @@ def unmet(plan: Plan, state: RunView, i: int) -> list[int]:
 def counts_text(counts: Mapping[str, int], order: Sequence[str]) -> str:
     """`3 completed, 2 pending`."""
     return ", ".join(f"{counts[s]:,} {s}" for s in order if counts.get(s))
+
+
+def approve_command(run: str, step: str, form: Mapping[str, Mapping[str, Any]]) -> str:
+    """How to say yes on a command line, with the inputs that must be given."""
+    needed = [f" --input {name}=..." for name, schema in form.items() if "default" not in schema]
+    return f"mplp approve {run} {step}" + "".join(needed)
+
+
+def form_lines(form: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What each input of a form is, a line for each: `tag: string, default "latest" (Tag to describe)`."""
+    return [f"{name}: {_input_text(schema)}" for name, schema in form.items()]
+
+
+def _input_text(schema: Mapping[str, Any]) -> str:
+    kinds = schema.get("type", "any value")
+    said = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+    if isinstance(options := schema.get("enum"), list):
+        said = f"one of {', '.join(short_json(option) for option in options[:20])}"
+    said += f", default {short_json(schema['default'])}" if "default" in schema else ", required"
+    about = schema.get("description")
+    return f"{said} ({first_line(about)})" if isinstance(about, str) and about.strip() else said
+
+
+def short_json(value: Any, most: int = 60) -> str:
+    """A value as JSON of that many characters at most."""
+    text = json.encode(value).decode()
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def awaited_text(awaited: Awaited) -> str:
+    """`an event git.tag.*`."""
+    return f"an event {awaited.type}"

@@ -6,7 +6,7 @@ from typing import Final
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
-from mplp_cli.protocols import ApprovalRecord
+from mplp_cli.protocols import ApprovalRecord, Control
 from mplp_cli.workflow.values import RunId, StepId
 
 #: A decision and the request that carries it to the run's owner.
@@ -43,6 +43,21 @@ def already_answered(run_id: RunId, step: StepId, earlier: ApprovalRecord | None
         why = f": {earlier.reason}" if earlier.reason else ""
         said = f"step {step!r} of run {run_id} was {earlier.state}{who} already, {when}{why}"
     return RunStateError(said, details=details)
+
+
+def another_question(run_id: RunId, asked: ApprovalRecord) -> RunStateError:
+    """The answer was meant for something else: another run or step, an earlier attempt, other words."""
+    return RunStateError(
+        f"step {asked.step!r} of run {run_id} asks something else than what this answer was given to",
+        hint="`mplp approvals` shows what is asked now.",
+        details={"runId": run_id, "stepId": asked.step, "digest": asked.digest},
+    )
+
+
+def answer_request(verb: str, given: ApprovalRecord) -> Control:
+    """An answer on its way to the run's owner."""
+    data = {"digest": given.digest, "inputs": given.inputs, "at": given.decided_at}
+    return Control(seq=0, verb=verb, step=given.step, by=given.by, reason=given.reason, data=data)
 
 
 def object_conflict() -> StoreError:

@@ -19,7 +19,7 @@ from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.journal import pages
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
-from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, project
+from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
 from mplp_cli.store.schema import ENDED_TURNS
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId
@@ -62,10 +62,12 @@ class Question(Struct):
     message: str
     approvers: list[str]
     asked_at: int
+    form: dict[str, Any]
     state: str = "pending"
     by: str = ""
     reason: str = ""
     decided_at: int = 0
+    inputs: dict[str, Any] = {}
 
 
 class Projected(Struct):
@@ -218,12 +220,15 @@ def projected(run: RunId, facts: Sequence[Event]) -> Projected:
                 told.status, told.ended_at = status, ended_at
             case Asked(seq, step, attempt, approval, at):
                 told.questions[seq] = Question(
-                    approval.id, step, attempt, approval.message, list(approval.approvers), at
+                    approval.id, step, attempt, approval.message, list(approval.approvers), at, approval.form
                 )
-            case Settled(of, state, at, by, reason):
+            case Told():
+                pass  # published events are told to everybody, and belong to no run
+            case Settled(of, state, at, by, reason, inputs):
                 for asked in told.questions.values():
                     if asked.state == "pending" and of in (None, asked.step):
                         asked.state, asked.by, asked.reason, asked.decided_at = state, by, reason, at
+                        asked.inputs = inputs
     return told
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -12,20 +14,25 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
-from mplp_cli.protocols import Control, ProtocolObject
+from mplp_cli.protocols import Control, Definition, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
+from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, project
-from mplp_cli.workflow.history import Event
+from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
+from mplp_cli.workflow.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.
 _PAGE_ROWS: Final = 16_384
 _PAGE_BYTES: Final = 4 << 20
 
+#: An owner as `locks.process_name` names it.
+_PROCESS: Final = re.compile(r"\d+@\S+")
+
 _encode = msgspec.json.Encoder().encode
+_mapping = msgspec.json.Decoder(dict[str, Any]).decode
 _decode = msgspec.json.Decoder(list[Event]).decode
 
 
@@ -65,22 +72,43 @@ class SqliteJournal:
         if not found:  # it was pruned between a look at it and its lock
             raise unknown_run(self._run)
         self._epoch, self._status = found[0]
+        db.execute(schema.DROP_PAUSES, (self._key,))
         following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
         (self._seq,) = only_row(db.execute(following, (self._key,)))
 
     # ---- the contract ----
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+        self._write(events, objects)
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        self._write([fact], (), definition=definition)
+
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        return self._write(events, objects, unless_asked=True)
+
+    def _write(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject],
+        *,
+        unless_asked: bool = False,
+        definition: Definition | None = None,
+    ) -> bool:
         self._check_usable()
         if not events and not objects:
-            return
+            return True
         after = project(self._run, self._status, self._seq, events)
         facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
         try:
             with self._database.writing() as db:
                 self._fence(db)
+                if unless_asked and db.execute(schema.CONTROLS, (self._key, self._control)).fetchall():
+                    return False
                 if objects:
                     _add_objects(db, self._key, objects, versions)
+                if definition is not None:
+                    _define(db, self._key, definition)
                 self._add(db, facts, after)
         except MplpError as error:
             self._end = error
@@ -88,6 +116,7 @@ class SqliteJournal:
         except BaseException:
             self._end = StoreError(f"a write to run {self._run} was interrupted; its outcome is unknown")
             raise
+        return True
 
     def read(self) -> Iterator[Event]:
         for _, page in pages(self._database, self._key, -1):
@@ -99,11 +128,20 @@ class SqliteJournal:
         change = self._database.change()
         if change == self._change:
             return []
+        self._check_epoch()
         found = self._database.rows(schema.CONTROLS, (self._key, self._control))
         self._change = change
         if found:
             self._control = found[-1][0]
-        return [Control(**dict(zip(Control.__struct_fields__, row, strict=True))) for row in found]
+        return [self._request(row) for row in found]
+
+    def _request(self, row: Sequence[Any]) -> Control:
+        seq, verb, step, by, reason, data = row
+        try:
+            said = _mapping(data) if data else {}
+        except UNREADABLE as error:
+            raise corrupt(self._database.path, f"a request to run {self._run}: {error}") from error
+        return Control(seq=seq, verb=verb, step=step, by=by, reason=reason, data=said)
 
     @property
     def closed(self) -> bool:
@@ -119,10 +157,16 @@ class SqliteJournal:
 
     def _fence(self, db: apsw.Connection) -> None:
         """The write lock is held from here on, so what is read stays true until the commit."""
-        if db.execute(schema.EPOCH, (self._key,)).fetchone() != (self._epoch,):
+        self._compare(db.execute(schema.EPOCH, (self._key,)).fetchall())
+
+    def _compare(self, found: list[Any]) -> None:
+        epoch, owner = found[0] if found else (0, "")
+        if epoch != self._epoch:
+            who = f"process {owner}" if _PROCESS.fullmatch(owner) else "another process"
             raise LostOwnershipError(
-                f"another process took run {self._run} over; nothing more was written",
-                details={"runId": self._run, "epoch": self._epoch},
+                f"{who} took run {self._run} over; nothing more was written",
+                hint=f"`mplp attach {self._run[:8]}` follows it",
+                details={"runId": self._run, "epoch": self._epoch, "owner": owner},
             )
 
     def _add(self, db: apsw.Connection, bodies: list[bytes], after: Projection | None) -> None:
@@ -138,11 +182,24 @@ class SqliteJournal:
         if self._end is not None:
             raise self._end
 
+    def _check_epoch(self) -> None:
+        """An owner that was taken over learns it when it looks for requests, and not only when it writes."""
+        try:
+            self._compare(self._database.rows(schema.EPOCH, (self._key,)))
+        except LostOwnershipError as error:
+            self._end = error
+            raise
+
 
 def only_row(cursor: apsw.Cursor) -> tuple[Any, ...]:
     """The row of a statement that yields one. Reading to the end is what finishes the statement."""
     (row,) = cursor.fetchall()
     return row
+
+
+def packed(mapping: Mapping[str, Any]) -> bytes:
+    """A mapping as JSON; nothing for an empty one."""
+    return _encode(mapping) if mapping else b""
 
 
 def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
@@ -218,17 +275,30 @@ def _add_objects(
         raise object_conflict() from error
 
 
+def files_packed(files: Mapping[str, bytes]) -> bytes:
+    """Included files as they are stored; nothing if there are none."""
+    return zlib.compress(msgspec.msgpack.encode(files), 1) if files else b""
+
+
+def _define(db: apsw.Connection, key: int, new: Definition) -> None:
+    source = zlib.compress(new.source, 1)
+    row = (source, new.source_name, new.source_dir, new.cwd, new.plan, files_packed(new.included), key)
+    db.execute(schema.SET_DEFINITION, row)
+
+
 def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:
     for change in after.changes:
         match change:
-            case Settled(step, state, at, by, reason):
-                db.execute(schema.SETTLE, (key, step, state, by, reason, at))
+            case Settled(step, state, at, by, reason, inputs):
+                db.execute(schema.SETTLE, (key, step, state, by, reason, at, packed(inputs)))
             case Asked(seq, step, attempt, approval, at):
-                approvers = _encode(approval.approvers)
-                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at)
+                approvers, form = _encode(approval.approvers), packed(approval.form)
+                row = (key, seq, approval.id, step, attempt, approval.message, approvers, at, form)
                 db.execute(schema.ADD_APPROVAL, row)
-            case Taken(None):
-                db.execute(schema.TAKE_ALL, (key,))
+            case Told(event):
+                add_event(db, event)
+            case Taken(None, kills):
+                db.execute(schema.TAKE_ALL, (key, kills))
             case Taken(step):
                 db.execute(schema.TAKE_ANSWERS, (key, step))
             case Entered(status, ended_at):

@@ -5,6 +5,7 @@
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
 - `runs/RUN/artifacts/STEP/`: files that its steps have left
+- `runs/RUN/driver.log`: what a process wrote that drives it without a terminal
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ def log_dir(state_dir: Path, run_id: RunId) -> Path:
 def artifact_dir(state_dir: Path, run_id: RunId) -> Path:
     """Where the files are that the run's steps have left, a directory for each step. Not created here."""
     return state_dir / "runs" / _safe(run_id) / "artifacts"
+
+
+def driver_log(state_dir: Path, run_id: RunId) -> Path:
+    """Where a process writes that drives the run without a terminal. Not created here."""
+    return log_dir(state_dir, run_id).with_name("driver.log")
 
 
 def _safe(run_id: RunId) -> str:

@@ -1,7 +1,7 @@
 """Who owns a run: a lock that the kernel holds for the owner's life, and frees at its death.
 
-No heartbeat, no clock and no process number decides; what the file says is for messages only. A lock
-file is removed only by its holder and only with its run: else a lock on a removed file would guard nothing.
+No heartbeat, no clock and no process number decides; what the file says is for messages only. Only the lock on
+the file that has the name counts: one that was removed (with its run) or replaced (by a take-over) guards nothing.
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ class Holder(msgspec.Struct, frozen=True):
 class RunLock:
     """A lock held by this process until `release`. Child processes do not inherit it."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, path: Path) -> None:
         self._fd = fd
+        self.path = path
 
     @property
     def released(self) -> bool:
         """Whether `release` was called."""
         return self._fd < 0
+
+    def is_current(self) -> bool:
+        """Whether it is the lock that counts: nobody has taken the run over, or removed it."""
+        return self._fd >= 0 and _is_at(self._fd, self.path)
 
     def release(self) -> None:
         """Let another process take the run. Once is enough, twice does no harm."""
@@ -49,9 +54,9 @@ class RunLock:
             self._fd = -1
 
 
-def process_name() -> str:
-    """This process, for people: `4242@host`."""
-    return f"{os.getpid()}@{os.uname().nodename}"
+def process_name(pid: int | None = None) -> str:
+    """This process, or another one of this machine, for people: `4242@host`."""
+    return f"{os.getpid() if pid is None else pid}@{os.uname().nodename}"
 
 
 def this_process(by: str, since: int) -> Holder:
@@ -61,43 +66,77 @@ def this_process(by: str, since: int) -> Holder:
 
 def take(path: Path, run: RunId, by: str, since: int) -> RunLock:
     """The lock at `path`. RunBusyError if a process holds it. OSError if there can be no such file."""
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        _lock(fd, path, run)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, msgspec.json.encode(this_process(by, since)) + b"\n", 0)
-    except BaseException:
-        os.close(fd)
-        raise
-    return RunLock(fd)
-
-
-def _lock(fd: int, path: Path, run: RunId) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise busy(run, holder_of(path)) from None
-            time.sleep(_PAUSE)
-        else:
-            return
+            if _lock(fd) and _is_at(fd, path):
+                _sign(fd, by, since)
+                return RunLock(fd, path)
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        if time.monotonic() >= deadline:
+            raise busy(run, holder_of(path))
+        time.sleep(_PAUSE)
+
+
+def seize(path: Path, by: str, since: int) -> RunLock:
+    """A lock at `path` in the place of the one that is there, whoever holds that. For one process at a time.
+
+    The earlier holder keeps its lock, on a file without a name. That it writes nothing more is the epoch's work.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _sign(fd, by, since)
+        draft.rename(path)
+    except BaseException:
+        os.close(fd)
+        draft.unlink(missing_ok=True)
+        raise
+    return RunLock(fd, path)
+
+
+def _sign(fd: int, by: str, since: int) -> None:
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, msgspec.json.encode(this_process(by, since)) + b"\n", 0)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_held(path: Path) -> bool:
     """Whether some process owns the run. Leaves no trace."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    while True:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(fd, path):
+                return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
 
 
 def holder_of(path: Path) -> Holder | None:
@@ -110,7 +149,10 @@ def holder_of(path: Path) -> Holder | None:
 
 def busy(run: RunId, holder: Holder | None) -> RunBusyError:
     """The refusal that names the present owner."""
-    hint = "Wait for that process, or use `mplp cancel`; the lock goes when the process does."
+    hint = (
+        f"`mplp attach {run[:8]}` follows it, `mplp cancel` ends it;"
+        " if that process hangs, `mplp resume --take-over` goes on without it."
+    )
     if holder is None:
         return RunBusyError(f"another process holds run {run}", hint=hint, details={"runId": run})
     return RunBusyError(

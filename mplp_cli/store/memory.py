@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from msgspec.structs import asdict, replace
@@ -10,6 +10,7 @@ from msgspec.structs import asdict, replace
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     CachedResult,
     Clock,
     Control,
@@ -22,11 +23,14 @@ from mplp_cli.protocols import (
 from mplp_cli.store.answers import (
     VERBS,
     already_answered,
+    another_question,
+    answer_request,
     object_conflict,
     run_exists,
     run_has_ended,
     unknown_run,
 )
+from mplp_cli.store.board import MemoryBoard
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.projections import (
     ENDED,
@@ -37,9 +41,11 @@ from mplp_cli.store.projections import (
     Projection,
     Settled,
     Taken,
+    Told,
     project,
 )
-from mplp_cli.workflow.history import Event, Turn
+from mplp_cli.workflow.answers import NOTHING, Given
+from mplp_cli.workflow.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -65,12 +71,14 @@ class _Run:
 
     def _apply(self, change: Change) -> None:
         match change:
-            case Settled(step, state, at, by, reason):
-                self.settle(step, state, by, reason, at)
+            case Settled(step, state, at, by, reason, inputs):
+                self.settle(step, state, by, reason, at, inputs)
+            case Told():
+                pass  # it stands on the board of the store
             case Asked():
                 self.approvals[change.seq] = self._question(change)
-            case Taken(None):
-                self.controls = []
+            case Taken(None, kills):
+                self.controls = [] if kills else [c for c in self.controls if c.verb == "kill"]
             case Taken(step):
                 answers = VERBS.values()
                 self.controls = [c for c in self.controls if c.step != step or c.verb not in answers]
@@ -92,14 +100,28 @@ class _Run:
             approvers=asked.approval.approvers,
             asked_at=asked.at,
             state="pending",
+            form=asked.approval.form,
         )
 
-    def settle(self, step: StepId | None, state: str, by: str, reason: str, at: int) -> bool:
+    def settle(
+        self,
+        step: StepId | None,
+        state: str,
+        by: str,
+        reason: str,
+        at: int,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Answer the pending questions of `step` (None: all); whether there was one."""
         found = [seq for seq, a in self.approvals.items() if a.state == "pending" and step in (None, a.step)]
         for seq in found:
             self.approvals[seq] = replace(
-                self.approvals[seq], state=state, by=by, reason=reason, decided_at=at
+                self.approvals[seq],
+                state=state,
+                by=by,
+                reason=reason,
+                decided_at=at,
+                inputs=dict(inputs or {}),
             )
         return bool(found)
 
@@ -116,7 +138,10 @@ class MemoryJournal:
 
     def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
         self._check_usable()
+        if not events and not objects:
+            return
         run = self._run
+        self._fence()
         after = project(run.new.id, run.status, len(run.facts), events)
         if objects:
             try:
@@ -127,13 +152,28 @@ class MemoryJournal:
         run.facts += events
         if after is not None:
             run.apply(after)
+            for change in after.changes:
+                if isinstance(change, Told):
+                    self._store.board.publish(change.event)
             self._store.keep_results(run.new.id, after)
+
+    def redefine(self, fact: RunRedefined, definition: Definition) -> None:
+        self.append([fact])
+        self._run.new = replace(self._run.new, **asdict(definition))
+
+    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+        self._check_usable()
+        if any(control.seq > self._control for control in self._run.controls):
+            return False
+        self.append(events, objects)
+        return True
 
     def read(self) -> Iterator[Event]:
         return iter(self._run.facts[:])
 
     def controls(self) -> list[Control]:
         self._check_usable()
+        self._fence()
         found = [control for control in self._run.controls if control.seq > self._control]
         if found:
             self._control = found[-1].seq
@@ -147,6 +187,13 @@ class MemoryJournal:
 
     def _check_usable(self) -> None:
         if self._end is not None:
+            raise self._end
+
+    def _fence(self) -> None:
+        if self._run.epoch != self._epoch:
+            self._end = LostOwnershipError(
+                f"another process took run {self._run.new.id} over; nothing more was written"
+            )
             raise self._end
 
 
@@ -169,6 +216,7 @@ class MemoryStore:
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
+        self.board: Board = MemoryBoard()
         self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
@@ -184,15 +232,16 @@ class MemoryStore:
             new.apply(after)
         return self._own(new, process_name())
 
-    def own_run(self, run_id: RunId, by: str) -> MemoryJournal:
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> MemoryJournal:
         run = self._run(run_id)
-        if run.holder is not None:
+        if run.holder is not None and not take_over:
             raise busy(run_id, run.holder)
         return self._own(run, by)
 
     def _own(self, run: _Run, by: str) -> MemoryJournal:
         run.epoch += 1
         run.owner = by
+        run.controls = [c for c in run.controls if c.verb not in ("pause", "resume")]
         run.holder = this_process(by, self._clock.now())
         return MemoryJournal(self, run)
 
@@ -220,7 +269,7 @@ class MemoryStore:
         child_of: RunId | None = None,
     ) -> list[RunRecord]:
         if child_of is not None:
-            return [r for r in self._records(self._runs.values()) if r.parent and r.parent.other == child_of]
+            return [r for r in self._records(self._runs.values()) if r.parent and r.parent.run == child_of]
         found = self._records(
             run
             for run in self._runs.values()
@@ -241,7 +290,7 @@ class MemoryStore:
                 created_at=run.new.created_at,
                 ended_at=run.ended_at,
                 owned=run.holder is not None,
-                origin=run.new.origin,
+                relation=run.new.relation,
                 last_request=max((control.seq for control in run.controls), default=0),
             )
             for run in newest
@@ -286,15 +335,25 @@ class MemoryStore:
         return [approval for *_, approval in sorted(found, key=lambda row: row[:3])]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         run, verb = self._run(run_id), VERBS[decision]
-        first = run.settle(step, decision, by, reason, at)
         asked = [seq for seq, approval in run.approvals.items() if approval.step == step]
-        record = run.approvals[max(asked)] if asked else None
-        if record is None or not first:
-            raise already_answered(run_id, step, record)
-        self._leave(run, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+        last = run.approvals[max(asked)] if asked else None
+        if last is None or last.state != "pending":
+            raise already_answered(run_id, step, last)
+        if given.digest not in ("", last.digest):
+            raise another_question(run_id, last)
+        run.settle(step, decision, by, reason, at, given.inputs)
+        record = run.approvals[max(asked)]
+        self._leave(run, answer_request(verb, record))
         return record
 
     # ---- objects ----

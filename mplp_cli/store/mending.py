@@ -21,6 +21,7 @@ from mplp_cli.store.inspection import (
     question_rows,
     unreadable_results,
 )
+from mplp_cli.store.journal import packed
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
 from mplp_cli.store.schema import ENDED_TURNS
@@ -29,8 +30,8 @@ _GUARD: Final = "run_status_is_final"
 _OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
 
 _ADD: Final = (
-    "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, state,"
-    ' "by", reason, decided_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+    "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, form,"
+    ' state, "by", reason, decided_at, data) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 )
 
 
@@ -108,6 +109,7 @@ def _questions_again(
     for seq in sorted(told.keys() - stays):
         fields = msgspec.structs.asdict(told[seq])
         fields["approvers"] = msgspec.json.encode(told[seq].approvers)
+        fields["form"], fields["inputs"] = packed(told[seq].form), packed(told[seq].inputs)
         db.execute(_ADD, (key, seq, *fields.values()))
 
 

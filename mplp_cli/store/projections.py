@@ -19,6 +19,8 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
+    RunRedefined,
     RunResumed,
     RunStarted,
     RunStopping,
@@ -26,10 +28,12 @@ from mplp_cli.workflow.history import (
     StepCancelled,
     StepCompleted,
     StepDecided,
+    StepEmitted,
     StepFailed,
     StepSkipped,
     StepWaiting,
 )
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import StepId
 
 #: A run with one of these takes no more requests.
@@ -54,12 +58,17 @@ class Settled(Struct, frozen=True):
     at: int
     by: str = ""
     reason: str = ""
+    inputs: dict[str, Any] = {}
 
 
 class Taken(Struct, frozen=True):
-    """Requests have been acted upon: the answers for `step`, or (None) every request to the run."""
+    """Requests have been acted upon: the answers for `step`, or (None) every request to the run.
+
+    Without `kills`, those to kill it stay: a run that stops can still be killed.
+    """
 
     step: StepId | None
+    kills: bool = True
 
 
 class Entered(Struct, frozen=True):
@@ -67,6 +76,12 @@ class Entered(Struct, frozen=True):
 
     status: str
     ended_at: int | None = None
+
+
+class Told(Struct, frozen=True):
+    """An event is published."""
+
+    event: Published
 
 
 class Kept(Struct, frozen=True):
@@ -79,7 +94,7 @@ class Kept(Struct, frozen=True):
     result: Any
 
 
-Change = Asked | Settled | Taken | Entered | Kept
+Change = Asked | Settled | Taken | Entered | Kept | Told
 
 
 class Projection(Struct):
@@ -99,7 +114,7 @@ def project(run: str, status: str, seq: int, events: Sequence[Event]) -> Project
     after = Projection(status)
     for number, event in enumerate(events, seq):
         kind = type(event)
-        if after.status in ENDED and not (kind is RunResumed and after.status == "failed"):
+        if after.status in ENDED and not (kind in _GO_ON and after.status == "failed"):
             raise RunStateError(f"run {run} is {after.status}; nothing more can be recorded")
         if kind in _WATCHED:
             _MEANING[kind](after, number, event)
@@ -135,8 +150,18 @@ def _waits(after: Projection, _seq: int, _event: RunWaiting) -> None:
     _enter(after, "waiting")
 
 
+def _redefined(after: Projection, _seq: int, event: RunRedefined) -> None:
+    """A step that is there no longer asks nothing."""
+    for step in event.removed:
+        after.changes += Settled(step, "withdrawn", event.at), Taken(step)
+
+
+def _rests(after: Projection, _seq: int, _event: RunPaused) -> None:
+    _enter(after, "paused")
+
+
 def _stops(after: Projection, _seq: int, event: RunStopping) -> None:
-    after.changes += Settled(None, "withdrawn", event.at), Taken(None)
+    after.changes += Settled(None, "withdrawn", event.at), Taken(None, event.cause == "kill")
 
 
 def _ends(after: Projection, _seq: int, event: RunCompleted | RunFailed | RunCancelled) -> None:
@@ -153,8 +178,13 @@ def _step_waits(after: Projection, seq: int, event: StepWaiting) -> None:
 
 
 def _step_decided(after: Projection, _seq: int, event: StepDecided) -> None:
-    answer = Settled(event.step, event.decision, event.at, event.by, event.reason)
+    state = "withdrawn" if event.decision == "expired" else event.decision
+    answer = Settled(event.step, state, event.at, event.by, event.reason, event.inputs)
     after.changes += answer, Taken(event.step)
+
+
+def _step_emitted(after: Projection, _seq: int, event: StepEmitted) -> None:
+    after.changes.append(Told(event.event))
 
 
 def _step_over(after: Projection, _seq: int, event: StepCancelled | StepFailed | StepSkipped) -> None:
@@ -166,15 +196,20 @@ _MEANING: dict[type, Callable[[Projection, int, Any], None]] = {
     RunStarted: _starts,
     RunAdmitted: _begins,
     RunResumed: _goes_on,
+    RunRedefined: _redefined,
     RunWaiting: _waits,
+    RunPaused: _rests,
     RunStopping: _stops,
     RunCompleted: _ends,
     RunFailed: _ends,
     RunCancelled: _ends,
     StepWaiting: _step_waits,
     StepDecided: _step_decided,
+    StepEmitted: _step_emitted,
     StepCancelled: _step_over,
     StepFailed: _step_over,
     StepSkipped: _step_over,
 }
+#: What may follow the end of a failed run.
+_GO_ON: Final = frozenset({RunResumed, RunRedefined})
 _WATCHED: Final = frozenset(_MEANING)

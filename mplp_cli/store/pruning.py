@@ -17,7 +17,7 @@ from mplp_cli.errors import RunBusyError
 from mplp_cli.store import schema
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path, log_dir
-from mplp_cli.store.locks import take
+from mplp_cli.store.locks import RunLock, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.schema import COUNT_STALE, DROP_STALE
 from mplp_cli.workflow.values import RunId
@@ -80,7 +80,7 @@ def remove_run(database: Database, state_dir: Path, run_id: RunId, now: int) -> 
         children = _children(database, run_id)
         if children is None or not all(remove_run(database, state_dir, child, now) for child in children):
             return False
-        if not _delete(database, run_id):
+        if not _delete(database, run_id, lock):
             return False
         # The rows go first: a crash here leaves files of a run that nobody knows, which `mplp doctor` finds.
         with translated(path):
@@ -119,8 +119,10 @@ def _children(database: Database, run_id: RunId) -> list[RunId] | None:
     return [row[0] for row in database.rows(query, (run_id,))]
 
 
-def _delete(database: Database, run_id: RunId) -> bool:
+def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:
     with database.writing() as db:
+        if not lock.is_current():
+            return False
         row = db.execute("SELECT key, status FROM run WHERE id = ?", (run_id,)).fetchone()
         if row is None or row[1] not in ENDED:
             return False

@@ -141,19 +141,31 @@ PRAGMA user_version = {VERSION};
 
 ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
 ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?, ?)"
-ADD_RELATION = "INSERT INTO relation VALUES(?, ?, ?, ?)"
+ADD_RELATION = "INSERT INTO relation(run, kind, other, step) VALUES(?, ?, ?, ?)"
+SET_DEFINITION = (
+    "UPDATE definition SET source = ?, source_name = ?, source_dir = ?, cwd = ?, plan = ?, included = ?"
+    " WHERE run = ?"
+)
 ADD_EVENT = "INSERT INTO event VALUES(?, ?, ?)"
 ADD_OBJECT = "INSERT INTO object VALUES(?, ?, ?, ?, ?)"
-ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason) VALUES(?, ?, ?, ?, ?)'
+ADD_CONTROL = 'INSERT INTO control(run, verb, step, "by", reason, data) VALUES(?, ?, ?, ?, ?, ?)'
 ADD_APPROVAL = (
-    "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, state)"
-    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
+    "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, form, state)"
+    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
 )
 SET_STATUS = "UPDATE run SET status = ?, ended_at = ? WHERE key = ?"
 #: An answer that is there already stays; `?2` is NULL for every step of the run.
 SETTLE = (
-    'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6'
+    'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6, data = ?7'
     " WHERE run = ?1 AND state = 'pending' AND (?2 IS NULL OR step = ?2)"
+)
+ADD_EMITTED = (
+    "INSERT INTO emitted(id, type, source, at, data) VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
+)
+EMITTED = "SELECT seq, id, type, source, at, data FROM emitted WHERE seq > ? ORDER BY seq LIMIT ?"
+LAST_EMITTED = (
+    "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted ORDER BY seq DESC LIMIT ?)"
+    " ORDER BY seq"
 )
 ADD_TURN = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES(?, ?, ?, 0, ?)"
 GIVE_TURN = "UPDATE turn SET held = 1, at = ? WHERE run = ?"
@@ -179,11 +191,12 @@ _STALE = (
 )
 COUNT_STALE = f"SELECT count(*){_STALE}"
 DROP_STALE = f"DELETE{_STALE}"
-TAKE_ALL = "DELETE FROM control WHERE run = ?"
+TAKE_ALL = "DELETE FROM control WHERE run = ?1 AND (?2 OR verb <> 'kill')"
+DROP_PAUSES = "DELETE FROM control WHERE run = ? AND verb IN ('pause', 'resume')"
 TAKE_ANSWERS = "DELETE FROM control WHERE run = ? AND step = ? AND verb IN ('approve', 'reject')"
-EPOCH = "SELECT epoch FROM run WHERE key = ?"
+EPOCH = "SELECT epoch, owner FROM run WHERE key = ?"
 HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
-CONTROLS = 'SELECT seq, verb, step, "by", reason FROM control WHERE run = ? AND seq > ? ORDER BY seq'
+CONTROLS = 'SELECT seq, verb, step, "by", reason, data FROM control WHERE run = ? AND seq > ? ORDER BY seq'
 RUNS = (
     "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step,"
     " (SELECT coalesce(max(seq), 0) FROM control WHERE control.run = run.key)"
@@ -192,7 +205,7 @@ RUNS = (
 NEWEST = " ORDER BY created_at DESC, key DESC"
 APPROVALS = (
     "SELECT a.id, r.id, r.workflow_id, a.step, a.attempt, a.message, a.approvers, a.asked_at, a.state,"
-    ' a."by", a.reason, a.decided_at FROM approval a JOIN run r ON r.key = a.run'
+    ' a."by", a.reason, a.decided_at, a.form, a.data FROM approval a JOIN run r ON r.key = a.run'
 )
 #: SQLite takes `body` from the row that has the maximum.
 OBJECTS = (

@@ -15,27 +15,40 @@ import msgspec
 from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import (
     ApprovalRecord,
+    Board,
     CachedResult,
     Clock,
     Control,
     Definition,
     NewRun,
-    Origin,
     ProtocolObject,
+    Relation,
     RunRecord,
 )
 from mplp_cli.store import schema
-from mplp_cli.store.answers import VERBS, already_answered, run_exists, run_has_ended, unknown_run
+from mplp_cli.store.answers import (
+    VERBS,
+    already_answered,
+    another_question,
+    answer_request,
+    run_exists,
+    run_has_ended,
+    unknown_run,
+)
+from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, only_row, pages
+from mplp_cli.store.journal import SqliteJournal, files_packed, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
-from mplp_cli.store.locks import RunLock, is_held, process_name, take
+from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.turns import SqliteTurns
+from mplp_cli.workflow.answers import NOTHING, Given
 from mplp_cli.workflow.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
+#: Where the status is in a row of the list of runs.
+_STATUS: Final = RunRecord.__struct_fields__.index("status")
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
 _included = msgspec.msgpack.Decoder(dict[str, bytes]).decode
@@ -52,6 +65,7 @@ class SqliteStore:
         self._clock = clock
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
+        self.board: Board = SqliteBoard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
@@ -63,11 +77,18 @@ class SqliteStore:
             row: tuple[Any, ...] = (run.id, run.workflow_id, run.name, owner, run.created_at)
             (key,) = only_row(db.execute(schema.ADD_RUN, row))
             source = zlib.compress(run.source, 1)
-            included = zlib.compress(msgspec.msgpack.encode(run.included), 1) if run.included else b""
-            row = (key, source, run.source_name, run.source_dir, run.cwd, run.plan, included)
+            row = (
+                key,
+                source,
+                run.source_name,
+                run.source_dir,
+                run.cwd,
+                run.plan,
+                files_packed(run.included),
+            )
             db.execute(schema.ADD_DEFINITION, row)
-            if (origin := run.origin) is not None:
-                db.execute(schema.ADD_RELATION, (key, origin.kind, origin.other, origin.step))
+            if (made_for := run.relation) is not None:
+                db.execute(schema.ADD_RELATION, (key, made_for.kind, made_for.run, made_for.step))
             journal = SqliteJournal(self._database, lock, run.id, key)
             journal.begin(db, events)
             if run.turn is not None:
@@ -77,36 +98,39 @@ class SqliteStore:
         owner = process_name()
         lock = self._lock(run.id, owner)
         try:
-            return self._owned(lock.release, begin)
+            return self._owned([lock], begin)
         except ConcurrencyLimitError:
             with translated(self._database.path):
                 lock_path(self._state_dir, run.id).unlink(missing_ok=True)
             raise
 
-    def own_run(self, run_id: RunId, by: str) -> SqliteJournal:
+    def own_run(self, run_id: RunId, by: str, *, take_over: bool = False) -> SqliteJournal:
         def own(db: apsw.Connection) -> SqliteJournal:
-            journal = SqliteJournal(self._database, lock, run_id, key)
+            if take_over:  # in here, where nobody else takes it over
+                held.append(self._lock(run_id, by, seizes=True))
+            journal = SqliteJournal(self._database, held[0], run_id, key)
             journal.own(db, by)
+            if not held[0].is_current():
+                raise busy(run_id, holder_of(held[0].path))
             return journal
 
         key, _ = self._run(run_id)
-        lock = self._lock(run_id, by)
-        return self._owned(lock.release, own)
+        held = [] if take_over else [self._lock(run_id, by)]
+        return self._owned(held, own)
 
-    def _lock(self, run_id: RunId, by: str) -> RunLock:
-        path = lock_path(self._state_dir, run_id)
+    def _lock(self, run_id: RunId, by: str, *, seizes: bool = False) -> RunLock:
+        path, now = lock_path(self._state_dir, run_id), self._clock.now()
         with translated(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            return take(path, run_id, by, self._clock.now())
+            return seize(path, by, now) if seizes else take(path, run_id, by, now)
 
-    def _owned(
-        self, release: Callable[[], None], write: Callable[[apsw.Connection], SqliteJournal]
-    ) -> SqliteJournal:
+    def _owned(self, held: list[RunLock], write: Callable[[apsw.Connection], SqliteJournal]) -> SqliteJournal:
         try:
             with self._database.writing() as db:
                 journal = write(db)
         except BaseException:
-            release()
+            for lock in held:
+                lock.release()
             raise
         self._journals = [*(j for j in self._journals if not j.closed), journal]
         return journal
@@ -138,18 +162,18 @@ class SqliteStore:
 
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
-        fields = RunRecord.__struct_fields__
-        records = []
-        for *known, kind, other, step, request in rows:
-            origin = Origin(kind, other, step) if kind is not None else None
-            values = (*known, self._is_owned(known[0]), origin, request)
-            records.append(RunRecord(**dict(zip(fields, values, strict=True))))
-        return records
+        return [record for row in rows for record in self._record(row)]
 
-    def _is_owned(self, run_id: RunId) -> bool:
-        path = lock_path(self._state_dir, run_id)
+    def _record(self, row: tuple[Any, ...]) -> Iterator[RunRecord]:
+        """A run of the list, unless it is gone by now."""
+        rows = [row]
+        path = lock_path(self._state_dir, row[0])
         with translated(path):
-            return is_held(path)
+            owned = is_held(path)
+        if not owned and row[_STATUS] == "running":
+            # Its owner may have ended it between the two looks; then it was not interrupted.
+            rows = self._database.rows(schema.RUNS + " WHERE id = ?", (row[0],))
+        yield from (_record(row, owned) for row in rows)
 
     def _run(self, run_id: RunId) -> tuple[int, str]:
         """Key and status of a run. UnknownRunError."""
@@ -203,7 +227,14 @@ class SqliteStore:
         return [self._approval(row) for row in self._database.rows(query, (run_id, state))]
 
     def decide(
-        self, run_id: RunId, step: StepId, decision: str, by: str, reason: str, at: int
+        self,
+        run_id: RunId,
+        step: StepId,
+        decision: str,
+        by: str,
+        reason: str,
+        at: int,
+        given: Given = NOTHING,
     ) -> ApprovalRecord:
         verb = VERBS[decision]
         answered = schema.APPROVALS + " WHERE a.run = ?1 AND a.step = ?2 ORDER BY a.seq DESC LIMIT 1"
@@ -212,13 +243,15 @@ class SqliteStore:
             if row is None:
                 raise unknown_run(run_id)
             (key,) = row
-            db.execute(schema.SETTLE, (key, step, decision, by, reason, at))
+            db.execute(schema.SETTLE, (key, step, decision, by, reason, at, packed(given.inputs)))
             first = db.changes() == 1
             last = db.execute(answered, (key, step)).fetchone()
             record = None if last is None else self._approval(last)
             if record is None or not first:
                 raise already_answered(run_id, step, record)
-            _leave(db, key, Control(seq=0, verb=verb, step=step, by=by, reason=reason))
+            if given.digest not in ("", record.digest):
+                raise another_question(run_id, record)
+            _leave(db, key, answer_request(verb, record))
         self._database.requests += 1
         return record
 
@@ -226,6 +259,8 @@ class SqliteStore:
         fields = dict(zip(ApprovalRecord.__struct_fields__, row, strict=True))
         try:
             fields["approvers"] = _approvers(fields["approvers"])
+            for name in ("form", "inputs"):
+                fields[name] = _body(fields[name]) if fields[name] else {}
         except UNREADABLE as error:
             raise corrupt(self._database.path, f"a question of run {fields['run']}: {error}") from error
         return ApprovalRecord(**fields)
@@ -284,8 +319,17 @@ class SqliteStore:
         self._database.close()
 
 
+def _record(row: Sequence[Any], owned: bool) -> RunRecord:
+    *own, kind, other, step, request = row
+    relation = None if kind is None else Relation(kind=kind, run=other, step=step)
+    return RunRecord(**dict(zip(RunRecord.__struct_fields__, (*own, owned, relation, request), strict=True)))
+
+
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:
-    db.execute(schema.ADD_CONTROL, (key, control.verb, control.step, control.by, control.reason))
+    db.execute(
+        schema.ADD_CONTROL,
+        (key, control.verb, control.step, control.by, control.reason, packed(control.data)),
+    )
 
 
 def _object(path: Path, kind: str, name: str, body: bytes) -> dict[str, Any]:

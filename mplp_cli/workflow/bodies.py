@@ -1,4 +1,4 @@
-"""What steps that act outside hand to their runners: HTTP requests and calls of functions, as templates."""
+"""What steps of one type need besides what all have, as templates: requests, calls, waits, events, questions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Path
 from mplp_cli.workflow import model
-from mplp_cli.workflow.templates import Template, Tree, is_template
+from mplp_cli.workflow.templates import Items, Template, Tree, is_template
 
 
 class Values(Protocol):
@@ -24,6 +24,10 @@ class Values(Protocol):
 
     def secret_values(self, value: Any, path: Path) -> Template:
         """A value in which secrets may stand."""
+        ...
+
+    def where(self, source: str, path: Path) -> Template:
+        """A condition on an event."""
         ...
 
 
@@ -59,6 +63,45 @@ def python_body(step: model.PythonStep, path: Path, make: Values) -> Template:
 def workflow_body(step: model.WorkflowStep, path: Path, make: Values) -> Template:
     """`{file, inputs}`."""
     return tree({"file": step.file, "inputs": make.values(step.inputs, (*path, "inputs"))})
+
+
+def wait_body(step: model.WaitStep, path: Path, make: Values) -> Template:
+    """`{for}`, `{until}`, or `{type, where?}` of an event; `where` is a condition, and not filled in with the rest."""
+    if step.for_ is not None:
+        return tree({"for": make.values(step.for_, (*path, "for"))})
+    if step.until is not None:
+        return tree({"until": make.values(step.until, (*path, "until"))})
+    assert step.event is not None
+    return tree({"type": make.text(step.event.type, (*path, "event", "type"))})
+
+
+def wait_condition(step: model.WaitStep, path: Path, make: Values) -> Any:
+    """The `where` of an awaited event: a compiled condition, true or false, or None."""
+    where = None if step.event is None else step.event.where
+    return make.where(where, (*path, "event", "where")) if isinstance(where, str) else where
+
+
+def emit_body(step: model.EmitStep, path: Path, make: Values) -> Template:
+    """`{type, data}`."""
+    inside = (*path, "event")
+    return tree(
+        {
+            "type": make.text(step.event.type, (*inside, "type")),
+            "data": make.values(step.event.data, (*inside, "data")),
+        }
+    )
+
+
+def approval_body(step: model.ApprovalStep, path: Path, make: Values) -> Template:
+    """`{message, approvers, form}`."""
+    approvers = [make.text(one, (*path, "approvers", n)) for n, one in enumerate(step.approvers)]
+    return tree(
+        {
+            "message": make.text(step.message, (*path, "message")),
+            "approvers": Items(tuple(approvers)) if any(map(is_template, approvers)) else approvers,
+            "form": step.inputs,
+        }
+    )
 
 
 def status_range(stated: int | str) -> list[int]:

@@ -51,6 +51,14 @@ class Conclude(Struct, frozen=True, gc=False):
     number: int
 
 
+class Withdraw(Struct, frozen=True, gc=False):
+    """Nobody is asked any more: give the question's Confirm object its end, beside the fact that says so."""
+
+    number: int
+    confirm: str
+    reason: str
+
+
 class Ask(Struct, frozen=True, gc=False):
     """Nobody knows whether the last attempt of a step had its effect: ask a person."""
 
@@ -64,4 +72,4 @@ class Halt(Struct, frozen=True, gc=False):
     message: str
 
 
-Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Ask | Halt
+Command: TypeAlias = Start | Judge | Arm | Stop | Tell | Conclude | Ask | Withdraw | Halt

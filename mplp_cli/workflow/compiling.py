@@ -9,7 +9,16 @@ from msgspec import UNSET, structs
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
-from mplp_cli.workflow.bodies import http_body, python_body, tree, workflow_body
+from mplp_cli.workflow.bodies import (
+    approval_body,
+    emit_body,
+    http_body,
+    python_body,
+    tree,
+    wait_body,
+    wait_condition,
+    workflow_body,
+)
 from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.keys import common_keys
@@ -17,7 +26,7 @@ from mplp_cli.workflow.links import ENV, KEY
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
 from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
 from mplp_cli.workflow.repeats import foreach_repeat, loop_repeat
-from mplp_cli.workflow.retry import Fallback, Retry, effective
+from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry, effective
 from mplp_cli.workflow.scoping import Scoping
 from mplp_cli.workflow.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.suggest import did_you_mean
@@ -156,7 +165,11 @@ class StepCompiler:
             case model.SetStep():
                 return {"body": self.values(step.values, (*path, "values"))}
             case model.WaitStep():
-                return {"body": self.values(step.for_, (*path, "for"))}
+                return {"body": wait_body(step, path, self), "condition": wait_condition(step, path, self)}
+            case model.EmitStep():
+                return {"body": emit_body(step, path, self)}
+            case model.ApprovalStep():
+                return {"body": approval_body(step, path, self)}
             case model.ModuleOperationStep():
                 if self._check_operation is not None:
                     self._found(self._check_operation(step.module, step.operation, step.parameters), path)
@@ -218,11 +231,12 @@ class StepCompiler:
         return made
 
     def _policy(self, step: Any, path: Path) -> dict[str, Any]:
-        default = (
-            None if isinstance(step, model.SetStep | model.WaitStep) else self._workflow.defaults.timeout
-        )
+        # What everybody's work may take, and how often it is tried, says nothing about waiting.
+        waits = isinstance(step, model.WaitStep | model.ApprovalStep)
+        inside = waits or isinstance(step, model.SetStep | model.EmitStep)
+        default = None if inside else self._workflow.defaults.timeout
         timeout = next((t for t in (step.timeout, default) if t is not None), None)
-        made: dict[str, Any] = {"retry": self._shared_retry}
+        made: dict[str, Any] = {"retry": NO_RETRY if waits else self._shared_retry}
         if timeout is not None:
             made["timeout"] = duration_ms(timeout)
         if step.retry_policy is not None:
@@ -264,6 +278,14 @@ class StepCompiler:
         return self._shared_fallbacks
 
     def _fallbacks(self, actions: list[model.FallbackAction], path: Path) -> tuple[Fallback, ...]:
+        for n, action in enumerate(actions):
+            if action.condition == "RejectedError" and action.action == "escalate-to-human":
+                self.problem(
+                    "plan-asked-again",
+                    "a person's no is not asked again",
+                    (*path, n, "action"),
+                    "take another action, or ask the next person in an `approval` step of its own",
+                )
         return tuple(
             Fallback(
                 condition=action.condition,
@@ -308,6 +330,13 @@ class StepCompiler:
         """A template that always gives text, also where it is exactly one reference."""
         made = self.values(text, path)
         return Text((made,)) if is_template(made) and not isinstance(made, Text) else made
+
+    def where(self, source: str, path: Path) -> Template:
+        """A condition in which `event` is known."""
+        self._scoping.event_allowed = True
+        made = self._compiler.condition(source, path)
+        self._scoping.event_allowed = False
+        return made
 
     def _texts(self, texts: list[Any], path: Path) -> Template:
         made = [self.text(text, (*path, n)) for n, text in enumerate(texts)]

@@ -29,6 +29,8 @@ def consequence(state: RunState, i: int) -> Event:
     """The record of a step that the fold has ended as the consequence of something else."""
     step, status, at = state.plan.steps[i].id, state.step_status[i], state.ended_at[i]
     reason = state.reasons.get(i, "")
+    if status is COMPLETED:
+        return StepCompleted(at, step, state.attempts[i], state.results[i])
     if status is OMITTED:
         return StepOmitted(at, step, reason, state.because.get(i, ""))
     if status is SKIPPED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mplp_cli.workflow.commands import Halt, Tell
+from mplp_cli.workflow.commands import Halt, Tell, Withdraw
 from mplp_cli.workflow.joins import Tally, bad_end, good_end, omission, verdict_of
 from mplp_cli.workflow.plan import CONTAINERS
 from mplp_cli.workflow.retry import fallback_for
@@ -113,6 +113,13 @@ def _break_block(state: RunState, following: int, failed: int) -> None:
         if state.step_status[following] is PENDING:
             omit(state, following, failed)
         following = state.plan.next_in_block.get(following, -1)
+
+
+def withdraw(state: RunState, i: int, reason: str) -> None:
+    """Step `i` does not wait for a person any more, and nobody has answered."""
+    confirm = state.approvals[i].id
+    state.answered(i)
+    state.ask(Withdraw(i, confirm, reason))
 
 
 def halt_after(state: RunState, i: int) -> Halt | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from mplp_cli.errors import Failure
+from mplp_cli.workflow.published import Published
 
 #: Why a run stops before all its steps have ended.
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
@@ -42,6 +43,27 @@ class Turn(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unkno
 # ---- the run -----------------------------------------------------------------------------------
 
 
+class Rerun(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a run repeats. Unless `mode` is `all`, facts follow that say what it keeps of run `of`."""
+
+    of: str
+    mode: Literal["all", "from", "failed", "only"] = "all"
+    #: For `from` and `only`: the step that was named.
+    step: str = ""
+
+
+class DefinitionChange(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One change of a workflow's meaning; `step` is empty for the workflow itself.
+
+    `conflict` says why the change comes too late for a run, empty if it does not.
+    """
+
+    step: str
+    change: Literal["added", "removed", "changed"]
+    keys: tuple[str, ...] = ()
+    conflict: str = ""
+
+
 class RunStarted(_Fact, tag="run.started", gc=True):
     """The run exists. Everything a pure step may read besides results is recorded here.
 
@@ -56,6 +78,7 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     #: Leaf attempts with effects at once (`max-parallel`, or what the machine offered).
     slots: int
     turn: Turn | None = None
+    rerun: Rerun | None = None
 
 
 class RunAdmitted(_Fact, tag="run.admitted", gc=True):
@@ -69,9 +92,25 @@ class RunAdmitted(_Fact, tag="run.admitted", gc=True):
 
 
 class RunResumed(_Fact, tag="run.resumed"):
-    """A process took the run up again. Attempts that were in flight are lost and start again."""
+    """A process took the run up again. Attempts that were in flight are lost and start again; a pause is over.
+
+    `retry` names the step of a failed run that is to be tried once more, with what waits on it; empty is all.
+    """
 
     by: str
+    retry: str = ""
+
+
+class RunRedefined(_Fact, tag="run.redefined", gc=True):
+    """The run goes on with another definition. What came before holds as far as its steps are still there."""
+
+    by: str
+    changes: list[DefinitionChange]
+    #: Resolved anew: inputs that were added have their default.
+    inputs: dict[str, Any]
+    slots: int
+    #: Steps that are there no longer.
+    removed: list[str] = []
 
 
 class RunStopping(_Fact, tag="run.stopping"):
@@ -84,6 +123,23 @@ class RunStopping(_Fact, tag="run.stopping"):
 
 class RunWaiting(_Fact, tag="run.waiting"):
     """Nothing can go on without a person; the process that drove the run may leave."""
+
+
+class RunPausing(_Fact, tag="run.pausing"):
+    """Somebody pauses the run: attempts that run finish, nothing new starts."""
+
+    by: str = ""
+    message: str = ""
+
+
+class RunContinued(_Fact, tag="run.continued"):
+    """The pause was taken back before the run had come to its rest."""
+
+    by: str = ""
+
+
+class RunPaused(_Fact, tag="run.paused"):
+    """Nothing runs any more; the process that drove the run may leave."""
 
 
 class RunFinalizing(_Fact, tag="run.finalizing", gc=True):
@@ -118,6 +174,27 @@ class RunCancelled(_Fact, tag="run.cancelled", gc=True):
 
 
 # ---- the steps ---------------------------------------------------------------------------------
+
+
+class StepKept(_Fact, tag="step.kept", gc=True):
+    """A rerun takes over how this step stood in run `origin`, or leaves it out (`skipped`, with the reason).
+
+    `status` is an end state, or `running` for a container that goes on with what was completed in it.
+    """
+
+    step: str
+    status: str
+    origin: str
+    attempt: int = 0
+    result: Any = None
+    reason: str = ""
+    because: str = ""
+    error: Failure | None = None
+    mended: Failure | None = None
+    #: The branch that was taken, or the step that it fell back to.
+    branch: str = ""
+    #: The items of a foreach that goes on.
+    items: list[Any] | None = None
 
 
 class StepQueued(_Fact, tag="step.queued"):
@@ -222,22 +299,41 @@ class StepCancelled(_Fact, tag="step.cancelled"):
 
 
 class StepWaiting(_Fact, tag="step.waiting", gc=True):
-    """The step waits: until `until` (ms since the epoch), or for the person that `approval` asks."""
+    """The step waits: for the person that `approval` asks, for `event`, or for a time.
+
+    It waits until `until` (ms since the epoch) at most, 0 without end.
+    """
 
     step: str
     attempt: int
     until: int = 0
     approval: Approval | None = None
     error: Failure | None = None
+    event: Awaited | None = None
 
 
-class StepDecided(_Fact, tag="step.decided"):
-    """A person answered. Approved: the step is tried again. Rejected: it fails."""
+class StepDecided(_Fact, tag="step.decided", gc=True):
+    """A person answered, or (expired) nobody did who was asked by an `approval` step.
+
+    To a question of the step's own (`Approval.own`) the answer is its result: approved, it completes with
+    `inputs`; otherwise its attempt has failed. To any other: approved, it is tried again; rejected, it fails.
+    """
 
     step: str
-    decision: Literal["approved", "rejected"]
+    decision: Literal["approved", "rejected", "expired"]
     by: str = ""
     reason: str = ""
+    inputs: dict[str, Any] = {}
+    #: When it was given (ms since the epoch), if the run took it up later.
+    given_at: int = 0
+
+
+class StepEmitted(_Fact, tag="step.emitted", gc=True):
+    """An `emit` step has published an event, and is completed by that."""
+
+    step: str
+    attempt: int
+    event: Published
 
 
 class StepWoken(_Fact, tag="step.woken"):
@@ -267,6 +363,22 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_u
     deadline: int = 0
     run: str = ""
     step: str = ""
+    #: An `approval` step asks for itself. Otherwise a failed step asks whether to try again.
+    own: bool = False
+    #: What the answer takes: name -> JSON Schema, as the inputs of a workflow.
+    form: dict[str, dict[str, Any]] = {}
+
+
+class Awaited(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which event is waited for: its type, where `*` stands for any text.
+
+    It was published later than number `after`, and is none of the first `own` events of the run itself: those
+    were published before, but may have got their number later.
+    """
+
+    type: str
+    after: int
+    own: int = 0
 
 
 class Hit(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -288,12 +400,17 @@ Event: TypeAlias = (
     RunStarted
     | RunAdmitted
     | RunResumed
+    | RunRedefined
     | RunStopping
     | RunWaiting
+    | RunPausing
+    | RunContinued
+    | RunPaused
     | RunFinalizing
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | StepKept
     | StepQueued
     | StepsClaimed
     | StepStarted
@@ -308,6 +425,7 @@ Event: TypeAlias = (
     | StepWaiting
     | StepDecided
     | StepWoken
+    | StepEmitted
     | StepFellBack
 )
 

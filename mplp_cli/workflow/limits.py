@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mplp_cli.workflow.commands import WHOLE_RUN, Arm
+from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.statuses import RUNNING
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
@@ -21,3 +23,10 @@ def limit_container(state: RunState, i: int, at: int) -> None:
     if timeout := state.plan.steps[i].timeout:
         state.due[i] = at + timeout
         state.ask(Arm(i, at + timeout))
+
+
+def prolong(state: RunState, rested: int) -> None:
+    """A pause of `rested` ms does not count for the containers that are open."""
+    for i in state.due:
+        if state.plan.steps[i].kind in CONTAINERS and state.step_status[i] is RUNNING:
+            state.due[i] += rested

@@ -167,8 +167,35 @@ class SetStep(_LeafStep, kw_only=True, tag="set"):
 
 
 class WaitStep(_LeafStep, kw_only=True, tag="wait"):
+    """One of the three."""
+
     #: The file's `for`: how long to wait; may be a reference to text.
-    for_: Duration = field(name="for")
+    for_: Duration | None = field(default=None, name="for")
+    #: A time with its offset (RFC 3339), or a reference to one.
+    until: str | None = None
+    event: AwaitedEvent | None = None
+
+
+class AwaitedEvent(_Node, kw_only=True):
+    type: str
+    #: An expression over `event`; none: any event of the type.
+    where: str | bool | None = None
+
+
+class EmittedEvent(_Node, kw_only=True):
+    type: str
+    data: Any = None
+
+
+class EmitStep(_LeafStep, kw_only=True, tag="emit"):
+    event: EmittedEvent
+
+
+class ApprovalStep(_LeafStep, kw_only=True, tag="approval"):
+    message: str
+    approvers: list[str] = []
+    #: The form: name -> JSON Schema fragment; `default` in it makes the input optional.
+    inputs: dict[str, dict[str, Any]] = {}
 
 
 class ParallelStep(_Step, kw_only=True, tag="parallel"):
@@ -214,6 +241,8 @@ Step: TypeAlias = (
     | WorkflowStep
     | SetStep
     | WaitStep
+    | EmitStep
+    | ApprovalStep
     | ParallelStep
     | ConditionalStep
     | ForeachStep

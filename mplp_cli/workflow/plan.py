@@ -236,6 +236,51 @@ def digest_of(stored: bytes) -> str:
 
 class _Stored(Struct):
     digest: str
+    steps: list[list[Any]] = []
+
+
+def plan_from_stored(stored: bytes, workflow_id: str, name: str) -> Plan:
+    """A plan for looking at a run whose definition cannot be planned as it was: shape, timeouts and attempts."""
+    steps = [
+        PlanStep(
+            number=number,
+            id=row[0],
+            kind=row[1],
+            parent=row[2],
+            branch=row[3],
+            needs=tuple(row[4]),
+            after=row[5],
+            timeout=row[6],
+            retry=Retry(max_retries=row[7] - 1),
+            rank=number,
+        )
+        for number, row in enumerate(msgspec.json.decode(stored, type=_Stored).steps)
+    ]
+    children: list[list[int]] = [[] for _ in steps]
+    dependants: list[list[int]] = [[] for _ in steps]
+    for n, step in enumerate(steps):
+        for d in step.needs:
+            dependants[d].append(n)
+        if step.parent >= 0:
+            outer = steps[step.parent]  # it stands before what stands in it
+            steps[n] = structs.replace(
+                step, final=outer.final, loop=step.parent if step.branch == "each" else outer.loop
+            )
+            if outer.kind not in REPEATING:
+                children[step.parent].append(n)
+        elif step.branch == "finally":
+            steps[n] = structs.replace(step, final=True)
+    top = [s.number for s in steps if s.parent < 0]
+    return Plan(
+        workflow=Workflow(id=workflow_id, name=name, version="", steps=[]),
+        steps=[structs.replace(s, children=tuple(children[s.number])) for s in steps],
+        number={s.id: s.number for s in steps},
+        dependants=[tuple(d) for d in dependants],
+        next_in_block={s.after: s.number for s in steps if s.after >= 0},
+        by_rank=list(range(len(steps))),
+        top=tuple(i for i in top if steps[i].branch != "finally"),
+        final=tuple(i for i in top if steps[i].branch == "finally"),
+    )
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:

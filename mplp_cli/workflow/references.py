@@ -25,7 +25,7 @@ from mplp_cli.errors import ExpressionError, UnresolvedReferenceError
 from mplp_cli.workflow.values import Json
 
 #: What a reference may begin with, besides a step's id.
-SCOPES = ("inputs", "env", "secrets", "workflow", "run", "item", "index")
+SCOPES = ("inputs", "env", "secrets", "workflow", "run", "item", "index", "event")
 #: What a step offers to references.
 STEP_FIELDS = ("result", "status", "error", "attempts")
 #: Words of the expression language.

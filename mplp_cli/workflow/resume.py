@@ -11,18 +11,21 @@ from __future__ import annotations
 from heapq import heappush
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from mplp_cli.workflow.commands import Arm, Ask, Tell
 from mplp_cli.workflow.ends import halt_after, spread
 from mplp_cli.workflow.growth import so_far
-from mplp_cli.workflow.limits import limit_container, limit_run
-from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.history import Event, RunResumed
+from mplp_cli.workflow.limits import limit_container, limit_run, prolong
+from mplp_cli.workflow.onward import tried_again
+from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.statuses import (
     CANCELLED,
     COMPLETED,
     ENDED,
     FAILED,
+    PAUSED,
     PENDING,
     QUEUED,
     RETRYING,
@@ -36,36 +39,53 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.state import RunState
 
 
-def take_up(state: RunState, at: int) -> None:
-    """Fold `run.resumed`."""
+class Onward(Struct, frozen=True):
+    """How a stored run goes on: by which plan, from which facts, and what is tried again."""
+
+    plan: Plan
+    facts: list[Event]
+    begin: RunResumed | None = None
+
+
+def take_up(state: RunState, at: int, retry: str = "") -> None:
+    """Fold `run.resumed`; `retry` is the one step of a failed run that starts once more."""
     again = state.status == FAILED
-    if again:
-        _reopen(state, at)
-        state.limited_from = at
-    elif state.status == WAITING:
-        state.limited_from += at - state.waits_since
-    state.status = RUNNING
-    _lose_attempts(state, at)
+    reclaim(state, at, retry)
     state.clear()
     state.slots = state.all_slots
     _count(state)
     limit_run(state)
     if not again and state.stopping is None and state.finalizing is None:
         for i, status in enumerate(state.step_status):
-            if status is FAILED and (halt := halt_after(state, i)) is not None:
+            if status is FAILED and i not in state.kept and (halt := halt_after(state, i)) is not None:
                 state.halting = True
                 state.ask(halt)
                 break
 
 
-def _reopen(state: RunState, at: int) -> None:
+def reclaim(state: RunState, at: int, retry: str = "") -> None:
+    """What taking a run up means for the statuses of its steps, the counters apart."""
+    if state.status == FAILED:
+        _reopen(state, at, retry)
+        state.limited_from = at
+    elif state.status in (WAITING, PAUSED):
+        state.limited_from += at - state.waits_since
+        if state.status == PAUSED:
+            prolong(state, at - state.waits_since)
+    state.status, state.pausing = RUNNING, None
+    _lose_attempts(state, at)
+
+
+def _reopen(state: RunState, at: int, retry: str) -> None:
     """A failed run: what did not end well is pending again; `finally` runs again at the next end.
 
     What stands inside a container that ended well stays as it is: its failures were tolerated.
     """
+    chosen = tried_again(state, state.plan.number[retry]) if retry in state.plan.number else None
     state.stopping = state.finalizing = state.error = state.outputs = None
     state.killed = False
     state.ended, state.warnings = 0, []
+    again: list[int] = []
     for i, status in enumerate(state.step_status):  # containers come before their children
         step = state.plan.steps[i]
         if step.loop >= 0:
@@ -74,10 +94,16 @@ def _reopen(state: RunState, at: int) -> None:
             continue
         if step.parent >= 0 and state.step_status[step.parent] in ENDED:
             continue
-        _forget_end(state, i)
+        if i in state.kept or (chosen is not None and not step.final and i not in chosen):
+            continue
+        forget_end(state, i)
         if step.kind in CONTAINERS and i in state.branches and not step.final:
             state.step_status[i] = RUNNING
             limit_container(state, i, at)
+            again.append(i)
+    for i in again:
+        if state.plan.steps[i].kind == "loop":
+            state.results[i] = so_far(state, i)
 
 
 def _open_again(state: RunState, i: int) -> bool:
@@ -86,7 +112,8 @@ def _open_again(state: RunState, i: int) -> bool:
     return step.branch == "fallback" and state.step_status[step.parent] is PENDING
 
 
-def _forget_end(state: RunState, i: int) -> None:
+def forget_end(state: RunState, i: int) -> None:
+    """Step `i` is pending again."""
     starts_again(state, i)
     state.step_status[i] = PENDING
     state.uncounted[i] = state.attempts[i]
@@ -95,10 +122,12 @@ def _forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.winners):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
+    if state.plan.steps[i].final:  # else the child that won a race stays completed
+        state.winners.pop(i, None)
 
 
 def _lose_attempts(state: RunState, at: int) -> None:
@@ -184,8 +213,6 @@ def _reenter(state: RunState, i: int) -> list[int]:
         chosen = [state.plan.number[state.branches[i]]]
     if i in state.due:
         state.ask(Arm(i, state.due[i]))
-    if step.kind == "loop":
-        state.results[i] = so_far(state, i)
     state.open[i] = len(chosen)
     for c in chosen:
         state.met(c)

@@ -81,9 +81,10 @@ def matches(condition: str, failure: Failure) -> bool:
 
 
 def fallback_for(fallbacks: tuple[Fallback, ...], failure: Failure) -> Fallback | None:
-    """The first action, in file order, whose condition fits."""
+    """The first action, in file order, whose condition fits. A person's no is not asked again."""
+    said_no = failure.type == "RejectedError"
     for fallback in fallbacks:
-        if matches(fallback.condition, failure):
+        if matches(fallback.condition, failure) and not (said_no and fallback.action == "escalate-to-human"):
             return fallback
     return None
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.links import ENV, KEY, Links, Where
+from mplp_cli.workflow.published import FIELDS
 from mplp_cli.workflow.references import SCOPES, Reference
 from mplp_cli.workflow.shapes import missing_in
 from mplp_cli.workflow.suggest import did_you_mean
@@ -41,6 +42,8 @@ class Scoping:
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
+        #: Whether `event` stands for the event at hand.
+        self.event_allowed = False
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
@@ -100,6 +103,12 @@ class Scoping:
             self._problem("ref-place", "a key that names the run is never shared with another run", path)
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
+        elif scope == "event":
+            if self.event_allowed:
+                self._known("field of `event`", reference, FIELDS, path)
+            else:
+                hint = "refer to the result of the step that waits: `${its-id.result.event.data}`"
+                self._problem("ref-no-event", "`event` is known in the `where` of a `wait` only", path, hint)
         else:
             return self._loop_of(reference, path)
         return -1

@@ -9,17 +9,16 @@ nothing. Commands can be derived from state at any time: after a crash `RunResum
 
 from __future__ import annotations
 
-from heapq import heappush
-
 from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Command, Conclude, Judge, Start, Stop, Tell
-from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread
+from mplp_cli.workflow.commands import Command, Conclude, Stop, Tell
+from mplp_cli.workflow.ends import halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold import FOLD
 from mplp_cli.workflow.growth import Item, so_far
 from mplp_cli.workflow.joins import Tally, gates
+from mplp_cli.workflow.pausing import set_off
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.slots import release, unpark
 from mplp_cli.workflow.statuses import (
@@ -60,10 +59,11 @@ class RunState:
         self.error: Failure | None = None
         self.warnings: list[str] = []
         self.stopping: h.RunStopping | None = None
+        #: Somebody pauses the run: nothing new starts.
+        self.pausing: h.RunPausing | None = None
         #: Stopped at once: `finally` does not run, or stops too.
         self.killed = False
-        #: Slots in all.
-        self.all_slots = 0
+        self.all_slots = 0  # slots in all
         #: Whether anything was ended from outside, so that a fact may come too late.
         self.dropped = False
         #: Set once `finally` runs: how the run will end.
@@ -71,8 +71,7 @@ class RunState:
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
         self.results: list[Json] = [UNSET] * n
-        self.started_at = [0] * n
-        self.ended_at = [0] * n
+        self.started_at, self.ended_at = [0] * n, [0] * n
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -85,7 +84,13 @@ class RunState:
         self.branches: dict[int, str] = {}
         #: The child that was first, of races that somebody has won.
         self.winners: dict[int, int] = {}
+        #: Of a rerun: what it repeats, and the steps that stand as they did in another run, with its id.
+        self.rerun: h.Rerun | None = None
+        self.kept: dict[int, str] = {}
+        self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
+        self.awaited: dict[int, h.Awaited] = {}  # the event that a step last waited for
+        self.emitted: dict[str, int] = {}  # ids of published events, each with its place among them
         #: Steps that failed because a person said no, or nothing: that was their fallback.
         self.refused: set[int] = set()
         #: Steps whose last attempt was lost, and that run `once`: a person is about to be asked.
@@ -131,6 +136,8 @@ class RunState:
         self.asking = 0
         #: Containers about to open and steps about to be judged: slots are given when all who want one are there.
         self.opening: set[int] = set()
+        #: Steps that are queued, and that only the pause keeps from starting, in the order they became ready.
+        self.withheld: list[int] = []
         #: The run is about to stop: nothing more is started.
         self.halting = False
 
@@ -144,7 +151,7 @@ class RunState:
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready and not self.halting and not self.opening:
+        if self.ready and not self.halting and not self.opening and self.pausing is None:
             release(self)
         return out
 
@@ -185,18 +192,12 @@ class RunState:
 
     def make_ready(self, i: int) -> None:
         """Step `i` waits for nothing any more."""
-        step = self.plan.steps[i]
         self.step_status[i] = QUEUED
         self.moving += 1
-        if step.effect and step.when is not None and i not in self.judged:
-            self.opening.add(i)
-            self.ask(Judge(i))
-        elif step.effect or (step.parent >= 0 and step.parent in self.lanes):
-            heappush(self.ready, step.rank)
+        if self.pausing is None:
+            set_off(self, i)
         else:
-            if step.kind in CONTAINERS:
-                self.opening.add(i)
-            self.ask(Start(i, self.attempts[i] + 1))
+            self.withheld.append(i)
 
     def met(self, i: int) -> None:
         """One thing less that step `i` waits for."""
@@ -228,14 +229,14 @@ class RunState:
         now = self.step_status[i]
         if now in ENDED:
             return
-        if now is RUNNING and i not in self.open and i not in self.returning:
+        if now is RUNNING and self.plan.steps[i].kind not in CONTAINERS and i not in self.branches:
             self.ask(Stop(i))
             return
         concluding = now is RUNNING and self.open.get(i) == 0
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, reason)
         self.give_back(i)
         self.due.pop(i, None)
         self.open.pop(i, None)
@@ -309,7 +310,7 @@ class RunState:
         if now in ENDED:
             raise ValueError(f"{step} has ended before")
         if i in self.approvals:
-            self.answered(i)
+            withdraw(self, i, "the step ended before anybody answered")
         elif now is not PENDING and not (now is RUNNING and self.open.get(i)):
             self.moving -= 1
         if self.holding or self.in_lane:

@@ -48,6 +48,27 @@ def duration_text(ms: float) -> str:
     return f"{days}d{hours:02d}h"
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?", re.ASCII)
+
+
+def moment_ms(text: str) -> int:
+    """Milliseconds since the Unix epoch of an RFC 3339 time. ValueError says what is wrong with another text."""
+    spelled = text.strip().replace(" ", "T", 1).upper()
+    if not _MOMENT.fullmatch(spelled):
+        if _WITHOUT_ZONE.fullmatch(text.strip()):
+            raise ValueError(
+                f"{text!r} says no time zone; write a time with its offset: 2030-01-31T09:00:00Z or ...+01:00"
+            )
+        raise ValueError(f"{text!r} is not a time; write 2030-01-31T09:00:00Z or 2030-01-31T09:00:00+01:00")
+    try:
+        moment = datetime.fromisoformat(spelled)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a time: {error}") from None
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+
+
 def rfc3339(ms: int) -> str:
     """`2026-01-31T12:00:00.250Z` for milliseconds since the Unix epoch."""
     moment = datetime.fromtimestamp(ms // 1000, UTC)

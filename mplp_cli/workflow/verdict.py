@@ -36,6 +36,12 @@ def verdict(state: RunState) -> tuple[str, Failure | None]:
         return FAILED, failed
     if stopping is not None:
         return FAILED, AbortedError(stopping.message).failure()
+    for i in state.plan.top:
+        if (
+            state.step_status[i] is CANCELLED
+        ):  # it was, in an earlier life of the run, and only others were retried
+            message = f"`{state.plan.steps[i].id}` was cancelled and has not been tried again"
+            return FAILED, AbortedError(message).failure()
     return COMPLETED, None
 
 

@@ -17,11 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import engine, peers, processes, startup
+from tests.bench import control, engine, peers, processes, startup
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
-GROUPS = {"startup": startup.rows, "engine": engine.rows, "processes": processes.rows, "peers": peers.rows}
+GROUPS = {
+    "startup": startup.rows,
+    "engine": engine.rows,
+    "processes": processes.rows,
+    "control": control.rows,
+    "peers": peers.rows,
+}
 
 
 def main() -> int:

@@ -72,6 +72,7 @@ class Sizes:
     processes: int = 200
     starts: int = 11
     peer_steps: int = 1_000
+    requests: int = 50
 
 
 QUICK = Sizes(
@@ -83,6 +84,7 @@ QUICK = Sizes(
     processes=50,
     starts=5,
     peer_steps=200,
+    requests=10,
 )
 
 
@@ -117,10 +119,13 @@ class Lab:
 
     def mplp(self, *arguments: str, state: Path | None = None, cwd: Path | None = None) -> Sample:
         """The command, as it is installed if it is."""
-        script = Path(sys.executable).parent / "mplp"
-        command = [str(script)] if script.exists() else [sys.executable, "-m", "mplp_cli"]
         more = {} if state is None else {"MPLP_STATE_DIR": str(state)}
-        return self.run([*command, *arguments], more, cwd)
+        return self.run(self.command(*arguments), more, cwd)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words that start it."""
+        script = Path(sys.executable).parent / "mplp"
+        return [*([str(script)] if script.exists() else [sys.executable, "-m", "mplp_cli"]), *arguments]
 
     def run(
         self, argv: Sequence[str], more: Mapping[str, str] | None = None, cwd: Path | None = None

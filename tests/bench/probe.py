@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mplp_cli.engine.drive import Drive, replay
+from mplp_cli.engine.drive import Drive
 from mplp_cli.loading import load_workflow
 from mplp_cli.protocols import Attempt
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import read_source
 from mplp_cli.workflow.history import RUN_ENDS, Event
 from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.telling import replay
 
 
 class Watch:

@@ -9,14 +9,22 @@ import pytest
 
 from mplp_cli.loading import load_workflow
 from mplp_cli.modules.catalogue import check_operation
-from tests.bench import engine, processes
+from tests.bench import control, engine, processes
 from tests.bench.documents import document, needs
 from tests.bench.measure import Lab, Row, Sizes, pairs
 from tests.bench.startup import one_step, validation
 from tests.bench.table import HEADS, lines
 
 TINY = Sizes(
-    steps=60, many=120, validate=(30,), pairs=1, process_pairs=1, processes=4, starts=1, peer_steps=10
+    steps=60,
+    many=120,
+    validate=(30,),
+    pairs=1,
+    process_pairs=1,
+    processes=4,
+    starts=1,
+    peer_steps=10,
+    requests=2,
 )
 
 
@@ -52,6 +60,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "in memory": lambda lab: iter([engine.alone(lab, "chain", "rich", "all", 8, ephemeral=True)]),
     "large": engine.large,
     "processes": processes.rows,
+    "control": control.rows,
 }
 
 

@@ -27,6 +27,8 @@ def test_what_is_asked_is_listed(waiting: Terminal) -> None:
         "attempt",
         "message",
         "approvers",
+        "inputs",
+        "digest",
         "askedAt",
         "state",
     }
@@ -59,7 +61,7 @@ def test_after_a_yes_the_step_is_tried_again_and_the_run_completes(waiting: Term
 
 
 def test_after_a_no_the_step_fails(waiting: Terminal) -> None:
-    said = waiting("reject", "ask", "deploy", "--reason", "not on a Friday", "-o", "json")
+    said = waiting("reject", "ask", "deploy", "--by", "ann", "--reason", "not on a Friday", "-o", "json")
     assert said.code == 0
     assert (said.document["state"], said.document["reason"]) == ("rejected", "not on a Friday")
     ended = waiting("resume", "ask", "--output", "json")
@@ -95,7 +97,7 @@ def test_a_step_that_asks_nothing_cannot_be_answered(waiting: Terminal) -> None:
 def test_of_several_runs_of_a_workflow_the_one_that_asks_is_meant(waiting: Terminal) -> None:
     waiting.write("approved", "")
     assert waiting("run", "ask.yaml").code == 0
-    assert waiting("approve", "ask").code == 0
+    assert waiting("approve", "ask", "--by", "ann").code == 0
 
 
 def test_several_questions_of_one_run_are_told_apart(terminal: Terminal) -> None:

@@ -61,7 +61,7 @@ def test_what_may_stand_somewhere_is_told_by_its_name() -> None:
     assert takes(verbs["init"]) == ["file"]
     for name in ("logs", "approve", "reject"):
         assert takes(verbs[name]) == ["runs", "steps"]
-    for name in ("status", "resume", "cancel"):
+    for name in ("status", "resume", "attach", "wait", "cancel"):
         assert takes(verbs[name]) == ["runs"]
     assert option("run", "--state-dir").takes == "directory"
     assert option("run", "--junit").takes == "file"
@@ -100,7 +100,7 @@ def test_runs_come_with_workflow_and_status_newest_first(known: Terminal) -> Non
     runs = known("runs", "-o", "json").document["runs"]
     ask, talks = (run["runId"] for run in runs)
     assert asked(known, "runs", "status") == [[ask, "ask, waiting"], [talks, "talks, completed"]]
-    for verb in ("cancel", "resume", "approve", "reject"):
+    for verb in ("pause", "cancel", "kill", "attach", "wait", "resume", "approve", "reject"):
         assert asked(known, "runs", verb) == [[ask, "ask, waiting"]]
 
 
@@ -293,7 +293,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     ended = known.run("bash", "-c", code)
     assert ended.err == ""
-    statuses = ["pending", "running", "interrupted", "waiting", "completed", "failed", "cancelled"]
+    statuses = ["pending", "running", "interrupted", "waiting", "paused", "completed", "failed", "cancelled"]
     assert ended.out.split() == [*statuses, *COMMANDS]
 
 

@@ -38,7 +38,7 @@ def test_a_run_is_listed(talked: Terminal) -> None:
 
 def test_the_list_for_machines(talked: Terminal) -> None:
     [run] = talked("runs", "-o", "json").document["runs"]
-    assert run.keys() == {"runId", "workflowId", "name", "status", "createdAt", "endedAt"}
+    assert run.keys() == {"runId", "workflowId", "name", "status", "createdAt", "endedAt", "rerunOf"}
     assert (run["workflowId"], run["name"], run["status"]) == ("talks", "Talks", "completed")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", run["createdAt"])
 

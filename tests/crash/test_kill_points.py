@@ -40,6 +40,8 @@ def test_the_undisturbed_run_does_what_there_is_to_do(undisturbed: Undisturbed) 
         "instead",
         "asked",
         "last",
+        "news",
+        "heard",
     }
     assert set(undisturbed.effects) >= acts
     assert undisturbed.effects["flaky"] == undisturbed.effects["asked"] == 2

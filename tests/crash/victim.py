@@ -24,12 +24,14 @@ from mplp_cli.workflow.history import (
     Event,
     RunResumed,
     StepCompleted,
+    StepEmitted,
     StepFailed,
     StepRetrying,
     StepsClaimed,
     StepStarted,
     StepWaiting,
 )
+from mplp_cli.workflow.published import Published
 from tests.conftest import Ended, Mplp
 
 #: Seconds after which something that was to happen is not going to.
@@ -51,6 +53,8 @@ class Stored:
     facts: list[Event]
     objects: list[ProtocolObject]
     inner: list[list[Event]] = field(default_factory=list)
+    #: What the runs have published.
+    events: list[Published] = field(default_factory=list)
 
     @property
     def everything(self) -> list[Event]:
@@ -198,7 +202,8 @@ class Victim:
                 *inner, first = ([fact for _, fact in store.history(r.id)] for r in records)
                 record = records[-1]
                 assert all(r.workflow_id != record.workflow_id for r in records[:-1])
-                return Stored(record, first, list(store.objects()), inner)
+                events = [event for _, event in store.board.following(0)]
+                return Stored(record, first, list(store.objects()), inner, events)
             finally:
                 store.close()
 
@@ -274,6 +279,8 @@ class Ledger:
             assert count <= most, (
                 f"{step} was started {count} times, interrupted {self.interrupted[step]} times"
             )
+        emitted = [fact.event for fact in stored.everything if isinstance(fact, StepEmitted)]
+        assert stored.events == emitted, "an event is published with its record, once"
         self.done = set(completed)
 
     def _failures(self, stored: Stored) -> Counter[str]:

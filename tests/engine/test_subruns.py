@@ -16,7 +16,7 @@ from msgspec import json
 from mplp_cli.errors import InputError, RunStateError, StoreError
 from mplp_cli.loading import resolve_inputs
 from mplp_cli.protocols import Control, NewRun, RunRecord
-from mplp_cli.running import Run
+from mplp_cli.running import How, Run
 from mplp_cli.runtime import Runtime, Screen
 from mplp_cli.sources import read_secrets, read_source
 from mplp_cli.store.memory import MemoryStore
@@ -44,8 +44,8 @@ class MortalStore(MemoryStore):
             raise
         return self.mortal(journal)
 
-    def own_run(self, run_id: str, by: str) -> Any:
-        return self.mortal(super().own_run(run_id, by))
+    def own_run(self, run_id: str, by: str, *, take_over: bool = False) -> Any:
+        return self.mortal(super().own_run(run_id, by, take_over=take_over))
 
     def tick(self, *, before: bool) -> None:
         self.left -= before
@@ -194,7 +194,7 @@ def test_the_outputs_of_the_sub_workflow_are_the_result_of_the_step(family: Fami
     child = family.child
     assert (child.status, child.workflow_id) == ("completed", "sub")
     assert child.parent is not None
-    assert (child.parent.other, child.parent.step) == (family.root.id, "call")
+    assert (child.parent.run, child.parent.step) == (family.root.id, "call")
     assert family.state(child).inputs == {"n": 2}
 
 
@@ -499,7 +499,7 @@ def test_cancelling_a_parent_that_waits_cancels_its_children(family: Family) -> 
     family.write("sub.yaml", [call("inner", "deep.yaml")], finally_=[given("bye")])
     family.write("deep.yaml", [ASKS], finally_=[given("bye")])
     family.start()
-    run = family.runtime().take_up(family.root.id, Screen(), to_end=True)
+    run = family.runtime().take_up(family.root.id, Screen(), how=How(to_end=True))
     run.drive.cancel("ann")
     state = family.drive(run, ())
     [deep] = family.children(family.child.id)
@@ -519,7 +519,7 @@ def test_a_child_that_waited_and_was_cancelled_alone_fails_the_step(family: Fami
     family.write("main.yaml", [call()])
     family.write("sub.yaml", [ASKS])
     family.start()
-    run = family.runtime().take_up(family.child.id, Screen(), to_end=True)
+    run = family.runtime().take_up(family.child.id, Screen(), how=How(to_end=True))
     run.drive.cancel("ann", "enough")
     family.drive(run, ())
     state = family.resume()

@@ -37,7 +37,6 @@ ONE_PROBLEM = [
     ("{id: a, type: shell, run: x, cache: {key: x, ttl: soon}}", "schema-form", "soon", "time to live", "7d"),
     ("{id: a, type: shell, run: x, once: 1}", "schema-type", "1", "takes true or false", ""),
     ("{id: a, type: shell, run: x, artifacts: [ok, a/../../b]}", "rule-artifact", "a/../../b", "does not stay", "reports/**"),
-    ("{id: a, type: wait, for: 1s, event: {}}", "schema-unsupported-key", "event", "part of the format", ""),
     ("{id: a, type: set, values: {}, timeout: true}", "schema-type", "true", "not true", "milliseconds"),
     ("{id: a, type: set, values: {}, timeout: 0}", "schema-range", "0", "at least 1", "none"),
     ("{id: a, type: set, values: {}, timeout: -5}", "schema-range", "-5", "at least 1", ""),

@@ -12,6 +12,7 @@ from mplp_cli.render.explained import explained_document, explained_screen
 from mplp_cli.render.theme import PLAIN
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.published import Published
 
 BAD = Failure(type="ShellExitError", message="exit code 3")
 
@@ -218,6 +219,59 @@ def test_who_approved_is_told() -> None:
     assert (question.decision, question.by, question.reason) == ("approved", "ann", "fine")
     assert "approved by ann: fine" in screen(done)
     assert [t.outcome for t in done.tries] == ["asked", "completed"]
+
+
+GATE = "[{id: a, type: approval, message: 'Go on?', approvers: [ann], timeout: 1h, retry-policy: {max-retries: 1}}]"
+
+
+def test_what_an_approval_step_asked_and_what_became_of_it_is_told() -> None:
+    plan = plan_of(GATE)
+    ask = h.StepWaiting(2_000, "a", 1, 3_602_000, h.Approval("c1", "Go on?", ["ann"], 3_602_000, own=True))
+    waiting = told(plan, "a", ask)
+    assert why_so(waiting) == "It waits for a person (ann): Go on?"
+    assert [t.outcome for t in waiting.tries] == ["running"]
+    yes = h.StepDecided(9_000, "a", "approved", "ann", "fine", {"n": 1}, given_at=4_000)
+    done = told(plan, "a", ask, yes, h.StepCompleted(9_000, "a", 1, {"decision": "approved"}))
+    assert why_so(done) == "It was approved by ann, with n."
+    assert (done.questions[0].decision, done.questions[0].decided_at) == ("approved", 4_000)
+    assert [t.outcome for t in done.tries] == ["completed"]
+    no = h.StepDecided(9_000, "a", "rejected", "ann", "no")
+    error = Failure(type="RejectedError", message="rejected by ann: no", retryable=False)
+    failed = told(plan, "a", ask, no, h.StepFailed(9_000, "a", 1, error))
+    assert why_so(failed) == "RejectedError: rejected by ann: no."
+    assert [t.outcome for t in failed.tries] == ["failed"]
+
+
+def test_a_question_that_nobody_answered_and_the_one_after_it_are_told_apart() -> None:
+    ask = h.StepWaiting(2_000, "a", 1, 3_000, h.Approval("c1", "Go on?", ["ann"], 3_000, own=True))
+    late = h.StepDecided(3_000, "a", "expired", reason="nobody answered within 1.0s")
+    error = Failure(type="StepTimeoutError", message="nobody answered within 1.0s")
+    again = h.StepRetrying(3_000, "a", 1, error, 500, 3_500), h.StepRetryDue(3_500, "a")
+    second = h.StepWaiting(3_500, "a", 2, 4_500, h.Approval("c2", "Go on?", ["ann"], 4_500, own=True))
+    shown = screen(told(plan_of(GATE), "a", ask, late, *again, second))
+    assert "+2.0s nobody answered within 1.0s" in shown
+    assert shown.count("not answered yet") == 1
+
+
+def test_what_a_step_waits_for_and_what_ended_its_wait_is_told() -> None:
+    plan = plan_of("[{id: a, type: wait, timeout: 5s, event: {type: x.*, where: 'event.data > 1'}}]")
+    waits = h.StepWaiting(2_000, "a", 1, 7_000, event=h.Awaited("x.*", 0))
+    assert why_so(told(plan, "a", waits)) == (
+        "It waits for an event x.* that fits `event.data > 1` for 5.0s at most."
+    )
+    event = {"id": "e1", "type": "x.y", "source": "ci", "time": "", "data": 2}
+    done = told(plan, "a", waits, h.StepCompleted(3_000, "a", 1, {"by": "event", "event": event}))
+    assert why_so(done) == "The event e1 (x.y, from ci) ended its wait."
+
+
+def test_what_a_step_published_is_told() -> None:
+    plan = plan_of("[{id: a, type: emit, event: {type: x}}]")
+    event = Published(id="e1", type="x", source="mplp", at=2_000)
+    done = told(
+        plan, "a", h.StepEmitted(2_000, "a", 1, event), h.StepCompleted(2_000, "a", 1, {"eventId": "e1"})
+    )
+    assert why_so(done) == "It published the event e1."
+    assert [(t.started_at, t.outcome) for t in done.tries] == [(2_000, "completed")]
 
 
 def test_every_status_has_a_reason_and_the_screen_fits() -> None:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Turn
+from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.retry import Retry
@@ -61,6 +61,7 @@ class FakeState:
     status: str = "running"
     started: int = NOON
     ended: int = 0
+    pausing: RunPausing | None = None
     step_status: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     started_at: list[int] = field(default_factory=list)
@@ -68,7 +69,10 @@ class FakeState:
     results: list[Any] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
     errors: dict[int, Failure] = field(default_factory=dict)
+    kept: dict[int, str] = field(default_factory=dict)
+    rerun: Rerun | None = None
     approvals: dict[int, Approval] = field(default_factory=dict)
+    awaited: dict[int, Awaited] = field(default_factory=dict)
     due: dict[int, int] = field(default_factory=dict)
     outputs: Mapping[str, Any] | None = None
     error: Failure | None = None

@@ -12,11 +12,12 @@ from mplp_cli.errors import Failure
 from mplp_cli.render.console import make_console
 from mplp_cli.render.frame import frame
 from mplp_cli.render.live import LiveView
+from mplp_cli.render.steptext import detail
 from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN, Theme
 from mplp_cli.render.tracker import Tracker
-from mplp_cli.render.view import ENDED, is_leaf
-from mplp_cli.workflow.history import Approval, StepCompleted, StepStarted
+from mplp_cli.render.view import ENDED, approve_command, form_lines, is_leaf
+from mplp_cli.workflow.history import Approval, Awaited, StepCompleted, StepStarted
 from mplp_cli.workflow.plan import Plan, PlanStep
 from tests.render.fakes import NOON, FakeState, make_plan, release, step
 
@@ -198,3 +199,19 @@ def test_the_view_draws_when_told_and_leaves_nothing_behind() -> None:
     screen = pyte.Screen(80, 24)
     pyte.Stream(screen).feed(out.getvalue().replace("\n", "\r\n"))
     assert not "".join(screen.display).strip()
+
+
+def test_what_a_step_waits_for_is_said_beside_it() -> None:
+    plan = make_plan(step("a", "wait"), step("b", "wait"), step("c", "approval"))
+    asked = Approval("c1", "Go on?", deadline=NOON + 60_000, own=True, form={"n": {}, "m": {"default": 1}})
+    state = FakeState(
+        plan,
+        step_status=["waiting"] * 3,
+        awaited={0: Awaited("git.*", 0), 1: Awaited("x", 0)},
+        due={1: NOON + 5_000, 2: NOON + 60_000},
+        approvals={2: asked},
+    )
+    said = [detail(plan, state, i, NOON, {}) for i in range(3)]
+    assert said == ["for an event git.*", "for an event x (within 5s)", "approval: Go on? (within 1m00s)"]
+    assert approve_command("0198f3a1", "c", asked.form) == "mplp approve 0198f3a1 c --input n=..."
+    assert form_lines(asked.form) == ["n: any value, required", "m: any value, default 1"]

@@ -67,6 +67,9 @@ def step(number: int) -> list[Event]:
 
 def asks(name: str = "review", attempt: int = 1, at: int = START) -> StepWaiting:
     question = Approval(
-        id=f"confirm-{name}-{attempt}", message=f"May {name} go on?", approvers=["ann", "bob"]
+        id=f"confirm-{name}-{attempt}",
+        message=f"May {name} go on?",
+        approvers=["ann", "bob"],
+        form={"share": {"type": "integer"}},
     )
     return StepWaiting(at=at, step=name, attempt=attempt, approval=question)

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure, StoreError
-from mplp_cli.protocols import Origin
+from mplp_cli.protocols import Relation
 from mplp_cli.store.database import Database
 from mplp_cli.store.diagnosis import CAUSES, meaning
 from mplp_cli.store.inspection import OLD, Finding, check_integrity, inspect
@@ -30,7 +30,9 @@ def state(tmp_path: Path) -> Path:
     """Four runs: completed with an answer, waiting for one, failed and resumed, stopped after a question."""
     store = SqliteStore(tmp_path, FixedClock())
     one = store.create_run(new_run(1), [started(1), *step(1), asks()])
-    one.append([StepDecided(START, "review", "approved", "ann"), RunCompleted(START + 5)])
+    one.append(
+        [StepDecided(START, "review", "approved", "ann", inputs={"share": 3}), RunCompleted(START + 5)]
+    )
     store.create_run(new_run(2), [started(2), asks()])
     store.create_run(
         new_run(3), [started(3), RunFailed(START, Failure(type="E", message="m")), RunResumed(START, "x")]
@@ -127,7 +129,9 @@ def test_an_answer_that_the_run_has_not_taken_up_yet_is_no_finding_and_is_kept(
 def test_a_sub_workflow_that_nobody_will_take_on_is_named(database: Database, state: Path) -> None:
     store = SqliteStore(state, FixedClock())
     for number, parent in ((5, 1), (6, 3)):
-        new = replace(new_run(number, "sub"), origin=Origin("child", run_id(parent), "call"))
+        new = replace(
+            new_run(number, "sub"), relation=Relation(kind="child", run=run_id(parent), step="call")
+        )
         store.create_run(new, [started(number)])
     store.close()
     [finding] = found(database)

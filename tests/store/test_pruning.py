@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure, UnknownRunError
-from mplp_cli.protocols import Origin, ProtocolObject
+from mplp_cli.protocols import ProtocolObject, Relation
 from mplp_cli.store.database import Database
 from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, stale_results, surplus
@@ -168,7 +168,7 @@ def test_cached_results_go_when_they_have_expired_or_are_too_old(
 
 def child_of(store: SqliteStore, number: int, parent: int, status: str = "completed") -> None:
     """Run `number`, the sub-workflow of a step of run `parent`."""
-    new = replace(new_run(number, "sub"), origin=Origin("child", run_id(parent), "call"))
+    new = replace(new_run(number, "sub"), relation=Relation(kind="child", run=run_id(parent), step="call"))
     journal = store.create_run(new, [started(number)])
     if status == "completed":
         journal.append([RunCompleted(at=START + number)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from mplp_cli.errors import (
@@ -15,7 +16,9 @@ from mplp_cli.errors import (
     StoreError,
     UnknownRunError,
 )
-from mplp_cli.protocols import CachedResult, Control, Origin, ProtocolObject, Store
+from mplp_cli.protocols import CachedResult, Control, Definition, ProtocolObject, Relation, Store
+from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.answers import Given
 from mplp_cli.workflow.history import (
     Approval,
     Event,
@@ -23,16 +26,21 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
+    RunPausing,
+    RunRedefined,
     RunResumed,
     RunStopping,
     RunWaiting,
     StepCancelled,
     StepCompleted,
     StepDecided,
+    StepEmitted,
     StepFailed,
     StepStarted,
     StepWaiting,
 )
+from mplp_cli.workflow.published import Published
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
 BROKEN = Failure(type="ShellExitError", message="exit code 1")
@@ -307,6 +315,67 @@ def test_a_request_that_was_acted_upon_is_not(store: Store) -> None:
     assert store.own_run(run_id(1), "bob").controls() == []
 
 
+def test_a_run_is_left_to_nobody_only_when_every_request_was_seen(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.request(run_id(1), CANCEL)
+    assert not journal.park([*step(1), RunWaiting(at=START)])
+    assert list(journal.read()) == [started()]
+    assert status(store) == "running"
+    assert len(journal.controls()) == 1
+    assert journal.park([*step(1), RunWaiting(at=START)])
+    assert len(list(journal.read())) == 4
+    assert status(store) == "waiting"
+
+
+def test_an_answer_is_a_request_too(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks()])
+    store.decide(run_id(1), "review", "approved", "ann", "", START)
+    assert not journal.park([RunWaiting(at=START)])
+    journal.controls()
+    assert journal.park([RunWaiting(at=START)])
+
+
+def test_an_owner_that_was_taken_over_leaves_nothing_to_nobody(store: Store) -> None:
+    first = store.create_run(new_run(), [started()])
+    first.close()
+    store.own_run(run_id(1), "bob")
+    with pytest.raises(LostOwnershipError):
+        first.park([RunWaiting(at=START)])
+    assert status(store) == "running"
+
+
+def test_a_paused_run_is_in_the_list_and_can_be_asked_for_its_end(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert journal.park([RunPausing(at=START, by="ann"), RunPaused(at=START)])
+    journal.close()
+    assert [run.status for run in store.runs(status="paused")] == ["paused"]
+    store.request(run_id(1), CANCEL)
+    journal = store.own_run(run_id(1), "bob")
+    assert [control.verb for control in journal.controls()] == ["cancel"]
+    journal.append([RunResumed(at=START, by="bob")])
+    assert status(store) == "running"
+
+
+def test_a_pause_that_was_asked_for_means_the_owner_of_that_time(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    for verb in ("pause", "kill", "resume"):
+        store.request(run_id(1), Control(seq=0, verb=verb, by="ann"))
+    assert [control.verb for control in journal.controls()] == ["pause", "kill", "resume"]
+    journal.close()
+    assert [control.verb for control in store.own_run(run_id(1), "bob").controls()] == ["kill"]
+
+
+def test_a_run_that_stops_can_still_be_killed(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    for verb in ("cancel", "kill", "pause"):
+        store.request(run_id(1), Control(seq=0, verb=verb, by="ann"))
+    journal.append([RunStopping(at=START, cause="cancel", by="ann")])
+    assert [control.verb for control in journal.controls()] == ["kill"]
+    journal.append([RunStopping(at=START, cause="kill", by="ann")])
+    journal.close()
+    assert store.own_run(run_id(1), "bob").controls() == []
+
+
 def test_a_request_to_a_run_that_has_ended_is_refused(store: Store) -> None:
     store.create_run(new_run(), [started(), RunFailed(at=START, error=BROKEN)])
     with pytest.raises(RunStateError, match="is failed already"):
@@ -460,6 +529,96 @@ def test_a_check_counts_what_is_there(store: Store) -> None:
     assert [facts[name] for name in names] == [1, 4, 1, 1, 1]
 
 
+# ---- answers that are bound to a question, and carry a form
+
+
+def with_form(attempt: int = 1) -> StepWaiting:
+    form = {"where": {"type": "string"}}
+    question = Approval(f"confirm-{attempt}", "Where to?", ["ann"], own=True, form=form)
+    return StepWaiting(at=START + attempt, step="ask", attempt=attempt, approval=question)
+
+
+def test_a_question_has_its_form_and_an_answer_its_inputs(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([with_form()])
+    [asked] = store.approvals()
+    assert (asked.form, asked.inputs, len(asked.digest)) == ({"where": {"type": "string"}}, {}, 32)
+    given = Given(asked.digest, {"where": "north"})
+    answered = store.decide(run_id(1), "ask", "approved", "ann", "why not", START + 9, given)
+    assert (answered.inputs, answered.digest) == ({"where": "north"}, asked.digest)
+    assert store.approvals(state=None) == [answered]
+    [control] = journal.controls()
+    assert control.data == {"digest": asked.digest, "inputs": {"where": "north"}, "at": START + 9}
+    journal.append([StepDecided(START + 10, "ask", "approved", "ann", "why not", {"where": "north"})])
+    assert store.approvals(state=None) == [answered]
+
+
+def test_an_answer_to_another_question_is_refused_and_changes_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    other = store.create_run(new_run(2), [started(2)])
+    journal.append([with_form()])
+    other.append([with_form()])
+    [first] = store.approvals(run_id=run_id(1))
+    journal.append([with_form(attempt=2)])
+    for run, digest in ((1, first.digest), (2, first.digest), (2, "0" * 32)):
+        with pytest.raises(RunStateError, match="asks something else"):
+            store.decide(run_id(run), "ask", "approved", "ann", "", START, Given(digest))
+    assert [asked.state for asked in store.approvals()] == ["pending", "pending"]
+    assert journal.controls() == other.controls() == []
+
+
+def test_a_question_that_nobody_answers_in_time_is_withdrawn(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([with_form()])
+    journal.append([StepDecided(START + 5, "ask", "expired", reason="nobody answered")])
+    assert [(a.state, a.reason) for a in store.approvals(state=None)] == [("withdrawn", "nobody answered")]
+
+
+# ---- published events
+
+
+def told(name: str, **data: object) -> Published:
+    return Published(id=name, type="build.done", source="ci", at=START, data=data)
+
+
+def test_events_of_steps_and_of_people_stand_in_one_order(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    assert (store.board.last(), store.board.following(0), store.board.newest(9)) == (0, [], [])
+    store.board.publish(told("one", n=1, text="\u2028"))
+    after = store.board.last()
+    journal.append([StepEmitted(START, "e", 1, told("two"))])
+    store.board.publish(told("three"))
+    assert [event.id for _, event in store.board.following(0)] == ["one", "two", "three"]
+    assert [event.id for _, event in store.board.following(after)] == ["two", "three"]
+    assert store.board.newest(99) == store.board.following(0)
+    assert store.board.newest(99)[0][1] == told("one", n=1, text="\u2028")
+    assert [event.id for _, event in store.board.newest(2)] == ["two", "three"]
+    assert store.board.last() == store.board.newest(99)[-1][0]
+
+
+def test_an_event_is_published_once(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.board.publish(told("one", n=1))
+    journal.append([StepEmitted(START, "e", 1, told("one", n=2))])
+    store.board.publish(told("one", n=3))
+    assert [event.data for _, event in store.board.newest(99)] == [{"n": 1}]
+
+
+def test_a_journal_hands_out_a_thousand_events_at_once(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([StepEmitted(START, "e", 1, told(f"e{number}")) for number in range(1_100)])
+    first = store.board.following(0)
+    assert [event.id for _, event in first] == [f"e{number}" for number in range(1_000)]
+    assert len(store.board.following(first[-1][0])) == 100
+
+
+def test_an_event_that_json_cannot_hold_is_refused(store: Store) -> None:
+    if not isinstance(store, SqliteStore):
+        pytest.skip("nothing is encoded in memory")
+    with pytest.raises(StoreError):
+        store.board.publish(told("one", n=float("nan"), x=object()))
+
+
 # ---- the cache
 
 
@@ -501,20 +660,24 @@ def test_nothing_is_kept_of_facts_that_are_refused(store: Store) -> None:
 def test_the_runs_of_a_sub_workflow_are_found_by_the_run_they_belong_to(store: Store) -> None:
     store.create_run(new_run(1), [started(1)])
     for number in (2, 3):
-        child = replace(new_run(number, "sub"), origin=Origin("child", run_id(1), f"step-{number}"))
+        child = replace(
+            new_run(number, "sub"), relation=Relation(kind="child", run=run_id(1), step=f"step-{number}")
+        )
         store.create_run(child, [started(number)])
-    store.create_run(replace(new_run(4), origin=Origin("rerun", run_id(1))), [started(4)])
+    store.create_run(replace(new_run(4), relation=Relation(kind="rerun", run=run_id(1))), [started(4)])
     assert [run.id for run in store.runs(child_of=run_id(1))] == [run_id(3), run_id(2)]
     assert store.runs(child_of=run_id(2)) == []
     [found] = store.find_runs(run_id(3))
-    assert found.parent == Origin("child", run_id(1), "step-3")
+    assert found.parent == Relation(kind="child", run=run_id(1), step="step-3")
     [again] = store.find_runs(run_id(4))
-    assert (again.parent, again.origin) == (None, Origin("rerun", run_id(1)))
+    assert (again.parent, again.relation) == (None, Relation(kind="rerun", run=run_id(1)))
 
 
 def test_the_runs_of_sub_workflows_can_be_left_out_of_the_list(store: Store) -> None:
     store.create_run(new_run(1), [started(1)])
-    store.create_run(replace(new_run(2), origin=Origin("child", run_id(1), "a")), [started(2)])
+    store.create_run(
+        replace(new_run(2), relation=Relation(kind="child", run=run_id(1), step="a")), [started(2)]
+    )
     assert [run.id for run in store.runs()] == [run_id(2), run_id(1)]
     assert [run.id for run in store.runs(children=False, limit=1)] == [run_id(1)]
 
@@ -546,3 +709,50 @@ def test_a_question_of_a_sub_workflow_is_not_one_of_its_parent(store: Store) -> 
     assert store.approvals() == []
     with pytest.raises(RunStateError, match="asks nothing"):
         store.decide(run_id(1), "call", "approved", "ann", "", START)
+
+
+# ---- relations, and another definition
+
+
+def test_a_run_says_what_it_was_made_for(store: Store) -> None:
+    rerun = Relation(kind="rerun", run=run_id(1), step="build")
+    store.create_run(new_run(1), [started(1)])
+    store.create_run(structs.replace(new_run(2), relation=rerun), [started(2)])
+    assert [run.relation for run in store.runs()] == [rerun, None]
+    assert store.find_runs(run_id(2))[0].relation == rerun
+
+
+def test_another_definition_is_stored_with_the_fact_that_says_so(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks("review"), asks("gone")])
+    journal.append([RunFailed(at=START, error=BROKEN)])
+    fact = RunRedefined(START, "ann", [], {"tag": "v2"}, 4, ["gone"])
+    other = Definition(source=b"other", source_name="o.yaml", source_dir="/o", cwd="/c", plan=b"{}")
+    journal.redefine(fact, other)
+    assert store.definition(run_id(1)) == other
+    assert list(journal.read())[-1] == fact
+    assert status(store) == "failed"
+    journal.append([RunResumed(START, "ann")])
+    assert status(store) == "running"
+
+
+def test_a_step_that_is_there_no_longer_asks_nothing(store: Store) -> None:
+    journal = store.create_run(new_run(), [started(), asks("review"), asks("gone")])
+    stored = store.definition(run_id(1))
+    journal.redefine(RunRedefined(START, "ann", [], {}, 4, ["gone"]), stored)
+    assert [(a.step, a.state) for a in store.approvals(state=None)] == [
+        ("review", "pending"),
+        ("gone", "withdrawn"),
+    ]
+    with pytest.raises(RunStateError):
+        store.decide(run_id(1), "gone", "approved", "ann", "", START)
+
+
+def test_an_owner_that_was_taken_over_changes_no_definition(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    stored = store.definition(run_id(1))
+    journal.close()
+    store.own_run(run_id(1), by="ann")
+    other = structs.replace(stored, source=b"other")
+    with pytest.raises(LostOwnershipError):
+        journal.redefine(RunRedefined(START, "ann", [], {}, 4), other)
+    assert store.definition(run_id(1)) == stored

@@ -20,6 +20,8 @@ from mplp_cli.workflow.history import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunPaused,
+    RunPausing,
     RunResumed,
     RunStopping,
     RunWaiting,
@@ -59,7 +61,9 @@ def facts_of_the_run() -> st.SearchStrategy[Event]:
     return st.one_of(
         st.builds(RunResumed, at=moments, by=st.just("ann")),
         st.builds(RunWaiting, at=moments),
-        st.builds(RunStopping, at=moments, cause=st.just("cancel")),
+        st.builds(RunPausing, at=moments),
+        st.builds(RunPaused, at=moments),
+        st.builds(RunStopping, at=moments, cause=st.sampled_from(["cancel", "kill"])),
         st.builds(RunCompleted, at=moments),
         st.builds(RunFailed, at=moments, error=st.just(BROKEN)),
         st.builds(RunCancelled, at=moments),
@@ -73,7 +77,8 @@ moves = st.one_of(
     appends,
     appends,
     st.tuples(st.just("decide"), steps),
-    st.tuples(st.just("cancel"), st.none()),
+    st.tuples(st.just("request"), st.sampled_from(["cancel", "kill", "pause", "resume"])),
+    st.tuples(st.just("park"), st.sampled_from([RunWaiting(START), RunPaused(START)])),
     st.tuples(st.just("controls"), st.none()),
     st.tuples(st.just("resume"), st.none()),
 )
@@ -102,8 +107,11 @@ class Play:
         self.answered += 1
         return record
 
-    def cancel(self, _: None) -> None:
-        self.store.request(run_id(1), Control(seq=0, verb="cancel", by="bob"))
+    def park(self, fact: Event) -> bool:
+        return self.journal.park([fact])
+
+    def request(self, verb: str) -> None:
+        self.store.request(run_id(1), Control(seq=0, verb=verb, by="bob"))
 
     def controls(self, _: None) -> list[tuple[str, str]]:
         return [(control.verb, control.step) for control in self.journal.controls()]
@@ -154,6 +162,7 @@ def status_of(history: list[Event]) -> str:
     names: dict[type, str] = {
         RunResumed: "running",
         RunWaiting: "waiting",
+        RunPaused: "paused",
         RunCompleted: "completed",
         RunFailed: "failed",
         RunCancelled: "cancelled",

@@ -7,6 +7,7 @@ questions to people, aborts); there, what must hold is that the run stays whole,
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.engine.drive import Drive
+from mplp_cli.engine.requests import go_on, hear, pause
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import Start
-from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.planning import make_plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, RUNNING
 from tests.bench_of_runs import Bench, Died, statuses, workflow
@@ -56,8 +59,9 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     step: dict[str, Any] = {"id": names.next()}
     if draw(st.integers(0, 4)) == 0:
         step["default"] = {"instead": True}
-    kind = draw(st.sampled_from(["set", "shell", "shell", "wait"]))
-    step["type"] = kind
+    kinds = ["set", "shell", "shell", "wait", "emit"]
+    kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
+    step["type"] = "wait" if kind == "event" else kind
     if kind == "set":
         step["values"] = {"n": 1}
         if draw(st.booleans()) and before:
@@ -66,6 +70,14 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
+    elif kind == "emit":
+        step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
+    elif kind == "event":
+        step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
+    elif kind == "approval":
+        step["message"] = "Go on?"
+        if draw(st.booleans()):
+            step |= {"timeout": draw(st.sampled_from(["10ms", "1s"])), "retry-policy": {"max-retries": 1}}
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
         if names.wild and draw(st.integers(0, 3)) == 0:
@@ -233,6 +245,10 @@ def check_whole(state: RunState, bench: Bench) -> None:
     assert not state.in_lane
     assert not state.due
     assert not state.approvals
+    assert all(confirm.body["status"] != "pending" for confirm in bench.store.objects("confirm"))
+    assert [event.id for _, event in bench.store.board.newest(9_999) if event.source != "test"] == list(
+        state.emitted
+    )
     check_explained(state)
     check_order(bench)
 
@@ -253,17 +269,20 @@ def check_explained(state: RunState) -> None:
 
 
 def check_order(bench: Bench) -> None:
-    """Nothing after the end; nothing starts in a run that stops; what is completed never starts again."""
+    """Nothing after the end; nothing starts in a run that stops or pauses; what is completed never starts again."""
     plan = bench.replayed().plan
-    over = stopping = finalizing = False
+    over = stopping = finalizing = pausing = called_off = False
     completed: set[str] = set()
     for fact in bench.history():
         assert not over or isinstance(fact, h.RunResumed)
         over = isinstance(fact, h.RUN_ENDS)
+        pausing = _goes_on_pausing(pausing, fact, called_off=called_off)
+        called_off = not over and (called_off or _calls_off(fact))
         if isinstance(fact, h.RunStopping):
             stopping = True
         elif isinstance(fact, h.RunFinalizing):
             assert not finalizing, "finally ran twice for one ending"
+            assert not pausing, "finally began in a run that pauses"
             finalizing = True
         elif isinstance(fact, h.RunFailed):
             stopping = finalizing = False
@@ -275,6 +294,19 @@ def check_order(bench: Bench) -> None:
             assert fact.step not in completed, "a completed step started again"
             assert plan.steps[plan.number[fact.step]].final == finalizing
             assert not stopping or finalizing, "a step started in a run that stops"
+            container = plan.steps[plan.number[fact.step]].kind in CONTAINERS
+            assert not pausing or container, "a step started in a run that pauses"
+
+
+def _calls_off(fact: h.Event) -> bool:
+    return isinstance(fact, h.RunStopping) and fact.cause in ("cancel", "kill")
+
+
+def _goes_on_pausing(pausing: bool, fact: h.Event, *, called_off: bool) -> bool:
+    """Whether a run pauses after the fact."""
+    if isinstance(fact, h.RunContinued | h.RunResumed) or _calls_off(fact):
+        return False
+    return pausing or (isinstance(fact, h.RunPausing) and not called_off)
 
 
 def check_prefixes(bench: Bench) -> None:
@@ -293,6 +325,10 @@ def check_prefixes(bench: Bench) -> None:
         assert state.left >= 0
         assert state.moving >= 0
         assert all(left >= 0 for left in state.open.values())
+        if isinstance(fact, h.RunPaused):
+            assert not running
+            assert not state.holding
+            assert state.slots == bench.slots
         starts = [c.number for c in commands if isinstance(c, Start)]
         assert len(starts) == len(set(starts))
         assert not [i for i in starts if state.step_status[i] in ENDED]
@@ -348,6 +384,39 @@ def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(
     assert results(state) == results(wanted)
 
 
+# ---- pauses ------------------------------------------------------------------------------------
+
+
+@given(documents(), st.data())
+def test_a_run_that_is_paused_again_and_again_ends_like_one_that_is_not(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    plan = plan_of(document)
+    undisturbed = Bench(plan)
+    wanted = undisturbed.start()
+    bench = Bench(plan, batch=data.draw(st.sampled_from([1, 3, 256])))
+    state = None
+    for life in range(9):
+        acts = data.draw(st.dictionaries(st.integers(1, 9), st.sampled_from(["pause", "go on"]), max_size=3))
+        bench.acts = {len(bench.told) + after: ACTS[act] for after, act in acts.items() if life < 8}
+        state = bench.start() if state is None else bench.resume()
+        assert facts_of(bench.replayed()) == facts_of(state)
+        if state.status in ENDED:
+            break
+        assert state.status == "paused"
+    assert state is not None
+    check_whole(state, bench)
+    check_prefixes(bench)
+    assert statuses(state) == statuses(wanted)
+    assert state.status == wanted.status
+    assert _timeless(results(state)) == _timeless(results(wanted))
+
+
+def _timeless(found: dict[str, Any]) -> str:
+    """Results without what a pause makes longer."""
+    return re.sub(r"'waited': \d+", "", repr(sorted(found.items())))
+
+
 # ---- everything --------------------------------------------------------------------------------
 
 
@@ -366,9 +435,19 @@ def _die(drive: Drive) -> None:
     raise Died
 
 
+def _tell(drive: Drive) -> None:
+    """Somebody publishes an event, and the run hears it."""
+    event = Published(id=drive.world.ids.uuid(), type="news", source="test", at=0, data={"of": "somebody"})
+    drive.world.board.publish(event)
+    hear(drive, drive._facts)
+
+
 ACTS = {
+    "tell": _tell,
     "cancel": lambda drive: drive.cancel("ann"),
     "kill": lambda drive: drive.kill("ann"),
+    "pause": lambda drive: pause(drive, "ann"),
+    "go on": lambda drive: go_on(drive, "ann"),
     "approve": _answer("approve"),
     "reject": _answer("reject"),
     "die": _die,
@@ -377,7 +456,7 @@ ACTS = {
 
 @given(wild_documents(), st.data())
 def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data: st.DataObject) -> None:
-    """Cancels, kills, answers and deaths at any fact and any commit, failed runs resumed until they are well."""
+    """Cancels, kills, pauses, answers and deaths at any fact and any commit; failed runs are resumed."""
     bench = Bench(plan_of(document), batch=data.draw(st.sampled_from([1, 2, 256])))
     state = None
     for life in range(10):
@@ -388,17 +467,19 @@ def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data
         )
         bench.acts = {len(bench.told) + after: ACTS[act] for after, act in acts.items()}
         dies = data.draw(st.none() | st.tuples(st.integers(1, 6), st.booleans())) if life < 6 else None
-        answer = data.draw(st.sampled_from(["approve", "reject"]))
+        before = data.draw(st.sampled_from(["approve", "approve", "reject", "cancel", "kill"]))
+        failed = state is not None and state.status == "failed"
+        act = _answer("approve") if failed else ACTS[before]  # nobody stops what has ended
         try:
-            state = (
-                bench.resume(dies, before=_answer(answer)) if state is not None else bench.start(dies=dies)
-            )
+            state = bench.resume(dies, before=act) if state is not None else bench.start(dies=dies)
         except Died:
             state = bench.replayed()
         else:
             assert facts_of(bench.replayed()) == facts_of(state)
         if state.status in ENDED:
             check_whole(state, bench)
+        if state.status == "paused":
+            assert (state.slots, state.holding) == (bench.slots, set())
         if state.status in ("completed", "cancelled"):
             break
     check_order(bench)

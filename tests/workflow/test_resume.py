@@ -429,3 +429,38 @@ def test_a_reopened_step_is_judged_again_because_what_it_asks_about_may_have_cha
     assert statuses(bench.start()) == {"a": "failed", "b": "failed"}
     state = resumed(bench)
     assert statuses(state) == {"a": "completed", "b": "skipped"}
+
+
+# ---- a container that a step fell back to -------------------------------------------------------
+
+
+def fell_back(first: str, *instead: dict[str, Any]) -> Bench:
+    """A run that failed although its step fell back to a parallel step."""
+    box = parallel("box", *instead)
+    bench = Bench(planned([shell("a", first, fallback_actions=fallback("run-step", step=box))]))
+    assert bench.start().status == "failed"
+    return bench
+
+
+def test_a_container_that_was_fallen_back_to_goes_on_where_it_was_when_it_is_needed_again() -> None:
+    bench = fell_back(
+        "fail", shell("x", "fail 1"), shell("y", "sleep 1"), shell("z", dependencies=["x", "y"])
+    )
+    state = bench.resume()
+    assert state.status == "completed"
+    assert bench.work.executed == ["a", "x", "y", "a", "x", "z"]
+    assert facts_of(bench.replayed()) == facts_of(state)
+
+
+def test_a_container_that_was_fallen_back_to_and_is_not_needed_any_more_is_skipped() -> None:
+    bench = fell_back("fail 1", shell("x", "fail"))
+    state = bench.resume()
+    assert statuses(state) == {"a": "completed", "box": "skipped", "x": "skipped"}
+    assert facts_of(bench.replayed()) == facts_of(state)
+
+
+def test_a_resumed_run_can_be_stopped_before_such_a_container_goes_on() -> None:
+    bench = fell_back("fail", shell("x", "fail"))
+    state = bench.resume(before=lambda drive: drive.kill("ann"))
+    assert state.status == "cancelled"
+    assert set(statuses(state).values()) == {"cancelled"}

@@ -1,0 +1,44 @@
+"""A history taken at its word says the same as one that is folded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import FOLD
+from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.telling import TOLD, as_told, replay
+from tests.bench_of_runs import Bench, Died
+from tests.virtual import facts_of
+from tests.workflow.test_fold_properties import documents, plan_of, wild_documents
+
+
+def test_every_fact_can_be_taken_at_its_word() -> None:
+    assert FOLD.keys() == TOLD
+
+
+@given(documents() | wild_documents(), st.data())
+def test_a_history_that_is_taken_at_its_word_goes_on_like_one_that_is_folded(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    plan = plan_of(document)
+    bench = Bench(plan, batch=data.draw(st.sampled_from([1, 2, 256])))
+    dies = data.draw(st.integers(1, 8)), True
+    with suppress(Died):
+        bench.start(dies=dies)
+    for _ in range(3):
+        facts = bench.history()
+        folded, told = replay(RunState(plan), facts), as_told(RunState(plan), facts)
+        assert told.status == folded.status
+        if told.status in ("completed", "cancelled"):
+            return
+        goes_on = h.RunResumed(bench.clock.now(), "mplp")
+        folded.handle(goes_on)
+        told.handle(goes_on)
+        assert facts_of(told) == facts_of(folded)
+        with suppress(Died):
+            bench.resume(dies=dies)
