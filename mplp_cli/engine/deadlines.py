@@ -13,7 +13,7 @@ from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, StepTimeoutError
 from mplp_cli.workflow import history as h
 from mplp_cli.workflow.commands import WHOLE_RUN
-from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.plan import CONTAINERS, PlanStep
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.statuses import RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.values import duration_text
@@ -72,6 +72,8 @@ def rang(i: int, due: int, scope: RunScope, world: World) -> h.Event | Failure |
     if state.pausing is not None and state.step_status[i] in (RETRYING, WAITING):
         return None  # it is armed again when the run goes on
     step = state.plan.steps[i]
+    if step.kind in CONTAINERS and state.step_status[i] is RUNNING and i not in state.open:
+        return None  # it waits for a lane since the run was resumed, and is armed again when it goes on
     return time_came(step, scope.at(step), world)
 
 

@@ -98,11 +98,14 @@ def _continued(state: RunState, _fact: h.RunContinued) -> None:
 
 
 def _stopping(state: RunState, fact: h.RunStopping) -> None:
-    if fact.cause == "kill":
-        state.killed = True
-    elif state.finalizing is not None or state.stopping is not None:
+    withdraws = fact.cause == "cancel" and bool(state.approvals)
+    if fact.cause == "kill" or state.status is PENDING:
+        state.killed, state.status = True, RUNNING
+    elif not withdraws if state.finalizing is not None else state.stopping is not None:
         return
     state.stopping = state.stopping or fact
+    if pausing.is_called_off(state):
+        state.pausing = None
 
 
 def _finalizing(state: RunState, fact: h.RunFinalizing) -> None:

@@ -243,3 +243,15 @@ def test_shell_scripts_get_the_item_as_a_variable() -> None:
     body = plan.steps[plan.number["work"]].body
     assert "${item}" not in body.fixed["script"]
     assert "${HOME}" in body.fixed["script"]
+
+
+def test_a_container_that_waits_for_a_lane_after_a_failure_does_not_time_out_meanwhile() -> None:
+    """Both items failed by a timeout inside; when the run is resumed, one of them has to wait for the other."""
+    slow = {"id": "c", "type": "conditional", "condition": "true", "timeout": "1s"}
+    steps = [each([1, 2], slow | {"then": [shell("x", "sleep 2")]}, max_parallel=1)]
+    bench = Bench(planned(steps, max_parallel=1))
+    assert bench.start().status == "failed"
+    state = bench.resume()
+    assert state.status == "failed"
+    assert state.moving == 0
+    assert set(statuses(state).values()) == {"failed", "cancelled"}
