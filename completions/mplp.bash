@@ -202,7 +202,7 @@ _mplp_options() {
     "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
     "kill") _mplp_complete choices --reason --no-wait --output -o --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --since --limit -n ;;
+    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --all -a --since --limit -n ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;

@@ -109,7 +109,7 @@ class SqliteTurns:
         reason = f"run {run_id} takes its place under `{turn.key}`"
         for row in rows[: len(rows) + 1 - turn.max]:
             if not row.ending:
-                db.execute(schema.ADD_CONTROL, (row.number, "cancel", "", f"run {run_id[:8]}", reason))
+                db.execute(schema.ADD_CONTROL, (row.number, "cancel", "", f"run {run_id[:8]}", reason, b""))
         self._database.requests += 1
 
     def _rows(self, db: apsw.Connection, place: tuple[Any, ...]) -> list[_Row]:

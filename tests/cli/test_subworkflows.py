@@ -223,7 +223,7 @@ def test_a_question_inside_is_answered_there_and_the_outer_run_is_resumed(asking
     assert elsewhere.code == 2
     assert inner[:8] in elsewhere.err
     asking.write("approved", "by hand")
-    said = asking("approve", inner)
+    said = asking("approve", inner, "--by", "ann")
     assert said.code == 0
     assert f"mplp resume {main[:8]}" in said.err
     assert asking("resume", main).code == 0
@@ -244,7 +244,7 @@ def test_an_answer_is_heard_while_the_process_is_busy_with_something_else(termin
     running = terminal.start("run", "main.yaml", "--output", "json")
     until(lambda: terminal("approvals", "-o", "json").document["approvals"])
     terminal.write("approved", "by hand")
-    said = terminal("approve", "ask")
+    said = terminal("approve", "ask", "--by", "ann")
     assert (said.code, said.err) == (0, "")
     until(lambda: "after by hand" in done(terminal))
     terminal.write("go", "")
