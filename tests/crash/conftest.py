@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.everything import EVERYTHING, MARKS, leave_a_mark
+from tests.crash.everything import EVERYTHING, INNER, MARKS, leave_a_mark
 from tests.crash.points import Points
 from tests.crash.whole import Everything, Undisturbed, watch
 from tests.service import Service, serving
@@ -28,6 +28,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Ev
     """The workflow with every step type as a file, and the inputs of its runs."""
     file = tmp_path_factory.mktemp("workflow") / "everything.yaml"
     file.write_text(EVERYTHING, "utf-8")
+    file.with_name("inner.yaml").write_text(INNER, "utf-8")
     file.with_name("marks.py").write_text(MARKS, "utf-8")
     return Everything(file, ("-i", f"service={service.base}"))
 

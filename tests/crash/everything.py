@@ -42,6 +42,12 @@ PARTS: Final[dict[str, str]] = {
         """then: [{id: taken, type: shell, run: 'echo taken >> "${inputs.file}"'}], """
         """else: [{id: never, type: shell, run: 'echo never >> "${inputs.file}"'}]}"""
     ),
+    "emit": '{id: news, type: emit, dependencies: [both], event: {type: small.half, data: "${words.result.hello}"}}',
+    "approval": (
+        '{id: agreed, type: approval, message: "Go on?", approvers: [ann],'
+        " inputs: {how: {type: string}}}"
+    ),
+    "workflow": '{id: inner, type: workflow, file: inner.yaml, inputs: {file: "${inputs.file}"}}',
 }
 
 _TWICE = """
@@ -49,8 +55,15 @@ _TWICE = """
         echo {0} >> "${{inputs.file}}"
         [ "$before" = yes ]"""
 
-#: What has no step type of its own: a retry, a step that stands in for another, a person who is asked.
+#: What has no step type of its own: an event, a retry, a step that stands in for another, a person who is asked.
 _MORE = f"""
+    - {{id: heard, type: wait, event: {{type: small.*, where: event.data == words.result.hello}}}}
+    - id: told
+      type: shell
+      dependencies: [heard, agreed]
+      run: |
+        [ "${{heard.result.event.type}} ${{agreed.result.inputs.how}}" = "small.half gently" ]
+        echo told >> "${{inputs.file}}"
     - id: flaky
       type: shell
       dependencies: [choice]
@@ -89,6 +102,22 @@ workflow:
 {_MORE}
   finally:
     - {{id: last, type: shell, run: 'echo last >> "${{inputs.file}}"'}}
+"""
+
+#: The sub-workflow; it asks somebody too. No id of a step of it is one of the outer workflow.
+INNER: Final = """
+workflow:
+  id: inside
+  name: A part of everything
+  version: 1.0.0
+  inputs:
+    file: {type: string}
+  steps:
+    - {id: begun, type: shell, run: 'echo begun >> "${inputs.file}"'}
+    - {id: allowed, type: approval, dependencies: [begun], message: "Is this right?"}
+    - {id: ended, type: shell, dependencies: [allowed], run: 'echo ended >> "${inputs.file}"'}
+  finally:
+    - {id: tidied, type: shell, run: 'echo tidied >> "${inputs.file}"'}
 """
 
 #: The module `marks`.

@@ -210,11 +210,11 @@ def _queued_starts(patch: pytest.MonkeyPatch) -> None:
 
 
 def _everything_again(patch: pytest.MonkeyPatch) -> None:
-    def forget(state: RunState, at: int) -> None:
+    def forget(state: RunState, at: int, retry: str = "") -> None:
         for i, status in enumerate(state.step_status):
             if status is COMPLETED and state.plan.steps[i].effect:
                 state.step_status[i] = PENDING
-        take_up(state, at)
+        take_up(state, at, retry)
 
     patch.setattr(fold, "take_up", forget)
 

@@ -20,6 +20,7 @@ from mplp_cli.engine.survivors import find_marked
 from mplp_cli.protocols import ProtocolObject, RunRecord
 from mplp_cli.render.machine import event_object
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.answers import Given
 from mplp_cli.workflow.history import (
     Event,
     RunResumed,
@@ -52,6 +53,8 @@ class Stored:
     record: RunRecord | None
     facts: list[Event]
     objects: list[ProtocolObject]
+    children: list[RunRecord] = field(default_factory=list)
+    #: The facts of each child.
     inner: list[list[Event]] = field(default_factory=list)
     #: What the runs have published.
     events: list[Published] = field(default_factory=list)
@@ -199,21 +202,23 @@ class Victim:
                 assert store.check()["integrity"] == "ok"
                 if not (records := store.runs()):
                     return Stored(None, [], [])
-                *inner, first = ([fact for _, fact in store.history(r.id)] for r in records)
-                record = records[-1]
-                assert all(r.workflow_id != record.workflow_id for r in records[:-1])
+                (record,) = (one for one in records if one.parent is None)
+                children = [one for one in records if one is not record]
+                facts = {one.id: [fact for _, fact in store.history(one.id)] for one in records}
                 events = [event for _, event in store.board.following(0)]
-                return Stored(record, first, list(store.objects()), inner, events)
+                inner = [facts[one.id] for one in children]
+                return Stored(record, facts[record.id], list(store.objects()), children, inner, events)
             finally:
                 store.close()
 
     def approve(self) -> int:
-        """Say yes to everything that is asked; how much that was."""
+        """Say yes to everything that is asked, and `gently` to what is to be filled in; how much that was."""
         store = SqliteStore(self.state, SystemClock())
         try:
             asked = store.approvals()
             for one in asked:
-                store.decide(one.run, one.step, "approved", "ann", "", one.asked_at)
+                given = Given(inputs=dict.fromkeys(one.form, "gently"))
+                store.decide(one.run, one.step, "approved", "ann", "", one.asked_at, given)
             return len(asked)
         finally:
             store.close()
@@ -233,9 +238,11 @@ class Victim:
 
     def settle(self) -> None:
         """Wait until no process that the run has started is left, so that effects can be counted."""
-        record = self.stored().record
-        if record is not None:
-            until(lambda: not find_marked(f"{record.id}/"), "the last processes of the run")
+        stored = self.stored()
+        for record in (stored.record, *stored.children):
+            if record is not None:
+                mark = f"{record.id}/"
+                until(lambda mark=mark: not find_marked(mark), "the last processes of the run")
 
 
 @dataclass
@@ -284,12 +291,13 @@ class Ledger:
         self.done = set(completed)
 
     def _failures(self, stored: Stored) -> Counter[str]:
-        """Attempts that failed by themselves."""
+        """Attempts that failed by themselves, or ended because their sub-workflow asks somebody."""
         failed = StepRetrying | StepFailed
         return Counter(
             f.step
             for f in stored.everything
-            if isinstance(f, failed) or (isinstance(f, StepWaiting) and f.error is not None)
+            if isinstance(f, failed)
+            or (isinstance(f, StepWaiting) and (f.error is not None or (f.approval and f.approval.run)))
         )
 
 
