@@ -446,6 +446,14 @@ class Subruns(Protocol):
         """Runs that have not ended though their step is over."""
         ...
 
+    def resting(self) -> list[StepId]:
+        """Steps whose sub-workflow was paused and is driven by nobody now. Each is named once."""
+        ...
+
+    def each(self, act: Callable[[Any], None]) -> None:
+        """Do something to the driver of every run that is driven now."""
+        ...
+
     async def end(self, run_id: RunId, *, kill: bool) -> None:
         """Bring such a run to its end: cancel it (`kill`: without its `finally`)."""
         ...

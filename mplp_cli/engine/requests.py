@@ -63,11 +63,17 @@ def _take_events(drive: Drive, busy: set[str]) -> None:
 def pause(drive: Drive, by: str, message: str = "") -> None:
     """Pause the run: what runs finishes, nothing new starts, then the run is `paused` and its process may leave."""
     drive.post(h.RunPausing(drive.world.clock.now(), by, message))
+    if drive.world.subruns is not None:
+        drive.world.subruns.each(lambda child: pause(child, by, message))
 
 
 def go_on(drive: Drive, by: str) -> None:
     """Take back a pause, if the run has not come to its rest yet."""
     drive.post(h.RunContinued(drive.world.clock.now(), by))
+    if drive.world.subruns is not None:
+        drive.world.subruns.each(lambda child: go_on(child, by))
+        for step in drive.world.subruns.resting():
+            drive.post(h.StepWoken(drive.world.clock.now(), step))
 
 
 def begin_again(resumed: h.RunResumed, posted: deque[h.Event]) -> list[h.Event]:

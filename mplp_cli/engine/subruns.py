@@ -15,7 +15,7 @@ from mplp_cli.errors import RunBusyError, RunStateError, SubworkflowCancelledErr
 from mplp_cli.protocols import Attempt, Clock, Parked, RunRecord, Store
 from mplp_cli.workflow.history import Event, RunStopping
 from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, FAILED
+from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
 from mplp_cli.workflow.subworkflows import question_of
 from mplp_cli.workflow.values import Json, RunId, StepId
 
@@ -148,6 +148,12 @@ class Subruns:
             del self._parked[run_id]
         return [self._open[run_id] for run_id in found if run_id in self._open]
 
+    def resting(self) -> list[StepId]:
+        found = [run_id for run_id, (child, _) in self._parked.items() if child.state.status == PAUSED]
+        for run_id in found:
+            del self._parked[run_id]
+        return [self._open[run_id] for run_id in found if run_id in self._open]
+
     def _can_go_on(self, child: Subrun, heard: int) -> bool:
         state, now = child.state, self._clock.now()
         if any(state.due.get(i, now + 1) <= now for i in state.approvals):
@@ -182,6 +188,11 @@ class Subruns:
         self._abandoned = True
 
     # ---- requests to the parent, handed on
+
+    def each(self, act: Callable[[Any], None]) -> None:
+        """Do something to the driver of every child that is driven now."""
+        for child in list(self._live.values()):
+            act(child.drive)
 
     def kill(self) -> None:
         """Stop every child that runs at once."""

@@ -250,3 +250,25 @@ def test_an_answer_is_heard_while_the_process_is_busy_with_something_else(termin
     terminal.write("go", "")
     out, _ = running.communicate()
     assert (running.returncode, json.loads(out)["status"]) == (0, "completed")
+
+
+def test_a_pause_inside_is_taken_back_with_that_of_the_outer_run(terminal: Terminal) -> None:
+    busy = "    - {id: busy, type: shell, run: 'until test -e go; do sleep 0.05; done'}\n"
+    waits = "    - {id: news, type: wait, event: {type: news}}\n"
+    terminal.write(
+        "main.yaml", MAIN.replace("parts/sub.yaml", "sub.yaml").replace("  finally:", f"{busy}  finally:")
+    )
+    inner = SUB.replace("  steps:\n", f"  steps:\n{waits}").replace(
+        "until test -e go; do sleep 0.05; done", ":"
+    )
+    terminal.write("sub.yaml", inner)
+    running = terminal.start("run", "main.yaml", "--output", "quiet")
+    until(lambda: (terminal.directory / "done.txt").exists() and "one" in done(terminal))
+    assert terminal("pause", "main", "--no-wait").code == 0
+    until(lambda: runs(terminal)["sub"]["status"] == "paused")
+    assert terminal("resume", "main").code == 0
+    until(lambda: runs(terminal)["sub"]["status"] == "running")
+    assert terminal("events", "emit", "news").code == 0
+    terminal.write("go", "")
+    assert running.wait() == 0
+    assert "two" in done(terminal)

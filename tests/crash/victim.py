@@ -46,6 +46,10 @@ def until(happened: Callable[[], bool], what: str) -> None:
         assert time.monotonic() < end, f"waited {PATIENCE:.0f} s for {what}"
 
 
+def _nothing_carries(mark: str) -> Callable[[], bool]:
+    return lambda: not find_marked(mark)
+
+
 @dataclass(frozen=True)
 class Stored:
     """What a store says about the run that it was made for, and about the runs that this one has started."""
@@ -241,8 +245,7 @@ class Victim:
         stored = self.stored()
         for record in (stored.record, *stored.children):
             if record is not None:
-                mark = f"{record.id}/"
-                until(lambda mark=mark: not find_marked(mark), "the last processes of the run")
+                until(_nothing_carries(f"{record.id}/"), "the last processes of the run")
 
 
 @dataclass

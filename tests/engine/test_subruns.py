@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec import json
 
+from mplp_cli.engine import requests
 from mplp_cli.errors import InputError, RunStateError, StoreError
 from mplp_cli.loading import resolve_inputs
 from mplp_cli.protocols import Control, NewRun, RunRecord
@@ -390,6 +391,18 @@ def test_a_cancel_travels_down_and_final_steps_run_on_every_level(family: Family
         assert statuses(family.state(run))["bye"] == "completed"
     [stopping] = family.facts(family.child, h.RunStopping)
     assert stopping.by == f"run {family.root.id}"
+
+
+def test_a_pause_travels_down_and_so_does_its_end(family: Family) -> None:
+    family.write("main.yaml", [call(), given("after", dependencies=["call"])])
+    family.write("sub.yaml", [call("inner", "deep.yaml"), given("last", dependencies=["inner"])])
+    family.write("deep.yaml", [pause("w", "10s"), given("end", dependencies=["w"])])
+    state = family.start(during=[(5, lambda family: requests.pause(family.driven, "ann"))])
+    [deep] = family.children(family.child.id)
+    assert [state.status, family.child.status, deep.status] == ["paused"] * 3
+    state = family.resume()
+    [deep] = family.children(family.child.id)
+    assert [state.status, family.child.status, deep.status] == ["completed"] * 3
 
 
 def test_a_kill_travels_down_and_no_final_step_runs(family: Family) -> None:
