@@ -13,19 +13,19 @@ from mplp_cli.protocols import Definition
 from mplp_cli.running import How
 from mplp_cli.runtime import refuse_final
 from mplp_cli.sources import read_secrets
-from mplp_cli.workflow.drift import DefinitionDriftError
-from mplp_cli.workflow.reruns import Repeated
-from mplp_cli.workflow.resume import Onward
+from mplp_cli.workflow.fold.resume import Onward
+from mplp_cli.workflow.revision.drift import DefinitionDriftError
+from mplp_cli.workflow.revision.reruns import Repeated
 
 if TYPE_CHECKING:
     from mplp_cli.protocols import Journal
     from mplp_cli.runtime import Run, Runtime, Screen
     from mplp_cli.sources import Source
-    from mplp_cli.workflow.history import DefinitionChange, Event, Rerun, RunResumed
+    from mplp_cli.workflow.fold.history import DefinitionChange, Event, Rerun, RunResumed
+    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.model import Workflow
-    from mplp_cli.workflow.outline import Contrast, Outline
     from mplp_cli.workflow.plan import Plan
-    from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.revision.outline import Contrast, Outline
 
 _SHORT = 8
 
@@ -46,9 +46,9 @@ class Changed(Struct, frozen=True, kw_only=True):
 
 def past(runtime: Runtime, run_id: str, facts: list[Event]) -> tuple[RunState, Plan | None]:
     """How a run stands; and its plan, None if this version plans its definition differently."""
+    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import plan_from_stored
-    from mplp_cli.workflow.state import RunState
-    from mplp_cli.workflow.telling import as_told, replay
+    from mplp_cli.workflow.revision.telling import as_told, replay
 
     plan = runtime.same_plan(run_id)
     if plan is not None:
@@ -133,8 +133,8 @@ def compare(
     runtime: Runtime, run_id: str, old: RunState, plan: Plan, facts: list[Event], *, planned: bool = False
 ) -> Changed:
     """What the plan changes for a run that stands as `old`."""
-    from mplp_cli.workflow.drift import claimed, judged
-    from mplp_cli.workflow.outline import contrasts
+    from mplp_cli.workflow.revision.drift import claimed, judged
+    from mplp_cli.workflow.revision.outline import contrasts
 
     if old.plan.workflow.id != plan.workflow.id:
         raise RunStateError(
@@ -148,7 +148,7 @@ def compare(
 
 
 def _outlines(runtime: Runtime, run_id: str, old: RunState, plan: Plan) -> tuple[Outline, Outline]:
-    from mplp_cli.workflow.outline import outline
+    from mplp_cli.workflow.revision.outline import outline
 
     workflow = (
         old.plan.workflow if old.plan.workflow.steps else runtime.load(runtime.stored_source(run_id)).workflow
@@ -177,7 +177,7 @@ def _refused(run_id: str, changed: Changed) -> DefinitionDriftError:
 
 def _redefined(runtime: Runtime, old: RunState, plan: Plan, changed: Changed) -> Any:
     from mplp_cli.loading import resolve_inputs
-    from mplp_cli.workflow.history import RunRedefined
+    from mplp_cli.workflow.fold.history import RunRedefined
 
     workflow = plan.workflow
     given = {name: value for name, value in old.inputs.items() if name in workflow.inputs}
@@ -206,8 +206,8 @@ def retry(
 
     `tell` is told which step is tried again and which failures stand.
     """
-    from mplp_cli.workflow.state import RunState
-    from mplp_cli.workflow.telling import replay
+    from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.revision.telling import replay
 
     def choose(journal: Journal) -> Onward:
         plan, facts = runtime.stored_plan(run_id), list(journal.read())
@@ -244,8 +244,8 @@ def refuse_unless_failed(run_id: str, status: str, *, interrupted: bool) -> None
 def _tried(
     runtime: Runtime, state: RunState, named: int, tell: Callable[[str, list[str]], None]
 ) -> RunResumed:
-    from mplp_cli.workflow.history import RunResumed
-    from mplp_cli.workflow.onward import obstacle, retried, standing, tried_again
+    from mplp_cli.workflow.fold.history import RunResumed
+    from mplp_cli.workflow.fold.onward import obstacle, retried, standing, tried_again
 
     plan, short = state.plan, state.run_id[:_SHORT]
     i = retried(state, named)
@@ -285,7 +285,7 @@ def rerun(
 ) -> Run:
     """A new run of an ended or parked one. `inputs` gives some besides, or instead of, those it had."""
     from mplp_cli.loading import resolve_inputs
-    from mplp_cli.workflow.reruns import kept
+    from mplp_cli.workflow.revision.reruns import kept
 
     facts = [fact for _, fact in runtime.store.history(run_id)]
     old, same = past(runtime, run_id, facts)

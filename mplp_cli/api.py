@@ -20,7 +20,7 @@ from mplp_cli.errors import Problem, WorkflowValidationError
 from mplp_cli.render.machine import event_object, plan_document, run_document
 from mplp_cli.runtime import Runtime, Screen
 from mplp_cli.sources import read_secrets, read_source
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.history import Event
 
 __all__ = ["plan", "resume", "run", "validate"]
 

@@ -13,8 +13,8 @@ from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_
 
 if TYPE_CHECKING:
     from mplp_cli.engine.queueing import AskForTurn
-    from mplp_cli.workflow.history import RunResumed, RunStarted, Turn
-    from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
+    from mplp_cli.workflow.fold.state import RunState
 
 
 class Parts(Starts, Protocol):

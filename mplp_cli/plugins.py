@@ -7,24 +7,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.conditions import Handler
+    from mplp_cli.workflow.language.conditions import Handler
 
 
 class ConditionHandlers(Mapping[str, "Handler"]):
     """Condition handlers by name: the built-in ones, then the entry-point group `mplp.conditions` on first need."""
 
     def __getitem__(self, name: str) -> Handler:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+        from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 
         return BUILTIN_CONDITIONS.get(name) or self._plugins[name]
 
     def __contains__(self, name: object) -> bool:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+        from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 
         return name in BUILTIN_CONDITIONS or name in self._entry_points
 
     def __iter__(self) -> Iterator[str]:
-        from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
+        from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 
         return iter([*BUILTIN_CONDITIONS, *self._entry_points])
 

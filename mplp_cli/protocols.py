@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.workflow.answers import NOTHING, Given, question_digest
-from mplp_cli.workflow.history import Approval, Event, RunRedefined, Turn
+from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
+from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 

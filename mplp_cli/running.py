@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from mplp_cli.engine.processes import Child
     from mplp_cli.engine.runners import Runners
     from mplp_cli.engine.subruns import Subruns
-    from mplp_cli.workflow.history import Event, Rerun, RunResumed, RunStarted
+    from mplp_cli.workflow.fold.history import Event, Rerun, RunResumed, RunStarted
+    from mplp_cli.workflow.fold.resume import Onward
+    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
-    from mplp_cli.workflow.resume import Onward
-    from mplp_cli.workflow.state import RunState
 
 
 @dataclass(kw_only=True)
@@ -159,8 +159,8 @@ class Children:
 
     def recorded(self, run_id: RunId) -> RunState:
         """A run as its history tells it."""
-        from mplp_cli.workflow.state import RunState
-        from mplp_cli.workflow.telling import replay
+        from mplp_cli.workflow.fold.state import RunState
+        from mplp_cli.workflow.revision.telling import replay
 
         facts = (fact for _, fact in self.runtime.store.history(run_id))
         return replay(RunState(self.runtime.stored_plan(run_id)), facts)
@@ -180,9 +180,9 @@ def subruns_of(
 
 def workflow_env(state: RunState, secrets: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """The workflow's `env`: values filled in; a name without one is taken from the process, if it is there."""
-    from mplp_cli.workflow.references import text_of
-    from mplp_cli.workflow.scope import RunScope
-    from mplp_cli.workflow.templates import fill
+    from mplp_cli.workflow.fold.scope import RunScope
+    from mplp_cli.workflow.language.references import text_of
+    from mplp_cli.workflow.language.templates import fill
 
     scope = RunScope(state, secrets)
     env = {}

@@ -35,9 +35,9 @@ __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
+    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
-    from mplp_cli.workflow.reruns import Repeated
-    from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.revision.reruns import Repeated
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
@@ -153,11 +153,11 @@ class Runtime:
         repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
-        from mplp_cli.workflow.admission import turn_of
-        from mplp_cli.workflow.history import RunStarted
-        from mplp_cli.workflow.scope import RunScope
-        from mplp_cli.workflow.state import RunState
-        from mplp_cli.workflow.telling import replay
+        from mplp_cli.workflow.fold.admission import turn_of
+        from mplp_cli.workflow.fold.history import RunStarted
+        from mplp_cli.workflow.fold.scope import RunScope
+        from mplp_cli.workflow.fold.state import RunState
+        from mplp_cli.workflow.revision.telling import replay
 
         run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
@@ -208,10 +208,10 @@ class Runtime:
         it up or it is to be ended.
         """
         from mplp_cli.store.locks import process_name
-        from mplp_cli.workflow.history import RunStarted
-        from mplp_cli.workflow.resume import Onward
-        from mplp_cli.workflow.state import RunState
-        from mplp_cli.workflow.telling import replay
+        from mplp_cli.workflow.fold.history import RunStarted
+        from mplp_cli.workflow.fold.resume import Onward
+        from mplp_cli.workflow.fold.state import RunState
+        from mplp_cli.workflow.revision.telling import replay
 
         [record] = self.store.find_runs(run_id)
         if how.choose is None:  # else that says what may be chosen
@@ -281,7 +281,7 @@ class Runtime:
     def places(self, source: Source, state: RunState) -> dict[str, str]:
         """`file:line` of each failed step, for the screens."""
         from mplp_cli.loading.where import step_places
-        from mplp_cli.workflow.growth import id_in_file
+        from mplp_cli.workflow.fold.growth import id_in_file
 
         failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
         if not failed:

@@ -18,8 +18,7 @@ from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
 from mplp_cli.store.memory import MemoryStore
-from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Event,
     RunResumed,
     RunStarted,
@@ -30,11 +29,12 @@ from mplp_cli.workflow.history import (
     StepWaiting,
     Turn,
 )
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.planning import make_plan
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.telling import replay
+from mplp_cli.workflow.planning.make import make_plan
+from mplp_cli.workflow.revision.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
 RUN = "11111111-1111-4111-8111-111111111111"

@@ -13,8 +13,8 @@ import pytest
 
 from mplp_cli.errors import Exit
 from mplp_cli.modules.catalogue import builtin_modules
-from mplp_cli.workflow.conditions import BUILTIN_CONDITIONS, OPERATORS
-from mplp_cli.workflow.lexer import FILTERS
+from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS, OPERATORS
+from mplp_cli.workflow.language.lexer import FILTERS
 from tests.conftest import Mplp
 
 ROOT = Path(__file__).parent.parent

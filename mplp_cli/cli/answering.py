@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from mplp_cli.protocols import ApprovalRecord, RunRecord
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.answers import Given
+    from mplp_cli.workflow.fold.answers import Given
 
 
 class Answer(NamedTuple):
@@ -60,7 +60,7 @@ def _checked(runtime: Runtime, record: RunRecord, step: str, said: Answer, by: s
     """The answer, checked against what is asked now, and bound to it."""
     from mplp_cli.cli.giving import given_inputs
     from mplp_cli.loading.inputs import resolved
-    from mplp_cli.workflow.answers import Given, check_answerer
+    from mplp_cli.workflow.fold.answers import Given, check_answerer
 
     pending = runtime.store.approvals(run_id=record.id)
     asked = next((one for one in pending if one.step == step), None)

@@ -19,9 +19,9 @@ from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import Source
-from mplp_cli.workflow.history import Event, StepCompleted, StepFailed, StepStarted
+from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed, StepStarted
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.state import RunState
 
 if TYPE_CHECKING:
     from mplp_cli.render.lines import Lines

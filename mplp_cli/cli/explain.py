@@ -43,7 +43,7 @@ def main(
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import children_table, status_of
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.subworkflows import KIND
+    from mplp_cli.workflow.fold.subworkflows import KIND
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mplp_cli.cli.tailing import Logs, Tail
-from mplp_cli.workflow.history import Event, StepStarted
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold.history import Event, StepStarted
+from mplp_cli.workflow.fold.state import RunState
 
 if TYPE_CHECKING:
     from mplp_cli.cli.driving import Watch

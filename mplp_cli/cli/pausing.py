@@ -22,7 +22,7 @@ class Flag:
 
     def is_up(self) -> bool:
         """Look again."""
-        from mplp_cli.workflow import history as h
+        from mplp_cli.workflow.fold import history as h
 
         for seq, fact in self._store.history(self._run, self._seq):
             self._seq = seq

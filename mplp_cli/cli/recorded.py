@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from mplp_cli.protocols import RunRecord, Standing
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.history import Event
+    from mplp_cli.workflow.fold.history import Event
+    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
-    from mplp_cli.workflow.state import RunState
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -55,9 +55,9 @@ def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str)
     """UsageError if the run has no step of that name, or has it once for each item."""
     from mplp_cli.errors import UsageError
     from mplp_cli.render.view import short_id
-    from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.revision.telling import replay
     from mplp_cli.workflow.suggest import did_you_mean
-    from mplp_cli.workflow.telling import replay
 
     if plan.grows:
         plan = replay(RunState(plan), facts).plan

@@ -11,7 +11,7 @@ from mplp_cli.cli.options import DefinitionFile, HowToRun, JUnit, NoColor, RunOu
 
 if TYPE_CHECKING:
     from mplp_cli.protocols import RunRecord
-    from mplp_cli.workflow.history import Rerun
+    from mplp_cli.workflow.fold.history import Rerun
 
 Mode: TypeAlias = Literal["all", "from", "failed", "only"]
 #: A run with one of these has neither ended nor stopped to wait.
@@ -81,7 +81,7 @@ def main(
 def _how(from_step: str | None, only: str | None, *, failed: bool) -> Callable[[str], Rerun]:
     """The rerun that is asked for, of a run that is still to be found."""
     from mplp_cli.errors import UsageError
-    from mplp_cli.workflow.history import Rerun
+    from mplp_cli.workflow.fold.history import Rerun
 
     asked: list[tuple[Mode, str]] = []
     if from_step is not None:

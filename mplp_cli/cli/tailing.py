@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mplp_cli.workflow.history import Event, StepStarted
+from mplp_cli.workflow.fold.history import Event, StepStarted
 
 if TYPE_CHECKING:
     from mplp_cli.render.ink import Line

@@ -21,7 +21,7 @@ from mplp_cli.engine.capture import StepLog
 from mplp_cli.engine.matching import Found, Pattern, walk
 from mplp_cli.engine.workplace import file_place
 from mplp_cli.protocols import Attempt
-from mplp_cli.workflow.outcomes import ArtifactError
+from mplp_cli.workflow.fold.outcomes import ArtifactError
 
 #: Files and bytes of one attempt.
 MOST_FILES: Final = 10_000

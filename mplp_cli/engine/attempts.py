@@ -18,13 +18,13 @@ from mplp_cli.errors import (
     failure_of,
 )
 from mplp_cli.protocols import Attempt, Parked, Runner, Subruns
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED
+from mplp_cli.workflow.fold.subworkflows import KIND, child_id
+from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED
-from mplp_cli.workflow.subworkflows import KIND, child_id
-from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 Post = Callable[[h.Event], None]

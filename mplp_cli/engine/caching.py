@@ -12,10 +12,10 @@ import re
 from msgspec.json import encode
 
 from mplp_cli.engine.world import World
-from mplp_cli.workflow.history import Hit, Keep, StepCompleted, StepStarted
+from mplp_cli.workflow.fold.history import Hit, Keep, StepCompleted, StepStarted
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.templates import fill
 
 _INDEX = re.compile(r"\[\d+\]")
 

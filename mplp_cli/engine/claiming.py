@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from heapq import nsmallest
 
-from mplp_cli.workflow.history import StepsClaimed
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import QUEUED, RUNNING
+from mplp_cli.workflow.fold.history import StepsClaimed
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import QUEUED, RUNNING
 
 #: Steps that are claimed ahead.
 CLAIMS = 32

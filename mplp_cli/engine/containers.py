@@ -5,16 +5,16 @@ from __future__ import annotations
 from mplp_cli.engine.judging import branch_of
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, failure_of
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.composites import conclusion, inside
-from mplp_cli.workflow.growth import EACH
-from mplp_cli.workflow.outcomes import LoopExhaustedError
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.composites import conclusion, inside
+from mplp_cli.workflow.fold.growth import EACH
+from mplp_cli.workflow.fold.outcomes import LoopExhaustedError
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.statuses import FAILED
+from mplp_cli.workflow.language.references import kind_of
+from mplp_cli.workflow.language.templates import Formula, fill, holds
 from mplp_cli.workflow.plan import PlanStep
-from mplp_cli.workflow.references import kind_of
-from mplp_cli.workflow.repeats import MOST_ITEMS
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.statuses import FAILED
-from mplp_cli.workflow.templates import Formula, fill, holds
+from mplp_cli.workflow.planning.repeats import MOST_ITEMS
 from mplp_cli.workflow.values import Json, duration_ms
 
 

@@ -11,11 +11,11 @@ from mplp_cli.engine.people import expired, unanswered
 from mplp_cli.engine.waiting import is_cut_short
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, StepTimeoutError
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import WHOLE_RUN
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.commands import WHOLE_RUN
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.statuses import RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.statuses import RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.values import duration_text
 
 

@@ -31,9 +31,9 @@ from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import ProtocolObject
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.answers import NOTHING, Given
-from mplp_cli.workflow.commands import (
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.answers import NOTHING, Given
+from mplp_cli.workflow.fold.commands import (
     WHOLE_RUN,
     Arm,
     Ask,
@@ -46,12 +46,12 @@ from mplp_cli.workflow.commands import (
     Tell,
     Withdraw,
 )
-from mplp_cli.workflow.composites import consequence
+from mplp_cli.workflow.fold.composites import consequence
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
+from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
-from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import Json
 
 #: A run with one of these is driven on.

@@ -14,13 +14,13 @@ from mplp_cli.errors import (
     UnsupportedConditionTypeError,
     failure_of,
 )
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.conditions import judge_step_result
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.language.conditions import judge_step_result
+from mplp_cli.workflow.language.references import follow
+from mplp_cli.workflow.language.templates import Formula, fill, holds
 from mplp_cli.workflow.plan import Custom, Judgement, PlanStep, StepResult
-from mplp_cli.workflow.references import follow
 from mplp_cli.workflow.retry import Fallback, fallback_for
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.templates import Formula, fill, holds
 from mplp_cli.workflow.values import Json
 
 

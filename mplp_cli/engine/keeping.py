@@ -8,15 +8,15 @@ from msgspec import structs
 from msgspec.json import Encoder
 
 from mplp_cli.errors import OutputLimitError, StepError
-from mplp_cli.workflow.history import Event, StepCompleted, StepFailed
-from mplp_cli.workflow.outcomes import ResultSchemaError
+from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed
+from mplp_cli.workflow.fold.outcomes import ResultSchemaError
+from mplp_cli.workflow.language.references import written
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
-from mplp_cli.workflow.references import written
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
     from mplp_cli.engine.world import World
-    from mplp_cli.workflow.state import RunState
+    from mplp_cli.workflow.fold.state import RunState
 
 #: Bytes of one result as JSON. References can double a value at every step; this is where it ends.
 MAX_RESULT = 16 * 1024 * 1024

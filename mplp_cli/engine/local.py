@@ -8,10 +8,10 @@ from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
 from mplp_cli.errors import StepTimeoutError
 from mplp_cli.protocols import ProtocolObject
-from mplp_cli.workflow.history import StepCompleted
+from mplp_cli.workflow.fold.history import StepCompleted
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.templates import fill
 
 
 def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:

@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mplp_cli.workflow.outcomes import ArtifactError
+from mplp_cli.workflow.fold.outcomes import ArtifactError
 
 #: Entries that are looked at, and levels that are gone down.
 LOOKED: Final = 200_000

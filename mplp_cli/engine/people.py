@@ -16,15 +16,15 @@ from mplp_cli.errors import (
     StepTimeoutError,
 )
 from mplp_cli.protocols import Caller, ProtocolObject
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.answers import NOTHING, Given, check_answerer, question_digest
-from mplp_cli.workflow.commands import Withdraw
-from mplp_cli.workflow.outcomes import UnknownOutcomeError
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.answers import NOTHING, Given, check_answerer, question_digest
+from mplp_cli.workflow.fold.commands import Withdraw
+from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.retry import Fallback, fallback_for
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.templates import fill
 from mplp_cli.workflow.values import duration_text
 
 Writes = list[ProtocolObject]

@@ -11,9 +11,9 @@ from typing import TypeAlias
 from mplp_cli.engine.world import World
 from mplp_cli.errors import MplpError
 from mplp_cli.protocols import Standing, Turns
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import PENDING
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import PENDING
 from mplp_cli.workflow.values import RunId
 
 AskForTurn: TypeAlias = Callable[[], Awaitable[Standing]]

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from mplp_cli.errors import HttpRequestError
 from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.language.references import text_of
 from mplp_cli.workflow.masking import Masker
-from mplp_cli.workflow.references import text_of
 from mplp_cli.workflow.values import Json
 
 _KEYED = frozenset({"POST", "PUT", "PATCH"})

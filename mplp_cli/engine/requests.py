@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mplp_cli.errors import Failure, RunStateError
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.answers import Given
-from mplp_cli.workflow.commands import Tell
-from mplp_cli.workflow.composites import consequence
-from mplp_cli.workflow.pausing import is_called_off
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, PAUSED
-from mplp_cli.workflow.telling import replay
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.answers import Given
+from mplp_cli.workflow.fold.commands import Tell
+from mplp_cli.workflow.fold.composites import consequence
+from mplp_cli.workflow.fold.pausing import is_called_off
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED, PAUSED
+from mplp_cli.workflow.revision.telling import replay
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive

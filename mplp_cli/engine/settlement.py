@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mplp_cli.errors import Failure, StepError
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.pausing import is_called_off, is_resting
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, FAILED
-from mplp_cli.workflow.templates import fill, is_template
-from mplp_cli.workflow.verdict import final_failure, verdict, warnings
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.pausing import is_called_off, is_resting
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, FAILED
+from mplp_cli.workflow.fold.verdict import final_failure, verdict, warnings
+from mplp_cli.workflow.language.templates import fill, is_template
 
 Outputs = dict[str, Any] | None
 

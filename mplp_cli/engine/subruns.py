@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from mplp_cli.errors import RunBusyError, RunStateError, SubworkflowCancelledError, SubworkflowError
 from mplp_cli.protocols import Attempt, Clock, Parked, RunRecord, Store
-from mplp_cli.workflow.history import Event, RunStopping
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
-from mplp_cli.workflow.subworkflows import question_of
+from mplp_cli.workflow.fold.history import Event, RunStopping
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PAUSED
+from mplp_cli.workflow.fold.subworkflows import question_of
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 

@@ -11,13 +11,13 @@ from mplp_cli.engine.people import own_question
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, StepError, UnresolvedReferenceError
 from mplp_cli.protocols import ProtocolObject
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.statuses import WAITING
+from mplp_cli.workflow.language.references import Missing, follow
+from mplp_cli.workflow.language.templates import Formula, Look, fill, holds, operands
 from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.published import Published, as_value, check_type, check_wanted, emitted_id, matches
-from mplp_cli.workflow.references import Missing, follow
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.statuses import WAITING
-from mplp_cli.workflow.templates import Formula, Look, fill, holds, operands
 from mplp_cli.workflow.values import Json, duration_ms, moment_ms
 
 #: The types of those steps.

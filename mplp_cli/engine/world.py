@@ -20,7 +20,7 @@ from mplp_cli.protocols import (
     Subruns,
     Subscriber,
 )
-from mplp_cli.workflow.conditions import Handler
+from mplp_cli.workflow.language.conditions import Handler
 from mplp_cli.workflow.values import Json
 
 

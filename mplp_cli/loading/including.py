@@ -11,9 +11,9 @@ from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.reading import MAX_BYTES
 from mplp_cli.loading.values import Fragment, unfit
 from mplp_cli.loading.wording import count_of, quoted
-from mplp_cli.workflow.compiling import Include
 from mplp_cli.workflow.model import Workflow, WorkflowStep
 from mplp_cli.workflow.plan import Included, Plan, included_file
+from mplp_cli.workflow.planning.compiling import Include
 from mplp_cli.workflow.suggest import did_you_mean
 
 if TYPE_CHECKING:

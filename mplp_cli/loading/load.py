@@ -19,7 +19,7 @@ from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:
     from mplp_cli.loading.including import Read
-    from mplp_cli.workflow.compiling import CheckOperation, Include
+    from mplp_cli.workflow.planning.compiling import CheckOperation, Include
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -222,7 +222,7 @@ class _Planning:
 
     def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
         """The plan, or the reasons why there is none."""
-        from mplp_cli.workflow.planning import make_plan
+        from mplp_cli.workflow.planning.make import make_plan
 
         return make_plan(
             workflow,

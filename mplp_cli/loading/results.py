@@ -8,7 +8,7 @@ from typing import Any
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.values import Fragment, unfit
 from mplp_cli.loading.wording import quoted
-from mplp_cli.workflow.references import Bracket, ReferenceSyntaxError, split_text
+from mplp_cli.workflow.language.references import Bracket, ReferenceSyntaxError, split_text
 
 
 def check_result(step: dict[str, Any], path: Path) -> Iterator[Problem]:

@@ -247,7 +247,7 @@ def _error_type(name: Any, path: Path) -> Iterator[Problem]:
 @cache
 def error_types() -> frozenset[str]:
     """The names of all errors that the work of a step can fail with."""
-    from mplp_cli.workflow import outcomes  # noqa: F401 - defines some of them
+    from mplp_cli.workflow.fold import outcomes  # noqa: F401 - defines some of them
 
     waiting: list[type[errors.StepError]] = [errors.StepError]
     names = set()

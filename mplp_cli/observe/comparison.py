@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from mplp_cli.workflow.conditions import same
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.language.conditions import same
+from mplp_cli.workflow.language.references import written
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import CONTAINERS
-from mplp_cli.workflow.references import written
-from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.values import Json
 
 _MADE = re.compile(

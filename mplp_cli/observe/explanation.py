@@ -8,13 +8,13 @@ from msgspec import Struct, structs
 
 from mplp_cli.errors import Failure
 from mplp_cli.observe.judged import Judged, judged
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import CANCELLED, ENDED, PENDING, QUEUED
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.retry import Retry
-from mplp_cli.workflow.scope import RunScope
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import CANCELLED, ENDED, PENDING, QUEUED
-from mplp_cli.workflow.telling import retell, told_before
+from mplp_cli.workflow.revision.telling import retell, told_before
 from mplp_cli.workflow.values import duration_text
 
 

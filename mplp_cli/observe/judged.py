@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, assert_never
 from msgspec import UNSET, Struct, UnsetType
 
 from mplp_cli.errors import StepError
-from mplp_cli.workflow.conditions import judge_step_result
+from mplp_cli.workflow.language.conditions import judge_step_result
+from mplp_cli.workflow.language.references import Missing, follow, json_text, written
+from mplp_cli.workflow.language.templates import Formula, fill, holds, operands
 from mplp_cli.workflow.plan import Custom, Judgement, StepResult
-from mplp_cli.workflow.references import Missing, follow, json_text, written
-from mplp_cli.workflow.templates import Formula, fill, holds, operands
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.scope import RunScope
+    from mplp_cli.workflow.fold.scope import RunScope
 
 
 class Operand(Struct, frozen=True):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mplp_cli.observe.explanation import Explanation
-from mplp_cli.workflow.joins import good_end
+from mplp_cli.workflow.fold.joins import good_end
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED, OMITTED, SKIPPED
+from mplp_cli.workflow.language.references import either
+from mplp_cli.workflow.language.templates import Formula
 from mplp_cli.workflow.model import CountJoin, Join
 from mplp_cli.workflow.plan import CONTAINERS
-from mplp_cli.workflow.references import either
 from mplp_cli.workflow.retry import fallback_for
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, OMITTED, SKIPPED
-from mplp_cli.workflow.templates import Formula
 from mplp_cli.workflow.values import duration_text
 
 #: What each join rule asks for.

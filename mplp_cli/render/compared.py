@@ -14,7 +14,7 @@ from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.theme import STATUS_STYLE, Theme
 from mplp_cli.render.view import first_line, rerun_text, run_took, short_id
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.values import Json, duration_text
 
 _SHORT = 60

@@ -9,10 +9,10 @@ from mplp_cli.render.compared import short_value
 from mplp_cli.render.grid import wrapped
 from mplp_cli.render.ink import Line
 from mplp_cli.render.theme import Theme
-from mplp_cli.workflow.history import DefinitionChange
+from mplp_cli.workflow.fold.history import DefinitionChange
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.outline import Contrast
+    from mplp_cli.workflow.revision.outline import Contrast
 
 _STYLE = {"added": "ok", "removed": "bad", "changed": "warn"}
 _MARK = {"added": "+", "removed": "-", "changed": "~"}

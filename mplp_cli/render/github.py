@@ -16,7 +16,7 @@ from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK, LONGEST
 from mplp_cli.render.theme import safe, safe_output
 from mplp_cli.render.view import approve_command
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Event,
     RunFailed,
     RunPaused,

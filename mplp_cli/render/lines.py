@@ -25,7 +25,7 @@ from mplp_cli.render.view import (
     short_id,
     took,
 )
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 

@@ -14,7 +14,7 @@ from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN, Theme
 from mplp_cli.render.tracker import Tracker
 from mplp_cli.render.view import RunView
-from mplp_cli.workflow.history import Event, StepCompleted
+from mplp_cli.workflow.fold.history import Event, StepCompleted
 from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:

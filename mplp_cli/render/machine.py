@@ -18,7 +18,7 @@ from mplp_cli.render.problems import SEE_ALSO
 if TYPE_CHECKING:
     from mplp_cli.protocols import Standing
     from mplp_cli.render.view import RunView
-    from mplp_cli.workflow.history import Event
+    from mplp_cli.workflow.fold.history import Event
     from mplp_cli.workflow.plan import Plan
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mplp_cli.clock import rfc3339
 from mplp_cli.protocols import Standing
 from mplp_cli.render.view import short_id
-from mplp_cli.workflow.history import Turn
+from mplp_cli.workflow.fold.history import Turn
 from mplp_cli.workflow.values import duration_text
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from mplp_cli.workflow.history import Event, StepStarted
+from mplp_cli.workflow.fold.history import Event, StepStarted
 
 #: What ends a line: also the lone carriage return of a progress bar, unless a line feed may follow it yet.
 BREAK: Final = re.compile(r"\r\n|\n|\r(?!\Z)")

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 from mplp_cli.render.view import ACTIVE, ENDED, RunView, is_leaf, unused
-from mplp_cli.workflow.history import RUN_ENDS, Event, RunFinalizing, RunResumed, RunStopping
+from mplp_cli.workflow.fold.history import RUN_ENDS, Event, RunFinalizing, RunResumed, RunStopping
 from mplp_cli.workflow.plan import Plan
 
 _ALL = (*RUN_ENDS, RunStopping, RunResumed, RunFinalizing)

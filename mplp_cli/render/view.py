@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from msgspec import json
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
+from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 

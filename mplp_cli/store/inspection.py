@@ -21,7 +21,7 @@ from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
 from mplp_cli.store.schema import ENDED_TURNS
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.history import Event
 from mplp_cli.workflow.values import RunId
 
 Severity = Literal["problem", "warning", "notice"]

@@ -21,7 +21,7 @@ from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
-from mplp_cli.workflow.history import Event, RunRedefined
+from mplp_cli.workflow.fold.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.

@@ -44,8 +44,8 @@ from mplp_cli.store.projections import (
     Told,
     project,
 )
-from mplp_cli.workflow.answers import NOTHING, Given
-from mplp_cli.workflow.history import Event, RunRedefined, Turn
+from mplp_cli.workflow.fold.answers import NOTHING, Given
+from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import RunId, StepId
 
 

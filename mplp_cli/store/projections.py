@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mplp_cli.errors import RunStateError
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Approval,
     Event,
     RunAdmitted,

@@ -42,8 +42,8 @@ from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.turns import SqliteTurns
-from mplp_cli.workflow.answers import NOTHING, Given
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.answers import NOTHING, Given
+from mplp_cli.workflow.fold.history import Event
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000

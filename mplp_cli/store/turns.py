@@ -21,7 +21,7 @@ from mplp_cli.store import schema
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
-from mplp_cli.workflow.history import Turn
+from mplp_cli.workflow.fold.history import Turn
 from mplp_cli.workflow.values import RunId
 
 #: Statuses of a run that nobody drives and that keeps its place.

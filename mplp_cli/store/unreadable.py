@@ -11,7 +11,7 @@ import msgspec
 
 from mplp_cli.errors import StoreError
 from mplp_cli.store.database import UNREADABLE, corrupt
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.history import Event
 
 _TYPES: Final = frozenset(fact.__struct_config__.tag for fact in get_args(Event))
 _TYPE: Final = re.compile(r"[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*")

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Path
 from mplp_cli.workflow import model
-from mplp_cli.workflow.templates import Items, Template, Tree, is_template
+from mplp_cli.workflow.language.templates import Items, Template, Tree, is_template
 
 
 class Values(Protocol):

@@ -10,8 +10,8 @@ from msgspec import UNSET, Struct, json, to_builtins
 from mplp_cli.errors import Path
 from mplp_cli.workflow import model
 from mplp_cli.workflow.bodies import Values
-from mplp_cli.workflow.references import Bracket, ReferenceSyntaxError, split_text
-from mplp_cli.workflow.templates import Template
+from mplp_cli.workflow.language.references import Bracket, ReferenceSyntaxError, split_text
+from mplp_cli.workflow.language.templates import Template
 from mplp_cli.workflow.values import Json, duration_ms
 
 #: Keys of a step that do not change what its work gives.

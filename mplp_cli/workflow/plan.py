@@ -16,9 +16,9 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.keys import CacheRule
+from mplp_cli.workflow.language.templates import Formula, Template, is_template
 from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
-from mplp_cli.workflow.templates import Formula, Template, is_template
 from mplp_cli.workflow.values import Json
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.

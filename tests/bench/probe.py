@@ -23,9 +23,9 @@ from mplp_cli.loading import load_workflow
 from mplp_cli.protocols import Attempt
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import read_source
-from mplp_cli.workflow.history import RUN_ENDS, Event
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.telling import replay
+from mplp_cli.workflow.fold.history import RUN_ENDS, Event
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.revision.telling import replay
 
 
 class Watch:

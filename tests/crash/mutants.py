@@ -13,12 +13,12 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.world import World
 from mplp_cli.errors import MplpError
 from mplp_cli.protocols import Journal, ProtocolObject
-from mplp_cli.workflow import fold
-from mplp_cli.workflow.history import RUN_ENDS, Event, RunResumed, StepCompleted, StepStarted
+from mplp_cli.workflow.fold import facts as fold
+from mplp_cli.workflow.fold.history import RUN_ENDS, Event, RunResumed, StepCompleted, StepStarted
+from mplp_cli.workflow.fold.resume import take_up
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import COMPLETED, PENDING
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.resume import take_up
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import COMPLETED, PENDING
 from tests.bench_of_runs import Bench, Died, planned, statuses
 from tests.virtual import StuckError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mplp_cli.bundled import bundled
-from mplp_cli.workflow.history import StepCompleted
+from mplp_cli.workflow.fold.history import StepCompleted
 from tests.crash.victim import Ledger, Victim
 
 NAMES = {f"{group}-{number:02}" for group in ("wide", "chain", "child") for number in range(1, 11)}

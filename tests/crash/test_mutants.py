@@ -20,8 +20,8 @@ from mplp_cli.store.inspection import inspect
 from mplp_cli.store.journal import SqliteJournal
 from mplp_cli.store.projections import project
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.history import Event, RunStarted, StepStarted
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.history import Event, RunStarted, StepStarted
 from tests.bench_of_runs import Died
 from tests.crash.mutants import MUTANTS, breaches, small_plan, undisturbed
 from tests.virtual import VirtualClock

@@ -16,7 +16,7 @@ import pytest
 
 from mplp_cli.bundled import bundled
 from mplp_cli.render.machine import event_object
-from mplp_cli.workflow.history import RunResumed
+from mplp_cli.workflow.fold.history import RunResumed
 from tests.crash.victim import PATIENCE, Stored, Victim, until
 
 #: Waits in its second step until there is a file beside the lines.

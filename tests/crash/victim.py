@@ -20,8 +20,8 @@ from mplp_cli.engine.survivors import find_marked
 from mplp_cli.protocols import ProtocolObject, RunRecord
 from mplp_cli.render.machine import event_object
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.answers import Given
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.answers import Given
+from mplp_cli.workflow.fold.history import (
     Event,
     RunResumed,
     StepCompleted,

@@ -10,9 +10,9 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.people import digest_of
 from mplp_cli.errors import RunStateError
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.answers import NOTHING, Given
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.answers import NOTHING, Given
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     RUN,
     Bench,

@@ -16,7 +16,7 @@ from mplp_cli.engine.artifacts import _keep, keep_artifacts
 from mplp_cli.engine.capture import read_log
 from mplp_cli.engine.matching import Pattern, walk
 from mplp_cli.protocols import Attempt
-from mplp_cli.workflow.outcomes import ArtifactError
+from mplp_cli.workflow.fold.outcomes import ArtifactError
 from tests.bench_of_runs import Bench, error_of, given, planned, retries, shell, statuses, step
 
 TREE = [

@@ -10,7 +10,7 @@ from mplp_cli.observe.explanation import explain
 from mplp_cli.observe.reasons import why_missed, why_so
 from mplp_cli.render.explained import explained_document
 from mplp_cli.render.machine import event_object, run_document
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from tests.bench_of_runs import (
     Bench,
     Died,

@@ -10,8 +10,8 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import Failure
 from mplp_cli.protocols import Attempt, Control
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     Bench,
     Intervention,

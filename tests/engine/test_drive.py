@@ -11,7 +11,7 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import StepError, StoreError
 from mplp_cli.protocols import Attempt
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from tests.bench_of_runs import (
     Bench,
     Died,

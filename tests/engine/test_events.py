@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mplp_cli.engine.drive import Drive
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.published import (
     Published,
     check_type,
@@ -16,7 +17,6 @@ from mplp_cli.workflow.published import (
     emitted_id,
     matches,
 )
-from mplp_cli.workflow.state import RunState
 from tests.bench_of_runs import (
     RUN,
     Bench,

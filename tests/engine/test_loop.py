@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import Bench, planned, problems_of, run_steps, statuses
 
 

@@ -11,8 +11,8 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.observe.explanation import explain
 from mplp_cli.render.explained import explained_screen
 from mplp_cli.render.theme import PLAIN
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     Bench,
     Died,

@@ -11,8 +11,8 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.requests import go_on, pause, put_to_rest
 from mplp_cli.errors import RunStateError
 from mplp_cli.protocols import Control
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     RUN,
     Bench,

@@ -11,8 +11,8 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import OperationError, RunStateError
 from mplp_cli.protocols import Operations
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     Bench,
     Died,

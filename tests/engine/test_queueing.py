@@ -9,7 +9,7 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import ConcurrencyLimitError
 from mplp_cli.protocols import Control, Holding, Standing
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Event,
     RunAdmitted,
     RunCancelled,

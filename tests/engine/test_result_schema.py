@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.shapes import missing_in
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.planning.shapes import missing_in
 from tests.bench_of_runs import (
     Bench,
     choice,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from tests.bench_of_runs import (
     Bench,
     choice,

@@ -16,8 +16,8 @@ from mplp_cli.engine.steps.shell import attempt_mark, read_log, run_shell
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.language.shelltext import hoist
 from mplp_cli.workflow.masking import Masker
-from mplp_cli.workflow.shelltext import hoist
 
 RUN = f"run-{os.getpid()}"
 

@@ -21,8 +21,8 @@ from mplp_cli.running import How, Run
 from mplp_cli.runtime import Runtime, Screen
 from mplp_cli.sources import read_secrets, read_source
 from mplp_cli.store.memory import MemoryStore
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import ask, given, pause, retries, step
 from tests.virtual import CountingIds, VirtualClock, facts_of
 

@@ -10,7 +10,7 @@ import pytest
 from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import LostOwnershipError, StoreError
 from mplp_cli.protocols import Attempt
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from tests.bench_of_runs import RUN, Bench, ask, pause, planned, shell
 
 

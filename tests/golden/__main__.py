@@ -21,7 +21,7 @@ import apsw
 import msgspec
 
 from mplp_cli import __version__
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.history import Event
 from tests.golden.recorded import HERE, PLACE, Record, load, write
 from tests.golden.states import STATES, State
 

@@ -10,7 +10,7 @@ import msgspec
 from mplp_cli.clock import SystemClock
 from mplp_cli.protocols import NewRun
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import Event
+from mplp_cli.workflow.fold.history import Event
 
 HERE = Path(__file__).parent
 #: Stands for the directory of the run.

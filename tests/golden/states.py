@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 
 #: Facts so far -> whether it is time.
 Moment = Callable[[Sequence[h.Event]], bool]

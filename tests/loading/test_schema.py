@@ -212,7 +212,7 @@ def test_every_step_type_of_the_model_has_a_branch_and_no_other() -> None:
 
 
 def test_operators_are_those_that_conditions_know() -> None:
-    from mplp_cli.workflow.conditions import OPERATORS
+    from mplp_cli.workflow.language.conditions import OPERATORS
 
     assert set(definition("step-result-condition")["properties"]["operator"]["enum"]) == set(OPERATORS)
 

@@ -20,9 +20,9 @@ from mplp_cli.observe.comparison import (
 )
 from mplp_cli.render.compared import compared_document, compared_screen
 from mplp_cli.render.theme import PLAIN
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.state import RunState
 
 ONE, TWO = "0e0b6c5a-0000-4000-8000-000000000001", "7a1c6c5a-0000-4000-8000-000000000002"
 STEPS = "[{id: a, type: shell, run: x}, {id: b, type: shell, run: y, dependencies: [a]}]"

@@ -10,7 +10,7 @@ from mplp_cli.observe.explanation import Explanation, explain
 from mplp_cli.observe.reasons import came_to_start, why_so
 from mplp_cli.render.explained import explained_document, explained_screen
 from mplp_cli.render.theme import PLAIN
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.published import Published
 

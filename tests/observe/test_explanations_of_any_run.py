@@ -15,8 +15,8 @@ from mplp_cli.render.compared import compared_document, compared_screen
 from mplp_cli.render.explained import explained_document, explained_screen
 from mplp_cli.render.machine import write_document
 from mplp_cli.render.theme import PLAIN
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED
 from tests.bench_of_runs import Bench, Died
 from tests.virtual import facts_of
 from tests.workflow.test_fold_properties import ACTS, plan_of, wild_documents

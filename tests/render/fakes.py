@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.history import Approval, Awaited, Rerun, RunPausing, Turn
+from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.retry import Retry

@@ -17,7 +17,7 @@ from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN, Theme
 from mplp_cli.render.tracker import Tracker
 from mplp_cli.render.view import ENDED, approve_command, form_lines, is_leaf
-from mplp_cli.workflow.history import Approval, Awaited, StepCompleted, StepStarted
+from mplp_cli.workflow.fold.history import Approval, Awaited, StepCompleted, StepStarted
 from mplp_cli.workflow.plan import Plan, PlanStep
 from tests.render.fakes import NOON, FakeState, make_plan, release, step
 

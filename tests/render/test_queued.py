@@ -14,7 +14,7 @@ from mplp_cli.render.queued import ordinal, place_text, queue_text, turn_object
 from mplp_cli.render.tails import Tails
 from mplp_cli.render.theme import PLAIN
 from mplp_cli.render.tracker import Tracker
-from mplp_cli.workflow.history import RunAdmitted, RunStarted, Turn
+from mplp_cli.workflow.fold.history import RunAdmitted, RunStarted, Turn
 from mplp_cli.workflow.model import Concurrency
 from mplp_cli.workflow.plan import plan_summary
 from tests.render.fakes import NOON, FakeState, make_plan, step

@@ -30,7 +30,7 @@ from mplp_cli.render.tables import (
     status_table,
 )
 from mplp_cli.render.theme import PLAIN, Theme
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from tests.render.fakes import NOON, FakeState, finished, make_plan, release, step
 
 TEXT = st.text(st.characters() | st.sampled_from("\x00\x1b\r\n]]>&<\"'\ud800\ufffe日"), max_size=40)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mplp_cli.protocols import NewRun
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Approval,
     Event,
     RunStarted,

@@ -18,7 +18,7 @@ from mplp_cli.store.inspection import OLD, Finding, check_integrity, inspect
 from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.mending import mend
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import RunCompleted, RunFailed, RunResumed, RunStopping, StepDecided
+from mplp_cli.workflow.fold.history import RunCompleted, RunFailed, RunResumed, RunStopping, StepDecided
 from tests.store.sample import START, FixedClock, asks, new_run, run_id, started, step
 
 #: Later than any file of a test.

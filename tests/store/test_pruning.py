@@ -15,7 +15,7 @@ from mplp_cli.store.database import Database
 from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, stale_results, surplus
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import Event, Keep, RunCompleted, RunFailed, StepCompleted, StepDecided
+from mplp_cli.workflow.fold.history import Event, Keep, RunCompleted, RunFailed, StepCompleted, StepDecided
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
 

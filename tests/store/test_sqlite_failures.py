@@ -21,7 +21,7 @@ from mplp_cli.store import creation, database
 from mplp_cli.store.layout import database_path
 from mplp_cli.store.schema import VERSION
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import StepCompleted
+from mplp_cli.workflow.fold.history import StepCompleted
 from tests.store.sample import START, FixedClock, new_run, run_id, started, step
 
 ROOT = Path(__file__).parents[2]

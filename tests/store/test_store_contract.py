@@ -18,8 +18,8 @@ from mplp_cli.errors import (
 )
 from mplp_cli.protocols import CachedResult, Control, Definition, ProtocolObject, Relation, Store
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.answers import Given
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.answers import Given
+from mplp_cli.workflow.fold.history import (
     Approval,
     Event,
     Keep,

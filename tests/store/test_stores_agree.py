@@ -14,7 +14,7 @@ from mplp_cli.errors import Failure, MplpError
 from mplp_cli.protocols import Control, Journal, Store
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     RUN_ENDS,
     Event,
     RunCancelled,

@@ -14,7 +14,7 @@ from mplp_cli.store.journal import SqliteJournal
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.pruning import remove_run
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import Event, RunCompleted
+from mplp_cli.workflow.fold.history import Event, RunCompleted
 from tests.store.sample import START, FixedClock, new_run, run_id, started, step
 
 TAKEN = r"took run .* over; nothing more was written"

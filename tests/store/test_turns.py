@@ -15,7 +15,7 @@ from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.store.pruning import remove_run
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.history import (
+from mplp_cli.workflow.fold.history import (
     Event,
     RunAdmitted,
     RunCancelled,

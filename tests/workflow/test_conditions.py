@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.errors import ExpressionError, UnresolvedReferenceError
-from mplp_cli.workflow.conditions import (
+from mplp_cli.workflow.language.conditions import (
     BUILTIN_CONDITIONS,
     OPERATORS,
     ConditionView,

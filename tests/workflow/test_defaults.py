@@ -8,8 +8,8 @@ import pytest
 
 from mplp_cli.observe.explanation import explain
 from mplp_cli.observe.reasons import came_to_start, why_so
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.state import RunState
 from tests.bench_of_runs import (
     Bench,
     choice,

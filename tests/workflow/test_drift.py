@@ -12,14 +12,14 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.drift import claimed, judged
-from mplp_cli.workflow.history import DefinitionChange
-from mplp_cli.workflow.outline import contrasts, outline
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.history import DefinitionChange
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED, PENDING
 from mplp_cli.workflow.plan import Plan, plan_from_stored
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, PENDING
-from mplp_cli.workflow.telling import as_told
+from mplp_cli.workflow.revision.drift import claimed, judged
+from mplp_cli.workflow.revision.outline import contrasts, outline
+from mplp_cli.workflow.revision.telling import as_told
 from tests.bench_of_runs import (
     RUN,
     Bench,

@@ -11,10 +11,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Start
-from mplp_cli.workflow.planning import make_plan
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.commands import Start
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.planning.make import make_plan
 from tests.bench_of_runs import Bench, choice, fallback, parallel, planned, shell, statuses, workflow
 from tests.conftest import EXHAUSTIVE
 from tests.workflow.oracle import BAD, Oracle, inside, start

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mplp_cli.errors import ExpressionError, StepError, UnresolvedReferenceError
-from mplp_cli.workflow import sandbox
-from mplp_cli.workflow.expressions import (
+from mplp_cli.workflow.language import sandbox
+from mplp_cli.workflow.language.expressions import (
     Expression,
     ExpressionSyntaxError,
     Missing,
@@ -22,8 +22,8 @@ from mplp_cli.workflow.expressions import (
     evaluate_condition,
     parse_expression,
 )
-from mplp_cli.workflow.lexer import FILTERS, MAX_SOURCE, TESTS, Lexer
-from mplp_cli.workflow.references import Reference, follow
+from mplp_cli.workflow.language.lexer import FILTERS, MAX_SOURCE, TESTS, Lexer
+from mplp_cli.workflow.language.references import Reference, follow
 
 IDS = ["a-b", "gone"]
 ROWS = [{"id": "x", "n": 1}, {"id": "y", "n": 2}]

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.requests import go_on, hear, pause
 from mplp_cli.errors import RunStateError
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.commands import Start
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.commands import Start
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED, RUNNING
 from mplp_cli.workflow.plan import CONTAINERS, Plan
-from mplp_cli.workflow.planning import make_plan
+from mplp_cli.workflow.planning.make import make_plan
 from mplp_cli.workflow.published import Published
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.statuses import ENDED, RUNNING
 from tests.bench_of_runs import Bench, Died, statuses, workflow
 from tests.virtual import facts_of
 

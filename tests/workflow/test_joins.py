@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.joins import Tally, verdict_of
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.joins import Tally, verdict_of
 from mplp_cli.workflow.model import CountJoin
 from tests.bench_of_runs import (
     begun,

@@ -11,7 +11,7 @@ import pytest
 
 from mplp_cli.errors import Problem
 from mplp_cli.workflow.plan import digest_of, plan_summary
-from mplp_cli.workflow.planning import make_plan
+from mplp_cli.workflow.planning.make import make_plan
 from tests.bench_of_runs import (
     Bench,
     choice,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.errors import ExpressionError, UnresolvedReferenceError
-from mplp_cli.workflow.references import (
+from mplp_cli.workflow.language.references import (
     Bracket,
     Reference,
     ReferenceSyntaxError,
@@ -273,7 +273,7 @@ def test_odd_keys_are_written_in_brackets() -> None:
 
 def test_references_and_expressions_load_without_jinja() -> None:
     code = (
-        "import sys; import mplp_cli.workflow.expressions, mplp_cli.workflow.conditions;"
+        "import sys; import mplp_cli.workflow.language.expressions, mplp_cli.workflow.language.conditions;"
         "sys.exit('jinja2' in sys.modules or 'jsonschema_rs' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

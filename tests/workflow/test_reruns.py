@@ -9,11 +9,11 @@ from hypothesis import given as drawn
 
 from mplp_cli.errors import RunStateError
 from mplp_cli.protocols import NewRun
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.history import Rerun
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.history import Rerun
+from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.plan import Plan
-from mplp_cli.workflow.reruns import kept
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.revision.reruns import kept
 from tests.bench_of_runs import (
     RUN,
     Bench,

@@ -10,7 +10,7 @@ from hypothesis import given as sampled
 from hypothesis import strategies as st
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow import history as h
+from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.model import RetryPolicy
 from mplp_cli.workflow.retry import Retry, effective, fallback_for, longest_ms, matches
 from tests.bench_of_runs import (

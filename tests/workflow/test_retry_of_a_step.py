@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.onward import obstacle, retried, standing, tried_again
-from mplp_cli.workflow.state import RunState
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.onward import obstacle, retried, standing, tried_again
+from mplp_cli.workflow.fold.state import RunState
 from tests.bench_of_runs import (
     Bench,
     Died,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.workflow.shelltext import Binding, ShellTextError, hoist
+from mplp_cli.workflow.language.shelltext import Binding, ShellTextError, hoist
 
 EXHAUSTIVE = os.environ.get("MPLP_EXHAUSTIVE") == "1"
 _found = {

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.workflow import history as h
-from mplp_cli.workflow.fold import FOLD
-from mplp_cli.workflow.state import RunState
-from mplp_cli.workflow.telling import TOLD, as_told, replay
+from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.facts import FOLD
+from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.revision.telling import TOLD, as_told, replay
 from tests.bench_of_runs import Bench, Died
 from tests.virtual import facts_of
 from tests.workflow.test_fold_properties import documents, plan_of, wild_documents

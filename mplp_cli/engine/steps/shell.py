@@ -26,8 +26,8 @@ from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.workplace import attempt_mark, attend, file_place, identity, remove
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.language.shelltext import SHELLS
 from mplp_cli.workflow.masking import Masker
-from mplp_cli.workflow.shelltext import SHELLS
 from mplp_cli.workflow.values import Json
 
 __all__ = ["attempt_mark", "read_log", "run_shell"]

@@ -1,0 +1,87 @@
+"""What another definition means for a run that was read as it was told: what can no longer go on as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mplp_cli.workflow.fold.growth import forget_items, id_in_file
+from mplp_cli.workflow.fold.history import RunRedefined
+from mplp_cli.workflow.fold.limits import limit_container
+from mplp_cli.workflow.fold.resume import forget_end
+from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SKIPPED
+from mplp_cli.workflow.plan import CONTAINERS
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.fold.state import RunState
+
+
+#: Keys without which a step is another one.
+_ANOTHER = frozenset({"type", "in"})
+
+
+def redefine(state: RunState, fact: RunRedefined) -> None:
+    """Fold `run.redefined`; `state` has the new plan and how its steps stood."""
+    state.inputs, state.all_slots = fact.inputs, fact.slots
+    state.redefined = fact
+    keys = {change.step: set(change.keys) for change in fact.changes if change.change == "changed"}
+    for step in list(state.plan.steps):
+        if step.loop < 0 and (changed := keys.get(id_in_file(step.id))):
+            _changed(state, step.number, changed, fact.at)
+    ending = state.finalizing is not None and state.status != FAILED
+    for i, step in enumerate(state.plan.steps):  # containers come before their children
+        if state.step_status[i] is not PENDING or step.loop >= 0:
+            continue
+        if ending and not step.final:
+            _leave_out(state, i, SKIPPED, "the run was at its end when it was added", fact.at)
+        elif step.parent >= 0:
+            _place(state, i, fact.at)
+
+
+def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
+    if keys & _ANOTHER:
+        _begin_anew(state, i)
+        return
+    kind, status = state.plan.steps[i].kind, state.step_status[i]
+    if "when" in keys:
+        state.judged.discard(i)
+    if status is RUNNING and i in state.branches and not _can_go_on(state, i):
+        state.step_status[i] = PENDING
+        del state.branches[i]
+        state.due.pop(i, None)
+    elif status is RUNNING and kind in CONTAINERS and "timeout" in keys:
+        state.due.pop(i, None)
+        limit_container(state, i, at)
+
+
+def _begin_anew(state: RunState, i: int) -> None:
+    """A step of another type, or in another place, is another step: nothing of the old one holds."""
+    if state.plan.steps[i].repeat is not None:
+        forget_items(state, i)
+    forget_end(state, i)
+    state.attempts[i] = 0
+    state.uncounted.pop(i, None)
+    for known in (state.branches, state.approvals, state.kept):
+        known.pop(i, None)
+
+
+def _can_go_on(state: RunState, i: int) -> bool:
+    """Whether the branch that an open step took is still there."""
+    instead = state.plan.number.get(state.branches[i], -1)
+    return state.plan.steps[i].kind in CONTAINERS or (instead >= 0 and state.plan.steps[instead].parent == i)
+
+
+def _place(state: RunState, i: int, at: int) -> None:
+    """A step that was added inside another: it has its turn still, or it comes too late."""
+    step = state.plan.steps[i]
+    outer, how = state.plan.steps[step.parent], state.step_status[step.parent]
+    if how in (COMPLETED, SKIPPED):
+        _leave_out(state, i, SKIPPED, f"`{outer.id}` had ended when it was added", at)
+    elif how in ENDED and state.status != FAILED:
+        _leave_out(state, i, CANCELLED, f"`{outer.id}` had ended when it was added", at)
+    elif how is RUNNING and outer.kind in CONTAINERS and step.branch != state.branches[outer.number]:
+        chose = state.branches[outer.number]
+        _leave_out(state, i, SKIPPED, f"the condition of `{outer.id}` chose `{chose}`", at)
+
+
+def _leave_out(state: RunState, i: int, status: str, reason: str, at: int) -> None:
+    state.step_status[i], state.ended_at[i], state.reasons[i] = status, at, reason

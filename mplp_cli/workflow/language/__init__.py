@@ -1,0 +1,1 @@
+"""What stands between the brackets: references, expressions, conditions, templates, and references in shell scripts."""

@@ -1,0 +1,1 @@
+"""From a workflow to its plan: who may refer to whom, what waits for what, values compiled, the start order."""
