@@ -44,8 +44,7 @@ PARTS: Final[dict[str, str]] = {
     ),
     "emit": '{id: news, type: emit, dependencies: [both], event: {type: small.half, data: "${words.result.hello}"}}',
     "approval": (
-        '{id: agreed, type: approval, message: "Go on?", approvers: [ann],'
-        " inputs: {how: {type: string}}}"
+        '{id: agreed, type: approval, message: "Go on?", approvers: [ann], inputs: {how: {type: string}}}'
     ),
     "workflow": '{id: inner, type: workflow, file: inner.yaml, inputs: {file: "${inputs.file}"}}',
 }

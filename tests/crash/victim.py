@@ -239,10 +239,8 @@ class Victim:
     def settle(self) -> None:
         """Wait until no process that the run has started is left, so that effects can be counted."""
         stored = self.stored()
-        for record in (stored.record, *stored.children):
-            if record is not None:
-                mark = f"{record.id}/"
-                until(lambda mark=mark: not find_marked(mark), "the last processes of the run")
+        marks = [f"{record.id}/" for record in (stored.record, *stored.children) if record is not None]
+        until(lambda: not any(map(find_marked, marks)), "the last processes of the run")
 
 
 @dataclass
