@@ -209,7 +209,7 @@ complete -c mplp -n '__mplp_verb runs' -s o -l output -x -a 'text json' -d 'How 
 complete -c mplp -n '__mplp_verb runs' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb runs' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb runs' -s h -l help -d 'Show the help and exit'
-complete -c mplp -n '__mplp_verb runs' -s s -l status -x -a 'pending running interrupted waiting paused completed failed cancelled' -d 'Only runs with this status'
+complete -c mplp -n '__mplp_verb runs' -s s -l status -x -a 'pending running interrupted waiting paused completed failed cancelled' -d 'Only runs that are: pending, running, interrupted, waiting, paused, completed, failed, cancelled'
 complete -c mplp -n '__mplp_verb runs' -s a -l all -d 'Also the runs of sub-workflows'
 complete -c mplp -n '__mplp_verb runs' -l since -x -d 'Only runs that began so long ago at most: 30m, 2d'
 complete -c mplp -n '__mplp_verb runs' -s n -l limit -x -d 'At most so many'

@@ -7,11 +7,12 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mplp_cli.assembly import assemble, end_survivors
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
@@ -23,10 +24,8 @@ from mplp_cli.running import (
     How,
     Run,
     Screen,
-    kill_all,
     refuse_child,
     relation_of,
-    subruns_of,
     workflow_env,
 )
 from mplp_cli.settings import load_settings
@@ -35,9 +34,7 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
-    from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.loading import Loaded
-    from mplp_cli.workflow.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.reruns import Repeated
     from mplp_cli.workflow.state import RunState
@@ -193,8 +190,8 @@ class Runtime:
             screen = screen.inside(child.step, plan, state)
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
-            return self._run(plan, state, journal, given, screen, started)
-        run = self._run(plan, replay(state, first), journal, given, screen, None)
+            return assemble(self, state, journal, given, screen, started)
+        run = assemble(self, replay(state, first), journal, given, screen, None)
         run.first, run.tell = first, screen.subscribers
         return run
 
@@ -227,7 +224,7 @@ class Runtime:
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
             secrets = self._secrets(plan, secrets_file, how)
-            self._end_survivors(run_id)
+            end_survivors(run_id)
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
             started = first if isinstance(first, RunStarted) else None
@@ -245,7 +242,7 @@ class Runtime:
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
             if how.child:
                 screen = screen.inside(how.child[0], plan, state)
-            run = self._run(plan, state, journal, given, screen, started or onward.begin)
+            run = assemble(self, state, journal, given, screen, started or onward.begin)
             run.recorded = len(onward.facts) if started is None else 0
         except BaseException:
             journal.close()
@@ -259,7 +256,7 @@ class Runtime:
         plan = self.stored_plan(run_id)
         journal = self.store.own_run(run_id, by="mplp")
         try:
-            self._end_survivors(run_id)
+            end_survivors(run_id)
             return pause_stored(journal, plan, by, reason, self.clock.now())
         finally:
             journal.close()
@@ -273,13 +270,6 @@ class Runtime:
         if how.to_end:
             return secrets_to_end(plan, self.environ, secrets_file)
         return read_secrets(plan.secrets, self.environ, secrets_file)
-
-    def _end_survivors(self, run_id: str) -> None:
-        """End what a lost process of this run has left running: its attempts are about to start again."""
-        from mplp_cli.engine.survivors import end_marked
-        from mplp_cli.engine.workplace import attempt_mark
-
-        end_marked(attempt_mark(run_id))
 
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
@@ -318,94 +308,16 @@ class Runtime:
         stored = self.store.definition(run_id).plan
         return plan if plan is not None and digest_of(plan.stored()) == digest_of(stored) else None
 
-    def _run(
-        self,
-        plan: Plan,
-        state: RunState,
-        journal: Any,
-        given: Given,
-        screen: Screen,
-        begin: RunStarted | RunResumed | None,
-    ) -> Run:
-        from mplp_cli.engine.drive import Drive
-        from mplp_cli.engine.guardian import Guardian
-        from mplp_cli.engine.runners import Runners
-        from mplp_cli.engine.workplace import Workplace, attempt_mark
-        from mplp_cli.engine.world import World
-        from mplp_cli.workflow.masking import Masker
-
-        masker = Masker(given.secrets)
-        owner = self.ids.uuid()[:8]
-        guardian = Guardian(attempt_mark(state.run_id, owner))
-        workplace = Workplace(
-            log_dir=self._log_dir(state.run_id), grace=plan.grace / 1000, owner=owner, guardian=guardian
-        )
-        subruns = subruns_of(self, state, given, screen, self.clock)
-        runners = Runners(
-            {step.kind for step in plan.steps},
-            workplace,
-            masker=masker,
-            clock=self.clock,
-            source_dir=given.source_dir,
-            deny_private=given.deny_private,
-            subruns=subruns,
-        )
-        hidden = {*plan.secrets, *given.secrets}
-        world = World(
-            clock=self.clock,
-            ids=self.ids,
-            journal=journal,
-            board=self.store.board,
-            operations=self._hub,
-            misfits=_misfits,
-            runners=runners.by_kind,
-            conditions=self.conditions,
-            secrets=given.secrets,
-            environ={k: v for k, v in self.environ.items() if k not in hidden} | dict(given.env),
-            mask=masker.value,
-            cached=self.store.cached if self.uses_cache else None,
-            keep_files=self._keeper(workplace.log_dir),
-            output=screen.output,
-            subscribers=screen.subscribers,
-            kill=lambda: kill_all(workplace.children, subruns),
-            subruns=subruns,
-            turn=self._queue(state.run_id, getattr(begin, "turn", state.turn), screen),
-        )
-        drive = Drive(state, world)
-        return Run(
-            plan=state.plan,
-            drive=drive,
-            state=state,
-            journal=journal,
-            guardian=guardian,
-            runners=runners,
-            subruns=subruns,
-            begin=begin,
-        )
-
-    def _queue(self, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
-        """How a run asks for its place, if it needs one."""
-        from mplp_cli.engine.queueing import asking
-
-        def end_lost(run_id: str) -> None:
-            """End what a run without a process has left running, unless somebody takes it up by now."""
-            from mplp_cli.store.mending import held
-
-            held(self.state_dir, run_id, self.clock.now(), lambda: self._end_survivors(run_id))
-
-        async def end(parked: str) -> None:
-            await self.take_up(parked, Screen(), how=How(to_end=True)).go()
-
-        return asking(self.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
-
     @cached_property
-    def _hub(self) -> Any:
+    def hub(self) -> Any:
+        """The modules, with what the store holds."""
         from mplp_cli.modules.catalogue import builtin_modules
         from mplp_cli.modules.hub import Hub
 
         return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
 
-    def _log_dir(self, run_id: str) -> Path:
+    def log_dir(self, run_id: str) -> Path:
+        """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
         from mplp_cli.store.layout import log_dir
 
         if not self.ephemeral:
@@ -416,22 +328,9 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
 
-    def _keeper(self, log_dir: Path) -> Any:
-        """What keeps the files that steps leave; an ephemeral run keeps none."""
-        from mplp_cli.engine.artifacts import keep_artifacts
-
-        return None if self.ephemeral else partial(keep_artifacts, log_dir=log_dir)
-
     def slots(self, plan: Plan) -> int:
         """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
-
-
-def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
-    """Where a result does not fit a schema; the validator is loaded when there is one."""
-    from mplp_cli.loading.values import misfits
-
-    return misfits(schema, value)
 
 
 def refuse_final(run_id: str, status: str) -> None:

@@ -134,9 +134,9 @@ def test_the_table_of_exit_codes_is_complete(page: Path) -> None:
 
 
 def test_what_is_said_to_be_missing_is_refused_by_name(reader: Mplp, tmp_path: Path) -> None:
-    [line] = [line for line in README.read_text("utf-8").splitlines() if line.startswith("- step types ")]
-    kinds = re.findall(r"`([a-z]+)`", line.partition(", and `wait`")[0])
-    assert len(kinds) > 1
+    [line] = [line for line in README.read_text("utf-8").splitlines() if line.startswith("- step type")]
+    kinds = re.findall(r"`([a-z]+)`", line)
+    assert kinds
     for kind in kinds:
         file = tmp_path / f"{kind}.yaml"
         file.write_text(f"{HEAD}  steps: [{{id: only, type: {kind}}}]\n", "utf-8")

@@ -18,7 +18,14 @@ SAY_NOTHING = ("Manager", "Processor", "Handler", "Helper", "Factory", "Service"
 EMPTY_ROOMS = {"common", "core", "helper", "helpers", "misc", "util", "utils"}
 
 #: `file` or `file:name` -> why it may be larger. One that is no longer needed must go.
-EXCEPTIONS: dict[str, str] = {"errors.py": "the whole tree of errors is one page to look things up in"}
+EXCEPTIONS: dict[str, str] = {
+    "errors.py": "the whole tree of errors is one page to look things up in",
+    "protocols.py": "every seam on one page: a store can be written from it alone",
+    "workflow/history.py": "every fact on one page",
+    "store/memory.py": "the whole contract of a store, without a database",
+    "render/view.py:RunView": "what drawing reads of a run, one property a line",
+    "assembly.py:assemble": "one list of the parts of a run",
+}
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -43,6 +50,13 @@ def length(node: Definition) -> int:
     return node.end_lineno - node.lineno + 1
 
 
+def body_length(node: Definition) -> int:
+    """Without the signature and the docstring: of a command, those are its help."""
+    assert node.end_lineno is not None
+    first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+    return node.end_lineno - first.lineno + 1
+
+
 def methods(node: ast.ClassDef) -> int:
     return sum(isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) for inner in node.body)
 
@@ -57,8 +71,8 @@ def too_large() -> dict[str, str]:
                 found[name] = f"a class of {length(node)} lines, at most {CLASS_LINES}"
             elif methods(node) > CLASS_METHODS:
                 found[name] = f"{methods(node)} methods, at most {CLASS_METHODS}"
-        elif length(node) >= FUNCTION_LINES:
-            found[name] = f"a function of {length(node)} lines, under {FUNCTION_LINES}"
+        elif (size := (body_length if name.startswith("cli/") else length)(node)) >= FUNCTION_LINES:
+            found[name] = f"a function of {size} lines, under {FUNCTION_LINES}"
     return found
 
 

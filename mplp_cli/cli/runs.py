@@ -36,7 +36,8 @@ def main(
         typer.Option("--workflow", "-w", metavar="WORKFLOW", help="Only runs of the workflow with this id."),
     ] = None,
     status: Annotated[
-        RunStatus | None, typer.Option("--status", "-s", help="Only runs with this status.")
+        RunStatus | None,
+        typer.Option("--status", "-s", metavar="STATUS", help=f"Only runs that are: {', '.join(RunStatus)}."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also the runs of sub-workflows.")] = False,
     since: Annotated[

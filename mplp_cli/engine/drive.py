@@ -20,10 +20,10 @@ from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, rang
-from mplp_cli.engine.judging import after_failure, judged, may_run, skip_reason
+from mplp_cli.engine.judging import judged, may_run, skip_reason
 from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import assigned, operate
-from mplp_cli.engine.people import Verb, answer, doubt, question, withdrawn
+from mplp_cli.engine.people import Verb, aftermath, answer, doubt, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
@@ -48,7 +48,6 @@ from mplp_cli.workflow.commands import (
 )
 from mplp_cli.workflow.composites import consequence
 from mplp_cli.workflow.plan import CONTAINERS, PlanStep
-from mplp_cli.workflow.retry import Fallback
 from mplp_cli.workflow.scope import RunScope
 from mplp_cli.workflow.state import RunState
 from mplp_cli.workflow.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
@@ -331,15 +330,10 @@ class Drive:
         """An attempt failed: a retry, a fallback, or the end of the step."""
         world = self.world
         if why := self.state.doomed(step.number):
-            reason = f"{why}; its attempt failed: {failure.message}"
-            self.post(h.StepCancelled(world.clock.now(), step.id, attempt, reason))
+            why += f"; its attempt failed: {failure.message}"
+            self.post(h.StepCancelled(world.clock.now(), step.id, attempt, why))
             return
-        scope = self.scope.at(step)
-        found = after_failure(step, attempt, failure, scope, world)
-        if isinstance(found, Fallback):
-            self.post(*question(step, attempt, failure, found, scope, world))
-        else:
-            self.post(found)
+        self.post(*aftermath(step, attempt, failure, self.scope.at(step), world))
 
     # ---- time, and requests of other processes
 

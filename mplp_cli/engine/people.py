@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import structs
 
+from mplp_cli.engine.judging import after_failure
 from mplp_cli.engine.world import World
 from mplp_cli.errors import (
     Failure,
@@ -34,6 +35,18 @@ def caller_of(state: RunState, step: PlanStep) -> Caller:
     """Who calls a module operation for a step."""
     workflow = state.plan.workflow
     return Caller(run=state.run_id, workflow=workflow.id, step=step.id, description=workflow.description)
+
+
+def aftermath(
+    step: PlanStep, attempt: int, failure: Failure, scope: RunScope, world: World
+) -> tuple[h.Event, Writes | None]:
+    """What becomes of a failed attempt, with the objects of a question if a person is to decide."""
+    found = after_failure(step, attempt, failure, scope, world)
+    return (
+        question(step, attempt, failure, found, scope, world)
+        if isinstance(found, Fallback)
+        else (found, None)
+    )
 
 
 def question(

@@ -112,6 +112,12 @@ def status_range(stated: int | str) -> list[int]:
     return [int(first), int(last or first)]
 
 
+def texts(values: list[Any], path: Path, make: Values) -> Template:
+    """A list of values that are always text."""
+    made = [make.text(text, (*path, n)) for n, text in enumerate(values)]
+    return Items(tuple(made)) if any(map(is_template, made)) else made
+
+
 def tree(body: dict[str, Any]) -> Template:
     """A mapping whose values are compiled already."""
     moving = tuple((key, value) for key, value in body.items() if is_template(value))

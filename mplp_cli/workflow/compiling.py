@@ -14,17 +14,18 @@ from mplp_cli.workflow.bodies import (
     emit_body,
     http_body,
     python_body,
+    texts,
     tree,
     wait_body,
     wait_condition,
     workflow_body,
 )
-from mplp_cli.workflow.conditions import OPERATORS, pattern_problem
+from mplp_cli.workflow.comparing import step_result
 from mplp_cli.workflow.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.keys import common_keys
 from mplp_cli.workflow.links import ENV, KEY
-from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
-from mplp_cli.workflow.references import Names, ReferenceSyntaxError, parse_reference
+from mplp_cli.workflow.plan import Custom, Included, Judgement
+from mplp_cli.workflow.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.repeats import foreach_repeat, loop_repeat
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry, effective
 from mplp_cli.workflow.scoping import Scoping
@@ -115,7 +116,7 @@ class StepCompiler:
             case model.ExpressionCondition():
                 return self._compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
-                return self._step_result(condition, path)
+                return step_result(condition, path, self._number, self._scoping.resolve, self)
             case model.CustomCondition():
                 if condition.handler not in self._conditions:
                     self.problem(
@@ -126,39 +127,6 @@ class StepCompiler:
                         or "handlers come from the entry-point group `mplp.conditions`; see `mplp help conditions`",
                     )
                 return Custom(condition.handler, self.values(condition.arguments, (*path, "arguments")))
-
-    def _step_result(self, condition: model.StepResultCondition, path: Path) -> Judgement:
-        if condition.operator not in OPERATORS:
-            self.problem(
-                "cond-unknown-operator",
-                f"there is no operator `{condition.operator}`",
-                (*path, "operator"),
-                did_you_mean(condition.operator, OPERATORS) or f"one of: {', '.join(OPERATORS)}",
-            )
-        source = f"{condition.step_id}.result"
-        if condition.path:
-            source += condition.path if condition.path.startswith("[") else f".{condition.path}"
-        if (
-            condition.operator == "matches"
-            and isinstance(condition.value, str)
-            and "$" not in condition.value
-        ):
-            wrong = pattern_problem(condition.value)
-            if wrong is not None:
-                self.problem("cond-pattern", wrong, (*path, "value"))
-        reference = parse_reference(source, self._number)
-        if reference is None:
-            self.problem(
-                "ref-syntax",
-                f"`{condition.path}` is not a path",
-                (*path, "path"),
-                "write it like `items[0].name`",
-            )
-            return False
-        number = self._scoping.resolve(reference, (*path, "step-id"))
-        return StepResult(
-            number, reference.path, condition.operator, self.values(condition.value, (*path, "value"))
-        )
 
     def _body(self, step: model.Step, path: Path) -> dict[str, Any]:
         match step:
@@ -209,7 +177,7 @@ class StepCompiler:
         if step.run is not None:
             body |= self._script(step.run, (*path, "run"))
         if step.command is not None:
-            body["command"] = self._texts(step.command, (*path, "command"))
+            body["command"] = texts(step.command, (*path, "command"), self)
         for key in ("cwd", "stdin"):
             text = getattr(step, key)
             if text is not None:
@@ -337,10 +305,6 @@ class StepCompiler:
         made = self._compiler.condition(source, path)
         self._scoping.event_allowed = False
         return made
-
-    def _texts(self, texts: list[Any], path: Path) -> Template:
-        made = [self.text(text, (*path, n)) for n, text in enumerate(texts)]
-        return self._compiler.items(made) if any(map(is_template, made)) else made
 
     def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
         code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"

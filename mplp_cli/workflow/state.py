@@ -40,7 +40,6 @@ class RunState:
     """Everything that is known about a run. Lists go by step number."""
 
     def __init__(self, plan: Plan) -> None:
-        n = len(plan.steps)
         self.plan = plan.growing() if plan.grows else plan
         #: Steps outside `finally` in the plan as it was made.
         self._first_left = sum(not s.final and s.loop < 0 for s in plan.steps)
@@ -68,6 +67,19 @@ class RunState:
         self.dropped = False
         #: Set once `finally` runs: how the run will end.
         self.finalizing: h.RunFinalizing | None = None
+        #: Of a rerun: what it repeats, and the steps that stand as they did in another run, with its id.
+        self.rerun: h.Rerun | None = None
+        self.kept: dict[int, str] = {}
+        self.redefined: h.RunRedefined | None = None
+        #: Steps that have just ended and whose end has not been spread yet.
+        self._ripple: list[int] = []
+        #: What the fact at hand asks for.
+        self._out: list[Command] = []
+        self._know_nothing(len(plan.steps))
+        self.clear()
+
+    def _know_nothing(self, n: int) -> None:
+        """What is known of the steps, before anything is."""
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
         self.results: list[Json] = [UNSET] * n
@@ -84,10 +96,6 @@ class RunState:
         self.branches: dict[int, str] = {}
         #: The child that was first, of races that somebody has won.
         self.winners: dict[int, int] = {}
-        #: Of a rerun: what it repeats, and the steps that stand as they did in another run, with its id.
-        self.rerun: h.Rerun | None = None
-        self.kept: dict[int, str] = {}
-        self.redefined: h.RunRedefined | None = None
         self.approvals: dict[int, h.Approval] = {}
         self.awaited: dict[int, h.Awaited] = {}  # the event that a step last waited for
         self.emitted: dict[str, int] = {}  # ids of published events, each with its place among them
@@ -101,11 +109,6 @@ class RunState:
         self.uncounted: dict[int, int] = {}
         #: Which runs `workflow` steps get when they start once more.
         self.renewals = Renewals()
-        #: Steps that have just ended and whose end has not been spread yet.
-        self._ripple: list[int] = []
-        #: What the fact at hand asks for.
-        self._out: list[Command] = []
-        self.clear()
 
     def clear(self) -> None:
         """The counters as before anything happened; `resume` fills them again from the statuses."""

@@ -237,6 +237,7 @@ def _emitted(state: RunState, i: int, fact: h.StepEmitted) -> None:
 def _fell_back(state: RunState, i: int, fact: h.StepFellBack) -> None:
     state.step_status[i], state.attempts[i] = RUNNING, fact.attempt
     state.errors[i], state.branches[i] = fact.error, fact.instead
+    state.due.pop(i, None)
 
 
 def _at_work(state: RunState, i: int, status: str, fact: Any) -> None:

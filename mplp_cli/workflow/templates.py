@@ -135,10 +135,6 @@ class Compiler:
             return Items(tuple(made_items))
         return value
 
-    def items(self, made: list[Template]) -> Template:
-        """A list whose values are compiled already."""
-        return Items(tuple(made))
-
     def text(self, text: str, path: Path) -> Template:
         """Text: one reference alone keeps its type, otherwise the pieces are joined."""
         try:

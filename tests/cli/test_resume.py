@@ -57,7 +57,7 @@ def test_a_run_that_completes_just_now_is_left_as_it_is_too(
         return [replace(record, status="running") for record in look(self, name)]
 
     monkeypatch.setattr(SqliteStore, "find_runs", looked_before)
-    resume.main("talks", RunOutput.auto, state_dir=str(terminal.directory / ".mplp"))
+    resume.main("talks", output=RunOutput.auto, state_dir=str(terminal.directory / ".mplp"))
     assert "has completed already" in capsys.readouterr().err
 
 

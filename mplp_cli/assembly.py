@@ -1,0 +1,146 @@
+"""Putting the parts of one run together: its workers, its world and its driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mplp_cli.plugins import ConditionHandlers
+from mplp_cli.protocols import Clock, Ids
+from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
+
+if TYPE_CHECKING:
+    from mplp_cli.engine.queueing import AskForTurn
+    from mplp_cli.workflow.history import RunResumed, RunStarted, Turn
+    from mplp_cli.workflow.state import RunState
+
+
+class Parts(Starts, Protocol):
+    """The runtime, as a run needs it."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def ids(self) -> Ids: ...
+    @property
+    def conditions(self) -> ConditionHandlers: ...
+    @property
+    def environ(self) -> dict[str, str]: ...
+    @property
+    def ephemeral(self) -> bool: ...
+    @property
+    def uses_cache(self) -> bool: ...
+    @property
+    def state_dir(self) -> Path: ...
+    @property
+    def hub(self) -> Any: ...
+    def log_dir(self, run_id: str) -> Path: ...
+
+
+def assemble(
+    runtime: Parts,
+    state: RunState,
+    journal: Any,
+    given: Given,
+    screen: Screen,
+    begin: RunStarted | RunResumed | None,
+) -> Run:
+    """A run that is ready to be driven; `begin` is its first fact if it is new, or says how it is taken up."""
+    from mplp_cli.engine.drive import Drive
+    from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.runners import Runners
+    from mplp_cli.engine.workplace import Workplace, attempt_mark
+    from mplp_cli.engine.world import World
+    from mplp_cli.workflow.masking import Masker
+
+    plan, masker = state.plan, Masker(given.secrets)
+    owner = runtime.ids.uuid()[:8]
+    guardian = Guardian(attempt_mark(state.run_id, owner))
+    log_dir = runtime.log_dir(state.run_id)
+    workplace = Workplace(log_dir=log_dir, grace=plan.grace / 1000, owner=owner, guardian=guardian)
+    subruns = subruns_of(runtime, state, given, screen, runtime.clock)
+    runners = Runners(
+        {step.kind for step in plan.steps},
+        workplace,
+        masker=masker,
+        clock=runtime.clock,
+        source_dir=given.source_dir,
+        deny_private=given.deny_private,
+        subruns=subruns,
+    )
+    world = World(
+        clock=runtime.clock,
+        ids=runtime.ids,
+        journal=journal,
+        board=runtime.store.board,
+        operations=runtime.hub,
+        misfits=_misfits,
+        runners=runners.by_kind,
+        conditions=runtime.conditions,
+        secrets=given.secrets,
+        environ=_environ(runtime, state, given),
+        mask=masker.value,
+        cached=runtime.store.cached if runtime.uses_cache else None,
+        keep_files=None if runtime.ephemeral else _keeper(log_dir),
+        output=screen.output,
+        subscribers=screen.subscribers,
+        kill=lambda: kill_all(workplace.children, subruns),
+        subruns=subruns,
+        turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
+    )
+    return Run(
+        plan=plan,
+        state=state,
+        journal=journal,
+        drive=Drive(state, world),
+        guardian=guardian,
+        runners=runners,
+        subruns=subruns,
+        begin=begin,
+    )
+
+
+def end_survivors(run_id: str) -> None:
+    """End what a lost process of this run has left running: its attempts are about to start again."""
+    from mplp_cli.engine.survivors import end_marked
+    from mplp_cli.engine.workplace import attempt_mark
+
+    end_marked(attempt_mark(run_id))
+
+
+def _environ(runtime: Parts, state: RunState, given: Given) -> dict[str, str]:
+    """What the steps get: the workflow's `env` over the process's, without secrets."""
+    hidden = {*state.plan.secrets, *given.secrets}
+    return {name: value for name, value in runtime.environ.items() if name not in hidden} | dict(given.env)
+
+
+def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
+    """How a run asks for its place, if it needs one."""
+    from mplp_cli.engine.queueing import asking
+
+    def end_lost(run_id: str) -> None:
+        """End what a run without a process has left running, unless somebody takes it up by now."""
+        from mplp_cli.store.mending import held
+
+        held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
+
+    async def end(parked: str) -> None:
+        await runtime.take_up(parked, Screen(), how=How(to_end=True)).go()
+
+    return asking(runtime.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
+
+
+def _keeper(log_dir: Path) -> Any:
+    """What keeps the files that steps leave."""
+    from mplp_cli.engine.artifacts import keep_artifacts
+
+    return partial(keep_artifacts, log_dir=log_dir)
+
+
+def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+    """Where a result does not fit a schema; the validator is loaded when there is one."""
+    from mplp_cli.loading.values import misfits
+
+    return misfits(schema, value)
