@@ -46,10 +46,6 @@ def until(happened: Callable[[], bool], what: str) -> None:
         assert time.monotonic() < end, f"waited {PATIENCE:.0f} s for {what}"
 
 
-def _nothing_carries(mark: str) -> Callable[[], bool]:
-    return lambda: not find_marked(mark)
-
-
 @dataclass(frozen=True)
 class Stored:
     """What a store says about the run that it was made for, and about the runs that this one has started."""
@@ -243,9 +239,8 @@ class Victim:
     def settle(self) -> None:
         """Wait until no process that the run has started is left, so that effects can be counted."""
         stored = self.stored()
-        for record in (stored.record, *stored.children):
-            if record is not None:
-                until(_nothing_carries(f"{record.id}/"), "the last processes of the run")
+        marks = [f"{record.id}/" for record in (stored.record, *stored.children) if record is not None]
+        until(lambda: not any(map(find_marked, marks)), "the last processes of the run")
 
 
 @dataclass
