@@ -434,6 +434,22 @@ def test_a_run_whose_process_dies_right_after_the_change_goes_on_with_it() -> No
     assert bench.work.executed.count("a") == 1
 
 
+def test_a_run_that_was_stopping_stops_with_another_definition_too() -> None:
+    """Its process died between the fact that stops it and its end; what has changed does not begin any more."""
+    limited = {"id": "s1", "type": "parallel", "timeout": "10ms", "steps": [shell("s2", "sleep 1")]}
+    bench = Bench(fold_plan({"steps": [limited, shell("s3")], "fail-fast": True}))
+    with suppress(Died):
+        bench.start(dies=(2, True))
+    assert isinstance(bench.history()[-1], h.RunStopping)
+    changed = {"id": "s1", "type": "set", "values": {}}
+    plan = fold_plan({"steps": [changed, shell("s3")], "fail-fast": True})
+    one, two = outline(bench.plan, bench.plan.workflow), outline(plan, plan.workflow)
+    redefined(bench, plan, contrasts(one, two)[0])
+    state = bench.resume()
+    assert state.status == "failed"
+    assert statuses(state)["s1"] == "cancelled"
+
+
 @drawn(wild_documents(), wild_documents(), st.data())
 def test_a_run_goes_on_with_any_other_definition_if_told_to(
     first: Document, second: Document, data: st.DataObject

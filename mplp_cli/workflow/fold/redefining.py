@@ -31,7 +31,9 @@ def redefine(state: RunState, fact: RunRedefined) -> None:
     for i, step in enumerate(state.plan.steps):  # containers come before their children
         if state.step_status[i] is not PENDING or step.loop >= 0:
             continue
-        if ending and not step.final:
+        if state.status != FAILED and state.stopping is not None and (why := state.doomed(i)):
+            _leave_out(state, i, CANCELLED, why, fact.at)
+        elif ending and not step.final:
             _leave_out(state, i, SKIPPED, "the run was at its end when it was added", fact.at)
         elif step.parent >= 0:
             _place(state, i, fact.at)
@@ -78,8 +80,7 @@ def _place(state: RunState, i: int, at: int) -> None:
         _leave_out(state, i, SKIPPED, f"`{outer.id}` had ended when it was added", at)
     elif how in ENDED and state.status != FAILED:
         _leave_out(state, i, CANCELLED, f"`{outer.id}` had ended when it was added", at)
-    elif how is RUNNING and outer.kind in CONTAINERS and step.branch != state.branches[outer.number]:
-        chose = state.branches[outer.number]
+    elif outer.kind in CONTAINERS and step.branch != (chose := state.branches.get(outer.number, step.branch)):
         _leave_out(state, i, SKIPPED, f"the condition of `{outer.id}` chose `{chose}`", at)
 
 
