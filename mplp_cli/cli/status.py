@@ -141,7 +141,7 @@ def _after(told: Recorded, root: str, kept: int) -> Iterator[Line]:
         where, step = asked_in(told.plan, state, i)
         if step:
             yield from (Line(f"  takes {text}", "dim") for text in form_lines(form))
-            how = approve_command(short_id(where), step, form)
+            how = approve_command(short_id(where), step, state.approvals[i])
             yield Line(f"  {how}, or mplp reject {short_id(where)} {step} --reason TEXT", "dim")
     if kept:
         said = f"{kept:,} file{'' if kept == 1 else 's'} kept: mplp artifacts {short_id(state.run_id)}"

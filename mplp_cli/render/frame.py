@@ -105,7 +105,7 @@ def _questions(tracker: Tracker, theme: Theme) -> list[Line]:
     mark = f"{theme.glyph('waiting')} "
     places = [(i, *asked_in(tracker.plan, state, i)) for i in asked]
     return [
-        Line(mark, "warn").add(approve_command(short_id(run), step, state.approvals[i].form), "key")
+        Line(mark, "warn").add(approve_command(short_id(run), step, state.approvals[i]), "key")
         for i, run, step in places
         if step
     ]

@@ -132,7 +132,7 @@ class GithubRun:
             case StepCancelled(step=step, reason=reason):
                 return self._group(step, f"cancelled: {reason}")
             case StepWaiting(step=step, approval=approval) if approval is not None:
-                how = approve_command(self._state.run_id, step, approval.form)
+                how = approve_command(self._state.run_id, step, approval)
                 said = f"{approval.message}\n{how}"
                 return command("notice", said, {"title": f"{step} waits for approval"}) + "\n"
             case RunPaused():

@@ -241,7 +241,7 @@ class Lines:
             said = f"waits for run {event.approval.run}: {first_line(event.approval.message)}"
             return [] if self.quiet else [self._line(event.at, "waiting", event.step, said)]
         said = f"waits for approval: {first_line(event.approval.message)}"
-        how = approve_command(self._state.run_id, event.step, event.approval.form)
+        how = approve_command(self._state.run_id, event.step, event.approval)
         return [
             self._line(event.at, "waiting", event.step, said),
             Line(" " * 11).add(how, "key").add("  (or reject)", "dim"),

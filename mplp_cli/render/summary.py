@@ -154,7 +154,7 @@ def _waits(plan: Plan, state: RunView) -> list[Line]:
         run, step = asked_in(plan, state, i)
         if step:
             lines += [Line(f"    takes {text}", "dim") for text in form_lines(approval.form)]
-            lines.append(Line("    ").add(approve_command(short_id(run), step, approval.form), "key"))
+            lines.append(Line("    ").add(approve_command(short_id(run), step, approval), "key"))
             lines.append(Line("    ").add(f"mplp reject {short_id(run)} {step} --reason TEXT", "key"))
     return _titled("Waits for an answer", lines, len(lines))
 

@@ -154,7 +154,7 @@ def _forms(approvals: Sequence[ApprovalRecord], width: int) -> Iterator[Line]:
             yield Line(f"{run} {asked.step} ", "strong").add("takes")
             for text in form_lines(asked.form):
                 yield from (Line("  ").extend(part) for part in wrapped(Line(text), width - 2))
-            yield Line("  ").add(approve_command(run, asked.step, asked.form), "key")
+            yield Line("  ").add(approve_command(run, asked.step, asked), "key")
 
 
 def events_table(events: Sequence[tuple[int, Published]], now: int, theme: Theme, width: int) -> Screen:

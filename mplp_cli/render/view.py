@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any, Final, Protocol
 
 from msgspec import json
@@ -187,10 +188,20 @@ def counts_text(counts: Mapping[str, int], order: Sequence[str]) -> str:
     return ", ".join(f"{counts[s]:,} {s}" for s in order if counts.get(s))
 
 
-def approve_command(run: str, step: str, form: Mapping[str, Mapping[str, Any]]) -> str:
-    """How to say yes on a command line, with the inputs that must be given."""
-    needed = [f" --input {name}=..." for name, schema in form.items() if "default" not in schema]
-    return f"mplp approve {run} {step}" + "".join(needed)
+class Asked(Protocol):
+    """A question to a person, as far as its answer depends on it."""
+
+    @property
+    def approvers(self) -> Sequence[str]: ...
+    @property
+    def form(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+
+def approve_command(run: str, step: str, asked: Asked) -> str:
+    """How to say yes on a command line, with the inputs that must be given, and whoever may say it."""
+    needed = [f" --input {name}=..." for name, schema in asked.form.items() if "default" not in schema]
+    who = f" --by {quote(asked.approvers[0])}" if len(asked.approvers) == 1 else " --by NAME"
+    return f"mplp approve {run} {step}" + "".join(needed) + (who if asked.approvers else "")
 
 
 def form_lines(form: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -213,5 +213,5 @@ def test_what_a_step_waits_for_is_said_beside_it() -> None:
     )
     said = [detail(plan, state, i, NOON, {}) for i in range(3)]
     assert said == ["for an event git.*", "for an event x (within 5s)", "approval: Go on? (within 1m00s)"]
-    assert approve_command("0198f3a1", "c", asked.form) == "mplp approve 0198f3a1 c --input n=..."
+    assert approve_command("0198f3a1", "c", asked) == "mplp approve 0198f3a1 c --input n=..."
     assert form_lines(asked.form) == ["n: any value, required", "m: any value, default 1"]
