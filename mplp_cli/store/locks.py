@@ -78,7 +78,7 @@ def take(path: Path, run: RunId, by: str, since: int) -> RunLock:
             raise
         os.close(fd)
         if time.monotonic() >= deadline:
-            raise busy(run, holder_of(path))
+            raise busy(run, _present_holder(path))
         time.sleep(_PAUSE)
 
 
@@ -145,6 +145,27 @@ def holder_of(path: Path) -> Holder | None:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def _present_holder(path: Path) -> Holder | None:
+    """Who holds the lock, for people: a new owner signs a moment after it has it, over the name of a dead one."""
+    holder = None
+    for _ in range(50):
+        holder = holder_of(path)
+        if holder is not None and (holder.host != os.uname().nodename or _lives(holder.pid)):
+            break
+        time.sleep(_PAUSE)
+    return holder
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def busy(run: RunId, holder: Holder | None) -> RunBusyError:
