@@ -112,7 +112,7 @@ class Attempts:
     async def _leave(self, subruns: Subruns, run_id: RunId) -> None:
         try:
             await subruns.end(run_id, kill=self._state.killed)
-        except Exception:
+        except Exception:  # whatever it is, this process cannot go on, and says so
             self._drop()
             raise
         self._leaving.discard(run_id)
