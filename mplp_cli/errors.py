@@ -26,6 +26,9 @@
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
+    |   |   |-- DuplicateObjectError    the id that an object was to have is taken
+    |   |   |-- LockedObjectError       the object's governance says that it is not to be changed
+    |   |   |-- ModuleStoppedError      the module does not run, or one that it needs does not
     |   |   |-- UnknownObjectError      no object of that kind and id
     |   |   |-- UnknownModuleError      "ModuleNotFoundError" in machine output
     |   |   `-- UnknownOperationError   "OperationNotFoundError" in machine output
@@ -313,6 +316,18 @@ class OperationError(StepError):
 
 class InvalidTransitionError(OperationError):
     """An object may not go from this status to that one."""
+
+
+class DuplicateObjectError(OperationError):
+    """The id that an object was to have belongs to another one."""
+
+
+class LockedObjectError(OperationError):
+    """The object's governance says that it is not to be changed."""
+
+
+class ModuleStoppedError(OperationError):
+    """The module does not run, or one that it needs does not."""
 
 
 class UnknownObjectError(OperationError):

@@ -45,7 +45,10 @@ class Ids(Protocol):
 
 
 class ProtocolObject(Struct, frozen=True):
-    """One version of an MPLP object. `body` is valid against the kind's schema; `version` counts from 1."""
+    """One version of an MPLP object. `body` is valid against the kind's schema; `version` counts from 1.
+
+    The version with an empty body is the last one: the object is deleted.
+    """
 
     kind: str
     id: str
@@ -376,9 +379,9 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a call gave: its result (JSON) and the objects to be stored with it."""
+    """What a call gave: its result (JSON, nearly always a map) and the objects to be stored with it."""
 
-    result: dict[str, Any]
+    result: Any
     writes: list[ProtocolObject]
 
 

@@ -148,7 +148,10 @@ def test_what_is_said_to_be_missing_is_refused_by_name(reader: Mplp, tmp_path: P
 def test_the_reference_lists_every_operation() -> None:
     table = re.findall(r"^\| `(\w+)` \| (`.*`) \|$", (HELP / "steps.md").read_text("utf-8"), re.MULTILINE)
     listed = {module: operations.strip("`").split("` `") for module, operations in table}
-    there = {name: list(module.operations) for name, module in builtin_modules().items()}
+    there = {
+        name: [o.name for o in module.operations.values() if not o.reserved and o.name != "set-governance"]
+        for name, module in builtin_modules().items()
+    }
     assert {name: listed[name] for name in there} == there
 
 

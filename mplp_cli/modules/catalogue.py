@@ -17,7 +17,19 @@ from mplp_cli.modules.parameters import static_issues
 def builtin_modules() -> dict[str, Module]:
     """The modules by name."""
     modules = (context.MODULE, plan.MODULE, role.MODULE, confirm.MODULE, trace.MODULE, dialog.MODULE)
-    return {module.name: module for module in modules}
+    return {module.name: _complete(module) for module in modules}
+
+
+def _complete(module: Module) -> Module:
+    """The module with the operations that all have."""
+    from msgspec.structs import replace
+
+    from mplp_cli.modules.governing import set_governance
+    from mplp_cli.modules.reserved import reserved_operations
+
+    common = [*set_governance(module.kind), *reserved_operations(module.name)]
+    named = {operation.name: replace(operation, module=module.name) for operation in common}
+    return replace(module, operations={**module.operations, **named})
 
 
 def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) -> list[Problem]:
@@ -48,7 +60,10 @@ def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) 
 
 
 def describe_operation(operation: Operation) -> dict[str, Any]:
-    """The operation for docs and machine readers: names, summary, JSON Schemas of parameters and result."""
+    """The operation for docs and machine readers: names, summary, JSON Schemas of parameters and result.
+
+    `reserved` is the protocol's own name of a reserved interface, else null.
+    """
     from msgspec.json import schema
 
     return {
@@ -58,4 +73,5 @@ def describe_operation(operation: Operation) -> dict[str, Any]:
         "parameters": schema(operation.parameters),
         "result": schema(operation.result),
         "anyOf": [list(group) for group in operation.any_of],
+        "reserved": operation.reserved or None,
     }

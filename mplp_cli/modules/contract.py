@@ -23,31 +23,60 @@ class Operation(Struct, frozen=True, kw_only=True):
     """One operation of a module.
 
     `handler` is synchronous, fast and has no effect besides the objects that it puts into the session;
-    it raises OperationError (or one of its kinds) to refuse.
+    it raises OperationError (or one of its kinds) to refuse. `result` is the type of what it returns,
+    nearly always a kind of Result.
     """
 
     name: str
     summary: str
     parameters: type[Parameters]
-    result: type[Result]
-    handler: Callable[[Any, Session], Result]
+    result: Any
+    handler: Callable[[Any, Session], Any]
     module: str = ""
     #: Groups of parameters (camelCase); of each group at least one must be given.
     any_of: tuple[tuple[str, ...], ...] = ()
+    #: The protocol's own name (camelCase) of a reserved interface, "" for an operation that works by itself.
+    reserved: str = ""
+
+
+class Configuration(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What a module takes from its map under `modules` in `mplp.yaml`; keys in kebab-case."""
+
+    #: Whether the module runs without having been initialised and started.
+    autostart: bool = True
 
 
 class Module(Struct, frozen=True, kw_only=True):
-    """A module of the protocol. `kind` is the kind of object that it owns."""
+    """A module of the protocol, or of a plug-in. `kind` is the kind of object that it owns."""
 
     name: str
     summary: str
     kind: str
     operations: dict[str, Operation]
+    #: Modules without which this one cannot work.
+    needs: tuple[str, ...] = ()
+    configuration: type[Configuration] = Configuration
+    #: The JSON Schema of a plug-in's objects; those of the protocol are bundled.
+    schema: dict[str, Any] | None = None
 
 
-def make_module(name: str, summary: str, *operations: Operation) -> Module:
+def make_module(
+    name: str,
+    summary: str,
+    *operations: Operation,
+    needs: tuple[str, ...] = (),
+    configuration: type[Configuration] = Configuration,
+    schema: dict[str, Any] | None = None,
+) -> Module:
     """The module of that name, with its operations under their names."""
     from msgspec.structs import replace
 
-    named = {operation.name: replace(operation, module=name) for operation in operations}
-    return Module(name=name, summary=summary, kind=name, operations=named)
+    return Module(
+        name=name,
+        summary=summary,
+        kind=name,
+        operations={operation.name: replace(operation, module=name) for operation in operations},
+        needs=needs,
+        configuration=configuration,
+        schema=schema,
+    )

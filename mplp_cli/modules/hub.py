@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from mplp_cli.errors import MplpError
-from mplp_cli.modules.contract import Module
+from mplp_cli.errors import MplpError, UsageError
+from mplp_cli.modules.contract import Configuration, Module
 from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.objects import Objects
 from mplp_cli.modules.parameters import convert_parameters
@@ -45,11 +45,15 @@ class Hub:
         load: Callable[[], Iterable[ProtocolObject]],
         clock: Clock,
         ids: Ids,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._modules = modules
         self._objects = Objects(load)
         self._clock = clock
         self._ids = ids
+        #: What `mplp.yaml` has under `modules`.
+        self._settings = settings or {}
+        self._configurations: dict[str, Configuration] = {}
         self._tallies: dict[str, _Tally] = {}
 
     def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
@@ -58,7 +62,9 @@ class Hub:
         tally = self._tallies.setdefault(module, _Tally())
         tally.calls += 1
         try:
-            session = Session(self._objects, caller, self._clock, self._ids)
+            session = Session(
+                self._objects, caller, self._clock, self._ids, self._modules[module], self._configured(module)
+            )
             result = found.handler(convert_parameters(found, parameters), session)
         except MplpError as error:
             tally.last_error = f"{operation}: {error.message}"
@@ -69,6 +75,18 @@ class Hub:
     def apply(self, writes: Iterable[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""
         self._objects.keep(writes)
+
+    def _configured(self, module: str) -> Configuration:
+        """What `mplp.yaml` says for a module. UsageError if it does not fit."""
+        known = self._configurations.get(module)
+        if known is None:
+            wanted = self._modules[module].configuration
+            try:
+                known = msgspec.convert(self._settings.get(module, {}), wanted)
+            except msgspec.ValidationError as error:
+                raise UsageError(f"`modules.{module}` in mplp.yaml does not fit: {error}") from error
+            self._configurations[module] = known
+        return known
 
     def health(self) -> list[ModuleHealth]:
         """Per module: whether the schema it writes by can be used, and how its calls went."""

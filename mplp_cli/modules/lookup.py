@@ -31,7 +31,7 @@ def find_module(modules: Mapping[str, Module], name: str) -> Module:
 def find_operation(modules: Mapping[str, Module], module_name: str, name: str) -> Operation:
     """UnknownModuleError or UnknownOperationError if there is none of that name."""
     module = find_module(modules, module_name)
-    operation = module.operations.get(name)
+    operation = module.operations.get(name) or _reserved(module, name)
     if operation is not None:
         return operation
     hint = did_you_mean(name, module.operations)
@@ -43,3 +43,8 @@ def find_operation(modules: Mapping[str, Module], module_name: str, name: str) -
         hint=hint or f"it has: {', '.join(module.operations)}",
         details={"module": module_name, "operation": name, "known": list(module.operations)},
     )
+
+
+def _reserved(module: Module, name: str) -> Operation | None:
+    """A reserved interface by the protocol's own name."""
+    return next((o for o in module.operations.values() if o.reserved and o.reserved == name), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from mplp_cli.errors import InvalidTransitionError
 from mplp_cli.modules.session import Session
+from mplp_cli.modules.shapes import GivenMeta, Governance, NewObject
 
 PROTOCOL_VERSION = "1.0.0"
 
@@ -37,11 +38,31 @@ def make_object(
     identifier: str,
     events: list[dict[str, Any]],
     labels: Sequence[str] = (),
+    *,
+    given: NewObject | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
-    """The body of a new object, to be put. Fields that are None are left out; `labels` go to `meta.tags`."""
+    """The body of a new object, to be put. Fields that are None are left out; `labels` go to `meta.tags`.
+
+    Of `given`, the operation's parameters, `meta`, `governance` and `trace` are taken.
+    """
+    body: dict[str, Any] = {
+        "meta": _meta(session, labels, given.meta if given else None),
+        f"{kind}_id": identifier,
+    }
+    body |= {name: value for name, value in fields.items() if value is not None}
+    if given is not None and given.governance is not None:
+        body["governance"] = governance_body(given.governance)
+    if given is not None and given.trace is not None:
+        place = {name: getattr(given.trace, name) for name in given.trace.__struct_fields__}
+        body["trace"] = {name: value for name, value in place.items() if value is not None}
+    return {**body, "events": events}
+
+
+def _meta(session: Session, labels: Sequence[str], given: GivenMeta | None) -> dict[str, Any]:
     caller = session.caller
     author = f"{caller.workflow}/{caller.step}"
+    tags = [f"run:{caller.run}", f"workflow:{caller.workflow}", f"step:{caller.step}", *labels]
     meta = {
         "protocol_version": PROTOCOL_VERSION,
         "schema_version": PROTOCOL_VERSION,
@@ -49,10 +70,27 @@ def make_object(
         "created_by": author,
         "updated_at": session.now(),
         "updated_by": author,
-        "tags": [f"run:{caller.run}", f"workflow:{caller.workflow}", f"step:{caller.step}", *labels],
+        "tags": tags,
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    return {"meta": meta, f"{kind}_id": identifier, **given, "events": events}
+    if given is None:
+        return meta
+    meta["tags"] = list(dict.fromkeys([*(given.tags or ()), *tags]))
+    asked = {
+        "created_at": given.created_at, "created_by": given.created_by, "cross_cutting": given.cross_cutting,
+    }  # fmt: skip
+    return meta | {name: value for name, value in asked.items() if value is not None}
+
+
+def governance_body(given: Governance) -> dict[str, Any]:
+    """Governance as an object holds it."""
+    body = to_builtins(given)
+    if given.last_confirm_ref is not None:
+        body["lastConfirmRef"] = _without_none(body["lastConfirmRef"])
+    return _without_none(body)
+
+
+def _without_none(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in mapping.items() if value is not None}
 
 
 def change_object(

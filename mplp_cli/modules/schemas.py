@@ -17,28 +17,38 @@ _SHOWN = 10
 @cache
 def validator(kind: str) -> Draft202012Validator:
     """Checks objects of that kind. FileNotFoundError or ValueError if the bundled schema cannot be used."""
+    return _validator_of((bundled("schemas") / "objects" / f"{kind}.schema.json").read_bytes())
+
+
+@cache
+def _validator_of(schema: bytes) -> Draft202012Validator:
     import jsonschema_rs
     import msgspec
 
-    schema = msgspec.json.decode((bundled("schemas") / "objects" / f"{kind}.schema.json").read_bytes())
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(msgspec.json.decode(schema), validate_formats=True)
 
 
-def check_object(kind: str, identifier: str, body: dict[str, Any]) -> None:
-    """OperationError that names places (a few at most) where `body` is not a valid object of that kind."""
-    import msgspec
+def check_object(
+    kind: str, identifier: str, body: dict[str, Any], schema: dict[str, Any] | None = None
+) -> None:
+    """OperationError that names places (a few at most) where `body` is not a valid object of that kind.
+
+    `schema` is that of a plug-in's object; those of the protocol are bundled.
+    """
+    from msgspec import json
 
     try:
-        msgspec.json.encode(body)
+        json.encode(body)
     except (TypeError, UnicodeEncodeError, RecursionError) as error:
         raise OperationError(
             f"the {kind} would hold something that is not JSON: {error}",
             details={"kind": kind, "id": identifier},
         ) from error
-    if validator(kind).is_valid(body):
+    judge = validator(kind) if schema is None else _validator_of(json.encode(schema))
+    if judge.is_valid(body):
         return
     found = []
-    for problem in validator(kind).iter_errors(body):
+    for problem in judge.iter_errors(body):
         place = "/".join(str(part) for part in problem.instance_path)
         found.append({"path": place, "message": problem.message})
         if len(found) == _SHOWN:

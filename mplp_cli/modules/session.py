@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.errors import OperationError, UnknownObjectError
+from mplp_cli.errors import DuplicateObjectError, LockedObjectError, UnknownObjectError
+from mplp_cli.modules.contract import Module
 from mplp_cli.modules.objects import Objects, labels_of
 from mplp_cli.modules.schemas import check_object
 from mplp_cli.protocols import Caller, Clock, Ids, ProtocolObject
@@ -17,8 +18,13 @@ class Session:
     Bodies that come out of a session are not to be changed in place: a changed object is a new body.
     """
 
-    def __init__(self, objects: Objects, caller: Caller, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, objects: Objects, caller: Caller, clock: Clock, ids: Ids, module: Module, configuration: Any
+    ) -> None:
         self.caller = caller
+        #: The module's `Configuration`.
+        self.configuration = configuration
+        self._module = module
         self._objects = objects
         self._ids = ids
         self._now = rfc3339(clock.now())
@@ -36,13 +42,13 @@ class Session:
         return self._now
 
     def new_id(self, kind: str, wanted: str | None = None) -> str:
-        """The id of an object to be made: a new one, or `wanted`. OperationError if that is taken."""
+        """The id of an object to be made: a new one, or `wanted`. DuplicateObjectError if that is taken."""
         if wanted is None:
             made = self._ids.uuid()
             self._made.add(made)
             return made
         if self._look(kind, wanted) is not None:
-            raise OperationError(
+            raise DuplicateObjectError(
                 f"there is a {kind} with the id {wanted} already",
                 hint="leave the id out and one is made",
                 details={"kind": kind, "id": wanted},
@@ -55,10 +61,10 @@ class Session:
         if found is None:
             self._objects.refresh()
             found = self._look(kind, identifier)
-        if found is None:
+        if found is None or not found.body:
             raise UnknownObjectError(
                 f"there is no {kind} with the id {identifier}",
-                hint=self._hint(kind, identifier),
+                hint=self._hint(kind, identifier) if found is None else "it has been deleted",
                 details={"kind": kind, "id": identifier},
             )
         return found.body
@@ -66,7 +72,7 @@ class Session:
     def peek(self, kind: str, identifier: str) -> dict[str, Any] | None:
         """The object's body, or None if there is none."""
         found = self._look(kind, identifier)
-        return None if found is None else found.body
+        return found.body or None if found is not None else None
 
     def find(
         self, kind: str, *, context: str | None = None, run: str | None = None, **fields: Any
@@ -82,24 +88,46 @@ class Session:
         bodies = [
             item.body
             for item in found.values()
-            if labels <= labels_of(item.body)
+            if item.body
+            and labels <= labels_of(item.body)
             and all(item.body.get(name) == value for name, value in wanted.items())
         ]
         # The store gives objects in the order of their ids.
         return sorted(bodies, key=lambda body: str(body["meta"].get("created_at", "")))
 
     def put(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Accept a new version of an object and return it. OperationError names what makes it invalid."""
-        identifier = body.get(f"{kind}_id")
-        check_object(kind, str(identifier), body)
-        before = None if identifier in self._made else self._objects.get(kind, str(identifier))
-        version = before.version + 1 if before else 1
-        self._writes[kind, str(identifier)] = ProtocolObject(kind, str(identifier), version, body)
+        """Accept a new version of an object and return it.
+
+        OperationError names what makes it invalid. LockedObjectError if the object was locked before the call and
+        more changes than its governance.
+        """
+        identifier = str(body.get(f"{kind}_id"))
+        if kind == self._module.kind and self._module.schema is not None:
+            check_object(kind, identifier, body, self._module.schema)
+        else:
+            check_object(kind, identifier, body)
+        self._write(kind, identifier, body)
         return body
+
+    def remove(self, kind: str, identifier: str) -> None:
+        """Delete an object. UnknownObjectError if there is none, LockedObjectError if it is locked."""
+        self.get(kind, identifier)
+        self._write(kind, identifier, {})
 
     def writes(self) -> list[ProtocolObject]:
         """The new versions, in the order in which the objects were first put."""
         return list(self._writes.values())
+
+    def _write(self, kind: str, identifier: str, body: dict[str, Any]) -> None:
+        before = None if identifier in self._made else self._objects.get(kind, identifier)
+        if before is not None and _is_locked(before.body) and not _only_governs(before.body, body):
+            raise LockedObjectError(
+                f"the {kind} {identifier} is locked",
+                hint=f"`{kind}/set-governance` with `locked: false` unlocks it",
+                details={"kind": kind, "id": identifier},
+            )
+        version = before.version + 1 if before else 1
+        self._writes[kind, identifier] = ProtocolObject(kind, identifier, version, body)
 
     def _look(self, kind: str, identifier: str) -> ProtocolObject | None:
         written = self._writes.get((kind, identifier))
@@ -115,3 +143,17 @@ class Session:
         if len(mine) == 1:
             return f"did you mean {mine[0]}, the {kind} of this run?"
         return None if mine else f"this run has made no {kind} yet"
+
+
+#: What a change of an object's governance may change beside it.
+_GOVERNING = {"governance", "meta", "events", "updated_at"}
+
+
+def _is_locked(body: dict[str, Any]) -> bool:
+    return bool(body.get("governance", {}).get("locked"))
+
+
+def _only_governs(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether a new version differs in its governance and in what goes with every change."""
+    differs = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    return "governance" in differs and differs <= _GOVERNING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -25,3 +25,72 @@ class Assignment(Parameters, frozen=True, kw_only=True):
     kind: Literal["agent", "human", "system", "external"] = "agent"
     agent_id: Text | None = None
     context_id: ObjectId | None = None
+
+
+def _body(kind: str) -> Meta:
+    return Meta(extra={"kind": kind}, description=f"the {kind}, as the protocol lays it out")
+
+
+# Whole objects in a result. The checks of references know what is in them by the bundled schema of the kind.
+ContextBody = Annotated[dict[str, Any], _body("context")]
+PlanBody = Annotated[dict[str, Any], _body("plan")]
+RoleBody = Annotated[dict[str, Any], _body("role")]
+ConfirmBody = Annotated[dict[str, Any], _body("confirm")]
+TraceBody = Annotated[dict[str, Any], _body("trace")]
+ExtensionBody = Annotated[dict[str, Any], _body("extension")]
+DialogBody = Annotated[dict[str, Any], _body("dialog")]
+CollabBody = Annotated[dict[str, Any], _body("collab")]
+NetworkBody = Annotated[dict[str, Any], _body("network")]
+CoreBody = Annotated[dict[str, Any], _body("core")]
+
+ModuleName = Literal[
+    "context", "plan", "role", "confirm", "trace", "extension", "dialog", "collab", "network", "core"
+]
+KernelDuty = Literal[
+    "coordination", "error-handling", "event-bus", "learning-feedback", "observability", "orchestration",
+    "performance", "protocol-versioning", "security", "state-sync", "transaction",
+]  # fmt: skip
+
+
+class ConfirmRef(Parameters, frozen=True, kw_only=True):
+    """The approval that confirmed an object's state."""
+
+    id: ObjectId
+    module: ModuleName
+    description: str | None = None
+
+
+class Governance(Parameters, frozen=True, kw_only=True):
+    """Who may change an object. A locked one takes no change but one of its governance."""
+
+    lifecycle_phase: str | None = None
+    truth_domain: str | None = None
+    locked: bool | None = None
+    last_confirm_ref: ConfirmRef | None = None
+
+
+class SpanPlace(Parameters, frozen=True, kw_only=True):
+    """The place in a trace that an object belongs to."""
+
+    trace_id: ObjectId
+    span_id: ObjectId
+    parent_span_id: ObjectId | None = None
+    context_id: ObjectId | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class GivenMeta(Parameters, frozen=True, kw_only=True):
+    """What a new object's `meta` is to say beside what is noted anyway."""
+
+    created_at: Text | None = None
+    created_by: str | None = None
+    tags: list[str] | None = None
+    cross_cutting: list[KernelDuty] | None = None
+
+
+class NewObject(Parameters, frozen=True, kw_only=True):
+    """What every operation takes that makes an object."""
+
+    meta: GivenMeta | None = None
+    governance: Governance | None = None
+    trace: SpanPlace | None = None

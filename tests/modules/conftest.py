@@ -15,7 +15,7 @@ from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Caller, ProtocolObject
 
-KINDS = ("context", "plan", "role", "confirm", "trace", "dialog")
+KINDS = tuple(builtin_modules())
 
 
 class FakeClock:
@@ -66,7 +66,8 @@ class World:
         outcome = self.hub.call(module, name, parameters, self.caller)
         self.stored += outcome.writes
         self.hub.apply(outcome.writes)
-        return outcome.result
+        result: dict[str, Any] = outcome.result
+        return result
 
     def newest(self) -> dict[tuple[str, str], ProtocolObject]:
         return {(item.kind, item.id): item for item in sorted(self.stored, key=lambda item: item.version)}

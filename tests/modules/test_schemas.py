@@ -12,9 +12,10 @@ import pytest
 
 from mplp_cli.bundled import bundled
 from mplp_cli.errors import OperationError
+from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.schemas import check_object, validator
 
-KINDS = ("context", "plan", "role", "confirm", "trace", "dialog")
+KINDS = tuple(builtin_modules())
 Judge = Callable[[str, dict[str, Any]], list[str]]
 
 

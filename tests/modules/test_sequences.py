@@ -58,6 +58,12 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
         return _value(data, data.draw(st.sampled_from(arguments)), name, ids)
     if kind is type(None):
         return None
+    if kind is bool:
+        return data.draw(st.booleans(), label=name)
+    if kind is float:
+        return data.draw(st.sampled_from([0.0, 0.5, 1.0]), label=name)
+    if kind is Any:
+        return data.draw(JSON, label=name)
     if isinstance(kind, type) and issubclass(kind, Parameters):
         return _parameters(data, kind, ids)
     assert kind is str, kind
@@ -84,11 +90,16 @@ def _ids(world: Any) -> dict[str, list[str]]:
     for kind, identifier in world.newest():
         found.setdefault(kind, []).append(identifier)
     targets = [identifier for known in found.values() for identifier in known]
-    steps = [step["step_id"] for item in world.stored if item.kind == "plan" for step in item.body["steps"]]
-    segments = [
-        s["segment_id"] for item in world.stored if item.kind == "trace" for s in item.body["segments"]
+    steps = [
+        step["step_id"] for item in world.stored if item.kind == "plan" for step in item.body.get("steps", ())
     ]
-    return {**found, "target": targets, "step": steps, "segment": segments}
+    segments = [
+        s["segment_id"]
+        for item in world.stored
+        if item.kind == "trace"
+        for s in item.body.get("segments", ())
+    ]
+    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets}
 
 
 def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]], bool]) -> None:
@@ -119,7 +130,7 @@ def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]],
         for item in outcome.writes:
             before = world.newest().get((item.kind, item.id))
             assert item.version == (before.version + 1 if before else 1)
-            assert judge(item.kind, item.body)
+            assert not item.body or judge(item.kind, item.body)
         world.stored += outcome.writes
         world.hub.apply(outcome.writes)
 
