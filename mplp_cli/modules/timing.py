@@ -62,12 +62,17 @@ def has_errors(trace: Mapping[str, Any]) -> bool:
     return trace["status"] == "failed" or any(s["status"] == "failed" for s in trace.get("segments", ()))
 
 
-def _took(part: Mapping[str, Any], now: str) -> int | None:
-    end = now if part["status"] == "running" else part.get("finished_at")
-    begin = part.get("started_at")
-    if begin is None or end is None:
+def ms_of(text: str | None) -> int | None:
+    """Milliseconds since the Unix epoch of a time in an object; None if there is none, or a leap second."""
+    if text is None:
         return None
     try:
-        return moment_ms(end) - moment_ms(begin)
-    except ValueError:  # a leap second, which is a time but has no number
+        return moment_ms(text)
+    except ValueError:  # a leap second is a time, but has no number
         return None
+
+
+def _took(part: Mapping[str, Any], now: str) -> int | None:
+    end = ms_of(now if part["status"] == "running" else part.get("finished_at"))
+    begin = ms_of(part.get("started_at"))
+    return None if begin is None or end is None else end - begin

@@ -31,7 +31,7 @@ from mplp_cli.modules.shapes import (
     Text,
     TraceBody,
 )
-from mplp_cli.modules.timing import Analysis, analyse, has_errors
+from mplp_cli.modules.timing import Analysis, analyse, has_errors, ms_of
 from mplp_cli.workflow.values import moment_ms
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -314,7 +314,7 @@ def _ms(name: str, text: str | None) -> int | None:
 
 def _lies(body: dict[str, Any], after: int | None, before: int | None) -> bool:
     """Whether a trace was made after and before these."""
-    made = moment_ms(body["meta"]["created_at"])
+    made = ms_of(body["meta"]["created_at"]) or 0
     return (after is None or made > after) and (before is None or made < before)
 
 

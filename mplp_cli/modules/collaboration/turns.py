@@ -21,9 +21,14 @@ def turns_of(body: Mapping[str, Any]) -> list[Turn]:
     turns: dict[tuple[str, int], Turn] = {}
     for event in body.get("events", ()):
         if event["event_type"] in {"collab.turn.dispatched", "collab.turn.completed"}:
-            key = event["data"]["roleId"], event["data"]["turnNumber"]
-            turns[key] = Turn(*key, completed=event["event_type"] == "collab.turn.completed")
+            role, number = event["data"]["roleId"], event["data"]["turnNumber"]
+            turns[role, number] = Turn(role, number, event["event_type"] == "collab.turn.completed")
     return list(turns.values())
+
+
+def open_turns(body: Mapping[str, Any]) -> list[Turn]:
+    """Those that have not been completed."""
+    return [turn for turn in turns_of(body) if not turn.completed]
 
 
 def next_number(turns: Iterable[Turn]) -> int:
