@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import InvalidTransitionError
-from mplp_cli.modules.builtin import confirm, context, dialog, plan, trace
+from mplp_cli.modules.builtin import collab, confirm, context, dialog, plan, trace
 from mplp_cli.modules.records import Transitions
 
 #: Operation -> status it leads to.
@@ -26,11 +26,16 @@ DIALOG = {
 CONFIRM = {
     "approve": "approved", "reject": "rejected", "cancel-approval": "cancelled", "request-approval": "pending",
 }  # fmt: skip
+COLLAB = {
+    "resume-collab": "active", "suspend-collab": "suspended", "end-collab": "completed",
+    "cancel-collab": "cancelled",
+}  # fmt: skip
 MODULES: dict[str, tuple[dict[str, str], Transitions, str]] = {
     "context": (CONTEXT, context.TRANSITIONS, "draft"),
     "plan": (PLAN, plan.TRANSITIONS, "draft"),
     "dialog": (DIALOG, dialog.TRANSITIONS, "active"),
     "confirm": (CONFIRM, confirm.TRANSITIONS, "pending"),
+    "collab": (COLLAB, {s: to for s, to in collab.TRANSITIONS.items() if s != "draft"}, "active"),
 }
 CASES = [
     (module, status, operation)
@@ -61,6 +66,10 @@ def _fresh(world: Any, module: str) -> str:
         return str(world("plan/create-plan", contextId=made, assignedRoles=["a"])["planId"])
     if module == "dialog":
         return str(world("dialog/facilitate-communication", contextId=made, participants=["a"])["dialogId"])
+    if module == "collab":
+        world("role/create-role", name="a", contextId=made)
+        given = {"contextId": made, "title": "t", "mode": "swarm", "participants": ["a"], "status": "active"}
+        return str(world("collab/create-collab", **given)["collabId"])
     return str(world("confirm/request-approval", targetType="context", targetId=made)["confirmId"])
 
 

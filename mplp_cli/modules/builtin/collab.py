@@ -181,7 +181,10 @@ def list_collabs(given: ListCollabs, session: Session) -> Collabs:
 def _mover(
     to: Status, verb: str, only_from: Status | None = None
 ) -> Callable[[MoveCollab, Session], CollabNow]:
-    table = TRANSITIONS if only_from is None else {**dict.fromkeys(TRANSITIONS, ()), only_from: (to,)}
+    table = {
+        status: tuple(other for other in after if other != to or only_from in {None, status})
+        for status, after in TRANSITIONS.items()
+    }
 
     def move(given: MoveCollab, session: Session) -> CollabNow:
         body = session.get("collab", given.collab_id)

@@ -14,14 +14,14 @@ from mplp_cli.modules.shapes import ObjectId, Text
 from mplp_cli.modules.voting import Weight, count_votes
 from mplp_cli.workflow.suggest import did_you_mean
 
+Votes = Annotated[int, Meta(ge=1, description="so many votes at least")]
+
 
 class ProposeDecision(Parameters, frozen=True, kw_only=True):
     collab_id: ObjectId
     question: Text
     options: Annotated[list[Text], Meta(description="what can be chosen, at least two")]
-    quorum: Annotated[
-        int | None, Meta(ge=1, description="so many votes at least; any number unless given")
-    ] = None
+    quorum: Annotated[Votes | None, Meta(description="any number of votes will do unless given")] = None
     proposed_by: Annotated[Text | None, Meta(description="a participant's `participantId`")] = None
     decision_id: ObjectId | None = None
 
