@@ -68,10 +68,9 @@ class Drive:
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
-        #: Facts that are folded and wait for their commit, with their objects.
+        #: Facts that are folded and wait for their commit, with their objects and lines of the hub's log.
         self._written: list[h.Event] = []
         self._objects: list[ProtocolObject] = []
-        #: Lines for the hub's log that go with them.
         self._said: list[Communication] = []
         #: What to do then: (step number, attempt, resolved body); and what need not wait, for it was claimed.
         self._acts: list[tuple[int, int, Json]] = []
