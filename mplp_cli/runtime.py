@@ -28,13 +28,14 @@ from mplp_cli.running import (
     relation_of,
     workflow_env,
 )
-from mplp_cli.settings import load_settings
+from mplp_cli.settings import Settings, load_settings
 from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
+    from mplp_cli.modules.contract import Module
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
@@ -311,17 +312,28 @@ class Runtime:
     @cached_property
     def hub(self) -> Any:
         """The modules, with what the store holds."""
-        from mplp_cli.modules.catalogue import builtin_modules
         from mplp_cli.modules.hub import Hub
 
         return Hub(
-            builtin_modules(),
+            self.modules,
             self.store.objects,
             self.clock,
             self.ids,
             wiring=self.store.switchboard.wiring,
-            settings=load_settings(self.cwd).modules,
+            settings=self.settings.modules,
         )
+
+    @cached_property
+    def modules(self) -> Mapping[str, Module]:
+        """The modules by name."""
+        from mplp_cli.modules.catalogue import builtin_modules
+
+        return builtin_modules()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the project's `mplp.yaml` says."""
+        return load_settings(self.cwd)
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""

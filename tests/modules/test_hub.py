@@ -189,7 +189,7 @@ def test_calls_and_failures_are_counted_for_each_module(world: Any) -> None:
     world("context/create-context", name="a")
     with pytest.raises(OperationError):
         world("context/create-context", name=5)
-    health = {item.module: item for item in world.hub.health()}
+    health = {name: world.hub.health(name) for name in builtin_modules()}
     assert list(health) == ["context", "plan", "role", "confirm", "trace", "dialog"]
     details = health["context"].details
     assert (details["calls"], details["failures"]) == (2, 1)
@@ -202,7 +202,7 @@ def test_a_module_whose_schema_is_missing_is_not_healthy(world: Any) -> None:
     from msgspec.structs import replace
 
     broken = replace(builtin_modules()["context"], kind="no-such-kind")
-    (health,) = Hub({"context": broken}, world.load, world.clock, world.ids).health()
+    health = Hub({"context": broken}, world.load, world.clock, world.ids).health("context")
     assert health.status == "error"
     assert "no-such-kind" in health.details["error"]
 
