@@ -9,7 +9,7 @@ from msgspec import Struct, to_builtins
 
 from mplp_cli.errors import InvalidTransitionError
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import GivenMeta, Governance, NewObject
+from mplp_cli.modules.shapes import GivenMeta, Governance, NewObject, NewUngoverned
 from mplp_cli.protocols import Caller
 
 PROTOCOL_VERSION = "1.0.0"
@@ -40,7 +40,7 @@ def make_object(
     events: list[dict[str, Any]],
     labels: Sequence[str] = (),
     *,
-    given: NewObject | None = None,
+    given: NewUngoverned | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
     """The body of a new object, to be put. Fields that are None are left out; `labels` go to `meta.tags`.
@@ -52,7 +52,7 @@ def make_object(
         f"{kind}_id": identifier,
     }
     body |= {name: value for name, value in fields.items() if value is not None}
-    if given is not None and given.governance is not None:
+    if isinstance(given, NewObject) and given.governance is not None:
         body["governance"] = governance_body(given.governance)
     if given is not None and given.trace is not None:
         place = {name: getattr(given.trace, name) for name in given.trace.__struct_fields__}

@@ -39,7 +39,7 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
     if origin is typing.Annotated:
         metas = [item for item in arguments[1:] if isinstance(item, msgspec.Meta)]
         if any(meta.pattern == UUID4 for meta in metas):
-            known = ids.get(name.removesuffix("Id"), [])
+            known = ids.get("step" if name == "dependencies" else name.removesuffix("Id"), [])
             return data.draw(st.sampled_from([*known * 3, STRAY]), label=name)
         if arguments[0] is int:
             return data.draw(st.integers(1, 5), label=name)
