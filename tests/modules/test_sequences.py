@@ -43,6 +43,10 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
             return data.draw(st.sampled_from([*known * 3, STRAY]), label=name)
         if arguments[0] is int:
             return data.draw(st.integers(1, 5), label=name)
+        if name in {"nodeId", "from", "to"}:
+            return data.draw(st.sampled_from([*ids.get("node", []), STRAY]), label=name)
+        if any(meta.pattern for meta in metas):
+            return data.draw(st.sampled_from(["1.0.0", "2.1.0-rc.1+b"]), label=name)
         filled = any(meta.min_length for meta in metas)
         value = _value(data, arguments[0], name, ids)
         return value or "x" if filled and isinstance(value, str) else value or ["x"] if filled else value
@@ -99,7 +103,10 @@ def _ids(world: Any) -> dict[str, list[str]]:
         if item.kind == "trace"
         for s in item.body.get("segments", ())
     ]
-    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets}
+    nodes = [
+        n["node_id"] for item in world.stored if item.kind == "network" for n in item.body.get("nodes", ())
+    ]
+    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets, "node": nodes}
 
 
 def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]], bool]) -> None:
@@ -112,6 +119,19 @@ def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]],
     world("dialog/facilitate-communication", contextId=context, participants=["a"])
     world("confirm/request-approval", planId=plan)
     world("trace/start-monitoring", contextId=context)
+    extension = world(
+        "extension/register-extension",
+        contextId=context,
+        name="a",
+        version="1.0.0",
+        config={"handler": "checksum"},
+    )
+    world("extension/activate-extension", extensionId=extension["extensionId"])
+    world(
+        "network/create-network", contextId=context, name="a", topologyType="hub_spoke", status="active",
+        nodes=[{"name": "a"}, {"name": "b"}],
+    )  # fmt: skip
+    world("core/initialize")
     for _ in range(data.draw(st.integers(1, 25), label="calls")):
         operation: Operation = data.draw(st.sampled_from(OPERATIONS), label="operation")
         always = frozenset(data.draw(st.sampled_from(group)) for group in operation.any_of)
