@@ -62,7 +62,10 @@ def invoke(config: Mapping[str, Any], given: Any) -> tuple[str, Any]:
     """The name of the handler, and its output. OperationError if there is none, or if it refuses."""
     name, builtin = _builtin(config)
     settings = _read(config, builtin.settings)
-    return name, builtin.run(settings, given)
+    try:
+        return name, builtin.run(settings, given)
+    except UnicodeEncodeError as error:
+        raise OperationError(f"the `input` holds something that is not JSON: {error}") from error
 
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:

@@ -46,9 +46,12 @@ def hub_of(topology: str, nodes: Sequence[Node]) -> Node | None:
 
 def find_way(hub: Node | None, sender: Node, receiver: Node) -> Way:
     """The way from one node to another, through the hub if there is one."""
-    stops = [sender] if hub is None or hub in (sender, receiver) else [sender, hub]
-    if receiver is not sender:
-        stops.append(receiver)
+    if receiver is sender:
+        stops = [sender]
+    elif hub is None or hub is sender or hub is receiver:
+        stops = [sender, receiver]
+    else:
+        stops = [sender, hub, receiver]
     reason = next((why for why in map(why_offline, stops) if why), None)
     return Way([node["node_id"] for node in stops], reason)
 

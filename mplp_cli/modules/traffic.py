@@ -63,7 +63,7 @@ class Offer(Parameters, frozen=True, kw_only=True):
     service_id: ObjectId | None = None
 
 
-class RegisterService(Parameters, frozen=True, kw_only=True):
+class NewOffer(Parameters, frozen=True, kw_only=True):
     network_id: ObjectId
     service: Offer
 
@@ -156,7 +156,7 @@ def multicast(given: Multicast, session: Session) -> Deliveries:
     )
 
 
-def register_service(given: RegisterService, session: Session) -> RegisteredOffer:
+def register_service(given: NewOffer, session: Session) -> RegisteredOffer:
     """DuplicateObjectError if the node offers a service of that name, or the id is taken."""
     body = session.get("network", given.network_id)
     if body["status"] == "retired":
@@ -304,7 +304,7 @@ TRAFFIC = (
     Operation(
         name="register-service",
         summary="Note a service that a node offers",
-        parameters=RegisterService,
+        parameters=NewOffer,
         result=RegisteredOffer,
         handler=register_service,
     ),

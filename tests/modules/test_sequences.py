@@ -30,6 +30,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
+#: Parameters that name a node.
+NODES = {"nodeId", "from", "to"}
 STRAY = "99999999-9999-4999-8999-999999999999"
 
 
@@ -38,15 +40,10 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         metas = [item for item in arguments[1:] if isinstance(item, msgspec.Meta)]
-        if any(meta.pattern == UUID4 for meta in metas):
-            known = ids.get(name.removesuffix("Id"), [])
-            return data.draw(st.sampled_from([*known * 3, STRAY]), label=name)
         if arguments[0] is int:
             return data.draw(st.integers(1, 5), label=name)
-        if name in {"nodeId", "from", "to"}:
-            return data.draw(st.sampled_from([*ids.get("node", []), STRAY]), label=name)
-        if any(meta.pattern for meta in metas):
-            return data.draw(st.sampled_from(["1.0.0", "2.1.0-rc.1+b"]), label=name)
+        if arguments[0] is str and (name in NODES or any(meta.pattern for meta in metas)):
+            return data.draw(st.sampled_from([*_known(name, metas, ids) * 3, STRAY]), label=name)
         filled = any(meta.min_length for meta in metas)
         value = _value(data, arguments[0], name, ids)
         return value or "x" if filled and isinstance(value, str) else value or ["x"] if filled else value
@@ -72,6 +69,13 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
         return _parameters(data, kind, ids)
     assert kind is str, kind
     return data.draw(WORDS, label=name)
+
+
+def _known(name: str, metas: list[msgspec.Meta], ids: dict[str, list[str]]) -> list[str]:
+    """Texts of the right form: ids that are there, or versions."""
+    if any(meta.pattern not in {None, UUID4} for meta in metas):
+        return ["1.0.0", "2.1.0-rc.1+b"]
+    return ids.get("node" if name in NODES else name.removesuffix("Id"), [])
 
 
 def _parameters(
