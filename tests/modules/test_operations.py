@@ -434,8 +434,7 @@ def test_a_question_can_be_taken_back_by_who_asked(world: Any, plan: str) -> Non
 def test_what_is_asked_about_must_be_there_and_clear(world: Any, plan: str, context: str) -> None:
     assert world("confirm/request-approval", targetType="context", targetId=context)["status"] == "pending"
     assert world("confirm/request-approval", targetId=MISSING)["confirm"]["target_type"] == "other"
-    assert world("confirm/request-approval", targetType="extension", targetId=MISSING)["status"] == "pending"
-    for kind in ("context", "plan", "trace"):
+    for kind in ("context", "plan", "trace", "extension"):
         with pytest.raises(UnknownObjectError, match=f"there is no {kind}"):
             world("confirm/request-approval", targetType=kind, targetId=MISSING)
     with pytest.raises(OperationError, match="name different targets"):
