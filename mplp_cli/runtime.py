@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors
+from mplp_cli.assembly import assemble, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
@@ -312,16 +312,7 @@ class Runtime:
     @cached_property
     def hub(self) -> Any:
         """The modules, with what the store holds."""
-        from mplp_cli.modules.hub import Hub
-
-        return Hub(
-            self.modules,
-            self.store.objects,
-            self.clock,
-            self.ids,
-            wiring=self.store.switchboard.wiring,
-            settings=self.settings.modules,
-        )
+        return make_hub(self)
 
     @cached_property
     def modules(self) -> Mapping[str, Module]:

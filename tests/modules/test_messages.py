@@ -27,7 +27,7 @@ class Exchange:
         )
         self.lifecycle = Lifecycle(builtin_modules(), self.board, world.clock, settings or {}, "ann")
 
-    def call(self, operation: str, **parameters: Any) -> Any:
+    def call(self, operation: str, /, **parameters: Any) -> Any:
         module, name = operation.split("/")
         outcome = self.hub.call(module, name, parameters, CALLER)
         self.hub.apply(outcome.writes)
@@ -225,6 +225,44 @@ def test_every_move_from_every_state_is_allowed_or_refused(world: Any, state: st
 def test_a_module_that_is_not_there_has_no_life(exchange: Exchange, verb: str) -> None:
     with pytest.raises(UnknownModuleError, match="no module `modul`"):
         getattr(exchange.lifecycle, verb)("modul")
+
+
+# ---- operations that call others
+
+
+def test_one_operation_of_several_modules_is_called_in_one_go(exchange: Exchange) -> None:
+    context = exchange.call("context/create-context", name="a")["contextId"]
+    role = exchange.call("role/create-role", name="b")["roleId"]
+    exchange.hub.said()
+    given = {"operation": "set-governance", "parameters": {"objectId": context, "locked": True}}
+    answer = exchange.call("core/coordinate-modules", modules=["context", "role", "nobody"], **given)
+    assert answer["status"] == "partial_success"
+    assert [(r["module"], r["status"]) for r in answer["results"]] == [
+        ("context", "success"), ("role", "failure"), ("nobody", "failure"),
+    ]  # fmt: skip
+    assert answer["results"][1]["error"]["type"] == "ObjectNotFoundError"
+    assert exchange.call("context/get-context", contextId=context)["context"]["governance"]["locked"]
+    assert "governance" not in exchange.call("role/get-role", roleId=role)["role"]
+    calls = [(s.source, s.target, bool(s.error)) for s in exchange.hub.said()][:3]
+    assert calls == [
+        ("core", "context", False), ("core", "role", True), ("release/step-1", "core", False),
+    ]  # fmt: skip
+
+
+def test_what_all_modules_refuse_is_a_failure_and_writes_nothing(exchange: Exchange) -> None:
+    outcome = exchange.hub.call(
+        "core", "coordinate-modules", {"modules": ["role"], "operation": "get-role"}, CALLER
+    )
+    assert outcome.result["status"] == "failure"
+    assert outcome.writes == []
+
+
+def test_calls_in_one_go_see_what_the_ones_before_have_written(exchange: Exchange) -> None:
+    context = "00000000-0000-4000-8000-00000000aaaa"
+    given = {"operation": "create-context", "parameters": {"name": "a", "contextId": context}}
+    answer = exchange.call("core/coordinate-modules", modules=["context", "context"], **given)
+    assert [r["status"] for r in answer["results"]] == ["success", "failure"]
+    assert answer["results"][1]["error"]["type"] == "DuplicateObjectError"
 
 
 # ---- reserved interfaces

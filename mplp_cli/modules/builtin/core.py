@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from mplp_cli.errors import InvalidTransitionError, OperationError, UnknownObjectError
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
+from mplp_cli.modules.coordination import COORDINATE_MODULES
 from mplp_cli.modules.records import (
     PROTOCOL_VERSION,
     Transitions,
@@ -324,6 +325,7 @@ MODULE = make_module(
         result=CoreNow,
         handler=disable_module,
     ),
+    COORDINATE_MODULES,
     Operation(
         name="broadcast-event",
         summary="Note an event in the manifest",
