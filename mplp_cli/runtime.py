@@ -279,17 +279,6 @@ class Runtime:
             definition.source_name, definition.source, Path(definition.source_dir), definition.included
         )
 
-    def places(self, source: Source, state: RunState) -> dict[str, str]:
-        """`file:line` of each failed step, for the screens."""
-        from mplp_cli.loading.where import step_places
-        from mplp_cli.workflow.fold.growth import id_in_file
-
-        failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
-        if not failed:
-            return {}
-        places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
-        return {step: places[name] for step, name in failed.items() if name in places}
-
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; RunStateError if it comes out differently."""
         plan = self.same_plan(run_id)
@@ -341,6 +330,18 @@ class Runtime:
     def slots(self, plan: Plan) -> int:
         """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+
+
+def failed_places(source: Source, state: RunState) -> dict[str, str]:
+    """`file:line` of each failed step, for the screens."""
+    from mplp_cli.loading.where import step_places
+    from mplp_cli.workflow.fold.growth import id_in_file
+
+    failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
+    if not failed:
+        return {}
+    places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
+    return {step: places[name] for step, name in failed.items() if name in places}
 
 
 def refuse_final(run_id: str, status: str) -> None:
