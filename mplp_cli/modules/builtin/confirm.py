@@ -47,7 +47,7 @@ TRANSITIONS: Transitions = {
     "cancelled": (),
 }
 #: Kinds of targets that this version keeps, so that a target must be there.
-_KEPT = {"context", "plan", "trace"}
+_KEPT = {"context", "plan", "trace", "extension"}
 
 
 class GivenDecision(Parameters, frozen=True, kw_only=True):
