@@ -22,6 +22,7 @@ from mplp_cli.modules.approvals import (
     panel_of,
     status_of,
 )
+from mplp_cli.modules.awaiting import WAIT_FOR_APPROVAL
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
 from mplp_cli.modules.records import (
     Transitions,
@@ -395,4 +396,5 @@ MODULE = make_module(
     ),
     _operation("get-approval", "Read a question and its answers", GetApproval, ConfirmNow, get_approval),
     _operation("list-approvals", "List questions, oldest first", ListApprovals, Confirms, list_approvals),
+    WAIT_FOR_APPROVAL,
 )
