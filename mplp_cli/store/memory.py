@@ -19,6 +19,7 @@ from mplp_cli.protocols import (
     ProtocolObject,
     RunRecord,
     Standing,
+    is_made_by,
 )
 from mplp_cli.store.answers import (
     VERBS,
@@ -365,6 +366,10 @@ class MemoryStore:
             if kind in (None, of_kind)
         ]
         return iter(newest)
+
+    def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
+        every = [[v for _, v in sorted(versions.items())] for _, versions in sorted(self._objects.items())]
+        return (item for found in every if is_made_by(found, run_id) for item in found)
 
     def add_objects(self, objects: Sequence[ProtocolObject]) -> None:
         """Keep new versions, all or none. StoreError if one of them is there already."""
