@@ -60,11 +60,16 @@ class Families:
         self._stages: dict[str, str] = {}
         #: Attempts at work: step -> number.
         self._open: dict[str, int] = {}
+        self._homes = {
+            item.id: str(item.body["context_id"])
+            for item in (*run.others, *run.versions)
+            if "context_id" in item.body
+        }
 
     def of(self, moment: Moment) -> Iterator[Draft]:
         """The events that a moment gives."""
         if isinstance(moment, Change):
-            yield from _graph_updates(moment)
+            yield from _graph_updates(moment, self._homes)
             if (stages := _STAGES_OF.get(moment.kind)) is not None:
                 yield from stages(moment)
             if (executions := _EXECUTIONS_OF.get(moment.kind)) is not None:
@@ -188,12 +193,12 @@ def _runtime(
 # ---- changes of objects
 
 
-def _graph_updates(change: Change) -> Iterator[Draft]:
+def _graph_updates(change: Change, homes: Mapping[str, str]) -> Iterator[Draft]:
     for update in updates(change):
         yield {
             "event_type": update.event_type,
             "event_family": "graph_update",
-            "graph_id": graph_of(change.kind, change.id, change.body),
+            "graph_id": graph_of(change.kind, change.id, change.body, homes),
             "update_kind": update.kind,
             "node_delta": update.nodes,
             "edge_delta": update.edges,

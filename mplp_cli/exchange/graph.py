@@ -109,11 +109,15 @@ def _edges(body: Mapping[str, Any] | None) -> set[tuple[str, str]]:
     }
 
 
-def graph_of(kind: str, identifier: str, body: Mapping[str, Any]) -> str:
-    """The graph that an object stands in: its context's, or one of its own."""
+def graph_of(kind: str, identifier: str, body: Mapping[str, Any], homes: Mapping[str, str]) -> str:
+    """The graph that an object stands in: its context's, or one of its own. `homes`: object -> its context."""
     if kind == "context":
         return identifier
     if "context_id" in body:
         return str(body["context_id"])
-    tags = body.get("meta", {}).get("tags", ())
-    return next((tag.removeprefix("context:") for tag in tags if tag.startswith("context:")), identifier)
+    tags = body.get("meta", {}).get("tags")
+    for tag in tags if isinstance(tags, list) else ():
+        if str(tag).startswith("context:"):
+            return str(tag).removeprefix("context:")
+    target = str(body.get("target_id"))
+    return target if body.get("target_type") == "context" else homes.get(target, identifier)

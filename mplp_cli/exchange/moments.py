@@ -126,8 +126,16 @@ def _changes(run: Recorded) -> list[Change]:
             at = _time(after) if after is not None else _deleted(identifier, run, before)
             found.append(Change(kind=kind, id=identifier, before=before, after=after, events=events, at=at))
             before = after
-    # A trace takes in events of other objects; of the same moment, theirs come first.
-    return sorted(found, key=lambda change: (change.at, change.kind == "trace"))
+    return sorted(found, key=lambda change: (change.at, _RANKS.get(change.kind, len(_RANKS))))
+
+
+#: Of one moment, what others refer to comes first. A trace takes in events of other objects: it is the last.
+_RANKS = {
+    kind: rank
+    for rank, kind in enumerate(
+        ("core", "context", "role", "plan", "confirm", "extension", "network", "collab", "dialog", "trace")
+    )
+}
 
 
 def _time(body: Mapping[str, Any]) -> int:

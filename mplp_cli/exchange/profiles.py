@@ -61,6 +61,34 @@ class Profile(Struct, frozen=True, kw_only=True):
 Placed = tuple[int, Draft]
 
 
+class Course:
+    """The moments of a run by what they are about, with their indexes."""
+
+    def __init__(self, happened: Sequence[Moment]) -> None:
+        self.begun = 0
+        #: Where the run ended for good; None if it goes on.
+        self.end: int | None = None
+        self._changes: dict[tuple[str, str], list[tuple[int, Change]]] = {}
+        for index, moment in enumerate(happened):
+            if isinstance(moment, Change):
+                self._changes.setdefault((moment.kind, moment.id), []).append((index, moment))
+            elif isinstance(moment, h.RunStarted):
+                self.begun = index
+            elif isinstance(moment, h.RUN_ENDS):
+                self.end = index
+            elif isinstance(moment, h.RunResumed):
+                self.end = None
+
+    def of(self, kind: str, identifier: str) -> list[tuple[int, Change]]:
+        """The changes of an object."""
+        return self._changes.get((kind, identifier), [])
+
+    def first(self, kind: str, identifier: str) -> int:
+        """Where an object was made; one that the run found was there from the beginning."""
+        changes = self.of(kind, identifier)
+        return changes[0][0] if changes else self.begun
+
+
 class _Phases:
     """Events that come in the order of their phases, whatever the order of their causes."""
 
@@ -96,41 +124,38 @@ def _judged(drafts: Sequence[Iterable[Placed]], mandatory: Sequence[str]) -> Pro
 def single_agent(run: Recorded, happened: Sequence[Moment]) -> tuple[list[Placed], Profile]:
     """One life for each plan that has a context and a trace."""
     objects = newest(run)
-    made = {item.id for item in run.versions if item.kind == "trace"}
-    lives: dict[str, _Phases] = {}
+    course = Course(happened)
+    lives: dict[str, list[Placed]] = {}
     for (kind, trace_id), body in objects.items():
         plan_id, context_id = str(body.get("plan_id")), str(body.get("context_id"))
         ties = ("context", context_id) in objects and ("plan", plan_id) in objects
-        if kind == "trace" and trace_id in made and ties and plan_id not in lives:
-            lives[plan_id] = _life(run, happened, context_id, plan_id, trace_id)
+        if kind == "trace" and ties and course.of(kind, trace_id) and plan_id not in lives:
+            lives[plan_id] = _life(run, course, context_id, plan_id, trace_id)
     if not lives:
         kinds = {kind for kind, _ in objects}
         lacking = [kind for kind in ("context", "plan", "trace") if kind not in kinds]
         return [], Profile(status="absent", missing=lacking or ["trace of a plan"])
-    drafts = [life.found for life in lives.values()]
-    return [placed for found in drafts for placed in found], _judged(drafts, SA_MANDATORY)
+    return [placed for found in lives.values() for placed in found], _judged(
+        list(lives.values()), SA_MANDATORY
+    )
 
 
-def _life(run: Recorded, happened: Sequence[Moment], context_id: str, plan_id: str, trace_id: str) -> _Phases:
+def _life(run: Recorded, course: Course, context_id: str, plan_id: str, trace_id: str) -> list[Placed]:
     phases = _Phases(sa_id=derived_uuid(run.run, "sa", plan_id), trace_id=trace_id)
-    begun = _first(happened, h.RunStarted)
-    phases.say(begun, "SAInitialized", {"run": run.run, "workflow": run.workflow})
+    phases.say(course.begun, "SAInitialized", {"run": run.run, "workflow": run.workflow})
     context = {"context_id": context_id}
-    phases.say(_made(happened, "context", context_id, begun), "SAContextLoaded", {}, **context)
+    phases.say(course.first("context", context_id), "SAContextLoaded", {}, **context)
     ids = {**context, "plan_id": plan_id}
-    phases.say(_made(happened, "plan", plan_id, begun), "SAPlanEvaluated", {}, **ids)
-    for index, moment in enumerate(happened):
-        if isinstance(moment, Change) and (moment.kind, moment.id) == ("plan", plan_id):
-            _say_steps(phases, index, moment, ids)
-    for index, moment in enumerate(happened):
-        if isinstance(moment, Change) and (moment.kind, moment.id) == ("trace", trace_id):
-            status = moment.moved_to
-            if status in _TRACE_ENDS:
-                payload = {"status": status, "events": len(moment.body.get("events") or ())}
-                phases.say(index, "SATraceEmitted", payload, **ids)
-    if (end := _end(happened)) is not None:
-        phases.say(end, "SACompleted", {"status": run.status}, **ids)
-    return phases
+    phases.say(course.first("plan", plan_id), "SAPlanEvaluated", {}, **ids)
+    for index, change in course.of("plan", plan_id):
+        _say_steps(phases, index, change, ids)
+    for index, change in course.of("trace", trace_id):
+        if change.moved_to in _TRACE_ENDS:
+            payload = {"status": change.moved_to, "events": len(change.body.get("events") or ())}
+            phases.say(index, "SATraceEmitted", payload, **ids)
+    if course.end is not None:
+        phases.say(course.end, "SACompleted", {"status": run.status}, **ids)
+    return phases.found
 
 
 def _say_steps(phases: _Phases, index: int, change: Change, ids: Mapping[str, str]) -> None:
@@ -149,29 +174,6 @@ def _say_steps(phases: _Phases, index: int, change: Change, ids: Mapping[str, st
         phases.say(index, named, payload, **ids)
 
 
-def _first(happened: Sequence[Moment], kind: type) -> int:
-    return next((index for index, moment in enumerate(happened) if isinstance(moment, kind)), 0)
-
-
-def _made(happened: Sequence[Moment], kind: str, identifier: str, otherwise: int) -> int:
-    """Where an object was made; one that the run found was there from the beginning."""
-    for index, moment in enumerate(happened):
-        if isinstance(moment, Change) and (moment.kind, moment.id) == (kind, identifier):
-            return index
-    return otherwise
-
-
-def _end(happened: Sequence[Moment]) -> int | None:
-    """Where the run ended for good."""
-    found = None
-    for index, moment in enumerate(happened):
-        if isinstance(moment, h.RUN_ENDS):
-            found = index
-        elif isinstance(moment, h.RunResumed):
-            found = None
-    return found
-
-
 # ---- several agents ----------------------------------------------------------------------------
 
 
@@ -180,17 +182,13 @@ def multi_agent(run: Recorded, happened: Sequence[Moment]) -> tuple[list[Placed]
     made = dict.fromkeys(item.id for item in run.versions if item.kind == "collab")
     if not made:
         return [], Profile(status="absent", missing=["collab"])
-    drafts = [_session(happened, collab_id) for collab_id in made]
+    course = Course(happened)
+    drafts = [_session(collab_id, course.of("collab", collab_id)) for collab_id in made]
     return [placed for found in drafts for placed in found], _judged(drafts, MAP_MANDATORY)
 
 
-def _session(happened: Sequence[Moment], collab_id: str) -> list[Placed]:
+def _session(collab_id: str, changes: Sequence[tuple[int, Change]]) -> list[Placed]:
     phases = _Phases(session_id=collab_id)
-    changes = [
-        (index, moment)
-        for index, moment in enumerate(happened)
-        if isinstance(moment, Change) and (moment.kind, moment.id) == ("collab", collab_id)
-    ]
     for index, change in changes:
         if change.moved_to == "active" and (change.before or {}).get("status", "draft") == "draft":
             payload = {str(key): change.body[key] for key in ("mode", "title") if key in change.body}
