@@ -62,7 +62,10 @@ THEIRS: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "learning/mplp-learning-sample-core",
         [
             SAMPLES["sample"]
-            | {"state": {}, "meta": {"source_event_ids": [uuid(1)], "project_id": uuid(2), "quality_score": 1}}
+            | {
+                "state": {},
+                "meta": {"source_event_ids": [uuid(1)], "project_id": uuid(2), "quality_score": 1},
+            }
         ],
     ),
     "learning-intent-sample": (
@@ -91,7 +94,23 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 def mutations(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Copies with one thing different in each, most of them wrong."""
-    wrong = ("", "x", "Running", 5, -1, 1.5, None, True, [], ["x"], [5], {}, {"x": 1}, uuid(5).upper(), "2026-01-31")
+    wrong: tuple[Any, ...] = (
+        "",
+        "x",
+        "Running",
+        5,
+        -1,
+        1.5,
+        None,
+        True,
+        [],
+        ["x"],
+        [5],
+        {},
+        {"x": 1},
+        uuid(5).upper(),
+        "2026-01-31",
+    )
     for index, node in enumerate(nodes(body)):
         for key in [*node, "surprise"]:
             for value in wrong:
@@ -114,7 +133,9 @@ def registry(shared: Path) -> Registry[Any]:
 
 def test_every_schema_that_is_no_object_is_compared() -> None:
     assert set(THEIRS) == {kind for kind, path in SCHEMAS.items() if not path.startswith("objects/")}
-    there = {path.name for folder in ("events", "learning") for path in (bundled("schemas") / folder).iterdir()}
+    there = {
+        path.name for folder in ("events", "learning") for path in (bundled("schemas") / folder).iterdir()
+    }
     assert there == {f"{kind}.schema.json" for kind in THEIRS}
 
 

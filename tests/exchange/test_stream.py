@@ -389,7 +389,10 @@ def test_a_session_is_told_phase_by_phase() -> None:
     }
     assert payloads["MAPBroadcastReceived"] == {"receiver_role_id": uuid(8)}
     rows = of(stream, "runtime_execution", "event_type", "executor_kind", "status")
-    assert rows[:2] == [("turn_dispatched", "external", "running"), ("turn_completed", "external", "completed")]
+    assert rows[:2] == [
+        ("turn_dispatched", "external", "running"),
+        ("turn_completed", "external", "completed"),
+    ]
     sessions = of(stream, "pipeline_stage", "event_type", "stage_status")
     assert sessions == [("session_started", "running"), ("session_completed", "completed")]
 
@@ -409,7 +412,11 @@ def test_a_message_of_a_user_is_an_intent() -> None:
         messages = [{"role": role, "content": "c"} for role in roles]
         return version("dialog", number, START + number, {"id": uuid(4), "messages": messages}, "started")
 
-    versions = [dialog(1, "system"), dialog(2, "system", "user", "agent"), dialog(3, "system", "user", "agent")]
+    versions = [
+        dialog(1, "system"),
+        dialog(2, "system", "user", "agent"),
+        dialog(3, "system", "user", "agent"),
+    ]
     stream = valid(protocol_stream(recorded([begun()], versions)))
     assert of(stream, "intent", "event_type", "payload") == [
         ("user_message_received", {"dialog_id": uuid(4), "message_index": 1})

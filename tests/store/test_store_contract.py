@@ -518,7 +518,11 @@ def test_every_version_of_what_a_run_made_is_listed(store: Store) -> None:
     gone = ProtocolObject("plan", "p1", 3, {})
     made = [version("context", "c1", 1, "draft", mine), version("context", "c1", 2, mine)]
     made += [version("plan", "p1", 1, mine), version("plan", "p1", 2, mine), gone]
-    others = [version("plan", "p2", 1, f"run:{run_id(2)}"), version("role", "r1", 1), version("role", "r2", 1)]
+    others = [
+        version("plan", "p2", 1, f"run:{run_id(2)}"),
+        version("role", "r1", 1),
+        version("role", "r2", 1),
+    ]
     says = ProtocolObject("trace", "t1", 1, {"meta": {"tags": []}, "seen": [mine]})
     journal = store.create_run(new_run(), [started()])
     journal.append([], [*made[::-1], *others, says])
