@@ -29,6 +29,7 @@
     |   |   |-- DuplicateObjectError    the id that an object was to have is taken
     |   |   |-- LockedObjectError       the object's governance says that it is not to be changed
     |   |   |-- ModuleStoppedError      the module does not run, or one that it needs does not
+    |   |   |-- UndecidedError          an approval that is waited for has no answer yet
     |   |   |-- UnknownObjectError      no object of that kind and id
     |   |   |-- UnknownModuleError      "ModuleNotFoundError" in machine output
     |   |   `-- UnknownOperationError   "OperationNotFoundError" in machine output
@@ -332,6 +333,19 @@ class ModuleStoppedError(OperationError):
     retryable = True
 
 
+class UndecidedError(OperationError):
+    """An approval that is waited for has no answer yet. A run asks and waits; a call by itself can only say so."""
+
+    def __init__(self, confirm: str, message: str, approvers: Sequence[str], timeout: int) -> None:
+        super().__init__(
+            f"the approval {confirm} is still pending: {message}",
+            hint="`confirm/approve` or `confirm/reject` answers it",
+            details={
+                "confirmId": confirm, "message": message, "approvers": list(approvers), "timeout": timeout,
+            },
+        )  # fmt: skip
+
+
 class UnknownObjectError(OperationError):
     """No object of that kind has that id."""
 
@@ -339,14 +353,16 @@ class UnknownObjectError(OperationError):
 
 
 class UnknownModuleError(OperationError):
-    """No module has that name."""
+    """No module has that name, or it was not initialised."""
 
+    exit_code = Exit.USAGE
     machine_name = "ModuleNotFoundError"
 
 
 class UnknownOperationError(OperationError):
     """The module has no operation of that name."""
 
+    exit_code = Exit.USAGE
     machine_name = "OperationNotFoundError"
 
 
