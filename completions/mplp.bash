@@ -86,6 +86,7 @@ _mplp_takes_value() {
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
+    "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -181,6 +182,12 @@ _mplp_value() {
     "events --state-dir") _mplp_complete directory ;;
     "events --data" | "events -d") _mplp_complete text ;;
     "events --source") _mplp_complete text ;;
+    "modules --output" | "modules -o") _mplp_complete choices text json ;;
+    "modules --state-dir") _mplp_complete directory ;;
+    "modules --type" | "modules -t") _mplp_complete text ;;
+    "modules --data" | "modules -d") _mplp_complete text ;;
+    "modules --module" | "modules -m") _mplp_complete text ;;
+    "modules --limit" | "modules -n") _mplp_complete text ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -220,6 +227,7 @@ _mplp_options() {
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
+    "modules") _mplp_complete choices --output -o --state-dir --no-color -h --help --type -t --data -d --remove --module -m --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -263,10 +271,11 @@ _mplp_argument() {
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
     "events 0") _mplp_complete choices list emit ;;
+    "modules 0") _mplp_complete choices list show status initialize start stop restart send broadcast subscribe log ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -302,7 +311,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help
   else
     _mplp_argument
   fi

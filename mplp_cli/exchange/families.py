@@ -215,7 +215,7 @@ def _plan_stages(change: Change) -> Iterator[Draft]:
     steps = {step.get("step_id"): step for step in change.body.get("steps") or ()}
     for event in change.events:
         verb = str(event.get("event_type", "")).removeprefix("plan.")
-        step_id = pick(event, "stepId", "step_id")
+        step_id = pick(event, "stepId")
         if verb not in _PLAN_STEP or not isinstance(step_id, str):
             continue
         named, status = _PLAN_STEP[verb]
@@ -238,15 +238,13 @@ def _confirm_stages(change: Change) -> Iterator[Draft]:
 
 
 def _collab_stages(change: Change) -> Iterator[Draft]:
-    before = (change.before or {}).get("status", "draft")
-    named = {
-        "active": ("session_started", "running") if before == "draft" else None,
-        "completed": ("session_completed", "completed"),
-        "cancelled": ("session_cancelled", "skipped"),
-    }.get(change.moved_to or "")
-    if named is not None:
-        payload = {"collab_id": change.id, "status": change.moved_to}
-        yield _pipeline(change.id, "session", named[1], named[0]) | {"payload": payload}
+    payload = {"payload": {"collab_id": change.id, "status": change.body.get("status")}}
+    if begins_session(change):
+        yield _pipeline(change.id, "session", "running", "session_started") | payload
+    if change.moved_to == "completed":
+        yield _pipeline(change.id, "session", "completed", "session_completed") | payload
+    elif change.moved_to == "cancelled":
+        yield _pipeline(change.id, "session", "skipped", "session_cancelled") | payload
 
 
 def _core_stages(change: Change) -> Iterator[Draft]:
@@ -264,7 +262,7 @@ def _core_stages(change: Change) -> Iterator[Draft]:
 
 def _collab_executions(change: Change) -> Iterator[Draft]:
     for event in change.said("turn.dispatched", "turn.completed"):
-        role, turn = role_of(change, event), pick(event, "turnNumber", "turn_number")
+        role, turn = role_of(change, event), pick(event, "turnNumber")
         done = str(event["event_type"]).endswith("completed")
         payload = {"collab_id": change.id, "role_id": role, "turn_number": turn}
         identifier = derived_uuid(change.id, "turn", str(role), str(turn))
@@ -343,10 +341,16 @@ def _participant(change: Change, role: Any) -> Mapping[str, Any]:
 
 def role_of(change: Change, event: Mapping[str, Any]) -> str | None:
     """The role that an event of a collab is about: named in it, or that of the participant it names."""
-    role = pick(event, "roleId", "role_id", "senderRoleId", "broadcasterRoleId", "receiverRoleId")
+    role = pick(event, "roleId", "broadcasterRoleId", "receiverRoleId")
     if role is not None:
         return str(role)
-    who = pick(event, "participantId", "participant_id", "sender", "receiver", "from", "by")
+    who = pick(event, "participantId")
     listed: list[dict[str, Any]] = change.body.get("participants") or []
     found = next((one.get("role_id") for one in listed if one.get("participant_id") == who), None)
     return None if found is None else str(found)
+
+
+def begins_session(change: Change) -> bool:
+    """Whether a collab began with this version."""
+    draft = (change.before or {}).get("status", "draft") == "draft"
+    return draft and (change.moved_to == "active" or bool(change.said("started")))

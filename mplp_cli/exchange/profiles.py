@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from mplp_cli.exchange.families import Draft, pick, role_of
+from mplp_cli.exchange.families import Draft, begins_session, pick, role_of
 from mplp_cli.exchange.moments import Change, Moment, Recorded
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.values import derived_uuid
@@ -162,7 +162,7 @@ def _say_steps(phases: _Phases, index: int, change: Change, ids: Mapping[str, st
     steps = {step.get("step_id"): step for step in change.body.get("steps") or ()}
     for event in change.events:
         named = _STEP_EVENTS.get(str(event.get("event_type")))
-        step = steps.get(pick(event, "stepId", "step_id"))
+        step = steps.get(pick(event, "stepId"))
         if named is None or step is None:
             continue
         payload = {"step_id": step["step_id"]}
@@ -190,7 +190,7 @@ def multi_agent(run: Recorded, happened: Sequence[Moment]) -> tuple[list[Placed]
 def _session(collab_id: str, changes: Sequence[tuple[int, Change]]) -> list[Placed]:
     phases = _Phases(session_id=collab_id)
     for index, change in changes:
-        if change.moved_to == "active" and (change.before or {}).get("status", "draft") == "draft":
+        if begins_session(change):
             payload = {str(key): change.body[key] for key in ("mode", "title") if key in change.body}
             phases.say(index, "MAPSessionStarted", payload)
     for index, change in changes:
@@ -213,31 +213,23 @@ def _roles(change: Change) -> list[dict[str, Any]]:
 
 
 def _turn(change: Change, event: Mapping[str, Any]) -> dict[str, Any]:
-    made = {"role_id": role_of(change, event), "turn_number": pick(event, "turnNumber", "turn_number")}
-    token, result = pick(event, "tokenId", "token_id"), pick(event, "result")
-    made |= {"token_id": token} if token is not None else {}
-    made |= {"result": result} if isinstance(result, dict) else {}
-    return {key: value for key, value in made.items() if value is not None}
+    made = {"role_id": role_of(change, event), "turn_number": pick(event, "turnNumber")}
+    return _with(made, "result", pick(event, "result"))
 
 
 def _sent(change: Change, event: Mapping[str, Any]) -> dict[str, Any]:
-    receivers, message = pick(event, "receivers", "targets"), pick(event, "message")
-    count = pick(event, "targetCount", "target_count")
-    if count is None:
-        others = max(len(change.body.get("participants") or ()) - 1, 0)
-        count = len(receivers) if isinstance(receivers, list) else others
-    made: dict[str, Any] = {"broadcaster_role_id": role_of(change, event), "target_count": count}
-    if message is not None:
-        made["message"] = message if isinstance(message, dict) else {"text": message}
-    return {key: value for key, value in made.items() if value is not None}
+    made = {"broadcaster_role_id": role_of(change, event), "target_count": pick(event, "targetCount")}
+    return _with(made, "message", pick(event, "message"))
 
 
 def _received(change: Change, event: Mapping[str, Any]) -> dict[str, Any]:
-    response = pick(event, "response")
-    made: dict[str, Any] = {"receiver_role_id": role_of(change, event)}
-    if response is not None:
-        made["response"] = response if isinstance(response, dict) else {"text": response}
-    return {key: value for key, value in made.items() if value is not None}
+    return _with({"receiver_role_id": role_of(change, event)}, "response", pick(event, "response"))
+
+
+def _with(made: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """What is known, with `value` as the object that the protocol wants there."""
+    whole = value if value is None or isinstance(value, dict) else {"text": value}
+    return {name: one for name, one in (made | {key: whole}).items() if one is not None}
 
 
 def _as_said(_change: Change, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import Problem, UsageError
 from mplp_cli.exchange.bundle import FORMAT_VERSION, MANIFEST, digest
-from mplp_cli.exchange.documents import Document, kind_of
+from mplp_cli.exchange.documents import OBJECT_KINDS, Document, kind_of
 from mplp_cli.loading.json_reader import read_json
 
 _STREAMS: Final = (".ndjson", ".jsonl")
@@ -112,7 +112,8 @@ def _read_export(found: Material, directory: Path, entries: Sequence[Path]) -> N
                     hint=f"export the run again; the manifest has {one['sha256']}",
                 )
             )
-        _take(found, str(path), path.name, content, unknown="")
+        if _of_the_protocol(one):
+            _take(found, str(path), path.name, content, unknown="error")
     for extra in present.values():
         found.problems.append(
             Problem(
@@ -124,7 +125,7 @@ def _read_export(found: Material, directory: Path, entries: Sequence[Path]) -> N
         )
 
 
-def _manifest(found: Material, name: str, value: Any) -> tuple[Manifest | None, list[dict[str, str]]]:
+def _manifest(found: Material, name: str, value: Any) -> tuple[Manifest | None, list[dict[str, Any]]]:
     """What the manifest says and the files that it lists. What is wrong with it is noted."""
     wrong = _wrong_with(value)
     if wrong:
@@ -141,6 +142,12 @@ def _manifest(found: Material, name: str, value: Any) -> tuple[Manifest | None, 
         single_agent=value["profiles"]["sa"]["status"] != "absent",
     )
     return manifest, files
+
+
+def _of_the_protocol(one: dict[str, Any]) -> bool:
+    """Whether a listed file is to be checked; only its checksum tells of an object of a plug-in."""
+    kind = one.get("kind")
+    return kind in (*OBJECT_KINDS, "events") or not one["path"].startswith(f"{kind}-")
 
 
 def _is_listed(one: Any) -> bool:
@@ -181,7 +188,7 @@ def _is_profile(value: Any) -> bool:
 
 
 def _take(found: Material, file: str, name: str, content: bytes, *, unknown: str) -> None:
-    """Add the documents of a file. `unknown`: how to take one that the protocol does not know; empty: silently."""
+    """Add the documents of a file. `unknown`: how severe it is if the protocol does not know one."""
     text = _text(found, file, content)
     if text is None:
         return
@@ -213,7 +220,7 @@ def _add(
         if kind is not None:
             body = {key: item for key, item in value.items() if key != "$comment"}
             found.documents.append(Document(file=file, kind=kind, body=body, line=line, at=at))
-        elif unknown:
+        else:
             found.problems.append(
                 Problem(
                     code="unknown-document",

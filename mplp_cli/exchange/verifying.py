@@ -19,6 +19,7 @@ from mplp_cli.exchange.rules import ABSENT, spots
 from mplp_cli.loading.places import place
 
 _SHOWN: Final = 10
+_FEW: Final = 3
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -144,11 +145,25 @@ def _check(
         for scope in _scopes(document.kind):
             by_scope.setdefault(scope, []).append(document)
     for invariant in group:
+        wanted = _wanted(invariant, beside)
         if only is not None and invariant.same_as is not None and invariant.same_as[0] not in only:
             continue
         for document in by_scope.get(invariant.scope, ()):
             if invariant.where(document.body):
-                yield from _one(invariant, document, beside)
+                yield from _one(invariant, document, wanted)
+
+
+def _wanted(invariant: Invariant, beside: Sequence[Document]) -> dict[str, None] | None:
+    """The texts of other objects that one of them is to be the same as; None if it is about the value alone."""
+    if invariant.same_as is None or invariant.same_as[0] == invariant.scope:
+        return None
+    kind, key = invariant.same_as
+    return _texts(document.body.get(key) for document in beside if document.kind == kind)
+
+
+def _texts(values: Iterable[Any]) -> dict[str, None]:
+    """Those that are texts, in order."""
+    return {value: None for value in values if isinstance(value, str)}
 
 
 def _scopes(kind: str) -> Iterator[str]:
@@ -161,27 +176,28 @@ def _scopes(kind: str) -> Iterator[str]:
         yield "sample"
 
 
-def _one(invariant: Invariant, document: Document, beside: Sequence[Document]) -> Iterator[Problem]:
-    wanted: list[Any] | None = None
-    if invariant.same_as is not None:
-        kind, key = invariant.same_as
-        others = [document] if kind == document.kind else [d for d in beside if d.kind == kind]
-        wanted = [other.body.get(key) for other in others]
+def _one(invariant: Invariant, document: Document, wanted: dict[str, None] | None) -> Iterator[Problem]:
+    if wanted is None and invariant.same_as is not None:
+        wanted = _texts([document.body.get(invariant.same_as[1])])
     for at, value in spots(document.body, invariant.path):
-        if invariant.test(value) if wanted is None else value in wanted:
+        if invariant.test(value) if wanted is None else isinstance(value, str) and value in wanted:
             continue
-        hint = None
-        if wanted is not None:
-            there = ", ".join(str(one) for one in wanted)
-            hint = f"there is {there}" if there else "there is none"
         yield Problem(
             code=invariant.id,
             message=f"`{_written(at)}` {invariant.needs}; {_shown(value)}",
             path=(*document.at, *at),
             file=document.file,
             line=document.line,
-            hint=hint or f"`mplp help protocol` says when `{invariant.id}` applies",
+            hint=_there(wanted) or f"`mplp help protocol` says when `{invariant.id}` applies",
         )
+
+
+def _there(wanted: dict[str, None] | None) -> str | None:
+    """Which values would be right, a few at most."""
+    if wanted is None:
+        return None
+    few = ", ".join([*wanted][:_FEW])
+    return f"there is {few}{' and more' if len(wanted) > _FEW else ''}" if few else "there is none"
 
 
 def _turns(documents: Sequence[Document]) -> Iterator[Problem]:

@@ -236,6 +236,19 @@ def test_an_export_is_held_to_what_its_manifest_says(tmp_path: Path) -> None:
     assert codes(_as_export(directory, status="waiting", endedAt=None, profiles=absent)) == set()
 
 
+def test_of_an_object_of_a_plug_in_only_the_checksum_is_checked(tmp_path: Path) -> None:
+    directory = Flow().write(tmp_path / "flow")
+    (directory / "mood-1.json").write_text(json.dumps({"mood_id": "1", "context_id": 7}))
+    assert "object-schema" in codes(_as_export(directory))
+    manifest = json.loads((directory / MANIFEST).read_text())
+    for one in manifest["files"]:
+        one["kind"] = "mood" if one["path"] == "mood-1.json" else one["kind"]
+    (directory / MANIFEST).write_text(json.dumps(manifest))
+    assert codes(directory) == set()
+    (directory / "mood-1.json").write_text("{}")
+    assert codes(directory) == {"export-checksum"}
+
+
 def _wrong_manifests() -> Iterator[tuple[str, Any]]:
     yield "files", None
     yield "files", [{"path": "../secret", "sha256": "0"}]

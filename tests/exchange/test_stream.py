@@ -357,7 +357,7 @@ def test_a_session_is_told_phase_by_phase() -> None:
         ("started", {}),
         ("turn.dispatched", turn),
         ("turn.completed", {**turn, "result": {"said": "hi"}}),
-        ("broadcast.sent", {"roleId": ROLE, "message": "all", "receivers": ["bot"]}),
+        ("broadcast.sent", {"broadcasterRoleId": ROLE, "message": "all", "targetCount": 1}),
         ("broadcast.received", {"participantId": "bot"}),
         ("conflict.detected", {"conflictId": "x"}),
         ("conflict.resolved", {"conflictId": "x"}),
@@ -395,6 +395,12 @@ def test_a_session_is_told_phase_by_phase() -> None:
     ]
     sessions = of(stream, "pipeline_stage", "event_type", "stage_status")
     assert sessions == [("session_started", "running"), ("session_completed", "completed")]
+
+
+def test_a_session_that_was_over_when_it_came_is_told_too() -> None:
+    stream = session((1, "completed", [("roles.assigned", {"n": 1}), ("started", {}), ("completed", {})]))
+    assert profile(stream, "MAP") == ["MAPSessionStarted", "MAPRolesAssigned", "MAPSessionCompleted"]
+    assert stream.profiles["map"].missing == ["MAPTurnDispatched", "MAPTurnCompleted"]
 
 
 def test_a_session_that_never_began_has_no_events() -> None:
