@@ -27,10 +27,10 @@ def main(
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
-    """Write a run as documents of the protocol: its objects, its event stream and a manifest.
+    """Write a run as documents of the protocol.
 
-    Each object that the run made, as it is now, and those it refers to; `events.ndjson`; `manifest.json` with
-    checksums. The same run gives the same bytes. The directory is there whole or not at all.
+    Each object that the run made, as it is now, and those it refers to; its event stream, `events.ndjson`;
+    `manifest.json` with checksums. The same run gives the same bytes. The directory is there whole or not at all.
 
     `mplp verify DIR` checks it; `mplp help protocol` says what is in it.
 
