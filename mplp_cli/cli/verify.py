@@ -20,8 +20,9 @@ def main(
 ) -> None:
     """Check an export, or documents of the protocol.
 
-    By schema and by the protocol's invariants; an export also by its manifest. A directory is checked as a whole: its documents belong together if they are an export (`mplp export`) or
-    have one context. A file stands for itself. Nothing is changed.
+    By schema and by the protocol's invariants; an export also by its manifest. A directory is checked as a
+    whole: its documents belong together if they are an export (`mplp export`) or have one context. A file
+    stands for itself. Nothing is changed.
 
     Exit codes: 0 nothing is wrong, 1 a problem was found, 2 something cannot be read.
 
