@@ -353,6 +353,17 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        """The versions of one object that are kept, oldest first; none if there is no such object."""
+        ...
+
+    def record(self, objects: Sequence[ProtocolObject]) -> None:
+        """Store objects that no run writes: all or nothing, durable.
+
+        StoreError with the cause `conflict` if somebody has written one of these versions meanwhile.
+        """
+        ...
+
     def cached(self, begins: str) -> list[CachedResult]:
         """The kept results whose key begins so; also those that are not good any more. An unreadable one is
         left out: it is as good as none."""

@@ -311,10 +311,10 @@ class Runtime:
     @cached_property
     def hub(self) -> Any:
         """The modules, with what the store holds."""
-        from mplp_cli.modules.catalogue import builtin_modules
+        from mplp_cli.modules.catalogue import all_modules
         from mplp_cli.modules.hub import Hub
 
-        return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
+        return Hub(all_modules(), self.store.objects, self.clock, self.ids)
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""

@@ -1,4 +1,4 @@
-"""The modules of this version, and what `mplp validate` can say about a call without making it."""
+"""The modules that there are, and what `mplp validate` can say about a call without making it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,23 @@ from typing import Any
 from mplp_cli.errors import Problem, UnknownModuleError, UnknownOperationError
 from mplp_cli.modules.builtin import confirm, context, dialog, plan, role, trace
 from mplp_cli.modules.contract import Module, Operation
-from mplp_cli.modules.lookup import find_operation
+from mplp_cli.modules.lookup import PROTOCOL_MODULES, find_operation
 from mplp_cli.modules.parameters import static_issues
+from mplp_cli.modules.plugged import Modules
+
+#: What an object must be able to hold so that its governance can be set.
+_GOVERNED = {"meta", "governance", "events"}
+
+
+@cache
+def all_modules() -> Modules:
+    """The modules of this version and those of installed packages, by name; the packages are not looked up yet."""
+    return Modules(builtin_modules(), _complete)
 
 
 @cache
 def builtin_modules() -> dict[str, Module]:
-    """The modules by name."""
+    """The modules of this version by name."""
     modules = (context.MODULE, plan.MODULE, role.MODULE, confirm.MODULE, trace.MODULE, dialog.MODULE)
     return {module.name: _complete(module) for module in modules}
 
@@ -27,7 +37,10 @@ def _complete(module: Module) -> Module:
     from mplp_cli.modules.governing import set_governance
     from mplp_cli.modules.reserved import reserved_operations
 
-    common = [*set_governance(module.kind), *reserved_operations(module.name)]
+    common = reserved_operations(module.name)
+    holds = (module.schema or {}).get("properties", {})
+    if module.name in PROTOCOL_MODULES or holds.keys() >= _GOVERNED:
+        common = [*set_governance(module.kind), *common]
     named = {operation.name: replace(operation, module=module.name) for operation in common}
     return replace(module, operations={**module.operations, **named})
 
@@ -40,7 +53,7 @@ def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) 
     op-missing-parameter, op-repeated-parameter, op-wrong-type.
     """
     try:
-        found = find_operation(builtin_modules(), module, operation)
+        found = find_operation(all_modules(), module, operation)
     except UnknownModuleError as error:
         return [Problem(code="op-unknown-module", message=error.message, path=("module",), hint=error.hint)]
     except UnknownOperationError as error:

@@ -106,7 +106,7 @@ class SqliteJournal:
                 if unless_asked and db.execute(schema.CONTROLS, (self._key, self._control)).fetchall():
                     return False
                 if objects:
-                    _add_objects(db, self._key, objects, versions)
+                    add_objects(db, self._key, objects, versions)
                 if definition is not None:
                     _define(db, self._key, definition)
                 self._add(db, facts, after)
@@ -207,8 +207,9 @@ def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
     try:
         return list(map(_encode, items))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        what = f"a fact of run {run}" if run else "an object"
         raise StoreError(
-            f"a fact of run {run} cannot be written as JSON: {error}",
+            f"{what} cannot be written as JSON: {error}",
             hint="A result may hold text, numbers, true, false, null, lists and maps.",
             details={"runId": run, "cause": "encoding"},
         ) from error
@@ -265,9 +266,10 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     return events
 
 
-def _add_objects(
+def add_objects(
     db: apsw.Connection, key: int, objects: Sequence[ProtocolObject], bodies: list[bytes]
 ) -> None:
+    """New versions, all or none. StoreError if one of them is there already."""
     rows = ((o.kind, o.id, o.version, body, key) for o, body in zip(objects, bodies, strict=True))
     try:
         db.executemany(schema.ADD_OBJECT, rows)

@@ -366,6 +366,12 @@ class MemoryStore:
         ]
         return iter(newest)
 
+    def versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        return [item for _, item in sorted(self._objects.get((kind, identifier), {}).items())]
+
+    def record(self, objects: Sequence[ProtocolObject]) -> None:
+        self.add_objects(objects)
+
     def add_objects(self, objects: Sequence[ProtocolObject]) -> None:
         """Keep new versions, all or none. StoreError if one of them is there already."""
         keys = {(o.kind, o.id, o.version) for o in objects}

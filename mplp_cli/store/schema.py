@@ -213,6 +213,7 @@ OBJECTS = (
     " WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3)"
     " GROUP BY kind, id ORDER BY kind, id LIMIT ?4"
 )
+VERSIONS = "SELECT version, body FROM object WHERE kind = ? AND id = ? ORDER BY version"
 DEFINITION = "SELECT source, source_name, source_dir, cwd, plan, included FROM definition WHERE run = ?"
 COUNTS = (
     "SELECT (SELECT count(*) FROM run) runs, (SELECT count(*) FROM event) facts,"

@@ -37,7 +37,7 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, files_packed, only_row, packed, pages
+from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
@@ -278,6 +278,19 @@ class SqliteStore:
             if len(rows) < _OBJECTS_AT_ONCE:
                 return
             last = rows[-1][:2]
+
+    def versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        path = self._database.path
+        return [
+            ProtocolObject(kind, identifier, version, _object(path, kind, identifier, body))
+            for version, body in self._database.rows(schema.VERSIONS, (kind, identifier))
+        ]
+
+    def record(self, objects: Sequence[ProtocolObject]) -> None:
+        bodies = encoded("", [o.body for o in objects])
+        with self._database.writing() as db:
+            # No run has the key 0.
+            add_objects(db, 0, objects, bodies)
 
     # ---- the cache ----
 

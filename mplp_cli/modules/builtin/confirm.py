@@ -267,4 +267,5 @@ MODULE = make_module(
         result=ConfirmNow,
         handler=get_approval,
     ),
+    transitions=TRANSITIONS,
 )

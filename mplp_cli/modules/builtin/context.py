@@ -226,4 +226,5 @@ MODULE = make_module(
     ),
     _move("close-context", "End work in a context", _mover("closed", "closed")),
     _move("archive-context", "Put a closed context away", _mover("archived", "archived")),
+    transitions=TRANSITIONS,
 )

@@ -311,4 +311,5 @@ MODULE = make_module(
     _move("complete-plan", "End a plan whose steps are all done", "completed", "completed"),
     _move("fail-plan", "End a plan that did not work", "failed", "failed"),
     _move("cancel-plan", "Give a plan up", "cancelled", "cancelled"),
+    transitions=TRANSITIONS,
 )

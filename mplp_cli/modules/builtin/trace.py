@@ -296,4 +296,5 @@ MODULE = make_module(
         result=RecordedEvent,
         handler=record_event,
     ),
+    transitions=TRANSITIONS,
 )
