@@ -70,14 +70,15 @@ def _show(report: dict[str, Any], *, no_color: bool) -> None:
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
-    from mplp_cli.modules.catalogue import builtin_modules
+    from mplp_cli.modules.catalogue import all_modules
     from mplp_cli.observe.surroundings import check_disk, check_packages, check_platform
 
+    modules = all_modules()
     return {
         "store": partial(_check_store, runtime),
         "disk": lambda: check_disk(_place(runtime)),
         "schemas": _check_schemas,
-        **{f"module:{name}": partial(_check_module, name) for name in builtin_modules()},
+        **{f"module:{name}": partial(_check_module, name) for name in (*modules, *modules.broken())},
         "packages": check_packages,
         "platform": check_platform,
     }
@@ -126,14 +127,21 @@ def _check_schemas() -> Finding:
 
 
 def _check_module(name: str) -> Finding:
-    """The module can be put to work: it has operations, and the schema that it writes by can be used."""
+    """The module can be put to work: it has operations, and the schema that it writes by can be used.
+
+    A package that brings along one that cannot be loaded is named.
+    """
     from mplp_cli.clock import SystemClock
     from mplp_cli.ids import RandomIds
-    from mplp_cli.modules.catalogue import builtin_modules
+    from mplp_cli.modules.catalogue import all_modules
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.modules.lookup import PROTOCOL_MODULES, find_module
     from mplp_cli.observe.health import Finding
 
-    [found] = Hub({name: builtin_modules()[name]}, list, SystemClock(), RandomIds()).health()
+    module = find_module(all_modules(), name)
+    if module.name not in PROTOCOL_MODULES:  # its schema was judged when it was loaded
+        return Finding(healthy=True, details={"operations": len(module.operations), "package": all_modules().package_of(name)})
+    [found] = Hub({name: module}, list, SystemClock(), RandomIds()).health()
     if found.status == "error":
         raise ValueError(found.details["error"])
     return Finding(healthy=True, details={"operations": found.details["operations"]})

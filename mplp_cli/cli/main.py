@@ -41,6 +41,9 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "call": "call",
+    "modules": "modules",
+    "objects": "objects",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -50,7 +53,12 @@ COMMANDS = {
 }
 
 #: Command -> what may stand behind it as a command of its own, and the module.
-SUBCOMMANDS = {"runs": {"prune": "prune"}, "events": {"list": "events", "emit": "emit"}}
+SUBCOMMANDS = {
+    "runs": {"prune": "prune"},
+    "events": {"list": "events", "emit": "emit"},
+    "modules": {"describe": "describe", "list": "modules"},
+    "objects": {"show": "object_", "list": "objects"},
+}
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
 
