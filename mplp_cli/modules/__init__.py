@@ -8,7 +8,9 @@ schemas      the bundled JSON Schemas of the objects
 objects      the newest version of every object, read on first use
 session      what one operation may do
 records      how objects are made, changed and moved from status to status
-catalogue    the modules of this version; checks for `mplp validate`
+catalogue    the modules that there are; checks for `mplp validate`
+plugged      the modules of installed packages
+describing   modules and operations in words, with examples
 hub          calls
 builtin/     one file per module
 """

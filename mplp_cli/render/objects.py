@@ -137,11 +137,11 @@ def _version(item: ProtocolObject) -> dict[str, Any]:
     return {
         "version": item.version,
         "deleted": not item.body,
-        "updatedAt": meta.get("updated_at"),
-        "updatedBy": meta.get("updated_by"),
-        "status": item.body.get("status"),
+        "updatedAt": _text(meta.get("updated_at")) or None,
+        "updatedBy": _text(meta.get("updated_by")) or None,
+        "status": _text(item.body.get("status")) or None,
         #: What happened last to it then.
-        "event": _mapping(events[-1]).get("event_type"),
+        "event": _text(_mapping(events[-1]).get("event_type")) or None,
     }
 
 
