@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'modules --output' 'modules -o' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -79,6 +79,9 @@ complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a per
 complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
+complete -c mplp -n '__mplp_verb \'\'' -a call -d 'Call one operation of a module, without a workflow'
+complete -c mplp -n '__mplp_verb \'\'' -a modules -d 'List the modules, those of installed packages included'
+complete -c mplp -n '__mplp_verb \'\'' -a objects -d 'List the objects that operations have written, last changed first'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
@@ -291,6 +294,35 @@ complete -c mplp -n '__mplp_verb events' -s d -l data -x -d 'What it carries: JS
 complete -c mplp -n '__mplp_verb events' -l source -x -d 'Who publishes it'
 complete -c mplp -n '__mplp_at events 0' -a 'list emit'
 
+complete -c mplp -n '__mplp_verb call' -s p -l param -x -d 'A parameter (repeatable)'
+complete -c mplp -n '__mplp_verb call' -l params -x -d 'Parameters as JSON or YAML: text, @FILE, or `-` for stdin'
+complete -c mplp -n '__mplp_verb call' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb call' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb call' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb call' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at call 0' -k -a '(__mplp_ask operations)'
+
+complete -c mplp -n '__mplp_verb modules' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb modules' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb modules' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at modules 0' -a 'describe list'
+complete -c mplp -n '__mplp_at modules 1' -k -a '(__mplp_ask operations)'
+
+complete -c mplp -n '__mplp_verb objects' -l kind -x -k -a '(__mplp_ask kinds)' -d 'The kind it is of'
+complete -c mplp -n '__mplp_verb objects' -l version -x -d 'This version, not the last'
+complete -c mplp -n '__mplp_verb objects' -l versions -d 'List the versions instead'
+complete -c mplp -n '__mplp_verb objects' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb objects' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb objects' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb objects' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb objects' -l run -x -k -a '(__mplp_ask runs)' -d 'Only objects that this run has made'
+complete -c mplp -n '__mplp_verb objects' -l context -x -d 'Only this context and what belongs to it'
+complete -c mplp -n '__mplp_verb objects' -s s -l status -x -d 'Only objects that are so'
+complete -c mplp -n '__mplp_verb objects' -l deleted -d 'Also objects that were deleted'
+complete -c mplp -n '__mplp_verb objects' -s n -l limit -x -d 'At most so many'
+complete -c mplp -n '__mplp_at objects 0' -a 'show list'
+complete -c mplp -n '__mplp_at objects 1' -k -a '(__mplp_ask objects)'
+
 complete -c mplp -n '__mplp_verb backup' -s f -l force -d 'Overwrite an older copy'
 complete -c mplp -n '__mplp_verb backup' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb backup' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
@@ -319,4 +351,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events call modules objects backup doctor health schema completion help'

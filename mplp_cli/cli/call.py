@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mplp_cli.modules.contract import Operation
-    from mplp_cli.protocols import Outcome
+    from mplp_cli.protocols import Caller, Outcome
     from mplp_cli.runtime import Runtime
 
 
@@ -83,21 +83,25 @@ def call(runtime: Runtime, operation: Operation, given: Mapping[str, Any]) -> Ou
     from mplp_cli.protocols import Caller
 
     caller = Caller(run=runtime.ids.uuid(), workflow="mplp", step="call")
-    for again in (True, False):
-        try:
-            outcome: Outcome = runtime.hub.call(operation.module, operation.name, given, caller)
-            if outcome.writes:
-                runtime.store.record(outcome.writes)
-        except StoreError as error:
-            if error.details.get("cause") != "conflict":
-                raise
-            del runtime.hub  # it knows what is not so any more
-            if not again:
-                error.exit_code = Exit.BUSY
-                error.hint = "try again"
-                raise
-        else:
-            break
+    try:
+        return _call(runtime, operation, given, caller)
+    except StoreError as error:
+        if error.details.get("cause") != "conflict":
+            raise
+    del runtime.hub  # what it knows is not so any more
+    try:
+        return _call(runtime, operation, given, caller)
+    except StoreError as error:
+        if error.details.get("cause") == "conflict":
+            error.exit_code = Exit.BUSY
+            error.hint = "try again"
+        raise
+
+
+def _call(runtime: Runtime, operation: Operation, given: Mapping[str, Any], caller: Caller) -> Outcome:
+    outcome: Outcome = runtime.hub.call(operation.module, operation.name, given, caller)
+    if outcome.writes:
+        runtime.store.record(outcome.writes)
     return outcome
 
 

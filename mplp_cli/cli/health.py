@@ -140,7 +140,10 @@ def _check_module(name: str) -> Finding:
 
     module = find_module(all_modules(), name)
     if module.name not in PROTOCOL_MODULES:  # its schema was judged when it was loaded
-        return Finding(healthy=True, details={"operations": len(module.operations), "package": all_modules().package_of(name)})
+        return Finding(
+            healthy=True,
+            details={"operations": len(module.operations), "package": all_modules().package_of(name)},
+        )
     [found] = Hub({name: module}, list, SystemClock(), RandomIds()).health()
     if found.status == "error":
         raise ValueError(found.details["error"])

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 def kept(store: Store, kind: str | None = None, *, deleted: bool = True) -> list[Kept]:
     """All objects, or those of a kind; the deleted ones if they are asked for."""
-    return [
-        _kept(store, item) for item in list(store.objects(kind)) if deleted or item.body
-    ]
+    return [_kept(store, item) for item in list(store.objects(kind)) if deleted or item.body]
 
 
 def _kept(store: Store, item: ProtocolObject) -> Kept:

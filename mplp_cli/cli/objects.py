@@ -21,9 +21,7 @@ def main(
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(
-            "--run", metavar="RUN", help="Only objects that this run has made.", show_default=False
-        ),
+        typer.Option("--run", metavar="RUN", help="Only objects that this run has made.", show_default=False),
     ] = None,
     context: Annotated[
         str | None,
@@ -33,7 +31,9 @@ def main(
     ] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", "-s", metavar="STATUS", help="Only objects that are so.", show_default=False),
+        typer.Option(
+            "--status", "-s", metavar="STATUS", help="Only objects that are so.", show_default=False
+        ),
     ] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Also objects that were deleted.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from msgspec import UNSET, Struct
 
@@ -17,7 +17,7 @@ Schema = Mapping[str, Any]
 
 _REFERENCE: Final = "#/$defs/"
 #: What every id and every text says of itself; the words for the type say it already.
-_SAID_ALREADY: Final = {meta.description for kind in (ObjectId, Text) for meta in kind.__metadata__}
+_SAID_ALREADY: Final = {meta.description for kind in (ObjectId, Text) for meta in get_args(kind)[1:]}
 _TYPES: Final = {
     "string": "text", "integer": "whole number", "number": "number", "boolean": "true or false",
     "array": "list", "object": "map", "null": "null",
@@ -28,7 +28,18 @@ _BOUNDS: Final = {
 }  # fmt: skip
 _UUID: Final = "3f2a7c1e-9b4d-4e6a-8c05-d2f1a6b7e890"
 #: Texts that an example tries where a pattern is asked for.
-_PATTERNED: Final = (_UUID, "1.0.0", "a", "a-name", "a.name", "A", "1", "2026-01-31T09:00:00Z", "en", "x@example.org")
+_PATTERNED: Final = (
+    _UUID,
+    "1.0.0",
+    "a",
+    "a-name",
+    "a.name",
+    "A",
+    "1",
+    "2026-01-31T09:00:00Z",
+    "en",
+    "x@example.org",
+)
 
 
 class Field(Struct, frozen=True, kw_only=True):
@@ -66,8 +77,8 @@ def type_words(schema: Schema, defs: Schema) -> str:
     if "const" in schema:
         return str(schema["const"])
     if "anyOf" in schema:
-        words = [type_words(one, defs) for one in schema["anyOf"] if one.get("type") != "null"]
-        return " or ".join(dict.fromkeys(words))
+        several = (type_words(one, defs) for one in schema["anyOf"] if one.get("type") != "null")
+        return " or ".join(dict.fromkeys(several))
     if schema.get("pattern") == UUID4:
         return "UUID"
     kind = schema.get("type")
@@ -223,7 +234,7 @@ def _text(schema: Schema, name: str) -> str:
     return words.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
 
 
-def _number(schema: Schema) -> int | float:
+def _number(schema: Schema) -> Any:
     low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if high is None or low <= high - ("exclusiveMaximum" in schema):

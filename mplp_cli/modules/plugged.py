@@ -178,7 +178,8 @@ def _check_operation(called: str, operation: Any) -> None:
         raise _UnfitError(f"its operation `{called}` is no Operation of that name")
     if not _NAME.fullmatch(called):
         raise _UnfitError(f"`{called}` is no name for an operation: write it in kebab-case")
-    if not (isinstance(operation.parameters, type) and issubclass(operation.parameters, Parameters)):
+    taken: Any = operation.parameters
+    if not (isinstance(taken, type) and issubclass(taken, Parameters)):
         raise _UnfitError(f"the parameters of `{called}` are no kind of Parameters")
     try:
         msgspec.json.schema(operation.parameters)

@@ -25,7 +25,9 @@ def _validator_of(schema: bytes) -> Draft202012Validator:
     import jsonschema_rs
     import msgspec
 
-    return jsonschema_rs.Draft202012Validator(msgspec.json.decode(schema), validate_formats=True, offline=True)
+    return jsonschema_rs.Draft202012Validator(
+        msgspec.json.decode(schema), validate_formats=True, offline=True
+    )
 
 
 def check_object(

@@ -165,7 +165,9 @@ class Rivalled(SqliteStore):
     def record(self, objects: Sequence[ProtocolObject]) -> None:
         if self.rivals:
             self.rivals -= 1
-            super().record([ProtocolObject(o.kind, o.id, o.version, {**o.body, "summary": "theirs"}) for o in objects])
+            super().record(
+                [ProtocolObject(o.kind, o.id, o.version, {**o.body, "summary": "theirs"}) for o in objects]
+            )
         super().record(objects)
 
 

@@ -69,7 +69,12 @@ def test_the_list_can_be_narrowed(kept: Terminal) -> None:
 
 def test_the_objects_of_a_run_are_found_by_its_id_the_beginning_of_it_or_its_workflow(kept: Terminal) -> None:
     run = kept.only_run()
-    assert listed(kept, "--run", run) == listed(kept, "--run", run[:9]) == listed(kept, "--run", "flow") == ["of a run"]
+    assert (
+        listed(kept, "--run", run)
+        == listed(kept, "--run", run[:9])
+        == listed(kept, "--run", "flow")
+        == ["of a run"]
+    )
     ended = kept("objects", "--run", "nothing")
     assert (ended.code, "there is no run 'nothing'" in ended.err) == (2, True)
 
@@ -124,7 +129,9 @@ def test_every_change_makes_a_version(kept: Terminal) -> None:
     first = kept("objects", "show", "99", "--version", "1")
     assert "status: active\n" in first.out
     assert first.err.endswith("version 1 of 2\n")
-    versions: list[dict[str, Any]] = kept("objects", "show", "99", "--versions", "-o", "json").document["versions"]
+    versions: list[dict[str, Any]] = kept("objects", "show", "99", "--versions", "-o", "json").document[
+        "versions"
+    ]
     assert [(one["version"], one["status"], one["event"]) for one in versions] == [
         (1, "active", "context.created"),
         (2, "closed", "context.closed"),

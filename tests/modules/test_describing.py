@@ -97,7 +97,9 @@ class Odd(Parameters, frozen=True, kw_only=True):
     maybe: int | None = None
 
 
-ODD = Operation(name="odd", summary="", module="m", parameters=Odd, result=dict[str, int], handler=lambda *_: 1)
+ODD = Operation(
+    name="odd", summary="", module="m", parameters=Odd, result=dict[str, int], handler=lambda *_: 1
+)
 
 
 def test_an_example_fits_whatever_is_asked_for() -> None:

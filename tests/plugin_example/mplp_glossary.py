@@ -6,8 +6,12 @@ from msgspec import Meta
 
 from mplp_cli.errors import OperationError
 from mplp_cli.modules.contract import (
-    Configuration, Operation, Parameters, Result, make_module,
-)  # fmt: skip
+    Configuration,
+    Operation,
+    Parameters,
+    Result,
+    make_module,
+)
 from mplp_cli.modules.records import make_event, make_object
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import ObjectId, Text
