@@ -327,7 +327,9 @@ class LockedObjectError(OperationError):
 
 
 class ModuleStoppedError(OperationError):
-    """The module does not run, or one that it needs does not."""
+    """The module does not run, or one that it needs does not; it may by the next attempt."""
+
+    retryable = True
 
 
 class UnknownObjectError(OperationError):

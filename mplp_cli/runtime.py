@@ -314,7 +314,14 @@ class Runtime:
         from mplp_cli.modules.catalogue import all_modules
         from mplp_cli.modules.hub import Hub
 
-        return Hub(all_modules(), self.store.objects, self.clock, self.ids)
+        return Hub(
+            all_modules(),
+            self.store.objects,
+            self.clock,
+            self.ids,
+            wiring=self.store.switchboard.wiring,
+            settings=load_settings(self.cwd).modules,
+        )
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""

@@ -99,9 +99,15 @@ def call(runtime: Runtime, operation: Operation, given: Mapping[str, Any]) -> Ou
 
 
 def _call(runtime: Runtime, operation: Operation, given: Mapping[str, Any], caller: Caller) -> Outcome:
-    outcome: Outcome = runtime.hub.call(operation.module, operation.name, given, caller)
-    if outcome.writes:
-        runtime.store.record(outcome.writes)
+    from mplp_cli.errors import OperationError
+
+    hub = runtime.hub
+    try:
+        outcome: Outcome = hub.call(operation.module, operation.name, given, caller)
+    except OperationError:
+        runtime.store.record([], hub.said())  # the log has refused calls, too
+        raise
+    runtime.store.record(outcome.writes, hub.said())
     return outcome
 
 

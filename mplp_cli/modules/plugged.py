@@ -209,6 +209,7 @@ def _guard(module: str, operation: Operation) -> Callable[[Any, Session], Any]:
     def handler(given: Any, session: Session) -> Any:
         try:
             result = msgspec.to_builtins(operation.handler(given, session))
+            _check_events(module, session)
         except MplpError:
             raise
         except (Exception, SystemExit) as error:
@@ -222,3 +223,18 @@ def _guard(module: str, operation: Operation) -> Callable[[Any, Session], Any]:
         return result
 
     return handler
+
+
+def _check_events(kind: str, session: Session) -> None:
+    """OperationError if objects of that kind hold events that nobody could be told of."""
+    for item in session.writes():
+        events = item.body.get("events", []) if item.kind == kind else []
+        if not isinstance(events, list) or not all(map(_is_event, events)):
+            raise OperationError(
+                f"the {kind} {item.id} holds events that are none",
+                hint="`make_event` of `mplp_cli.modules.records` makes one",
+            )
+
+
+def _is_event(event: Any) -> bool:
+    return isinstance(event, dict) and all(isinstance(event.get(k), str) for k in ("event_id", "event_type"))

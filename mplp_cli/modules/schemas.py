@@ -30,6 +30,16 @@ def _validator_of(schema: bytes) -> Draft202012Validator:
     )
 
 
+def usable(kind: str, schema: dict[str, Any] | None = None) -> None:
+    """FileNotFoundError or ValueError if the schema of a kind of objects cannot be used."""
+    if schema is None:
+        validator(kind)
+    else:
+        import msgspec
+
+        _validator_of(msgspec.json.encode(schema))
+
+
 def check_object(
     kind: str, identifier: str, body: dict[str, Any], schema: dict[str, Any] | None = None
 ) -> None:

@@ -18,12 +18,14 @@ from mplp_cli.protocols import (
     Board,
     CachedResult,
     Clock,
+    Communication,
     Control,
     Definition,
     NewRun,
     ProtocolObject,
     Relation,
     RunRecord,
+    Switchboard,
 )
 from mplp_cli.store import schema
 from mplp_cli.store.answers import (
@@ -41,6 +43,7 @@ from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_pa
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.switchboard import SqliteSwitchboard, add_communications
 from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event
@@ -66,6 +69,7 @@ class SqliteStore:
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
         self.board: Board = SqliteBoard(self._database)
+        self.switchboard: Switchboard = SqliteSwitchboard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
@@ -286,11 +290,12 @@ class SqliteStore:
             for version, body in self._database.rows(schema.VERSIONS, (kind, identifier))
         ]
 
-    def record(self, objects: Sequence[ProtocolObject]) -> None:
+    def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
         bodies = encoded("", [o.body for o in objects])
         with self._database.writing() as db:
             # No run has the key 0.
             add_objects(db, 0, objects, bodies)
+            add_communications(db, said)
 
     # ---- the cache ----
 

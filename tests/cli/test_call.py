@@ -12,7 +12,7 @@ import pytest
 from mplp_cli.cli.call import call, find_target
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit, StoreError
-from mplp_cli.protocols import ProtocolObject
+from mplp_cli.protocols import Communication, ProtocolObject
 from mplp_cli.runtime import Runtime
 from mplp_cli.store.sqlite import SqliteStore
 from tests.cli.conftest import Terminal
@@ -143,8 +143,23 @@ def test_a_refusal_has_its_name_and_writes_nothing(terminal: Terminal) -> None:
         assert (ended.code, ended.out) == (1, "")
         error = json.loads(ended.err)["error"]
         assert (error["type"], error["code"]) == (name, 1)
+    store = terminal.store()
+    assert [(one.source, one.type, bool(one.error)) for one in store.switchboard.log(10)] == [
+        ("mplp/call", "create-context", False),
+        ("mplp/call", "close-context", False),
+        ("mplp/call", "activate-context", True),
+        ("mplp/call", "create-context", True),
+        ("mplp/call", "get-context", True),
+    ]
+    store.close()
     [kept] = terminal("objects", "--output", "json").document["objects"]
     assert kept["version"] == 2
+
+
+def test_an_operation_of_a_stopped_module_is_refused(terminal: Terminal) -> None:
+    terminal.write("mplp.yaml", "modules: {context: {autostart: false}}\n")
+    ended = terminal("call", "context.create-context", "-p", "name=a", "--output", "json")
+    assert (ended.code, json.loads(ended.err)["error"]["type"]) == (1, "ModuleStoppedError")
 
 
 def test_a_store_that_cannot_be_used_is_told(terminal: Terminal) -> None:
@@ -162,13 +177,14 @@ class Rivalled(SqliteStore):
 
     rivals = 0
 
-    def record(self, objects: Sequence[ProtocolObject]) -> None:
+    def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
         if self.rivals:
             self.rivals -= 1
-            super().record(
-                [ProtocolObject(o.kind, o.id, o.version, {**o.body, "summary": "theirs"}) for o in objects]
-            )
-        super().record(objects)
+            theirs = [
+                ProtocolObject(o.kind, o.id, o.version, {**o.body, "summary": "theirs"}) for o in objects
+            ]
+            super().record(theirs)
+        super().record(objects, said)
 
 
 @pytest.fixture

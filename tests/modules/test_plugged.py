@@ -230,6 +230,17 @@ def test_an_object_without_an_id_is_refused(world: Any) -> None:
         hub(world, plugged(gives(module))).call("glossary", "do", {}, CALLER)
 
 
+@pytest.mark.parametrize("events", [{"a": 1}, "text", [1], [{}], [{"event_id": "1", "event_type": 2}]])
+def test_events_that_nobody_could_be_told_of_are_refused(world: Any, events: Any) -> None:
+    def handler(_: Any, session: Any) -> int:
+        session.put("glossary", {"glossary_id": "1", "events": events})
+        return 1
+
+    module = replace(with_operation(handler=handler), schema={"type": "object"})
+    with pytest.raises(OperationError, match="the glossary 1 holds events that are none"):
+        hub(world, plugged(gives(module))).call("glossary", "do", {}, CALLER)
+
+
 def test_there_is_one_list_of_all_modules() -> None:
     assert all_modules() is all_modules()
     assert set(builtin_modules()) <= set(all_modules())
