@@ -41,7 +41,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the objects that operations have written, last changed first.
+    """List the objects that operations wrote, last changed first.
 
     `mplp objects show ID` prints one. What `mplp call` makes belongs to no run.
 
