@@ -204,8 +204,7 @@ class Drive:
             self.world.journal.append(written, objects, self._said)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
-        if written:
-            self._tell_all(written)
+        self._tell_all(written)
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
         for number, attempt, body in acts:
@@ -250,7 +249,7 @@ class Drive:
                 return
 
     def _tell_all(self, facts: list[h.Event]) -> None:
-        for tell in self.world.subscribers:
+        for tell in self.world.subscribers if facts else ():
             tell(facts)
 
     # ---- commands

@@ -15,6 +15,7 @@ from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
 from mplp_cli.modules.lookup import find_module, find_operation
 from mplp_cli.modules.objects import Objects
 from mplp_cli.modules.parameters import convert_parameters
+from mplp_cli.modules.records import author_of
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
 from mplp_cli.protocols import Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
@@ -92,8 +93,7 @@ class Hub:
             self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
         )
         session.connect(self._nested)
-        source = f"{caller.workflow}/{caller.step}" if caller.step else caller.workflow
-        result = self._carry_out(found, parameters, session, source)
+        result = self._carry_out(found, parameters, session, author_of(caller))
         writes = session.writes()
         self._notify(writes)
         return Outcome(msgspec.to_builtins(result), writes)
@@ -204,11 +204,12 @@ class Hub:
         return deliveries
 
     def _subscribers(self, publisher: str, kind: str) -> list[str]:
-        return [
-            s.subscriber
+        told = {
+            s.subscriber: None
             for s in self._wiring().subscriptions
             if s.publisher == publisher and s.type in (kind, "*") and s.subscriber in self._modules
-        ]
+        }
+        return list(told)
 
     def _notify(self, writes: Sequence[ProtocolObject]) -> None:
         """Tell subscribers what has happened to the objects of modules."""
@@ -258,11 +259,9 @@ class Hub:
 
     # ---- health
 
-    def health(self) -> list[ModuleHealth]:
-        """Per module: whether it runs, whether the schema it writes by can be used, and how its calls went."""
-        return [self._health(name, module) for name, module in self._modules.items()]
-
-    def _health(self, name: str, module: Module) -> ModuleHealth:
+    def health(self, name: str) -> ModuleHealth:
+        """Whether a module runs, whether the schema it writes by can be used, and how its calls went."""
+        module = find_module(self._modules, name)
         tally = self._tallies.get(name, _Tally())
         details: dict[str, Any] = {
             "operations": len(module.operations),

@@ -15,19 +15,6 @@ from mplp_cli.render.theme import Theme
 from mplp_cli.render.values import value_lines
 
 
-def modules_table(rows: Sequence[tuple[str, str, str, str]], theme: Theme, width: int) -> Screen:
-    """`mplp modules`: name, what it is for, its package, and why it cannot be used."""
-    lines = [
-        (
-            Line(name, "bad" if why else "strong"),
-            Line(package or "built in", "dim"),
-            Line(why, "bad") if why else Line(says),
-        )
-        for name, says, package, why in rows
-    ]
-    return grid(("MODULE", "FROM", "WHAT IT IS FOR"), lines, theme=theme, width=width)
-
-
 def module_screen(told: Mapping[str, Any], theme: Theme, width: int) -> Screen:
     """A module."""
     return Screen(_module(told, theme, width))
