@@ -85,7 +85,7 @@ _mplp_takes_value() {
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
-    "modules --output" | "modules -o") return 0 ;;
+    "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
@@ -183,6 +183,11 @@ _mplp_value() {
     "call --output" | "call -o") _mplp_complete choices text json ;;
     "call --state-dir") _mplp_complete directory ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
+    "modules --state-dir") _mplp_complete directory ;;
+    "modules --type" | "modules -t") _mplp_complete text ;;
+    "modules --data" | "modules -d") _mplp_complete text ;;
+    "modules --module" | "modules -m") _mplp_complete modules ;;
+    "modules --limit" | "modules -n") _mplp_complete text ;;
     "objects --kind") _mplp_complete kinds ;;
     "objects --version") _mplp_complete text ;;
     "objects --output" | "objects -o") _mplp_complete choices text json ;;
@@ -229,7 +234,7 @@ _mplp_options() {
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
-    "modules") _mplp_complete choices --output -o --no-color -h --help ;;
+    "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
@@ -274,8 +279,9 @@ _mplp_argument() {
     "events 0") _mplp_complete choices list emit ;;
     "events 1") _mplp_complete text ;;
     "call 0") _mplp_complete operations ;;
-    "modules 0") _mplp_complete choices describe list ;;
+    "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
     "modules 1") _mplp_complete operations ;;
+    "modules 2") _mplp_complete text ;;
     "objects 0") _mplp_complete choices show list ;;
     "objects 1") _mplp_complete objects ;;
     "backup 0") _mplp_complete file ;;

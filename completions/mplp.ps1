@@ -30,8 +30,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
-        'modules	List the modules, those of installed packages included'
-        'objects	List the objects that operations have written, last changed first'
+        'modules	List the modules, those of installed packages too, and how they stand'
+        'objects	List the objects that operations wrote, last changed first'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -65,7 +65,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -194,6 +194,15 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['call --state-dir'] = @('directory', @())
     $values['modules --output'] = @('choices', @('text', 'json'))
     $values['modules -o'] = @('choices', @('text', 'json'))
+    $values['modules --state-dir'] = @('directory', @())
+    $values['modules --type'] = @('text', @())
+    $values['modules -t'] = @('text', @())
+    $values['modules --data'] = @('text', @())
+    $values['modules -d'] = @('text', @())
+    $values['modules --module'] = @('modules', @())
+    $values['modules -m'] = @('modules', @())
+    $values['modules --limit'] = @('text', @())
+    $values['modules -n'] = @('text', @())
     $values['objects --kind'] = @('kinds', @())
     $values['objects --version'] = @('text', @())
     $values['objects --output'] = @('choices', @('text', 'json'))
@@ -247,8 +256,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['events 0'] = @('choices', @('list', 'emit'))
     $arguments['events 1'] = @('text', @())
     $arguments['call 0'] = @('operations', @())
-    $arguments['modules 0'] = @('choices', @('describe', 'list'))
+    $arguments['modules 0'] = @('choices', @('describe', 'list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
     $arguments['modules 1'] = @('operations', @())
+    $arguments['modules 2'] = @('text', @())
     $arguments['objects 0'] = @('choices', @('show', 'list'))
     $arguments['objects 1'] = @('objects', @())
     $arguments['backup 0'] = @('file', @())
