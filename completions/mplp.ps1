@@ -30,7 +30,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
-        'modules	List the modules, those of installed packages too, and how they stand'
+        'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'

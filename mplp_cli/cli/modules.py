@@ -16,7 +16,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the modules, those of installed packages too, and how they stand.
+    """List the modules, those of packages too, and how they stand.
 
     Every process on one state shares them: `mplp modules stop plan` is felt by a run that goes on now.
 
