@@ -281,7 +281,7 @@ _mplp_argument() {
     "call 0") _mplp_complete operations ;;
     "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
     "modules 1") _mplp_complete operations ;;
-    "modules 2") _mplp_complete text ;;
+    "modules 2") _mplp_complete modules ;;
     "objects 0") _mplp_complete choices show list ;;
     "objects 1") _mplp_complete objects ;;
     "backup 0") _mplp_complete file ;;

@@ -313,6 +313,7 @@ complete -c mplp -n '__mplp_verb modules' -s m -l module -x -k -a '(__mplp_ask m
 complete -c mplp -n '__mplp_verb modules' -s n -l limit -x -d 'At most so many'
 complete -c mplp -n '__mplp_at modules 0' -a 'describe list show status initialize start stop restart send broadcast subscribe log'
 complete -c mplp -n '__mplp_at modules 1' -k -a '(__mplp_ask operations)'
+complete -c mplp -n '__mplp_at modules 2' -k -a '(__mplp_ask modules)'
 
 complete -c mplp -n '__mplp_verb objects' -l kind -x -k -a '(__mplp_ask kinds)' -d 'The kind it is of'
 complete -c mplp -n '__mplp_verb objects' -l version -x -d 'This version, not the last'

@@ -258,7 +258,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['call 0'] = @('operations', @())
     $arguments['modules 0'] = @('choices', @('describe', 'list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
     $arguments['modules 1'] = @('operations', @())
-    $arguments['modules 2'] = @('text', @())
+    $arguments['modules 2'] = @('modules', @())
     $arguments['objects 0'] = @('choices', @('show', 'list'))
     $arguments['objects 1'] = @('objects', @())
     $arguments['backup 0'] = @('file', @())

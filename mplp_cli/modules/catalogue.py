@@ -7,7 +7,18 @@ from functools import cache
 from typing import Any
 
 from mplp_cli.errors import Problem, UnknownModuleError, UnknownOperationError
-from mplp_cli.modules.builtin import confirm, context, core, dialog, extension, network, plan, role, trace
+from mplp_cli.modules.builtin import (
+    collab,
+    confirm,
+    context,
+    core,
+    dialog,
+    extension,
+    network,
+    plan,
+    role,
+    trace,
+)
 from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.modules.lookup import PROTOCOL_MODULES, find_operation
 from mplp_cli.modules.parameters import static_issues
@@ -25,8 +36,13 @@ def all_modules() -> Modules:
 
 @cache
 def builtin_modules() -> dict[str, Module]:
+<<<<<<< HEAD
     """The modules of this version by name."""
     files = (context, plan, role, confirm, trace, extension, dialog, network, core)
+=======
+    """The modules by name."""
+    files = (context, plan, role, confirm, trace, extension, dialog, collab, network, core)
+>>>>>>> main
     return {file.MODULE.name: _complete(file.MODULE) for file in files}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from mplp_cli.modules.contract import Parameters
+from mplp_cli.modules.contract import Parameters, Result
 
 #: UUID version 4, lower case. The length closes the gap that `$` leaves for a line break at the end.
 UUID4 = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -14,6 +14,17 @@ ObjectId = Annotated[str, Meta(pattern=UUID4, max_length=36, description="UUID v
 Text = Annotated[str, Meta(min_length=1, description="text, not empty")]
 PageNumber = Annotated[int, Meta(ge=1, description="page, from 1")]
 PageSize = Annotated[int, Meta(ge=1, le=10_000, description="objects a page")]
+
+
+class Listed(Result, frozen=True, kw_only=True):
+    """Where the page of a list lies that a result holds."""
+
+    total: int
+    page: int
+    limit: int
+    total_pages: int
+    has_next: bool
+    has_previous: bool
 
 
 class Assignment(Parameters, frozen=True, kw_only=True):

@@ -71,7 +71,7 @@ def test_what_may_stand_somewhere_is_told_by_its_name() -> None:
     assert option("runs", "--workflow").takes == "workflows"
     assert option("init", "--from").takes == "examples"
     assert takes(verbs["call"]) == ["operations"]
-    assert takes(verbs["modules"]) == ["choices", "operations"]
+    assert takes(verbs["modules"]) == ["choices", "operations", "modules"]
     assert takes(verbs["objects"]) == ["choices", "objects"]
     assert option("objects", "--kind").takes == "kinds"
     assert option("objects", "--run").takes == "runs"

@@ -21,6 +21,8 @@ _KINDS = {
     "SCHEMA": "schemas",
     "WORKFLOW": "workflows",
     "MODULE": "modules",
+    "TARGET": "modules",
+    "PUBLISHER": "modules",
     "MODULE.OPERATION": "operations",
     "MODULE[.OPERATION": "operations",
     "KIND": "kinds",
