@@ -49,11 +49,10 @@ def check_kind(kind: str | None, there: Iterable[str] = ()) -> None:
     """UsageError if there is no such kind of objects; `there` are kinds that the store has."""
     from mplp_cli.errors import UsageError
     from mplp_cli.modules.catalogue import all_modules
-    from mplp_cli.modules.lookup import PROTOCOL_MODULES
     from mplp_cli.workflow.suggest import did_you_mean
 
-    if kind is None or kind in PROTOCOL_MODULES or kind in there or kind in all_modules():
+    if kind is None or kind in there or kind in all_modules():
         return
-    known = list(dict.fromkeys([*PROTOCOL_MODULES, *all_modules(), *there]))
+    known = list(dict.fromkeys([*all_modules(), *there]))
     hint = did_you_mean(kind, known) or f"kinds: {', '.join(known)}"
     raise UsageError(f"there are no objects of the kind {kind!r}", hint=hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from mplp_cli.modules.builtin import (
     trace,
 )
 from mplp_cli.modules.contract import Module, Operation
-from mplp_cli.modules.lookup import PROTOCOL_MODULES, find_operation
+from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.parameters import static_issues
 from mplp_cli.modules.plugged import Modules
 
@@ -31,33 +31,36 @@ _GOVERNED = {"meta", "governance", "events"}
 @cache
 def all_modules() -> Modules:
     """The modules of this version and those of installed packages, by name; the packages are not looked up yet."""
-    return Modules(builtin_modules(), _complete)
+    return Modules(builtin_modules(), _governed)
 
 
 @cache
 def builtin_modules() -> dict[str, Module]:
-<<<<<<< HEAD
     """The modules of this version by name."""
-    files = (context, plan, role, confirm, trace, extension, dialog, network, core)
-=======
-    """The modules by name."""
     files = (context, plan, role, confirm, trace, extension, dialog, collab, network, core)
->>>>>>> main
     return {file.MODULE.name: _complete(file.MODULE) for file in files}
 
 
 def _complete(module: Module) -> Module:
-    """The module with the operations that all have."""
-    from msgspec.structs import replace
-
+    """A module of the protocol with the operations that all of them have."""
     from mplp_cli.modules.governing import set_governance
     from mplp_cli.modules.reserved import reserved_operations
 
-    common = reserved_operations(module.name)
-    holds = (module.schema or {}).get("properties", {})
-    if module.name in PROTOCOL_MODULES or holds.keys() >= _GOVERNED:
-        common = [*set_governance(module.kind), *common]
-    named = {operation.name: replace(operation, module=module.name) for operation in common}
+    return _with(module, [*set_governance(module.kind), *reserved_operations(module.name)])
+
+
+def _governed(module: Module) -> Module:
+    """A module of a package; its objects can be governed if they have room for that."""
+    from mplp_cli.modules.governing import set_governance
+
+    can = (module.schema or {}).get("properties", {}).keys() >= _GOVERNED
+    return _with(module, set_governance(module.kind)) if can else module
+
+
+def _with(module: Module, more: Iterable[Operation]) -> Module:
+    from msgspec.structs import replace
+
+    named = {operation.name: replace(operation, module=module.name) for operation in more}
     return replace(module, operations={**module.operations, **named})
 
 

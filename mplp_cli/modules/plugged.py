@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from mplp_cli.errors import MplpError, OperationError, UnknownModuleError
 from mplp_cli.modules.contract import Configuration, Module, Operation, Parameters
-from mplp_cli.modules.lookup import PROTOCOL_MODULES
 from mplp_cli.modules.session import Session
 
 GROUP: Final = "mplp.modules"
@@ -63,8 +62,6 @@ class Modules(Mapping[str, Module]):
         module = self._builtin.get(name)
         if module is not None:
             return module
-        if name in PROTOCOL_MODULES:
-            raise KeyError(name)
         found = self._plugged(name)
         if isinstance(found, str):
             raise UnknownModuleError(
@@ -114,7 +111,7 @@ class Modules(Mapping[str, Module]):
         return self._known[name]
 
     def _loaded(self, name: str, points: list[EntryPoint]) -> Module | str:
-        if name in self._builtin or name in PROTOCOL_MODULES:
+        if name in self._builtin:
             return "the name belongs to a module of the protocol"
         if not _NAME.fullmatch(name):
             return "a name has lower-case letters, digits, `-` and `_`, and begins with a letter"

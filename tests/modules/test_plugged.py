@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mplp_cli.errors import OperationError, UnknownModuleError
-from mplp_cli.modules.catalogue import _complete, all_modules, builtin_modules
+from mplp_cli.modules.catalogue import _governed, all_modules, builtin_modules
 from mplp_cli.modules.contract import Module, Operation, Parameters, make_module
 from mplp_cli.modules.hub import Hub
 from mplp_cli.modules.lookup import find_operation
@@ -40,7 +40,7 @@ class Point:
 
 
 def plugged(*points: Point) -> Modules:
-    return Modules(builtin_modules(), _complete, lambda: points)
+    return Modules(builtin_modules(), _governed, lambda: points)
 
 
 def gives(value: Any, name: str = "glossary") -> Point:
@@ -75,9 +75,8 @@ def test_packages_are_looked_up_when_a_name_is_not_built_in_and_imported_when_th
         looked.append("up")
         return [one, other]
 
-    modules = Modules(builtin_modules(), _complete, points)
+    modules = Modules(builtin_modules(), _governed, points)
     assert modules["context"].name == "context"
-    assert "network" not in modules or "network" in builtin_modules()
     assert not looked
     assert "glossary" in modules
     assert modules["glossary"] is modules["glossary"]

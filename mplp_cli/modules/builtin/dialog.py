@@ -378,9 +378,6 @@ MODULE = make_module(
     _move("resume-dialog", "Go on with a paused dialog", "active", "resumed"),
     _move("end-dialog", "End a dialog", "completed", "completed"),
     _move("cancel-dialog", "Break a dialog off", "cancelled", "cancelled"),
-<<<<<<< HEAD
-    transitions=TRANSITIONS,
-=======
     needs=("context",),
->>>>>>> main
+    transitions=TRANSITIONS,
 )

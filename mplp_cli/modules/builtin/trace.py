@@ -392,9 +392,6 @@ MODULE = make_module(
         result=RecordedEvent,
         handler=record_event,
     ),
-<<<<<<< HEAD
-    transitions=TRANSITIONS,
-=======
     needs=("context",),
->>>>>>> main
+    transitions=TRANSITIONS,
 )
