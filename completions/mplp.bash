@@ -80,6 +80,8 @@ _mplp_takes_value() {
     "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
+    "export --out" | "export --output" | "export -o" | "export --state-dir") return 0 ;;
+    "verify --output" | "verify -o") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
@@ -157,6 +159,10 @@ _mplp_value() {
     "explain --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
     "diff --state-dir") _mplp_complete directory ;;
+    "export --out") _mplp_complete directory ;;
+    "export --output" | "export -o") _mplp_complete choices text json ;;
+    "export --state-dir") _mplp_complete directory ;;
+    "verify --output" | "verify -o") _mplp_complete choices text json ;;
     "approvals --run" | "approvals -r") _mplp_complete runs ;;
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
@@ -229,6 +235,8 @@ _mplp_options() {
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
+    "export") _mplp_complete choices --out --force -f --output -o --state-dir -h --help ;;
+    "verify") _mplp_complete choices --output -o --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
@@ -272,6 +280,8 @@ _mplp_argument() {
     "explain 1") _mplp_complete steps ;;
     "diff 0") _mplp_complete runs ;;
     "diff 1") _mplp_complete runs ;;
+    "export 0") _mplp_complete runs ;;
+    "verify "*) _mplp_complete file ;;
     "approve 0") _mplp_complete runs ;;
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
@@ -287,7 +297,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events call modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -323,7 +333,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events call modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

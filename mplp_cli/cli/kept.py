@@ -20,7 +20,7 @@ def _kept(store: Store, item: ProtocolObject) -> Kept:
 
     body = item.body
     if not body:
-        body = next((one.body for one in reversed(store.versions(item.kind, item.id)) if one.body), {})
+        body = next((one.body for one in reversed(store.object_versions(item.kind, item.id)) if one.body), {})
     return Kept(kind=item.kind, id=item.id, version=item.version, body=body, deleted=not item.body)
 
 

@@ -51,7 +51,7 @@ def main(
     check_kind(kind, () if store is None else {one.kind for one in store.objects(kind)})
     found = one_kept(store, name, kind)
     assert store is not None
-    there = store.versions(found.kind, found.id)
+    there = store.object_versions(found.kind, found.id)
     if versions and output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 

@@ -206,8 +206,8 @@ def test_what_somebody_else_changed_meanwhile_is_read_and_kept(rivalled: Runtime
     vars(rivalled)["store"].rivals = 1
     body = update(rivalled)
     assert (body["title"], body["summary"]) == ("ours", "theirs")
-    assert [one.version for one in rivalled.store.versions("context", ID)] == [1, 2, 3]
-    assert rivalled.store.versions("context", ID)[-1].body == body
+    assert [one.version for one in rivalled.store.object_versions("context", ID)] == [1, 2, 3]
+    assert rivalled.store.object_versions("context", ID)[-1].body == body
 
 
 def test_who_is_too_slow_twice_is_told_to_try_again_and_writes_nothing(rivalled: Runtime) -> None:
@@ -215,6 +215,10 @@ def test_who_is_too_slow_twice_is_told_to_try_again_and_writes_nothing(rivalled:
     with pytest.raises(StoreError) as caught:
         update(rivalled)
     assert (caught.value.exit_code, caught.value.hint) == (Exit.BUSY, "try again")
-    assert [one.body["title"] for one in rivalled.store.versions("context", ID)] == ["a", "ours", "ours"]
-    assert all(one.body["summary"] == "theirs" for one in rivalled.store.versions("context", ID)[1:])
+    assert [one.body["title"] for one in rivalled.store.object_versions("context", ID)] == [
+        "a",
+        "ours",
+        "ours",
+    ]
+    assert all(one.body["summary"] == "theirs" for one in rivalled.store.object_versions("context", ID)[1:])
     assert update(rivalled)["title"] == "ours"
