@@ -86,7 +86,9 @@ _mplp_takes_value() {
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
+    "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
+    "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -182,12 +184,24 @@ _mplp_value() {
     "events --state-dir") _mplp_complete directory ;;
     "events --data" | "events -d") _mplp_complete text ;;
     "events --source") _mplp_complete text ;;
+    "call --param" | "call -p") _mplp_complete text ;;
+    "call --params") _mplp_complete text ;;
+    "call --output" | "call -o") _mplp_complete choices text json ;;
+    "call --state-dir") _mplp_complete directory ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
     "modules --state-dir") _mplp_complete directory ;;
     "modules --type" | "modules -t") _mplp_complete text ;;
     "modules --data" | "modules -d") _mplp_complete text ;;
-    "modules --module" | "modules -m") _mplp_complete text ;;
+    "modules --module" | "modules -m") _mplp_complete modules ;;
     "modules --limit" | "modules -n") _mplp_complete text ;;
+    "objects --kind") _mplp_complete kinds ;;
+    "objects --version") _mplp_complete text ;;
+    "objects --output" | "objects -o") _mplp_complete choices text json ;;
+    "objects --state-dir") _mplp_complete directory ;;
+    "objects --run") _mplp_complete runs ;;
+    "objects --context") _mplp_complete text ;;
+    "objects --status" | "objects -s") _mplp_complete text ;;
+    "objects --limit" | "objects -n") _mplp_complete text ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -227,7 +241,9 @@ _mplp_options() {
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
-    "modules") _mplp_complete choices --output -o --state-dir --no-color -h --help --type -t --data -d --remove --module -m --limit -n ;;
+    "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
+    "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
+    "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -271,11 +287,17 @@ _mplp_argument() {
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
     "events 0") _mplp_complete choices list emit ;;
-    "modules 0") _mplp_complete choices list show status initialize start stop restart send broadcast subscribe log ;;
+    "events 1") _mplp_complete text ;;
+    "call 0") _mplp_complete operations ;;
+    "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
+    "modules 1") _mplp_complete operations ;;
+    "modules 2") _mplp_complete modules ;;
+    "objects 0") _mplp_complete choices show list ;;
+    "objects 1") _mplp_complete objects ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -311,7 +333,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

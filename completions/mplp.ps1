@@ -31,7 +31,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'modules	List the modules of the protocol, and how they stand'
+        'call	Call one operation of a module, without a workflow'
+        'modules	List the modules, those of packages too, and how they stand'
+        'objects	List the objects that operations wrote, last changed first'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -66,7 +68,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
-    $options['modules'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
+    $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
+    $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -192,6 +196,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['events --data'] = @('text', @())
     $values['events -d'] = @('text', @())
     $values['events --source'] = @('text', @())
+    $values['call --param'] = @('text', @())
+    $values['call -p'] = @('text', @())
+    $values['call --params'] = @('text', @())
+    $values['call --output'] = @('choices', @('text', 'json'))
+    $values['call -o'] = @('choices', @('text', 'json'))
+    $values['call --state-dir'] = @('directory', @())
     $values['modules --output'] = @('choices', @('text', 'json'))
     $values['modules -o'] = @('choices', @('text', 'json'))
     $values['modules --state-dir'] = @('directory', @())
@@ -199,10 +209,21 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['modules -t'] = @('text', @())
     $values['modules --data'] = @('text', @())
     $values['modules -d'] = @('text', @())
-    $values['modules --module'] = @('text', @())
-    $values['modules -m'] = @('text', @())
+    $values['modules --module'] = @('modules', @())
+    $values['modules -m'] = @('modules', @())
     $values['modules --limit'] = @('text', @())
     $values['modules -n'] = @('text', @())
+    $values['objects --kind'] = @('kinds', @())
+    $values['objects --version'] = @('text', @())
+    $values['objects --output'] = @('choices', @('text', 'json'))
+    $values['objects -o'] = @('choices', @('text', 'json'))
+    $values['objects --state-dir'] = @('directory', @())
+    $values['objects --run'] = @('runs', @())
+    $values['objects --context'] = @('text', @())
+    $values['objects --status'] = @('text', @())
+    $values['objects -s'] = @('text', @())
+    $values['objects --limit'] = @('text', @())
+    $values['objects -n'] = @('text', @())
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -245,11 +266,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
     $arguments['events 0'] = @('choices', @('list', 'emit'))
-    $arguments['modules 0'] = @('choices', @('list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
+    $arguments['events 1'] = @('text', @())
+    $arguments['call 0'] = @('operations', @())
+    $arguments['modules 0'] = @('choices', @('describe', 'list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
+    $arguments['modules 1'] = @('operations', @())
+    $arguments['modules 2'] = @('modules', @())
+    $arguments['objects 0'] = @('choices', @('show', 'list'))
+    $arguments['objects 1'] = @('objects', @())
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'modules', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -445,6 +445,10 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        """The versions of one object that are kept, oldest first; none if there is no such object."""
+        ...
+
     def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
         """Every version of each object that the run made (one of them is tagged `run:ID`), by kind, id and version."""
         ...

@@ -35,7 +35,7 @@ __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
-    from mplp_cli.modules.contract import Module
+    from mplp_cli.modules.plugged import Modules
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
@@ -304,11 +304,11 @@ class Runtime:
         return make_hub(self)
 
     @cached_property
-    def modules(self) -> Mapping[str, Module]:
-        """The modules by name."""
-        from mplp_cli.modules.catalogue import builtin_modules
+    def modules(self) -> Modules:
+        """The modules by name, those of installed packages too."""
+        from mplp_cli.modules.catalogue import all_modules
 
-        return builtin_modules()
+        return all_modules()
 
     @cached_property
     def settings(self) -> Settings:

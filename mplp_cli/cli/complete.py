@@ -9,6 +9,10 @@ imports no more than it needs, makes nothing, and says nothing when something is
     examples                names of the bundled workflows; `example:` in front with the argument `run`
     topics                  pages of the reference
     schemas                 names of the bundled schemas
+    modules                 names of the modules
+    operations              MODULE.OPERATION of every module, and the names of the modules
+    kinds                   kinds of objects
+    objects                 ids of the objects that were changed last
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 #: More than these are nothing to choose from.
 _RUNS = 50
+_OBJECTS = 50
 
 Pair = tuple[str, str]
 
@@ -132,6 +137,33 @@ def _schemas(_: Sequence[str]) -> Iterator[Pair]:
     yield from ((name, "") for name in schemas())
 
 
+def _modules(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.modules.catalogue import all_modules
+
+    yield from ((name, module.summary) for name, module in all_modules().items())
+
+
+def _operations(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.modules.catalogue import all_modules
+
+    for name, module in all_modules().items():
+        yield name, module.summary
+        yield from ((f"{name}.{one.name}", one.summary) for one in module.operations.values())
+
+
+def _kinds(_: Sequence[str]) -> Iterator[Pair]:
+    yield from ((name, "") for name, _ in _modules(()))
+
+
+def _objects(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.cli.kept import kept
+
+    store = _store()
+    if store is not None:
+        newest = sorted(kept(store, deleted=False), key=lambda one: one.updated_at, reverse=True)
+        yield from ((one.id, f"{one.kind} {one.title}".strip()) for one in newest[:_OBJECTS])
+
+
 _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "runs": _runs,
     "steps": _steps,
@@ -139,4 +171,8 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "examples": _examples,
     "topics": _topics,
     "schemas": _schemas,
+    "modules": _modules,
+    "operations": _operations,
+    "kinds": _kinds,
+    "objects": _objects,
 }

@@ -30,7 +30,7 @@ def diagnose(runtime: Runtime, *, repair: bool) -> Diagnosis:
     try:
         with opened(runtime) as found:
             if found is None:
-                return Diagnosis()
+                return Diagnosis(findings=list(_modules()))
             place = str(found[0])
             return _diagnose(runtime, *found, repair=repair)
     except StoreError as error:
@@ -47,6 +47,7 @@ def _diagnose(runtime: Runtime, place: Path, database: Database, *, repair: bool
         *inspect(database, place, runtime.clock.now()),
         *_survivors(runs),
         *_unfinished(runtime, list(runs.values())),
+        *_modules(),
     ]
     backup = ""
     if repair:
@@ -152,3 +153,18 @@ def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
                 hint=f"mplp resume {short_id(run.id)}",
                 run=run.id,
             )
+
+
+def _modules() -> Iterator[Finding]:
+    """Modules of installed packages that cannot be used."""
+    from mplp_cli.modules.catalogue import all_modules
+    from mplp_cli.store.inspection import Finding
+
+    modules = all_modules()
+    for name, why in modules.broken().items():
+        yield Finding(
+            code="broken-module",
+            severity="problem",
+            message=f"the module {name} of {modules.package_of(name)} cannot be used: {why}",
+            hint="mend the package, or uninstall it; steps of other modules are not concerned",
+        )

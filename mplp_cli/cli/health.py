@@ -71,14 +71,14 @@ def _show(report: dict[str, Any], *, no_color: bool) -> None:
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
-    from mplp_cli.modules.catalogue import builtin_modules
     from mplp_cli.observe.surroundings import check_disk, check_packages, check_platform
 
+    modules = runtime.modules
     return {
         "store": partial(_check_store, runtime),
         "disk": lambda: check_disk(_place(runtime)),
         "schemas": _check_schemas,
-        **{f"module:{name}": partial(_check_module, runtime, name) for name in builtin_modules()},
+        **{f"module:{name}": partial(_check_module, runtime, name) for name in (*modules, *modules.broken())},
         "packages": check_packages,
         "platform": check_platform,
     }
@@ -127,10 +127,15 @@ def _check_schemas() -> Finding:
 
 
 def _check_module(runtime: Runtime, name: str) -> Finding:
-    """The module can be put to work: it runs, as all that it needs, and the schema that it writes by can be used."""
+    """The module can be put to work: it runs, as all that it needs, and the schema that it writes by can be used.
+
+    One of a package that cannot be loaded says why.
+    """
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.modules.lookup import find_module
     from mplp_cli.observe.health import Finding
 
+    find_module(runtime.modules, name)
     wiring = _wiring(runtime)
     hub = Hub(
         runtime.modules,

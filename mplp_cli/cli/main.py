@@ -43,7 +43,9 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "call": "call",
     "modules": "modules",
+    "objects": "objects",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -57,6 +59,7 @@ SUBCOMMANDS = {
     "runs": {"prune": "prune"},
     "events": {"list": "events", "emit": "emit"},
     "modules": {
+        "describe": "describe",
         "list": "modules",
         "show": "module:show",
         "status": "module:status",
@@ -69,6 +72,7 @@ SUBCOMMANDS = {
         "subscribe": "messages:subscribe",
         "log": "messages:log",
     },
+    "objects": {"show": "object_", "list": "objects"},
 }
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.

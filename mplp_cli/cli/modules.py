@@ -16,7 +16,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the modules of the protocol, and how they stand.
+    """List the modules, those of packages too, and how they stand.
 
     Every process on one state shares them: `mplp modules stop plan` is felt by a run that goes on now.
 
@@ -28,7 +28,7 @@ def main(
 
       mplp modules stop network
     """
-    from mplp_cli.cli.showing import show
+    from mplp_cli.cli.showing import note, show
     from mplp_cli.render.hub import modules_table
     from mplp_cli.runtime import Runtime
 
@@ -41,12 +41,19 @@ def main(
         from mplp_cli.render.machine import write_document
 
         listed = [
-            {**to_builtins(status), "summary": module.summary, "operations": len(module.operations)}
+            {
+                **to_builtins(status),
+                "summary": module.summary,
+                "operations": len(module.operations),
+                "package": runtime.modules.package_of(module.name) or None,
+            }
             for module, status in modules
         ]
-        write_document({"modules": listed})
-    else:
-        show(lambda theme, width: modules_table(modules, theme, width), no_color=no_color)
+        write_document({"modules": listed, "broken": runtime.modules.broken()})
+        return
+    show(lambda theme, width: modules_table(modules, theme, width), no_color=no_color)
+    for name, why in runtime.modules.broken().items():
+        note(f"the module {name} of {runtime.modules.package_of(name)} cannot be used: {why}")
 
 
 def lifecycle_of(runtime: Runtime) -> Lifecycle:

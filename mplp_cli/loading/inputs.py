@@ -21,14 +21,14 @@ def parse_input(workflow: Workflow, name: str, text: str) -> Any:
     return parse_value(workflow.inputs, name, text)
 
 
-def parse_value(declared: Declared, name: str, text: str) -> Any:
+def parse_value(declared: Declared, name: str, text: str, what: str = "input") -> Any:
     """The value of `name=text` on a command line: the text itself where text is declared, else YAML.
 
     An input that is not declared keeps its text; `resolved` names it. InputError if the text is not a
-    YAML value.
+    YAML value. `what` is what messages call it.
     """
     if not text.isprintable() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise _not_a_value(name, "it is not UTF-8")
+        raise _not_a_value(what, name, "it is not UTF-8")
     schema = declared.get(name)
     if schema is None or takes_text(schema):
         return text
@@ -42,13 +42,13 @@ def parse_value(declared: Declared, name: str, text: str) -> Any:
     if _fits(fragment, text):
         return text
     if wrong:
-        raise _not_a_value(name, wrong[0].message)
+        raise _not_a_value(what, name, wrong[0].message)
     return reading.value  # `resolved` says what is wrong with it
 
 
-def _not_a_value(name: str, why: str) -> InputError:
+def _not_a_value(what: str, name: str, why: str) -> InputError:
     return InputError(
-        f"the input {quoted(name)} is not a value: {why}",
+        f"the {what} {quoted(name)} is not a value: {why}",
         hint="lists and mappings are written as in YAML or JSON: [1, 2], {a: 1}",
         details={"inputs": [{"name": name, "path": [name], "message": why}]},
     )

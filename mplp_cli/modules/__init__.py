@@ -11,7 +11,9 @@ records      how objects are made, changed and moved from status to status
 invocation   what an extension does when it is invoked
 topology     ways through a network
 traffic      messages through a network, and services in it
-catalogue    the modules of this version; checks for `mplp validate`
+catalogue    the modules that there are; checks for `mplp validate`
+plugged      the modules of installed packages
+describing   modules and operations in words, with examples
 hub          calls
 builtin/     one file per module
 """

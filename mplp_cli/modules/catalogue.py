@@ -1,8 +1,8 @@
-"""The modules of this version, and what `mplp validate` can say about a call without making it."""
+"""The modules that there are, and what `mplp validate` can say about a call without making it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -22,24 +22,45 @@ from mplp_cli.modules.builtin import (
 from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.parameters import static_issues
+from mplp_cli.modules.plugged import Modules
+
+#: What an object must be able to hold so that its governance can be set.
+_GOVERNED = {"meta", "governance", "events"}
+
+
+@cache
+def all_modules() -> Modules:
+    """The modules of this version and those of installed packages, by name; the packages are not looked up yet."""
+    return Modules(builtin_modules(), _governed)
 
 
 @cache
 def builtin_modules() -> dict[str, Module]:
-    """The modules by name."""
+    """The modules of this version by name."""
     files = (context, plan, role, confirm, trace, extension, dialog, collab, network, core)
     return {file.MODULE.name: _complete(file.MODULE) for file in files}
 
 
 def _complete(module: Module) -> Module:
-    """The module with the operations that all have."""
-    from msgspec.structs import replace
-
+    """A module of the protocol with the operations that all of them have."""
     from mplp_cli.modules.governing import set_governance
     from mplp_cli.modules.reserved import reserved_operations
 
-    common = [*set_governance(module.kind), *reserved_operations(module.name)]
-    named = {operation.name: replace(operation, module=module.name) for operation in common}
+    return _with(module, [*set_governance(module.kind), *reserved_operations(module.name)])
+
+
+def _governed(module: Module) -> Module:
+    """A module of a package; its objects can be governed if they have room for that."""
+    from mplp_cli.modules.governing import set_governance
+
+    can = (module.schema or {}).get("properties", {}).keys() >= _GOVERNED
+    return _with(module, set_governance(module.kind)) if can else module
+
+
+def _with(module: Module, more: Iterable[Operation]) -> Module:
+    from msgspec.structs import replace
+
+    named = {operation.name: replace(operation, module=module.name) for operation in more}
     return replace(module, operations={**module.operations, **named})
 
 
@@ -51,7 +72,7 @@ def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) 
     op-missing-parameter, op-repeated-parameter, op-wrong-type.
     """
     try:
-        found = find_operation(builtin_modules(), module, operation)
+        found = find_operation(all_modules(), module, operation)
     except UnknownModuleError as error:
         return [Problem(code="op-unknown-module", message=error.message, path=("module",), hint=error.hint)]
     except UnknownOperationError as error:

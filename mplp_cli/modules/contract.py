@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -58,6 +58,8 @@ class Module(Struct, frozen=True, kw_only=True):
     configuration: type[Configuration] = Configuration
     #: The JSON Schema of a plug-in's objects; those of the protocol are bundled.
     schema: dict[str, Any] | None = None
+    #: Status -> those that may follow it, if its objects have one.
+    transitions: Mapping[str, tuple[str, ...]] = {}
 
 
 def make_module(
@@ -67,6 +69,7 @@ def make_module(
     needs: tuple[str, ...] = (),
     configuration: type[Configuration] = Configuration,
     schema: dict[str, Any] | None = None,
+    transitions: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Module:
     """The module of that name, with its operations under their names."""
     from msgspec.structs import replace
@@ -79,4 +82,5 @@ def make_module(
         needs=needs,
         configuration=configuration,
         schema=schema,
+        transitions=transitions or {},
     )

@@ -25,7 +25,9 @@ def _validator_of(schema: bytes) -> Draft202012Validator:
     import jsonschema_rs
     import msgspec
 
-    return jsonschema_rs.Draft202012Validator(msgspec.json.decode(schema), validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(
+        msgspec.json.decode(schema), validate_formats=True, offline=True
+    )
 
 
 def usable(kind: str, schema: dict[str, Any] | None = None) -> None:
@@ -54,7 +56,10 @@ def check_object(
             f"the {kind} would hold something that is not JSON: {error}",
             details={"kind": kind, "id": identifier},
         ) from error
-    judge = validator(kind) if schema is None else _validator_of(json.encode(schema))
+    try:
+        judge = validator(kind) if schema is None else _validator_of(json.encode(schema))
+    except FileNotFoundError as error:
+        raise OperationError(f"there is no schema for objects of the kind `{kind}`") from error
     if judge.is_valid(body):
         return
     found = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.errors import DuplicateObjectError, LockedObjectError, UnknownObjectError
+from mplp_cli.errors import DuplicateObjectError, LockedObjectError, OperationError, UnknownObjectError
 from mplp_cli.modules.contract import Module
 from mplp_cli.modules.objects import Objects, labels_of
 from mplp_cli.modules.schemas import check_object
@@ -123,7 +123,7 @@ class Session:
             and all(item.body.get(name) == value for name, value in wanted.items())
         ]
         # The store gives objects in the order of their ids.
-        return sorted(bodies, key=lambda body: str(body["meta"].get("created_at", "")))
+        return sorted(bodies, key=lambda body: str(body.get("meta", {}).get("created_at", "")))
 
     def put(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Accept a new version of an object and return it.
@@ -131,11 +131,13 @@ class Session:
         OperationError names what makes it invalid. LockedObjectError if the object was locked before the call and
         more changes than its governance.
         """
-        identifier = str(body.get(f"{kind}_id"))
+        identifier = str(body.get(f"{kind}_id") or "")
         if kind == self._module.kind and self._module.schema is not None:
             check_object(kind, identifier, body, self._module.schema)
         else:
             check_object(kind, identifier, body)
+        if not identifier:
+            raise OperationError(f"the {kind} has no id: it stands in `{kind}_id`")
         self._write(kind, identifier, body)
         return body
 

@@ -29,9 +29,11 @@ def _screen(found: Diagnosis, theme: Theme, width: int) -> Iterator[Line]:
         return
     if not found.state_dir:
         yield Line("Nothing is stored here yet.")
-        return
-    counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
-    yield from _block(Line(f"{theme.glyph('healthy')} ", "ok"), f"{found.state_dir}: {counts}", width)
+        if not found.findings:
+            return
+    else:
+        counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
+        yield from _block(Line(f"{theme.glyph('healthy')} ", "ok"), f"{found.state_dir}: {counts}", width)
     for finding in found.findings:
         yield from _finding(finding, theme, width)
     if found.backup:

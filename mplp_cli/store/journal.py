@@ -221,8 +221,9 @@ def encoded(run: RunId, items: Sequence[Any]) -> list[bytes]:
     try:
         return list(map(_encode, items))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        what = f"a fact of run {run}" if run else "an object"
         raise StoreError(
-            f"a fact of run {run} cannot be written as JSON: {error}",
+            f"{what} cannot be written as JSON: {error}",
             hint="A result may hold text, numbers, true, false, null, lists and maps.",
             details={"runId": run, "cause": "encoding"},
         ) from error

@@ -381,6 +381,9 @@ class MemoryStore:
         ]
         return iter(newest)
 
+    def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        return [item for _, item in sorted(self._objects.get((kind, identifier), {}).items())]
+
     def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
         every = [[v for _, v in sorted(versions.items())] for _, versions in sorted(self._objects.items())]
         return (item for found in every if is_made_by(found, run_id) for item in found)

@@ -286,6 +286,13 @@ class SqliteStore:
                 return
             last = rows[-1][:2]
 
+    def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
+        path = self._database.path
+        return [
+            ProtocolObject(kind, identifier, version, _object(path, kind, identifier, body))
+            for version, body in self._database.rows(schema.OBJECT_VERSIONS, (kind, identifier))
+        ]
+
     def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
         rows = self._database.rows(schema.VERSIONS, (f'"run:{run_id}"'.encode(),))
         for (kind, name), group in groupby(rows, key=itemgetter(0, 1)):
@@ -294,14 +301,14 @@ class SqliteStore:
             if is_made_by(found, run_id):
                 yield from found
 
-    # ---- the cache ----
-
     def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
         bodies = encoded("", [o.body for o in objects])
         with self._database.writing() as db:
             # No run has the key 0.
             add_objects(db, 0, objects, bodies)
             add_communications(db, said)
+
+    # ---- the cache ----
 
     def cached(self, begins: str) -> list[CachedResult]:
         found = []

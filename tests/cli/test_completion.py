@@ -70,6 +70,11 @@ def test_what_may_stand_somewhere_is_told_by_its_name() -> None:
     assert option("approvals", "--run").takes == "runs"
     assert option("runs", "--workflow").takes == "workflows"
     assert option("init", "--from").takes == "examples"
+    assert takes(verbs["call"]) == ["operations"]
+    assert takes(verbs["modules"]) == ["choices", "operations", "modules"]
+    assert takes(verbs["objects"]) == ["choices", "objects"]
+    assert option("objects", "--kind").takes == "kinds"
+    assert option("objects", "--run").takes == "runs"
 
 
 # ---- what they ask for -------------------------------------------------------------------------
@@ -124,6 +129,15 @@ def test_other_names_are_known_too(known: Terminal) -> None:
     assert asked(known, "workflows") == [["ask", "Ask a person"], ["talks", "Talks"]]
 
 
+def test_operations_and_objects_are_known_by_name(known: Terminal) -> None:
+    assert ["context", "The scope that work lives in"] in asked(known, "operations")
+    assert ["plan.create-plan", "Make a plan"] in asked(known, "operations")
+    assert ["plan", "What is to be done, step by step"] in asked(known, "modules")
+    assert ["plan", ""] in asked(known, "kinds")
+    made = known("call", "context.create-context", "-p", "name=Release", "-o", "json").document["contextId"]
+    assert asked(known, "objects")[0] == [made, "context Release"]
+
+
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["steps"], ["steps", "logs", "no-such-run"], ["runs"]])
 def test_what_cannot_be_answered_is_answered_with_silence(terminal: Terminal, words: list[str]) -> None:
     assert asked(terminal, *words) == []
@@ -172,6 +186,9 @@ TYPED = {
     "mplp health --state-dir so": r"mplp health --state-dir some\ dir/",
     "mplp completion po": "mplp completion powershell ",
     "mplp schema tr": "mplp schema trace ",
+    "mplp call context.cl": "mplp call context.close-context ",
+    "mplp modules describe plan.cr": "mplp modules describe plan.create-plan ",
+    "mplp objects --kind pl": "mplp objects --kind plan ",
     "mplp validate ask.yaml ta": "mplp validate ask.yaml talks.yaml ",
     "mplp --ver": "mplp --version ",
     "bin/mplp status RU": "bin/mplp status RUN ",

@@ -23,7 +23,10 @@ NEEDS = {
     "help steps": set[str](),
     "schema": set[str](),
     "completion bash": set[str](),
+    "modules": {"apsw"},
+    "modules describe plan.create-plan": set[str](),
     "runs": {"apsw"},
+    "objects": {"apsw"},
     "approvals": {"apsw"},
     "logs talks": {"apsw"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -52,7 +53,7 @@ from mplp_cli.workflow.fold.history import (
     StepWaiting,
 )
 from mplp_cli.workflow.published import Published
-from tests.store.sample import START, asks, new_run, run_id, started, step
+from tests.store.sample import START, FixedClock, asks, new_run, run_id, started, step
 
 BROKEN = Failure(type="ShellExitError", message="exit code 1")
 CANCEL = Control(seq=0, verb="cancel", by="ann", reason="enough")
@@ -547,6 +548,52 @@ def test_of_two_runs_that_change_an_object_the_second_writes_nothing(store: Stor
     assert list(store.history(run_id(2), after=0)) == []
     with pytest.raises(StoreError):
         second.append(step(2))
+
+
+def test_objects_are_stored_without_a_run(store: Store) -> None:
+    first = [ProtocolObject("Plan", "p1", 1, {"n": 1}), ProtocolObject("Role", "r1", 1, {"n": 2})]
+    store.record(first)
+    assert list(store.objects()) == first
+    changed = ProtocolObject("Plan", "p1", 2, {"n": 3})
+    store.record([changed])
+    assert list(store.objects("Plan")) == [changed]
+    assert store.runs() == []
+
+
+def test_objects_of_runs_and_of_nobody_are_versions_of_one_another(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    versions = [ProtocolObject("Plan", "p1", n, {"n": n}) for n in (1, 2, 3)]
+    journal.append([], versions[:1])
+    store.record(versions[1:2])
+    journal.append([], versions[2:])
+    assert store.object_versions("Plan", "p1") == versions
+    assert store.object_versions("Role", "p1") == store.object_versions("Plan", "p") == []
+
+
+def test_the_versions_of_a_deleted_object_stay(store: Store) -> None:
+    versions = [ProtocolObject("Plan", "p1", 1, {"n": 1}), ProtocolObject("Plan", "p1", 2, {})]
+    for version in versions:
+        store.record([version])
+    assert store.object_versions("Plan", "p1") == versions
+    assert list(store.objects()) == versions[1:]
+
+
+def test_of_objects_of_which_one_was_changed_meanwhile_nothing_is_stored(store: Store) -> None:
+    store.record([ProtocolObject("Plan", "p1", 1, {"by": 1})])
+    second = [ProtocolObject("Role", "r1", 1, {}), ProtocolObject("Plan", "p1", 1, {"by": 2})]
+    with pytest.raises(StoreError) as caught:
+        store.record(second)
+    assert caught.value.details["cause"] == "conflict"
+    assert [o.body for o in store.objects()] == [{"by": 1}]
+    store.record([ProtocolObject("Plan", "p1", 2, {"by": 2})])
+
+
+def test_an_object_that_json_cannot_hold_is_not_stored(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, FixedClock())
+    with pytest.raises(StoreError, match="cannot be written as JSON"):
+        store.record([ProtocolObject("Plan", "p1", 1, {"n": object()})])
+    assert list(store.objects()) == []
+    store.close()
 
 
 # ---- the store itself

@@ -20,6 +20,13 @@ _KINDS = {
     "TOPIC": "topics",
     "SCHEMA": "schemas",
     "WORKFLOW": "workflows",
+    "MODULE": "modules",
+    "TARGET": "modules",
+    "PUBLISHER": "modules",
+    "MODULE.OPERATION": "operations",
+    "MODULE[.OPERATION": "operations",
+    "KIND": "kinds",
+    "OBJECT": "objects",
 }
 
 
@@ -90,8 +97,12 @@ def _with_those_behind(verb: Verb) -> Verb:
     more = [option for name, command in inner.commands.items() for option in _verb(name, command).options]
     options = {option.names: option for option in (*more, *verb.options)}
     words = Parameter(help="What to do", takes="choices", choices=tuple(behind))
+    arguments: list[Parameter] = []
+    for name, command in inner.commands.items():
+        # What stands at a place is told by the first command that has something there.
+        arguments += _verb(name, command).arguments[len(arguments) :]
     return Verb(
-        name=verb.name, help=verb.help, options=tuple(options.values()), arguments=(words, *verb.arguments)
+        name=verb.name, help=verb.help, options=tuple(options.values()), arguments=(words, *arguments)
     )
 
 

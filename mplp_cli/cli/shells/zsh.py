@@ -29,6 +29,10 @@ _mplp_steps() { _mplp_ask step steps "$mplp_verb" "${(Q)line[1]}" }
 _mplp_workflows() { _mplp_ask workflow workflows }
 _mplp_examples() { _mplp_ask example examples }
 _mplp_schemas() { _mplp_ask schema schemas }
+_mplp_modules() { _mplp_ask module modules }
+_mplp_operations() { _mplp_ask operation operations }
+_mplp_kinds() { _mplp_ask kind kinds }
+_mplp_objects() { _mplp_ask object objects }
 _mplp_topics() { _mplp_ask topic topics; _mplp_verbs }
 _mplp_workflow_file() {
   _files

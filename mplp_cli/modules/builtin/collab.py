@@ -250,4 +250,5 @@ MODULE = make_module(
     *working.OPERATIONS,
     *settling.OPERATIONS,
     needs=("context",),
+    transitions=TRANSITIONS,
 )

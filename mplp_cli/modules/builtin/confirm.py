@@ -24,14 +24,7 @@ from mplp_cli.modules.approvals import (
 )
 from mplp_cli.modules.awaiting import WAIT_FOR_APPROVAL
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
-from mplp_cli.modules.records import (
-    Transitions,
-    change_object,
-    check_move,
-    make_event,
-    make_object,
-    page_of,
-)
+from mplp_cli.modules.records import Transitions, change_object, check_move, make_event, make_object, page_of
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import ConfirmBody, Listed, NewObject, ObjectId, PageNumber, PageSize, Text
 from mplp_cli.modules.voting import Mode, Panel, Weight
@@ -397,4 +390,5 @@ MODULE = make_module(
     _operation("get-approval", "Read a question and its answers", GetApproval, ConfirmNow, get_approval),
     _operation("list-approvals", "List questions, oldest first", ListApprovals, Confirms, list_approvals),
     WAIT_FOR_APPROVAL,
+    transitions=TRANSITIONS,
 )

@@ -333,4 +333,5 @@ MODULE = make_module(
         result=Broadcast,
         handler=broadcast_event,
     ),
+    transitions=TRANSITIONS,
 )

@@ -379,4 +379,5 @@ MODULE = make_module(
     _move("end-dialog", "End a dialog", "completed", "completed"),
     _move("cancel-dialog", "Break a dialog off", "cancelled", "cancelled"),
     needs=("context",),
+    transitions=TRANSITIONS,
 )

@@ -303,4 +303,5 @@ MODULE = make_module(
         handler=invoke_extension,
     ),
     needs=("context",),
+    transitions=TRANSITIONS,
 )

@@ -367,4 +367,5 @@ MODULE = make_module(
         handler=get_topology,
     ),
     needs=("context",),
+    transitions=TRANSITIONS,
 )

@@ -393,4 +393,5 @@ MODULE = make_module(
         handler=record_event,
     ),
     needs=("context",),
+    transitions=TRANSITIONS,
 )

@@ -13,4 +13,5 @@ MODULE = make_module(
     *keeping.OPERATIONS,
     *sharing.OPERATIONS,
     *taking_part.OPERATIONS,
+    transitions=TRANSITIONS,
 )

@@ -14,4 +14,5 @@ MODULE = make_module(
     *steps.OPERATIONS,
     *carrying_out.OPERATIONS,
     needs=("context",),
+    transitions=TRANSITIONS,
 )
