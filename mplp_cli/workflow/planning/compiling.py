@@ -24,8 +24,9 @@ from mplp_cli.workflow.keys import common_keys
 from mplp_cli.workflow.language.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
-from mplp_cli.workflow.language.templates import Compiler, Template, Text, is_template
-from mplp_cli.workflow.plan import Custom, Included, Judgement
+from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
+from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
+from mplp_cli.workflow.planning.checking import Use
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -53,8 +54,10 @@ class StepCompiler:
         conditions: Collection[str],
         effectful: Callable[[str, str], bool],
         include: Include | None,
+        noting: bool = False,
     ) -> None:
         self._include = include
+        self._noting = noting
         self.included: dict[str, Included] = {}
         self._workflow = workflow
         self._scoping = scoping
@@ -64,7 +67,9 @@ class StepCompiler:
         self._effectful = effectful
         self._number = scoping.number
         self._names = Names(scoping.number)
-        self._compiler = Compiler(self._names, scoping.resolve, self._refuse)
+        #: Every text with references, in the order of compiling; nothing is noted where nobody looks at it.
+        self.uses: list[Use] = []
+        self._compiler = Compiler(self._names, scoping.resolve, self._refuse, self._note if noting else None)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
         self._retries: dict[tuple[Any, ...], Retry] = {}
@@ -116,7 +121,10 @@ class StepCompiler:
             case model.ExpressionCondition():
                 return self._compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
-                return step_result(condition, path, self._number, self._scoping.resolve, self)
+                made = step_result(condition, path, self._number, self._scoping.resolve, self)
+                if isinstance(made, StepResult) and made.operator != "exists" and self._noting:
+                    self._note(Ref(made.number, made.path), (*path, "path" if made.path else "step-id"))
+                return made
             case model.CustomCondition():
                 if condition.handler not in self._conditions:
                     self.problem(
@@ -194,7 +202,7 @@ class StepCompiler:
             return {"script": script}
         made: dict[str, Any] = {"script": hoisted.script}
         if hoisted.bindings:
-            bindings = {b.variable: Text((self._compiler.source(b.source, path),)) for b in hoisted.bindings}
+            bindings = {b.variable: Text((self._compiler.noted(b.source, path),)) for b in hoisted.bindings}
             made["bindings"] = tree(bindings)
         return made
 
@@ -305,6 +313,10 @@ class StepCompiler:
         made = self._compiler.condition(source, path)
         self._scoping.event_allowed = False
         return made
+
+    def _note(self, made: Any, path: Path) -> None:
+        here, loop = self._scoping.place()
+        self.uses.append(Use(here, loop, path, made))
 
     def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
         code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"
