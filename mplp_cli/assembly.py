@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,9 @@ from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_
 
 if TYPE_CHECKING:
     from mplp_cli.engine.queueing import AskForTurn
+    from mplp_cli.modules.contract import Module
+    from mplp_cli.modules.hub import Hub
+    from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
 
@@ -36,6 +39,10 @@ class Parts(Starts, Protocol):
     def state_dir(self) -> Path: ...
     @property
     def hub(self) -> Any: ...
+    @property
+    def modules(self) -> Mapping[str, Module]: ...
+    @property
+    def settings(self) -> Settings: ...
     def log_dir(self, run_id: str) -> Path: ...
 
 
@@ -99,6 +106,21 @@ def assemble(
         runners=runners,
         subruns=subruns,
         begin=begin,
+    )
+
+
+def make_hub(runtime: Parts) -> Hub:
+    """The hub of this process, on what the store holds."""
+    from mplp_cli.modules.hub import Hub
+
+    store = runtime.store
+    return Hub(
+        runtime.modules,
+        store.objects,
+        runtime.clock,
+        runtime.ids,
+        wiring=store.switchboard.wiring,
+        settings=runtime.settings.modules,
     )
 
 

@@ -327,7 +327,9 @@ class LockedObjectError(OperationError):
 
 
 class ModuleStoppedError(OperationError):
-    """The module does not run, or one that it needs does not."""
+    """The module does not run, or one that it needs does not; it may by the next attempt."""
+
+    retryable = True
 
 
 class UnknownObjectError(OperationError):
@@ -337,14 +339,16 @@ class UnknownObjectError(OperationError):
 
 
 class UnknownModuleError(OperationError):
-    """No module has that name."""
+    """No module has that name, or it was not initialised."""
 
+    exit_code = Exit.USAGE
     machine_name = "ModuleNotFoundError"
 
 
 class UnknownOperationError(OperationError):
     """The module has no operation of that name."""
 
+    exit_code = Exit.USAGE
     machine_name = "OperationNotFoundError"
 
 

@@ -220,6 +220,78 @@ class CachedResult(Struct, frozen=True, kw_only=True):
     result: Json
 
 
+# ---- what the hub keeps ------------------------------------------------------------------------
+
+
+class ModuleState(Struct, frozen=True):
+    """The state that somebody (`by`) has put a module into. `status`: created | initialized | running | stopped |
+    error."""
+
+    status: str
+    at: int
+    by: str = ""
+
+
+class Subscription(Struct, frozen=True):
+    """`subscriber` is told when `publisher` sends something of that type, or one of its objects has such an event."""
+
+    subscriber: str
+    publisher: str
+    type: str
+
+
+class Wiring(Struct, frozen=True):
+    """States by module, of those that were ever put into one, and who is told what."""
+
+    states: dict[str, ModuleState] = {}
+    subscriptions: list[Subscription] = []
+
+
+class Communication(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One line of the hub's log.
+
+    A `call` is one of an operation (`type`) by a step, a command or another module (`source`); its parameters
+    are not kept. A `message` is from module to module; a `notice` one that a subscriber got without asking.
+    """
+
+    kind: Literal["call", "message", "notice"]
+    correlation_id: str
+    timestamp: int
+    source: str
+    target: str
+    type: str
+    run: RunId = ""
+    data: Json = None
+    #: What the target answered to a message.
+    response: Json = None
+    #: `Type: message` of the error, if it was refused.
+    error: str = ""
+
+
+class Switchboard(Protocol):
+    """What the hub of every process on this state shares: the states of modules, subscriptions, and the log."""
+
+    def wiring(self) -> Wiring:
+        """As it is now, also when another process changed it. Microseconds when nobody did."""
+        ...
+
+    def set_state(self, module: str, state: ModuleState) -> None:
+        """Durable when it returns."""
+        ...
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Each is kept once."""
+        ...
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Those that are there go."""
+        ...
+
+    def log(self, limit: int, module: str | None = None) -> list[Communication]:
+        """The last `limit` lines, oldest of them first; only those from or to a module."""
+        ...
+
+
 class Journal(Protocol):
     """The append-only history of one run, held by its one owner.
 
@@ -228,13 +300,23 @@ class Journal(Protocol):
     LostOwnershipError if another process took the run over, StoreError if the store cannot be used.
     """
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None: ...
+    def append(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> None: ...
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         """As `append`; the definition replaces the one that is stored with the run, in the same transaction."""
         ...
 
-    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+    def park(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> bool:
         """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
         not returned. Then nothing is written, and it is False."""
         ...
@@ -281,6 +363,11 @@ class Store(Protocol):
 
     #: Published events; an `emit` step's come with the facts that a journal appends.
     board: Board
+
+    @property
+    def switchboard(self) -> Switchboard:
+        """What the hub keeps."""
+        ...
 
     @property
     def turns(self) -> Turns:
@@ -353,6 +440,13 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
+        """Store objects that no run writes, with the lines for the hub's log: all or nothing, durable.
+
+        StoreError with the cause `conflict` if somebody has written one of these versions meanwhile.
+        """
+        ...
+
     def cached(self, begins: str) -> list[CachedResult]:
         """The kept results whose key begins so; also those that are not good any more. An unreadable one is
         left out: it is as good as none."""
@@ -395,6 +489,10 @@ class Operations(Protocol):
 
     def apply(self, writes: Sequence[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""
+        ...
+
+    def said(self) -> list[Communication]:
+        """What is new in the hub's log since the last look, to be stored with the next commit."""
         ...
 
 

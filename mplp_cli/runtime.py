@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors
+from mplp_cli.assembly import assemble, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
@@ -28,13 +28,14 @@ from mplp_cli.running import (
     relation_of,
     workflow_env,
 )
-from mplp_cli.settings import load_settings
+from mplp_cli.settings import Settings, load_settings
 from mplp_cli.sources import Source, read_secrets, secrets_to_end
 
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
+    from mplp_cli.modules.contract import Module
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
@@ -280,17 +281,6 @@ class Runtime:
             definition.source_name, definition.source, Path(definition.source_dir), definition.included
         )
 
-    def places(self, source: Source, state: RunState) -> dict[str, str]:
-        """`file:line` of each failed step, for the screens."""
-        from mplp_cli.loading.where import step_places
-        from mplp_cli.workflow.fold.growth import id_in_file
-
-        failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
-        if not failed:
-            return {}
-        places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
-        return {step: places[name] for step, name in failed.items() if name in places}
-
     def stored_plan(self, run_id: str) -> Plan:
         """The plan of a stored run, made again from its definition; RunStateError if it comes out differently."""
         plan = self.same_plan(run_id)
@@ -313,10 +303,19 @@ class Runtime:
     @cached_property
     def hub(self) -> Any:
         """The modules, with what the store holds."""
-        from mplp_cli.modules.catalogue import builtin_modules
-        from mplp_cli.modules.hub import Hub
+        return make_hub(self)
 
-        return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
+    @cached_property
+    def modules(self) -> Mapping[str, Module]:
+        """The modules by name."""
+        from mplp_cli.modules.catalogue import builtin_modules
+
+        return builtin_modules()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the project's `mplp.yaml` says."""
+        return load_settings(self.cwd)
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
@@ -333,6 +332,18 @@ class Runtime:
     def slots(self, plan: Plan) -> int:
         """Attempts at once that a run of this plan may have."""
         return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+
+
+def failed_places(source: Source, state: RunState) -> dict[str, str]:
+    """`file:line` of each failed step, for the screens."""
+    from mplp_cli.loading.where import step_places
+    from mplp_cli.workflow.fold.growth import id_in_file
+
+    failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
+    if not failed:
+        return {}
+    places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
+    return {step: places[name] for step, name in failed.items() if name in places}
 
 
 def refuse_final(run_id: str, status: str) -> None:

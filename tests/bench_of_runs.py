@@ -71,17 +71,19 @@ class DyingJournal:
         self._left = left
         self._after = after
 
-    def append(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> None:
-        self._write(self._journal.append, events, objects)
+    def append(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
+        self._write(self._journal.append, events, objects, said)
 
-    def park(self, events: Sequence[Event], objects: Sequence[Any] = ()) -> bool:
-        return bool(self._write(self._journal.park, events, objects))
+    def park(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> bool:
+        return bool(self._write(self._journal.park, events, objects, said))
 
-    def _write(self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any]) -> Any:
+    def _write(
+        self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any], said: Sequence[Any]
+    ) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        done = write(events, objects)
+        done = write(events, objects, said)
         if self._left == 0:
             raise Died
         return done

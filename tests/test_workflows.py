@@ -235,3 +235,20 @@ def test_the_release_waits_for_its_approval_and_tells_of_it(mplp: Command) -> No
         "event": event["id"],
     }
     assert event["data"] == {"tag": "v2.0", "channel": "stable", "approved-by": "team-lead"}
+
+
+@pytest.mark.parametrize(
+    ("order", "stops", "wrong"), [({"id": "A-7", "amount": 120}, 3, []), ({"id": "seven"}, 0, ["", "id"])]
+)
+def test_a_platform_is_set_up_and_sends_only_orders_that_are_valid(
+    mplp: Command, order: dict[str, Any], stops: int, wrong: list[str]
+) -> None:
+    ended, document = run(mplp, "platform-setup.yaml", "-i", f"order={json.dumps(order)}")
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    outputs, result = document["outputs"], document["result"]
+    assert (outputs["stops"], sorted(error["path"] for error in outputs["errors"])) == (stops, wrong)
+    nodes = [node["node_id"] for node in result["network"]["network"]["nodes"]]
+    if wrong:
+        assert result["refuse"]["core"]["events"][-1]["data"]["type"] == "order.refused"
+    else:
+        assert result["send"]["path"] == nodes

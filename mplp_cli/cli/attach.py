@@ -48,7 +48,7 @@ def main(
     """
     from mplp_cli.cli.driving import EXITS, Watch
     from mplp_cli.cli.following import Followed, going_on, interrupted, remember_failures
-    from mplp_cli.runtime import Runtime
+    from mplp_cli.runtime import Runtime, failed_places
 
     runtime = Runtime(state_dir=state_dir)
     followed = Followed(runtime, runtime.find_run(run, fits=going_on))
@@ -60,7 +60,7 @@ def main(
         if state.status not in EXITS:
             raise interrupted(followed.record)
         remember_failures(runtime, followed, watch)
-        places = runtime.places(runtime.stored_source(state.run_id), state)
+        places = failed_places(runtime.stored_source(state.run_id), state)
     with suppress(BrokenPipeError):
         watch.finish(followed.plan, state, runtime.clock.now(), places)
     raise typer.Exit(EXITS[state.status])

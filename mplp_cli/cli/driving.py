@@ -17,7 +17,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
-from mplp_cli.runtime import Run, Runtime, Screen
+from mplp_cli.runtime import Run, Runtime, Screen, failed_places
 from mplp_cli.sources import Source
 from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed, StepStarted
 from mplp_cli.workflow.fold.state import RunState
@@ -257,7 +257,7 @@ def go(
         leave(runtime, begin(Screen()), how, junit)
         return Exit.OK
     watch = Watch(how, no_color=no_color, junit=junit)
-    return drive(runtime, begin(watch.screen), watch, lambda state: runtime.places(source, state))
+    return drive(runtime, begin(watch.screen), watch, lambda state: failed_places(source, state))
 
 
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:

@@ -51,7 +51,7 @@ def main(
     except ValueError as error:
         said, _, hint = str(error).partition("; ")
         raise UsageError(said, hint=hint) from None
-    carried = _data(data)
+    carried = carried_data(data)
     runtime = Runtime(state_dir=state_dir)
     if runtime.existing_state_dir() is None:
         raise UsageError(
@@ -68,7 +68,7 @@ def main(
         sys.stdout.write(f"{event.id}\n")
 
 
-def _data(text: str | None) -> Any:
+def carried_data(text: str | None) -> Any:
     """The value of `--data`. InputError if it is not JSON."""
     import msgspec
 

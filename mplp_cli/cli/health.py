@@ -12,6 +12,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.observe.health import Check, Finding
+    from mplp_cli.protocols import Wiring
     from mplp_cli.runtime import Runtime
 
 
@@ -77,7 +78,7 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
         "store": partial(_check_store, runtime),
         "disk": lambda: check_disk(_place(runtime)),
         "schemas": _check_schemas,
-        **{f"module:{name}": partial(_check_module, name) for name in builtin_modules()},
+        **{f"module:{name}": partial(_check_module, runtime, name) for name in builtin_modules()},
         "packages": check_packages,
         "platform": check_platform,
     }
@@ -125,15 +126,42 @@ def _check_schemas() -> Finding:
     return Finding(healthy=bool(paths), details={"schemas": len(paths)})
 
 
-def _check_module(name: str) -> Finding:
-    """The module can be put to work: it has operations, and the schema that it writes by can be used."""
-    from mplp_cli.clock import SystemClock
-    from mplp_cli.ids import RandomIds
-    from mplp_cli.modules.catalogue import builtin_modules
+def _check_module(runtime: Runtime, name: str) -> Finding:
+    """The module can be put to work: it runs, as all that it needs, and the schema that it writes by can be used."""
     from mplp_cli.modules.hub import Hub
     from mplp_cli.observe.health import Finding
 
-    [found] = Hub({name: builtin_modules()[name]}, list, SystemClock(), RandomIds()).health()
+    wiring = _wiring(runtime)
+    hub = Hub(
+        runtime.modules,
+        list,
+        runtime.clock,
+        runtime.ids,
+        wiring=lambda: wiring,
+        settings=runtime.settings.modules,
+    )
+    found = hub.health(name)
     if found.status == "error":
         raise ValueError(found.details["error"])
-    return Finding(healthy=True, details={"operations": found.details["operations"]})
+    details = {key: found.details[key] for key in ("operations", "state")}
+    return Finding(healthy=found.status == "healthy", details=details)
+
+
+def _wiring(runtime: Runtime) -> Wiring:
+    """The states of the modules; as if nobody had touched them where there is no store, or none that can be read."""
+    from mplp_cli.errors import MplpError
+    from mplp_cli.protocols import Wiring
+    from mplp_cli.store.layout import database_path
+    from mplp_cli.store.sqlite import SqliteStore
+
+    try:
+        place = runtime.existing_state_dir()
+        if place is None or not database_path(place).exists():
+            return Wiring()
+        store = SqliteStore(place, runtime.clock)
+        try:
+            return store.switchboard.wiring()
+        finally:
+            store.close()
+    except MplpError:  # the store's own check reports it
+        return Wiring()

@@ -41,6 +41,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "modules": "modules",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -49,8 +50,24 @@ COMMANDS = {
     "help": "help_",
 }
 
-#: Command -> what may stand behind it as a command of its own, and the module.
-SUBCOMMANDS = {"runs": {"prune": "prune"}, "events": {"list": "events", "emit": "emit"}}
+#: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
+SUBCOMMANDS = {
+    "runs": {"prune": "prune"},
+    "events": {"list": "events", "emit": "emit"},
+    "modules": {
+        "list": "modules",
+        "show": "module:show",
+        "status": "module:status",
+        "initialize": "moving:initialize",
+        "start": "moving:start",
+        "stop": "moving:stop",
+        "restart": "moving:restart",
+        "send": "messages:send",
+        "broadcast": "messages:broadcast",
+        "subscribe": "messages:subscribe",
+        "log": "messages:log",
+    },
+}
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
 
@@ -73,8 +90,9 @@ def application(names: list[str], commands: Mapping[str, str] = COMMANDS) -> typ
     )
     app.callback()(_root)
     for name in names:
-        module = import_module(f"mplp_cli.cli.{commands[name]}")
-        app.command(name, no_args_is_help=False)(module.main)
+        place, _, function = commands[name].partition(":")
+        command = getattr(import_module(f"mplp_cli.cli.{place}"), function or "main")
+        app.command(name, no_args_is_help=False)(command)
     return app
 
 

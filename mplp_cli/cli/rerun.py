@@ -57,7 +57,7 @@ def main(
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.redefined import read_definition
     from mplp_cli.cli.run import inputs_of_run
-    from mplp_cli.runtime import Runtime
+    from mplp_cli.runtime import Runtime, failed_places
 
     how = _how(from_step, only, failed=failed)
     runtime = Runtime(state_dir=state_dir)
@@ -75,7 +75,7 @@ def main(
         inputs=lambda workflow: inputs_of_run(workflow, inputs, None),
     )
     source = runtime.stored_source(made.state.run_id)
-    raise typer.Exit(drive(runtime, made, watch, lambda state: runtime.places(source, state)))
+    raise typer.Exit(drive(runtime, made, watch, lambda state: failed_places(source, state)))
 
 
 def _how(from_step: str | None, only: str | None, *, failed: bool) -> Callable[[str], Rerun]:

@@ -39,7 +39,7 @@ def main(
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.recorded import check_step
     from mplp_cli.cli.showing import note
-    from mplp_cli.runtime import Runtime
+    from mplp_cli.runtime import Runtime, failed_places
 
     def tell(tried: str, standing: list[str]) -> None:
         if output is not RunOutput.auto:
@@ -59,4 +59,4 @@ def main(
     watch = Watch(output, no_color=no_color, junit=junit)
     taken = retry(runtime, record.id, step or "", watch.screen, secrets_file, tell)
     source = runtime.stored_source(record.id)
-    raise typer.Exit(drive(runtime, taken, watch, lambda state: runtime.places(source, state)))
+    raise typer.Exit(drive(runtime, taken, watch, lambda state: failed_places(source, state)))

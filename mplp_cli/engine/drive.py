@@ -30,7 +30,7 @@ from mplp_cli.engine.settlement import parting_of, settlement
 from mplp_cli.engine.waiting import WAITS, Arrivals, begun
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
-from mplp_cli.protocols import ProtocolObject
+from mplp_cli.protocols import Communication, ProtocolObject
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.commands import (
@@ -68,9 +68,10 @@ class Drive:
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
-        #: Facts that are folded and wait for their commit, with their objects.
+        #: Facts that are folded and wait for their commit, with their objects and lines of the hub's log.
         self._written: list[h.Event] = []
         self._objects: list[ProtocolObject] = []
+        self._said: list[Communication] = []
         #: What to do then: (step number, attempt, resolved body); and what need not wait, for it was claimed.
         self._acts: list[tuple[int, int, Json]] = []
         self._early: list[tuple[int, int, Json]] = []
@@ -190,8 +191,9 @@ class Drive:
             self._later.cancel()
             self._later = None
         written, objects = self._written, self._objects
+        self._said += self.world.operations.said()
         if parting is not None:
-            if not self.world.journal.park([*written, parting], objects):
+            if not self.world.journal.park([*written, parting], objects, self._said):
                 hear(self, self._facts)
                 return
             self.state.handle(parting)
@@ -199,11 +201,10 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
-            self.world.journal.append(written, objects)
+            self.world.journal.append(written, objects, self._said)
             self._claimed.update(claimed)
-        self._written, self._objects = [], []
-        if written:
-            self._tell_all(written)
+        self._written, self._objects, self._said = [], [], []
+        self._tell_all(written)
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
         for number, attempt, body in acts:
@@ -248,7 +249,7 @@ class Drive:
                 return
 
     def _tell_all(self, facts: list[h.Event]) -> None:
-        for tell in self.world.subscribers:
+        for tell in self.world.subscribers if facts else ():
             tell(facts)
 
     # ---- commands

@@ -1,28 +1,50 @@
-"""The hub: every call of a module's operation goes through it."""
+"""The hub: every call of a module's operation and every message between modules goes through it, and is logged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from mplp_cli.errors import MplpError, UsageError
-from mplp_cli.modules.contract import Configuration, Module
-from mplp_cli.modules.lookup import find_operation
+from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError
+from mplp_cli.modules.contract import Configuration, Module, Operation
+from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
+from mplp_cli.modules.lookup import find_module, find_operation
 from mplp_cli.modules.objects import Objects
 from mplp_cli.modules.parameters import convert_parameters
+from mplp_cli.modules.records import author_of
+from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import Caller, Clock, Ids, Outcome, ProtocolObject
+from mplp_cli.protocols import Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
+
+#: Takes over a reserved interface: what it was given (by the protocol's names), and the session of the call.
+Implementation = Callable[[Mapping[str, Any], Session], Any]
+
+_MESSAGE_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,199}")
 
 
 class ModuleHealth(Struct, frozen=True):
-    """How a module does. `details`: operations, calls, failures, lastError; for `error` also `error`."""
+    """How a module does. `details`: state, operations, calls, failures, lastError; for `error` also `error`."""
 
     module: str
-    status: Literal["healthy", "error"]
+    status: Literal["healthy", "unhealthy", "error"]
     details: dict[str, Any]
+
+
+class Delivery(Struct, frozen=True):
+    """A message that was delivered, or refused (`said.error`), and what its target wrote because of it."""
+
+    said: Communication
+    writes: list[ProtocolObject] = []
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """`{success, data, error}`."""
+        error = self.said.error
+        return {"success": not error, "data": self.said.response, "error": error or None}
 
 
 class _Tally(Struct):
@@ -32,11 +54,11 @@ class _Tally(Struct):
 
 
 class Hub:
-    """Calls operations on the newest objects.
+    """Calls operations on the newest objects, and delivers messages.
 
     `load` reads the store's objects; it is first called when an operation looks at one. A call changes
-    nothing that another call can see: `apply` does, and belongs to the commit that stores the writes.
-    Throw the hub away when a commit fails.
+    nothing that another call can see: `apply` does, and belongs to the commit that stores the writes, with
+    what `said` gives. Throw the hub away when a commit fails.
     """
 
     def __init__(
@@ -45,56 +67,201 @@ class Hub:
         load: Callable[[], Iterable[ProtocolObject]],
         clock: Clock,
         ids: Ids,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        wiring: Callable[[], Wiring] = Wiring,
+        settings: Settings | None = None,
     ) -> None:
         self._modules = modules
         self._objects = Objects(load)
         self._clock = clock
         self._ids = ids
+        self._wiring = wiring
         #: What `mplp.yaml` has under `modules`.
         self._settings = settings or {}
         self._configurations: dict[str, Configuration] = {}
         self._tallies: dict[str, _Tally] = {}
+        #: (module, operation) -> what has taken a reserved interface over.
+        self._active: dict[tuple[str, str], Implementation] = {}
+        self._said: list[Communication] = []
+
+    # ---- calls
 
     def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
         """Call an operation with resolved parameters. OperationError, or a kind of it, when it refuses."""
         found = find_operation(self._modules, module, operation)
-        tally = self._tallies.setdefault(module, _Tally())
-        tally.calls += 1
-        try:
-            session = Session(
-                self._objects, caller, self._clock, self._ids, self._modules[module], self._configured(module)
-            )
-            result = found.handler(convert_parameters(found, parameters), session)
-        except MplpError as error:
-            tally.last_error = f"{operation}: {error.message}"
-            raise
-        tally.completed += 1
-        return Outcome(msgspec.to_builtins(result), session.writes())
+        session = Session(
+            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+        )
+        session.connect(self._nested)
+        result = self._carry_out(found, parameters, session, author_of(caller))
+        writes = session.writes()
+        self._notify(writes)
+        return Outcome(msgspec.to_builtins(result), writes)
 
     def apply(self, writes: Iterable[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""
         self._objects.keep(writes)
 
-    def _configured(self, module: str) -> Configuration:
-        """What `mplp.yaml` says for a module. UsageError if it does not fit."""
+    def said(self) -> list[Communication]:
+        """What is new in the log since the last look."""
+        said, self._said = self._said, []
+        return said
+
+    def _nested(self, session: Session, module: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """A call by an operation, inside its own: they write together, or not at all."""
+        found = find_operation(self._modules, module, operation)
+        inner = session.nested(self._modules[module], self._configuration(module))
+        result = self._carry_out(found, parameters, inner, session.module)
+        session.absorb(inner)
+        return msgspec.to_builtins(result)
+
+    def _carry_out(
+        self, operation: Operation, parameters: Mapping[str, Any], session: Session, source: str
+    ) -> Any:
+        module, name = operation.module, operation.name
+        tally = self._tallies.setdefault(module, _Tally())
+        tally.calls += 1
+        error = ""
+        try:
+            self._check_running(module)
+            given = convert_parameters(operation, parameters)
+            taken_over = self._active.get((module, name)) if self._active else None
+            if taken_over is None:
+                result = operation.handler(given, session)
+            else:
+                result = taken_over(msgspec.to_builtins(given), session)
+            tally.completed += 1
+        except MplpError as refusal:
+            tally.last_error = f"{name}: {refusal.message}"
+            error = f"{refusal.type_name}: {refusal.message}"
+            raise
+        finally:
+            self._log("call", source, module, name, run=session.caller.run, error=error)
+        return result
+
+    def _check_running(self, name: str) -> None:
+        wiring = self._wiring()
+        if not wiring.states and not self._settings:
+            return
+        module = self._modules[name]
+        status = status_of(module, wiring, self._settings)
+        if status != "running":
+            raise ModuleStoppedError(
+                f"the module `{name}` is {status}",
+                hint=f"`mplp modules restart {name}` makes it work again",
+                details={"module": name, "status": status},
+            )
+        for needed in blockers(module, self._modules, wiring, self._settings):
+            raise ModuleStoppedError(
+                f"the module `{name}` cannot work: it needs `{needed}`, which does not run",
+                hint=f"`mplp modules restart {needed}` makes it work again",
+                details={"module": name, "needs": needed},
+            )
+
+    def _configuration(self, module: str) -> Configuration:
         known = self._configurations.get(module)
         if known is None:
-            wanted = self._modules[module].configuration
-            try:
-                known = msgspec.convert(self._settings.get(module, {}), wanted)
-            except msgspec.ValidationError as error:
-                raise UsageError(f"`modules.{module}` in mplp.yaml does not fit: {error}") from error
-            self._configurations[module] = known
+            known = self._configurations[module] = configure(self._modules[module], self._settings)
         return known
 
-    def health(self) -> list[ModuleHealth]:
-        """Per module: whether the schema it writes by can be used, and how its calls went."""
-        return [self._health(name, module) for name, module in self._modules.items()]
+    # ---- messages
 
-    def _health(self, name: str, module: Module) -> ModuleHealth:
-        from mplp_cli.modules.schemas import validator
+    def send(self, source: str, target: str, kind: str, data: Any = None) -> Delivery:
+        """Deliver a message from module to module: one that is named like an operation of the target calls it with
+        `data`, `ping` asks how it stands, anything else is taken note of.
 
+        What the target refuses is in the delivery. UnknownModuleError, or OperationError for a type that is none.
+        """
+        find_module(self._modules, source)
+        receiver = find_module(self._modules, target)
+        if not _MESSAGE_TYPE.fullmatch(kind):
+            raise OperationError(
+                f"`{kind[:80]}` is no type of message",
+                hint="letters, digits, `.`, `-` and `_`, such as `plan.approved` or `get-context`",
+            )
+        response, error, writes = None, "", []
+        try:
+            self._check_running(target)
+            if kind == "ping":
+                response = {"module": target, "status": "running"}
+            elif kind in receiver.operations:
+                caller = Caller(run="", workflow=source, step="")
+                outcome = self.call(target, kind, {} if data is None else data, caller)
+                response, writes = outcome.result, outcome.writes
+        except OperationError as refusal:
+            error = f"{refusal.type_name}: {refusal.message}"
+        said = self._log("message", source, target, kind, data=data, response=response, error=error)
+        return Delivery(said, writes)
+
+    def broadcast(self, source: str, kind: str, data: Any = None) -> list[Delivery]:
+        """Deliver a message to everybody who has subscribed to it; what one refuses does not stop the others."""
+        find_module(self._modules, source)
+        deliveries = []
+        for target in self._subscribers(source, kind):
+            delivery = self.send(source, target, kind, data)
+            self.apply(delivery.writes)
+            deliveries.append(delivery)
+        return deliveries
+
+    def _subscribers(self, publisher: str, kind: str) -> list[str]:
+        told = {
+            s.subscriber: None
+            for s in self._wiring().subscriptions
+            if s.publisher == publisher and s.type in (kind, "*") and s.subscriber in self._modules
+        }
+        return list(told)
+
+    def _notify(self, writes: Sequence[ProtocolObject]) -> None:
+        """Tell subscribers what has happened to the objects of modules."""
+        if not writes or not self._wiring().subscriptions:
+            return
+        for item in writes:
+            before = self._objects.get(item.kind, item.id)
+            known = {event["event_id"] for event in before.body.get("events", ())} if before else set()
+            for event in item.body.get("events", ()):
+                if event["event_id"] in known:
+                    continue
+                for target in self._subscribers(item.kind, event["event_type"]):
+                    data = {"objectId": item.id, "version": item.version, "event": event}
+                    self._log("notice", item.kind, target, event["event_type"], data=data)
+
+    def _log(self, kind: Any, source: str, target: str, name: str, **more: Any) -> Communication:
+        said = Communication(
+            kind=kind,
+            correlation_id=self._ids.uuid(),
+            timestamp=self._clock.now(),
+            source=source,
+            target=target,
+            type=name,
+            **more,
+        )
+        self._said.append(said)
+        return said
+
+    # ---- reserved interfaces
+
+    def activate(self, module: str, interface: str, implementation: Implementation) -> None:
+        """Put an implementation in the place of an inert reserved interface (either of its names).
+
+        OperationError if that operation is not a reserved one.
+        """
+        self._active[self._reserved(module, interface)] = implementation
+
+    def deactivate(self, module: str, interface: str) -> None:
+        """Make a reserved interface inert again."""
+        self._active.pop(self._reserved(module, interface), None)
+
+    def _reserved(self, module: str, interface: str) -> tuple[str, str]:
+        found = find_operation(self._modules, module, interface)
+        if not found.reserved:
+            raise OperationError(f"`{module}/{found.name}` is no reserved interface")
+        return module, found.name
+
+    # ---- health
+
+    def health(self, name: str) -> ModuleHealth:
+        """Whether a module runs, whether the schema it writes by can be used, and how its calls went."""
+        module = find_module(self._modules, name)
         tally = self._tallies.get(name, _Tally())
         details: dict[str, Any] = {
             "operations": len(module.operations),
@@ -103,7 +270,10 @@ class Hub:
             "lastError": tally.last_error,
         }
         try:
-            validator(module.kind)
-        except (OSError, ValueError) as error:
+            usable(module.kind, module.schema)
+            self._check_running(name)
+        except ModuleStoppedError as error:
+            return ModuleHealth(name, "unhealthy", {**details, "state": error.message})
+        except (MplpError, OSError, ValueError) as error:
             return ModuleHealth(name, "error", {**details, "error": str(error)})
-        return ModuleHealth(name, "healthy", details)
+        return ModuleHealth(name, "healthy", {**details, "state": "running"})

@@ -9,7 +9,8 @@ from msgspec import Struct, to_builtins
 
 from mplp_cli.errors import InvalidTransitionError
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import GivenMeta, Governance, NewObject
+from mplp_cli.modules.shapes import GivenMeta, Governance, NewObject, NewUngoverned
+from mplp_cli.protocols import Caller
 
 PROTOCOL_VERSION = "1.0.0"
 
@@ -39,7 +40,7 @@ def make_object(
     events: list[dict[str, Any]],
     labels: Sequence[str] = (),
     *,
-    given: NewObject | None = None,
+    given: NewUngoverned | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
     """The body of a new object, to be put. Fields that are None are left out; `labels` go to `meta.tags`.
@@ -51,7 +52,7 @@ def make_object(
         f"{kind}_id": identifier,
     }
     body |= {name: value for name, value in fields.items() if value is not None}
-    if given is not None and given.governance is not None:
+    if isinstance(given, NewObject) and given.governance is not None:
         body["governance"] = governance_body(given.governance)
     if given is not None and given.trace is not None:
         place = {name: getattr(given.trace, name) for name in given.trace.__struct_fields__}
@@ -61,8 +62,9 @@ def make_object(
 
 def _meta(session: Session, labels: Sequence[str], given: GivenMeta | None) -> dict[str, Any]:
     caller = session.caller
-    author = f"{caller.workflow}/{caller.step}"
-    tags = [f"run:{caller.run}", f"workflow:{caller.workflow}", f"step:{caller.step}", *labels]
+    author = author_of(caller)
+    origin = {"run": caller.run, "workflow": caller.workflow, "step": caller.step}
+    tags = [*(f"{name}:{value}" for name, value in origin.items() if value), *labels]
     meta = {
         "protocol_version": PROTOCOL_VERSION,
         "schema_version": PROTOCOL_VERSION,
@@ -79,6 +81,11 @@ def _meta(session: Session, labels: Sequence[str], given: GivenMeta | None) -> d
         "created_at": given.created_at, "created_by": given.created_by, "cross_cutting": given.cross_cutting,
     }  # fmt: skip
     return meta | {name: value for name, value in asked.items() if value is not None}
+
+
+def author_of(caller: Caller) -> str:
+    """Who made or changed an object: the workflow and its step, or a module."""
+    return f"{caller.workflow}/{caller.step}" if caller.step else caller.workflow
 
 
 def governance_body(given: Governance) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def change_object(
 ) -> dict[str, Any]:
     """The body with these fields changed (None: as it was) and one more event, to be put."""
     caller = session.caller
-    meta = {**body["meta"], "updated_at": session.now(), "updated_by": f"{caller.workflow}/{caller.step}"}
+    meta = {**body["meta"], "updated_at": session.now(), "updated_by": author_of(caller)}
     changed = {name: value for name, value in fields.items() if value is not None}
     if "updated_at" in body:
         changed["updated_at"] = session.now()

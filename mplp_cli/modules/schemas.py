@@ -40,6 +40,16 @@ def _validator_of(schema: bytes) -> Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(msgspec.json.decode(schema), validate_formats=True)
 
 
+def usable(kind: str, schema: dict[str, Any] | None = None) -> None:
+    """FileNotFoundError or ValueError if the schema of a kind of objects cannot be used."""
+    if schema is None:
+        validator(kind)
+    else:
+        import msgspec
+
+        _validator_of(msgspec.json.encode(schema))
+
+
 def check_object(
     kind: str, identifier: str, body: dict[str, Any], schema: dict[str, Any] | None = None
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mplp_cli.clock import rfc3339
@@ -10,6 +11,9 @@ from mplp_cli.modules.contract import Module
 from mplp_cli.modules.objects import Objects, labels_of
 from mplp_cli.modules.schemas import check_object
 from mplp_cli.protocols import Caller, Clock, Ids, ProtocolObject
+
+#: Calls an operation inside a session.
+Call = Callable[["Session", str, str, Mapping[str, Any]], Any]
 
 
 class Session:
@@ -25,13 +29,39 @@ class Session:
         #: The module's `Configuration`.
         self.configuration = configuration
         self._module = module
+        self._call: Call | None = None
         self._objects = objects
+        self._clock = clock
         self._ids = ids
         self._now = rfc3339(clock.now())
         #: (kind, id) -> the one new version of it; each is valid.
         self._writes: dict[tuple[str, str], ProtocolObject] = {}
         #: Ids made here, which the store cannot know.
         self._made: set[str] = set()
+
+    @property
+    def module(self) -> str:
+        """The module whose operation is called."""
+        return self._module.name
+
+    def connect(self, call: Call) -> None:
+        """Let the operation call others."""
+        self._call = call
+
+    def call(self, module: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """The result of an operation of any module; what it writes belongs to this call if it does not refuse."""
+        assert self._call is not None
+        return self._call(self, module, operation, parameters)
+
+    def nested(self, module: Module, configuration: Any) -> Session:
+        """The session of a call inside this one: it sees what this one has written."""
+        inner = Session(self._objects, self.caller, self._clock, self._ids, module, configuration)
+        inner._call, inner._writes, inner._made = self._call, dict(self._writes), set(self._made)
+        return inner
+
+    def absorb(self, inner: Session) -> None:
+        """Take over what a call inside this one has written."""
+        self._writes, self._made = inner._writes, inner._made
 
     def uuid(self) -> str:
         """A new UUID version 4, lower case."""

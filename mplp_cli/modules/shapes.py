@@ -93,9 +93,14 @@ class GivenMeta(Parameters, frozen=True, kw_only=True):
     cross_cutting: list[KernelDuty] | None = None
 
 
-class NewObject(Parameters, frozen=True, kw_only=True):
+class NewUngoverned(Parameters, frozen=True, kw_only=True):
     """What every operation takes that makes an object."""
 
     meta: GivenMeta | None = None
-    governance: Governance | None = None
     trace: SpanPlace | None = None
+
+
+class NewObject(NewUngoverned, frozen=True, kw_only=True):
+    """The same for objects that carry governance: all but plans."""
+
+    governance: Governance | None = None

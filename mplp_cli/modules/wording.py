@@ -6,6 +6,8 @@ import re
 import typing
 from typing import Any, Literal
 
+from msgspec import Meta
+
 from mplp_cli.errors import Path as Place
 from mplp_cli.modules.shapes import UUID4
 from mplp_cli.workflow.suggest import did_you_mean
@@ -55,6 +57,12 @@ def explain(said: str, place: Place, kind: Any = None) -> tuple[str, str | None]
     bound = _RANGE.match(said)
     if bound:
         return f"`{name}` must be {_BOUNDS[bound[1]]} {bound[2]}", None
+    if said.startswith("Expected `str` matching regex"):
+        form = next((meta.description for meta in _metas(kind) if meta.description), None)
+        return (
+            f"`{name}` must be {form}" if form else f"`{name}` does not have the form that it must have",
+            None,
+        )
     choice = _ENUM.match(said)
     if choice:
         known = [str(value) for value in _choices(kind)]
@@ -72,6 +80,10 @@ def written(place: Place) -> str:
     """`steps[0].description` for a place."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")
+
+
+def _metas(kind: Any) -> list[Meta]:
+    return [part for part in typing.get_args(kind) if isinstance(part, Meta)]
 
 
 def _choices(kind: Any) -> list[Any]:

@@ -7,16 +7,14 @@ of its own component and keeps no other from being checked.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec import Struct
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.protocols import Clock
-
-Status = Literal["healthy", "unhealthy", "error"]
-Overall = Literal["healthy", "warning", "degraded", "critical"]
+from mplp_cli.workflow.health import overall_of
 
 #: Seconds that a check may take.
 DEADLINE = 2.0
@@ -31,17 +29,6 @@ class Finding(Struct, frozen=True):
 
 #: Looks at one component. May block; whatever it raises is reported as the component's error.
 Check = Callable[[], Finding]
-
-
-def overall_of(statuses: Sequence[Status]) -> Overall:
-    """One word for all: any error is critical; more than 3 in 10 unhealthy is degraded, fewer a warning."""
-    unhealthy = statuses.count("unhealthy")
-    if "error" in statuses:
-        return "critical"
-    # In whole numbers: three tenths are no binary fraction.
-    if unhealthy * 10 > len(statuses) * 3:
-        return "degraded"
-    return "warning" if unhealthy else "healthy"
 
 
 def check_health(checks: Mapping[str, Check], clock: Clock, deadline: float = DEADLINE) -> dict[str, Any]:

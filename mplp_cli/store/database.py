@@ -19,7 +19,7 @@ import msgspec
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
 from mplp_cli.store.layout import NO_ROOM
-from mplp_cli.store.schema import APPLICATION_ID, UPGRADE, VERSION
+from mplp_cli.store.schema import APPLICATION_ID, UPGRADES, VERSION
 
 Connect = Callable[[str], apsw.Connection]
 
@@ -218,9 +218,9 @@ def _upgrade(db: apsw.Connection) -> None:
     if db.pragma("user_version") == VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
-    if db.pragma("user_version") < VERSION:
-        db.execute(UPGRADE)
-        db.pragma("user_version", VERSION)
+    for version in range(db.pragma("user_version"), VERSION):
+        db.execute(UPGRADES[version])
+    db.pragma("user_version", VERSION)
     db.execute("COMMIT")
 
 

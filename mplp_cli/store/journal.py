@@ -14,13 +14,14 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
-from mplp_cli.protocols import Control, Definition, ProtocolObject
+from mplp_cli.protocols import Communication, Control, Definition, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
+from mplp_cli.store.switchboard import add_communications
 from mplp_cli.workflow.fold.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
@@ -78,19 +79,30 @@ class SqliteJournal:
 
     # ---- the contract ----
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
-        self._write(events, objects)
+    def append(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> None:
+        self._write(events, objects, said)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self._write([fact], (), definition=definition)
 
-    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
-        return self._write(events, objects, unless_asked=True)
+    def park(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> bool:
+        return self._write(events, objects, said, unless_asked=True)
 
     def _write(
         self,
         events: Sequence[Event],
         objects: Sequence[ProtocolObject],
+        said: Sequence[Communication] = (),
         *,
         unless_asked: bool = False,
         definition: Definition | None = None,
@@ -106,7 +118,9 @@ class SqliteJournal:
                 if unless_asked and db.execute(schema.CONTROLS, (self._key, self._control)).fetchall():
                     return False
                 if objects:
-                    _add_objects(db, self._key, objects, versions)
+                    add_objects(db, self._key, objects, versions)
+                if said:
+                    add_communications(db, said)
                 if definition is not None:
                     _define(db, self._key, definition)
                 self._add(db, facts, after)
@@ -265,9 +279,10 @@ def _decoded(path: Path, bodies: list[bytes], first: int) -> list[Event]:
     return events
 
 
-def _add_objects(
+def add_objects(
     db: apsw.Connection, key: int, objects: Sequence[ProtocolObject], bodies: list[bytes]
 ) -> None:
+    """New versions, all or none. StoreError if one of them is there already."""
     rows = ((o.kind, o.id, o.version, body, key) for o, body in zip(objects, bodies, strict=True))
     try:
         db.executemany(schema.ADD_OBJECT, rows)

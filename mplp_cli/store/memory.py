@@ -13,6 +13,7 @@ from mplp_cli.protocols import (
     Board,
     CachedResult,
     Clock,
+    Communication,
     Control,
     Definition,
     NewRun,
@@ -44,6 +45,7 @@ from mplp_cli.store.projections import (
     Told,
     project,
 )
+from mplp_cli.store.switchboard import MemorySwitchboard
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.values import RunId, StepId
@@ -136,7 +138,12 @@ class MemoryJournal:
         self._control = -1
         self._end: MplpError | None = None
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> None:
         self._check_usable()
         if not events and not objects:
             return
@@ -150,6 +157,7 @@ class MemoryJournal:
                 self._end = error
                 raise
         run.facts += events
+        self._store.switchboard.add(said)
         if after is not None:
             run.apply(after)
             for change in after.changes:
@@ -161,11 +169,16 @@ class MemoryJournal:
         self.append([fact])
         self._run.new = replace(self._run.new, **asdict(definition))
 
-    def park(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> bool:
+    def park(
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Communication] = (),
+    ) -> bool:
         self._check_usable()
         if any(control.seq > self._control for control in self._run.controls):
             return False
-        self.append(events, objects)
+        self.append(events, objects, said)
         return True
 
     def read(self) -> Iterator[Event]:
@@ -217,6 +230,7 @@ class MemoryStore:
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
         self.board: Board = MemoryBoard()
+        self.switchboard = MemorySwitchboard()
         self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----
@@ -365,6 +379,10 @@ class MemoryStore:
             if kind in (None, of_kind)
         ]
         return iter(newest)
+
+    def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
+        self.add_objects(objects)
+        self.switchboard.add(said)
 
     def add_objects(self, objects: Sequence[ProtocolObject]) -> None:
         """Keep new versions, all or none. StoreError if one of them is there already."""

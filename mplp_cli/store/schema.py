@@ -9,7 +9,7 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 2
+VERSION = 3
 
 #: Tables that format 2 has and format 1 had not.
 #:
@@ -52,14 +52,42 @@ CREATE TABLE cached(
 ) STRICT, WITHOUT ROWID;
 """
 
-#: What makes a store of format 1 one of format 2; it is done when the store is opened.
-UPGRADE = f"""
+#: Tables that format 3 has and format 2 had not.
+#:
+#: `module`: the state that a module was put into; one without a row is as its configuration says.
+#: `subscription`: whom the hub tells what a module does. `communication`: what went through the hub, in order.
+_ADDED_IN_3 = """
+CREATE TABLE module(
+    name TEXT PRIMARY KEY,
+    status TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    "by" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE subscription(
+    publisher TEXT NOT NULL,
+    type TEXT NOT NULL,
+    subscriber TEXT NOT NULL,
+    PRIMARY KEY(publisher, type, subscriber)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE communication(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    target TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+"""
+
+#: By the format that a store has, what makes it one of the next; it is done when the store is opened.
+UPGRADES = {
+    1: f"""
 {_ADDED_IN_2}
 ALTER TABLE definition ADD COLUMN included BLOB NOT NULL DEFAULT x'';
 ALTER TABLE control ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN form BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
-"""
+""",
+    2: _ADDED_IN_3,
+}
 
 SCHEMA = f"""
 CREATE TABLE run(
@@ -135,6 +163,7 @@ CREATE TABLE object(
     PRIMARY KEY(kind, id, version)
 ) STRICT, WITHOUT ROWID;
 {_ADDED_IN_2}
+{_ADDED_IN_3}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -166,6 +195,16 @@ EMITTED = "SELECT seq, id, type, source, at, data FROM emitted WHERE seq > ? ORD
 LAST_EMITTED = (
     "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted ORDER BY seq DESC LIMIT ?)"
     " ORDER BY seq"
+)
+MODULES = 'SELECT name, status, at, "by" FROM module ORDER BY name'
+SET_MODULE = 'INSERT OR REPLACE INTO module(name, status, at, "by") VALUES(?, ?, ?, ?)'
+SUBSCRIPTIONS = "SELECT subscriber, publisher, type FROM subscription ORDER BY publisher, type, subscriber"
+ADD_SUBSCRIPTION = "INSERT OR IGNORE INTO subscription(subscriber, publisher, type) VALUES(?, ?, ?)"
+DROP_SUBSCRIPTION = "DELETE FROM subscription WHERE subscriber = ? AND publisher = ? AND type = ?"
+ADD_COMMUNICATION = "INSERT INTO communication(source, target, body) VALUES(?, ?, ?)"
+#: The newest first.
+LOG = (
+    "SELECT body FROM communication WHERE ?1 IS NULL OR source = ?1 OR target = ?1 ORDER BY seq DESC LIMIT ?2"
 )
 ADD_TURN = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES(?, ?, ?, 0, ?)"
 GIVE_TURN = "UPDATE turn SET held = 1, at = ? WHERE run = ?"

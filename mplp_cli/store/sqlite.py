@@ -18,12 +18,14 @@ from mplp_cli.protocols import (
     Board,
     CachedResult,
     Clock,
+    Communication,
     Control,
     Definition,
     NewRun,
     ProtocolObject,
     Relation,
     RunRecord,
+    Switchboard,
 )
 from mplp_cli.store import schema
 from mplp_cli.store.answers import (
@@ -37,10 +39,11 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
-from mplp_cli.store.journal import SqliteJournal, files_packed, only_row, packed, pages
+from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.switchboard import SqliteSwitchboard, add_communications
 from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event
@@ -66,6 +69,7 @@ class SqliteStore:
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
         self.board: Board = SqliteBoard(self._database)
+        self.switchboard: Switchboard = SqliteSwitchboard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
 
     # ---- owning a run ----
@@ -280,6 +284,13 @@ class SqliteStore:
             last = rows[-1][:2]
 
     # ---- the cache ----
+
+    def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
+        bodies = encoded("", [o.body for o in objects])
+        with self._database.writing() as db:
+            # No run has the key 0.
+            add_objects(db, 0, objects, bodies)
+            add_communications(db, said)
 
     def cached(self, begins: str) -> list[CachedResult]:
         found = []

@@ -10,6 +10,7 @@ import pytest
 from mplp_cli.bundled import bundled
 from mplp_cli.cli.library import PAGES, topics
 from mplp_cli.cli.main import COMMANDS
+from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.sources import examples
 from tests.cli.conftest import Terminal
 
@@ -91,7 +92,7 @@ def test_the_schema_of_workflows_is_printed_as_it_is(terminal: Terminal) -> None
 def test_every_schema_that_is_listed_is_printed(terminal: Terminal) -> None:
     names = terminal("schema", "--list").out.split()
     assert names[0] == "workflow"
-    assert {"context", "plan", "role", "trace", "dialog", "confirm"} <= set(names)
+    assert set(builtin_modules()) <= set(names)
     for name in names:
         assert "$schema" in terminal("schema", name).document
 
@@ -158,7 +159,7 @@ def test_it_is_healthy_and_says_why(terminal: Terminal) -> None:
     assert report.keys() == {"overall", "components", "timestamp"}
     assert report["overall"] == "healthy"
     named = [component["component"] for component in report["components"]]
-    modules = [f"module:{name}" for name in ("context", "plan", "role", "confirm", "trace", "dialog")]
+    modules = [f"module:{name}" for name in builtin_modules()]
     assert named == ["store", "disk", "schemas", *modules, "packages", "platform"]
     for component in report["components"]:
         assert component.keys() == {"component", "status", "details", "timestamp"}

@@ -131,8 +131,10 @@ class _Journal:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
-        self.journal.append(events, objects)
+    def append(
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+    ) -> None:
+        self.journal.append(events, objects, said)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
@@ -141,8 +143,10 @@ class _Journal:
 class _TwoTransactions(_Journal):
     """Objects are stored in a commit of their own."""
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
-        self.journal.append(events)
+    def append(
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+    ) -> None:
+        self.journal.append(events, (), said)
         if objects:
             self.journal.append([], objects)
 
@@ -154,7 +158,9 @@ class _LateStarts(_Journal):
         super().__init__(journal)
         self.held: list[Event] = []
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+    def append(
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+    ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
         self.journal.append([*before, *(e for e in events if not isinstance(e, StepStarted))], objects)
 
@@ -167,7 +173,9 @@ class _KeptUntilTheEnd(_Journal):
         self.facts: list[Event] = []
         self.objects: list[ProtocolObject] = []
 
-    def append(self, events: Sequence[Event], objects: Sequence[ProtocolObject] = ()) -> None:
+    def append(
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+    ) -> None:
         self.objects += objects
         self.facts += [e for e in events if not isinstance(e, StepStarted | RunResumed)]
         self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)])

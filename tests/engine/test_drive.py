@@ -70,7 +70,9 @@ def test_a_commit_that_fails_ends_the_drive_with_the_error_and_nothing_acts() ->
     bench = Bench(planned([shell("a"), shell("b", dependencies=["a"])]))
 
     class Full:
-        def append(self, events: Sequence[h.Event], objects: Sequence[Any] = ()) -> None:
+        def append(
+            self, events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()
+        ) -> None:
             raise StoreError("the disk is full")
 
         def controls(self) -> list[Any]:
@@ -96,7 +98,7 @@ def test_a_drive_that_ends_with_an_error_stops_what_runs() -> None:
             raise
 
     def lose(drive: Drive) -> None:
-        def append(events: Sequence[h.Event], objects: Sequence[Any] = ()) -> None:
+        def append(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
             raise StoreError("the disk is full")
 
         drive.world.journal.append = append  # type: ignore[method-assign]

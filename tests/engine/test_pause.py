@@ -392,10 +392,10 @@ def in_the_very_moment(act: Callable[[Drive], object]) -> Intervention:
     def arrange(drive: Drive) -> None:
         park, left = drive.world.journal.park, [act]
 
-        def late(events: Sequence[h.Event], objects: Sequence[Any] = ()) -> bool:
+        def late(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> bool:
             if left:
                 left.pop()(drive)
-            return park(events, objects)
+            return park(events, objects, said)
 
         drive.world.journal.park = late  # type: ignore[method-assign]
 

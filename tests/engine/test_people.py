@@ -215,6 +215,9 @@ def _refuse_all(drive: Drive) -> None:
         def call(self, module: str, operation: str, parameters: Any, caller: Any) -> Any:
             raise OperationError("no")
 
+        def said(self) -> list[Any]:
+            return []
+
     drive.world = dataclasses.replace(drive.world, operations=cast("Operations", Refusing()))
 
 

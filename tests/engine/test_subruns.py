@@ -57,9 +57,9 @@ class MortalStore(MemoryStore):
     def mortal(self, journal: Any) -> Any:
         append = journal.append
 
-        def commit(events: Sequence[h.Event], objects: Sequence[Any] = ()) -> None:
+        def commit(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
             self.tick(before=True)
-            append(events, objects)
+            append(events, objects, said)
             self.tick(before=False)
 
         journal.append = commit

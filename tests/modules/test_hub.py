@@ -172,6 +172,9 @@ def test_an_id_that_is_not_there_is_explained(world: Any) -> None:
         ("trace/start-monitoring", {"contextId": "$"}, "traceId"),
         ("dialog/facilitate-communication", {"participants": ["a"], "contextId": "$"}, "dialogId"),
         ("confirm/request-approval", {"targetId": "$"}, "confirmId"),
+        ("extension/register-extension", {"contextId": "$", "name": "b", "version": "1.0.0"}, "extensionId"),
+        ("network/create-network", {"contextId": "$", "name": "b", "topologyType": "mesh"}, "networkId"),
+        ("core/initialize", {}, "coreId"),
     ],
 )
 def test_an_id_may_be_given_and_is_taken_once(
@@ -189,8 +192,7 @@ def test_calls_and_failures_are_counted_for_each_module(world: Any) -> None:
     world("context/create-context", name="a")
     with pytest.raises(OperationError):
         world("context/create-context", name=5)
-    health = {item.module: item for item in world.hub.health()}
-    assert list(health) == ["context", "plan", "role", "confirm", "trace", "dialog"]
+    health = {name: world.hub.health(name) for name in builtin_modules()}
     details = health["context"].details
     assert (details["calls"], details["failures"]) == (2, 1)
     assert details["lastError"] == "create-context: `name` must be text, not a whole number"
@@ -202,7 +204,7 @@ def test_a_module_whose_schema_is_missing_is_not_healthy(world: Any) -> None:
     from msgspec.structs import replace
 
     broken = replace(builtin_modules()["context"], kind="no-such-kind")
-    (health,) = Hub({"context": broken}, world.load, world.clock, world.ids).health()
+    health = Hub({"context": broken}, world.load, world.clock, world.ids).health("context")
     assert health.status == "error"
     assert "no-such-kind" in health.details["error"]
 

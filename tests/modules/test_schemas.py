@@ -45,13 +45,26 @@ def _wrong_text(key: str, text: str) -> Iterator[str]:
             "2025-01-01",
             "2025-01-01T00:00:00",
         )
-    elif key in {"status", "target_type"}:
+    elif key in {"status", "target_type", "extension_type", "topology_type", "kind", "module_id"}:
         yield from ("done", text.upper(), "")
     elif key == "protocol_version":
         yield from ("1.0", "v1.0.0")
+    elif key == "version":
+        yield from (
+            "1",
+            "1.0",
+            "01.0.0",
+            "v1.0.0",
+            "1.0.0-",
+            "1.0.0-01",
+            "1.0.0-a..b",
+            "1.0.0+",
+            "1.0.0-rc.1+b",
+            "",
+        )
     elif key == "event_type":
         yield from ("step_started", "step-started", "Step.started", "step..started", ".step")
-    elif key in {"title", "objective", "description"}:
+    elif key in {"title", "objective", "description", "name"}:
         yield ""
 
 
@@ -120,6 +133,23 @@ def _rich_objects(world: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     dialog = world("dialog/facilitate-communication", **context, participants=["a"])
     world("dialog/send-message", dialogId=dialog["dialogId"], content="c", senderId="a")
     world("dialog/end-dialog", dialogId=dialog["dialogId"])
+    extension = world(
+        "extension/register-extension",
+        **context,
+        name="n",
+        version="1.2.3-rc.1+b7",
+        config={"handler": "checksum"},
+    )
+    world("extension/activate-extension", extensionId=extension["extensionId"])
+    world("extension/invoke-extension", extensionId=extension["extensionId"], input=[1])
+    nodes = [{"nodeId": step, "name": "a", "kind": "service", "roleId": "r"}]
+    network = world(
+        "network/create-network", **context, name="n", description="d", topologyType="mesh", nodes=nodes
+    )
+    world("network/register-service", networkId=network["networkId"], service={"name": "s", "nodeId": step})
+    modules = [{"moduleId": "plan", "required": True, "description": "d"}, "trace"]
+    core = world("core/initialize", modules=modules)
+    world("core/disable-module", coreId=core["coreId"], moduleId="trace", reason="r")
     for (kind, _), item in world.newest().items():
         governance = {"locked": True, "lastConfirmRef": {"id": confirm["confirmId"], "module": "confirm"}}
         trace_base = {"trace_id": trace["traceId"], "span_id": trace["spanId"]}

@@ -30,6 +30,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
+#: Parameters that name a node.
+NODES = {"nodeId", "from", "to"}
 STRAY = "99999999-9999-4999-8999-999999999999"
 
 
@@ -38,11 +40,10 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         metas = [item for item in arguments[1:] if isinstance(item, msgspec.Meta)]
-        if any(meta.pattern == UUID4 for meta in metas):
-            known = ids.get(name.removesuffix("Id"), [])
-            return data.draw(st.sampled_from([*known * 3, STRAY]), label=name)
         if arguments[0] is int:
             return data.draw(st.integers(1, 5), label=name)
+        if arguments[0] is str and (name in NODES or any(meta.pattern for meta in metas)):
+            return data.draw(st.sampled_from([*_known(name, metas, ids) * 3, STRAY]), label=name)
         filled = any(meta.min_length for meta in metas)
         value = _value(data, arguments[0], name, ids)
         return value or "x" if filled and isinstance(value, str) else value or ["x"] if filled else value
@@ -68,6 +69,14 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
         return _parameters(data, kind, ids)
     assert kind is str, kind
     return data.draw(WORDS, label=name)
+
+
+def _known(name: str, metas: list[msgspec.Meta], ids: dict[str, list[str]]) -> list[str]:
+    """Texts of the right form: ids that are there, or versions."""
+    if any(meta.pattern not in {None, UUID4} for meta in metas):
+        return ["1.0.0", "2.1.0-rc.1+b"]
+    kind = "step" if name == "dependencies" else "node" if name in NODES else name.removesuffix("Id")
+    return ids.get(kind, [])
 
 
 def _parameters(
@@ -99,7 +108,10 @@ def _ids(world: Any) -> dict[str, list[str]]:
         if item.kind == "trace"
         for s in item.body.get("segments", ())
     ]
-    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets}
+    nodes = [
+        n["node_id"] for item in world.stored if item.kind == "network" for n in item.body.get("nodes", ())
+    ]
+    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets, "node": nodes}
 
 
 def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]], bool]) -> None:
@@ -112,6 +124,19 @@ def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]],
     world("dialog/facilitate-communication", contextId=context, participants=["a"])
     world("confirm/request-approval", planId=plan)
     world("trace/start-monitoring", contextId=context)
+    extension = world(
+        "extension/register-extension",
+        contextId=context,
+        name="a",
+        version="1.0.0",
+        config={"handler": "checksum"},
+    )
+    world("extension/activate-extension", extensionId=extension["extensionId"])
+    world(
+        "network/create-network", contextId=context, name="a", topologyType="hub_spoke", status="active",
+        nodes=[{"name": "a"}, {"name": "b"}],
+    )  # fmt: skip
+    world("core/initialize")
     for _ in range(data.draw(st.integers(1, 25), label="calls")):
         operation: Operation = data.draw(st.sampled_from(OPERATIONS), label="operation")
         always = frozenset(data.draw(st.sampled_from(group)) for group in operation.any_of)

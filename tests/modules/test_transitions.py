@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import InvalidTransitionError
-from mplp_cli.modules.builtin import confirm, context, dialog, plan, trace
+from mplp_cli.modules.builtin import confirm, context, core, dialog, extension, network, plan, trace
 from mplp_cli.modules.records import Transitions
 
 #: Operation -> status it leads to.
@@ -26,11 +26,22 @@ DIALOG = {
 CONFIRM = {
     "approve": "approved", "reject": "rejected", "cancel-approval": "cancelled", "request-approval": "pending",
 }  # fmt: skip
+EXTENSION = {
+    "activate-extension": "active", "deactivate-extension": "inactive", "deprecate-extension": "deprecated",
+}  # fmt: skip
+NETWORK = {
+    "provision-network": "provisioning", "activate-network": "active", "degrade-network": "degraded",
+    "maintain-network": "maintenance", "retire-network": "retired",
+}  # fmt: skip
+CORE = {"activate-core": "active", "deprecate-core": "deprecated", "archive-core": "archived"}
 MODULES: dict[str, tuple[dict[str, str], Transitions, str]] = {
     "context": (CONTEXT, context.TRANSITIONS, "draft"),
     "plan": (PLAN, plan.TRANSITIONS, "draft"),
     "dialog": (DIALOG, dialog.TRANSITIONS, "active"),
     "confirm": (CONFIRM, confirm.TRANSITIONS, "pending"),
+    "extension": (EXTENSION, extension.TRANSITIONS, "registered"),
+    "network": (NETWORK, network.TRANSITIONS, "draft"),
+    "core": (CORE, core.TRANSITIONS, "draft"),
 }
 CASES = [
     (module, status, operation)
@@ -61,6 +72,13 @@ def _fresh(world: Any, module: str) -> str:
         return str(world("plan/create-plan", contextId=made, assignedRoles=["a"])["planId"])
     if module == "dialog":
         return str(world("dialog/facilitate-communication", contextId=made, participants=["a"])["dialogId"])
+    given: dict[str, Any] = {"contextId": made, "name": "a"}
+    if module == "extension":
+        return str(world("extension/register-extension", **given, version="1.0.0")["extensionId"])
+    if module == "network":
+        return str(world("network/create-network", **given, topologyType="mesh", nodes=[{}])["networkId"])
+    if module == "core":
+        return str(world("core/initialize")["coreId"])
     return str(world("confirm/request-approval", targetType="context", targetId=made)["confirmId"])
 
 
@@ -158,3 +176,45 @@ def test_a_trace_ends_once(world: Any, status: str) -> None:
     assert world("trace/stop-monitoring", traceId=identifier, status=status)["status"] == status
     with pytest.raises(InvalidTransitionError):
         world("trace/stop-monitoring", traceId=identifier, status="completed")
+
+
+@pytest.mark.parametrize("to", list(network.NODE_TRANSITIONS))
+@pytest.mark.parametrize("status", list(network.NODE_TRANSITIONS))
+def test_a_node_moves_as_its_table_says_and_stays_as_often_as_it_likes(
+    world: Any, status: str, to: str
+) -> None:
+    made = world("context/create-context", name="a")["contextId"]
+    given = {
+        "contextId": made,
+        "name": "n",
+        "topologyType": "mesh",
+        "nodes": [{"name": "x", "status": status}],
+    }
+    identifier = world("network/create-network", **given)["networkId"]
+    before = len(world.stored)
+    move = {"networkId": identifier, "nodeId": "x", "status": to}
+    if to == status:
+        assert world("network/update-node-status", **move)["node"]["status"] == to
+        assert len(world.stored) == before
+    elif status == "retired":
+        with pytest.raises(InvalidTransitionError):
+            world("network/update-node-status", **move)
+    else:
+        moved = world("network/update-node-status", **move)
+        assert moved["network"]["nodes"] == [moved["node"]]
+        assert moved["node"]["status"] == to
+        assert moved["network"]["events"][-1]["data"] == {
+            "nodeId": moved["nodeId"], "before": status, "status": to,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["enable-module", "disable-module"])
+@pytest.mark.parametrize("status", list(core.MODULE_TRANSITIONS))
+def test_a_module_of_a_core_moves_as_its_table_says(world: Any, status: str, operation: str) -> None:
+    world("core/initialize", modules=[{"moduleId": "plan", "status": status}])
+    to = operation.replace("-module", "d")
+    if to in core.MODULE_TRANSITIONS[status]:
+        assert world(f"core/{operation}", moduleId="plan")["core"]["modules"][0]["status"] == to
+    else:
+        with pytest.raises(InvalidTransitionError):
+            world(f"core/{operation}", moduleId="plan")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.observe import surroundings
-from mplp_cli.observe.health import Finding, Status, check_health, overall_of
+from mplp_cli.observe.health import Finding, check_health
 from mplp_cli.observe.surroundings import (
     PACKAGES,
     check_disk,
@@ -19,6 +19,7 @@ from mplp_cli.observe.surroundings import (
     check_platform,
     numbers_of,
 )
+from mplp_cli.workflow.health import Status, overall_of
 
 STATUSES: list[Status] = ["healthy", "unhealthy", "error"]
 

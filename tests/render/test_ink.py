@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.observe.health import Status
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, cells, clip, write
 from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, make_theme, safe, safe_output, shows_live
+from mplp_cli.workflow.health import Status
 
 HOSTILE = st.text(
     st.characters() | st.sampled_from("\x1b\r\n\t\a\x9b\u202e\u2066\ud800日👩\u0301"), max_size=60

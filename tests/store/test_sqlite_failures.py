@@ -142,9 +142,14 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     assert "belongs to another program" in refused.message
 
 
-def test_a_store_of_the_first_format_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
+    tmp_path: Path, version: int
+) -> None:
     path = made(tmp_path)
-    new_tables = ("relation", "emitted", "turn", "cached")
+    new_tables = ["module", "subscription", "communication"]
+    if version == 1:
+        new_tables += ["relation", "emitted", "turn", "cached"]
     new_columns = (
         ("definition", "included"),
         ("control", "data"),
@@ -152,8 +157,9 @@ def test_a_store_of_the_first_format_is_brought_up_to_date_and_keeps_its_runs(tm
         ("approval", "data"),
     )
     drops = [f"DROP TABLE {table}" for table in new_tables]
-    drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
-    alter(path, *drops, "PRAGMA user_version = 1")
+    if version == 1:
+        drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
+    alter(path, *drops, f"PRAGMA user_version = {version}")
     store = SqliteStore(tmp_path, FixedClock())
     assert len(list(store.history(store.runs()[0].id))) > 200
     store.close()

@@ -16,7 +16,18 @@ from mplp_cli.errors import (
     StoreError,
     UnknownRunError,
 )
-from mplp_cli.protocols import CachedResult, Control, Definition, ProtocolObject, Relation, Store
+from mplp_cli.protocols import (
+    CachedResult,
+    Communication,
+    Control,
+    Definition,
+    ModuleState,
+    ProtocolObject,
+    Relation,
+    Store,
+    Subscription,
+    Wiring,
+)
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.fold.answers import Given
 from mplp_cli.workflow.fold.history import (
@@ -756,3 +767,53 @@ def test_an_owner_that_was_taken_over_changes_no_definition(store: Store) -> Non
     with pytest.raises(LostOwnershipError):
         journal.redefine(RunRedefined(START, "ann", [], {}, 4), other)
     assert store.definition(run_id(1)) == stored
+
+
+# ---- what the hub keeps
+
+
+def test_states_of_modules_and_subscriptions_are_kept_once(store: Store) -> None:
+    board = store.switchboard
+    assert board.wiring() == Wiring()
+    board.set_state("plan", ModuleState("stopped", 5, "ann"))
+    board.set_state("plan", ModuleState("running", 7, "bob"))
+    told = Subscription("trace", "plan", "plan.created")
+    board.subscribe([told, told])
+    board.subscribe([told, Subscription("role", "context", "*")])
+    assert board.wiring() == Wiring(
+        {"plan": ModuleState("running", 7, "bob")}, [Subscription("role", "context", "*"), told]
+    )
+    board.unsubscribe([told, Subscription("nobody", "plan", "x")])
+    assert board.wiring().subscriptions == [Subscription("role", "context", "*")]
+
+
+def said(number: int, target: str = "plan") -> Communication:
+    return Communication(
+        kind="message",
+        correlation_id=f"c{number}",
+        timestamp=number,
+        source="role",
+        target=target,
+        type="ping",
+    )
+
+
+def test_the_log_comes_with_facts_or_with_objects_or_alone(store: Store) -> None:
+    body = {"plan_id": "p1"}
+    journal = store.create_run(new_run(), [started()])
+    journal.append([step(1)[0]], [ProtocolObject("plan", "p1", 1, body)], [said(1), said(2, "trace")])
+    store.record([ProtocolObject("plan", "p1", 2, {})], [said(3)])
+    store.record([], [said(4)])
+    assert [line.correlation_id for line in store.switchboard.log(10)] == ["c1", "c2", "c3", "c4"]
+    assert [line.correlation_id for line in store.switchboard.log(2, "plan")] == ["c3", "c4"]
+    assert store.switchboard.log(1)[0] == said(4)
+
+
+def test_objects_that_somebody_else_wrote_meanwhile_leave_nothing_behind(store: Store) -> None:
+    first = ProtocolObject("plan", "p1", 1, {"plan_id": "p1"})
+    store.record([first])
+    with pytest.raises(StoreError) as caught:
+        store.record([ProtocolObject("role", "r1", 1, {}), first], [said(1)])
+    assert caught.value.details["cause"] == "conflict"
+    assert list(store.objects()) == [first]
+    assert store.switchboard.log(10) == []

@@ -27,7 +27,7 @@ TRANSITIONS: Transitions = {
     "cancelled": (),
 }
 #: Kinds of targets that this version keeps, so that a target must be there.
-_KEPT = {"context", "plan", "trace"}
+_KEPT = {"context", "plan", "trace", "extension"}
 
 
 class RequestApproval(Parameters, frozen=True, kw_only=True):
