@@ -19,6 +19,7 @@ from mplp_cli.workflow.plan import Included
 from mplp_cli.workflow.planning.absences import Absences
 from mplp_cli.workflow.planning.links import Where
 from mplp_cli.workflow.planning.producing import Producers
+from mplp_cli.workflow.planning.scoping import Scoping
 from mplp_cli.workflow.planning.telling import key_hint, lacks, misfit_hint, misfit_message
 from mplp_cli.workflow.shapes.algebra import (
     BOOL,
@@ -47,6 +48,19 @@ class Use(Struct, frozen=True, gc=False):
     loop: int
     path: Path
     template: Any
+
+
+class Uses:
+    """Gathers the texts with references, in the order in which they are compiled."""
+
+    def __init__(self, scoping: Scoping) -> None:
+        self.found: list[Use] = []
+        self._scoping = scoping
+
+    def note(self, made: Any, path: Path) -> None:
+        """What the text at `path` was compiled to."""
+        here, loop = self._scoping.place()
+        self.found.append(Use(here, loop, path, made))
 
 
 #: Expressions with one of these words can cope with a value that is not there.
@@ -132,12 +146,12 @@ class Checking:
         reference = name.path if isinstance(name, Ref) else name.reference.path
         whole = self.written(name)
         key = reference[gap.depth]
+        if copes:
+            return  # it says what stands in for what is not there
         if gap.case is None:
-            root = whole if not reference else self._root(name)
-            said, code = lacks(gap.holder, key, written(root, reference[: gap.depth]))
-            hint = key_hint(gap.holder, key)
-            self._report(use, code, said, hint, "warning" if copes else "error")
-        elif not (copes or chooses) and not self._asked(use, name, {gap.case.step}):
+            said, code = lacks(gap.holder, key, written(self._root(name), reference[: gap.depth]))
+            self._report(use, code, said, key_hint(gap.holder, key), "error")
+        elif not chooses and not self._asked(use, name, {gap.case.step}):
             self._may_be_missing(use, whole, gap.case.when)
 
     def _absence(self, use: Use, ref: Ref) -> None:

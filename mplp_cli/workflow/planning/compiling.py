@@ -26,7 +26,7 @@ from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
-from mplp_cli.workflow.planning.checking import Use
+from mplp_cli.workflow.planning.checking import Uses
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -57,7 +57,6 @@ class StepCompiler:
         noting: bool = False,
     ) -> None:
         self._include = include
-        self._noting = noting
         self.included: dict[str, Included] = {}
         self._workflow = workflow
         self._scoping = scoping
@@ -68,8 +67,10 @@ class StepCompiler:
         self._number = scoping.number
         self._names = Names(scoping.number)
         #: Every text with references, in the order of compiling; nothing is noted where nobody looks at it.
-        self.uses: list[Use] = []
-        self._compiler = Compiler(self._names, scoping.resolve, self._refuse, self._note if noting else None)
+        self.uses = Uses(scoping) if noting else None
+        self._compiler = Compiler(
+            self._names, scoping.resolve, self._refuse, None if self.uses is None else self.uses.note
+        )
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
         self._retries: dict[tuple[Any, ...], Retry] = {}
@@ -122,8 +123,8 @@ class StepCompiler:
                 return self._compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
                 made = step_result(condition, path, self._number, self._scoping.resolve, self)
-                if isinstance(made, StepResult) and made.operator != "exists" and self._noting:
-                    self._note(Ref(made.number, made.path), (*path, "path" if made.path else "step-id"))
+                if isinstance(made, StepResult) and made.operator != "exists" and self.uses is not None:
+                    self.uses.note(Ref(made.number, made.path), (*path, "path" if made.path else "step-id"))
                 return made
             case model.CustomCondition():
                 if condition.handler not in self._conditions:
@@ -313,10 +314,6 @@ class StepCompiler:
         made = self._compiler.condition(source, path)
         self._scoping.event_allowed = False
         return made
-
-    def _note(self, made: Any, path: Path) -> None:
-        here, loop = self._scoping.place()
-        self.uses.append(Use(here, loop, path, made))
 
     def _refuse(self, error: ReferenceSyntaxError | ExpressionSyntaxError, path: Path) -> None:
         code = error.code if isinstance(error, ExpressionSyntaxError) else "ref-syntax"

@@ -108,13 +108,13 @@ class _Planner:
 
     def _check_references(self, compiled: list[dict[str, Any]], outputs: Template) -> Shape:
         """Judge what references bring, and give the shape of the outputs."""
-        if self.signatures is None:
+        if self.signatures is None or self.compiler.uses is None:
             return UNKNOWN
         included = self.compiler.included
         producers = Producers(self.workflow, self.places, compiled, included, self.signatures)
         absences = Absences(self.places, compiled, self.scoping.links)
         checking = Checking(self.places, producers, absences, self.signatures, included, self.problems)
-        for use in self.compiler.uses:
+        for use in self.compiler.uses.found:
             checking.check(use)
         return producers.value(outputs)
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from mplp_cli.errors import Path
 from mplp_cli.workflow.language.references import written
-from mplp_cli.workflow.shapes.algebra import Cases, ListOf, MapOf, OneOf, Plain, Shape, described
+from mplp_cli.workflow.shapes.algebra import (
+    NULL,
+    Cases,
+    ListOf,
+    MapOf,
+    OneOf,
+    Plain,
+    Shape,
+    described,
+    one_of,
+)
 from mplp_cli.workflow.shapes.reaching import Misfit, fits
 from mplp_cli.workflow.suggest import did_you_mean
 
@@ -44,11 +54,14 @@ def misfit_message(misfit: Misfit, whole: str, target: str) -> str:
         return f"`{at}` has no `{misfit.missing}`, which `{target}` needs"
     if misfit.unknown:
         return f"`{at}` has `{misfit.unknown}`, which `{target}` does not take"
-    return f"`{at}` is {described(misfit.given)}, and `{target}` takes {_taken(misfit.wanted)}"
+    return f"`{at}` is {described(misfit.given)}, and `{target}` takes {_taken(misfit.given, misfit.wanted)}"
 
 
-def _taken(wanted: Shape) -> str:
-    if isinstance(wanted, Plain) and wanted.pattern:
+def _taken(given: Shape, wanted: Shape) -> str:
+    """What is wanted, in so far as it says why this is not: that null would do as well does not."""
+    if isinstance(wanted, OneOf):
+        wanted = one_of([member for member in wanted.members if member != NULL])
+    if isinstance(given, Plain) and isinstance(wanted, Plain) and given.kind == "string" and wanted.pattern:
         return f"{described(wanted)} of the form {wanted.pattern}"
     return described(wanted)
 
@@ -56,6 +69,8 @@ def _taken(wanted: Shape) -> str:
 def misfit_hint(misfit: Misfit, whole: str, path: Path) -> str | None:
     """What the writer may have meant."""
     given, wanted = misfit.given, misfit.wanted
+    if isinstance(wanted, OneOf):
+        wanted = one_of([member for member in wanted.members if member != NULL])
     if misfit.missing or misfit.unknown:
         return None
     at = written(whole, misfit.path)
