@@ -35,7 +35,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     texts: dict[str, bytes] = {}
 
 
-def load_workflow(
+def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed in, by name
     source: bytes,
     name: str,
     *,

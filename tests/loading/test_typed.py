@@ -203,6 +203,10 @@ RIGHT: dict[str, list[str]] = {
     "a comparison": [SHELL, reads("x", when="sh.result.exitCode > 0")],
     "a list of one in place": [GIVEN, calls("context/create-context", "name: x, tags: ['${given.result.text}']")],
     "text around a number": [GIVEN, calls("context/create-context", "name: 'n is ${given.result.n}'")],
+    "text around an expression": [GIVEN, calls("context/create-context", "name: 'n is ${given.result.list | length}'")],
+    "text around a comparison": [GIVEN, calls("context/create-context", "name: 'n is ${given.result.n > 2}'")],
+    "a script and its outputs": [SHELL, "{id: last, type: shell, run: 'echo ${sh.result.outputs.where} ${sh.result.exitCode}', env: {X: '${sh.result.output}'}, stdin: '${sh.result}'}"],
+    "what a failed step has left": [SHELL, "{id: last, type: set, dependencies: [sh], join: all-ended, values: {v: '${sh.result.output}'}}"],
     "a filter that makes text": [GIVEN, calls("context/create-context", "name: '${given.result.n | string}'")],
     "a fraction for a share": [GIVEN, uses("${given.result.f} ${inputs.list[0]} ${inputs.o.a}")],
     "statuses and errors": [SHELL, uses("${sh.status} ${sh.attempts}"), "{id: err, type: set, dependencies: [sh], values: {e: '${sh.error}'}}"],
@@ -256,3 +260,43 @@ def test_no_bundled_workflow_has_a_problem(path: Path) -> None:
         signatures=signature_of,
     )
     assert loaded.problems == []
+
+
+def test_outputs_and_finally_are_checked_too(tmp_path: Path) -> None:
+    text = (
+        steps(SKIPPED, GIVEN, head=INPUTS)
+        + "  outputs: {a: '${maybe.result.output}', b: '${given.result.m}', c: '${maybe.result.output | default(1)}'}\n"
+        + "  finally:\n    - {id: end, type: set, values: {a: '${maybe.result.output}'}}\n"
+        + "    - {id: fine, type: set, when: maybe.status == 'completed', values: {a: '${maybe.result.output}'}}\n"
+    )
+    found = judged(text, tmp_path).problems
+    assert [(p.code, p.severity, p.line) for p in found] == [
+        ("ref-may-be-missing", "warning", 9),
+        ("ref-unknown-field", "error", 9),
+        ("ref-may-be-missing", "warning", 11),
+    ]
+    assert (
+        found[0].message
+        == "`maybe.result.output` is not there if `maybe` is skipped: its `when` may be false"
+    )
+
+
+def test_whoever_knows_no_operations_is_not_asked_for_types() -> None:
+    loaded = load_workflow(steps(SHELL, uses("${sh.result.nope}")).encode(), "flow.yaml")
+    assert loaded.problems == []
+
+
+def test_steps_that_wait_for_each_other_are_one_problem(tmp_path: Path) -> None:
+    text = steps(
+        "{id: a, type: set, values: {v: '${b.result.v.x}'}}",
+        "{id: b, type: set, values: {v: '${a.result.v}'}}",
+    )
+    assert [p.code for p in judged(text, tmp_path).problems] == ["dep-cycle"]
+
+
+def test_a_long_chain_of_values_is_looked_through_as_far_as_it_is_short(tmp_path: Path) -> None:
+    chain = [f"{{id: s{n}, type: set, values: {{v: '${{s{n + 1}.result.v}}'}}}}" for n in range(300)]
+    text = steps(*chain, "{id: s300, type: set, values: {v: 1}}")
+    assert judged(text, tmp_path).problems == []
+    short = steps(*chain[290:], "{id: s300, type: set, values: {v: 1}}", uses("${s290.result.v.x}"))
+    assert [p.code for p in judged(short, tmp_path).problems] == ["ref-wrong-type"]

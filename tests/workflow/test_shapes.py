@@ -113,7 +113,8 @@ def test_a_value_that_is_known_fits_itself_and_each_of_several(value: Any, other
         (LIST, MAP, False), (ListOf(INT), ListOf(TEXT), False), (LIST, ListOf(TEXT), True),
         (record(a=INT), record(a=TEXT), False), (record(a=INT), record(b=INT), False), (MAP, record(b=INT), True),
         (record(a=INT), MapOf({"a": INT, "b": INT}, frozenset({"a"})), True),
-        (written_out("x"), from_schema({"enum": ["y", "z"]}), False), (written_out("y"), from_schema({"enum": ["y"]}), True),
+        (written_out("x"), from_schema({"enum": ["y", "z"]}), False),
+        (written_out("y"), from_schema({"enum": ["y"]}), True),
         (one_of([INT, TEXT]), TEXT, True), (one_of([INT, NULL]), TEXT, False),
     ],
 )  # fmt: skip

@@ -106,7 +106,7 @@ class Absences:
     @cached_property
     def _skips(self) -> dict[int, Absence]:
         """The steps that may be skipped, or omitted because another is."""
-        found = {i: made for i, made in self._own_skips()}
+        found = dict(self._own_skips())
         if not found:
             return found
         behind: dict[int, list[int]] = {}

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
-
 from mplp_cli.errors import Path, Problem, Severity
 from mplp_cli.workflow import model
 from mplp_cli.workflow.language.references import written
@@ -19,7 +17,7 @@ from mplp_cli.workflow.plan import Included
 from mplp_cli.workflow.planning.absences import Absences
 from mplp_cli.workflow.planning.links import Where
 from mplp_cli.workflow.planning.producing import Producers
-from mplp_cli.workflow.planning.scoping import Scoping
+from mplp_cli.workflow.planning.scoping import Use
 from mplp_cli.workflow.planning.telling import key_hint, lacks, misfit_hint, misfit_message
 from mplp_cli.workflow.shapes.algebra import (
     BOOL,
@@ -37,37 +35,11 @@ from mplp_cli.workflow.shapes.algebra import (
 from mplp_cli.workflow.shapes.reaching import Gap, Misfit, fits, wanted_at
 from mplp_cli.workflow.shapes.schemas import Signatures, from_schema, from_signature
 
-
-class Use(Struct, frozen=True, gc=False):
-    """One text with references: where it stands, and what it was compiled to.
-
-    `here` is the number of a step or of a pseudo-place; `loop` is the loop whose steps have run by then, else -1.
-    """
-
-    here: int
-    loop: int
-    path: Path
-    template: Any
-
-
-class Uses:
-    """Gathers the texts with references, in the order in which they are compiled."""
-
-    def __init__(self, scoping: Scoping) -> None:
-        self.found: list[Use] = []
-        self._scoping = scoping
-
-    def note(self, made: Any, path: Path) -> None:
-        """What the text at `path` was compiled to."""
-        here, loop = self._scoping.place()
-        self.found.append(Use(here, loop, path, made))
-
-
 #: Expressions with one of these words can cope with a value that is not there.
 _COPES: Final = frozenset({"default", "d", "defined", "undefined"})
 #: Those with one of these may not look at it at all.
 _CHOOSES: Final = frozenset({"if", "and", "or"})
-_CONDITIONS: Final = frozenset({"when", "condition", "until", "while"})
+_CONDITIONS: Final[frozenset[str | int]] = frozenset({"when", "condition", "until", "while"})
 _DURATION: Final = one_of([TEXT, INT])
 #: Whatever can stand inside longer text: all but null.
 _IN_TEXT: Final = one_of([TEXT, NUMBER, BOOL, LIST, MAP])
@@ -101,13 +73,11 @@ class Checking:
             case Ref() | Look():
                 self._name(use, template)
             case Formula():
-                copes, chooses = _manner(template)
-                for name in template.names:
-                    self._name(use, name, copes=copes, chooses=chooses)
+                self._names(use, template)
             case Text(pieces=pieces):
                 for piece in pieces:
                     if isinstance(piece, Formula):
-                        self.check(Use(use.here, use.loop, use.path, piece))
+                        self._names(use, piece)
                     elif isinstance(piece, Ref | Look):
                         self._name(use, piece)
                         self._misfit(use, piece, fits(self._producers.value(piece), _IN_TEXT))
@@ -116,6 +86,11 @@ class Checking:
             self._misfit(use, template, fits(self._producers.value(template), wanted))
 
     # ---- names
+
+    def _names(self, use: Use, formula: Formula) -> None:
+        copes, chooses = _manner(formula)
+        for name in formula.names:
+            self._name(use, name, copes=copes, chooses=chooses)
 
     def _name(self, use: Use, name: Ref | Look, *, copes: bool = False, chooses: bool = False) -> None:
         """One reference: its path, and whether its step has a result at all."""
@@ -186,10 +161,9 @@ class Checking:
             return None
         where = self._places[use.here]
         rest = use.path[len(where.path) :]
-        if isinstance(template, Formula) and isinstance(rest[0], str) and rest[0] in _CONDITIONS:
-            # Only one value that stands for itself: all else is true or false, or nobody knows.
-            if rest[0] != "until" or isinstance(where.step, model.LoopStep):
-                return BOOL
+        waits = isinstance(where.step, model.WaitStep) and rest[0] == "until"
+        if isinstance(template, Formula) and rest[0] in _CONDITIONS and not waits:
+            return BOOL
         match where.step:
             case model.ModuleOperationStep() if rest[0] == "parameters":
                 if isinstance(template, Text) and isinstance(template.pieces[0], str):

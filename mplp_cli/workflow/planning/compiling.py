@@ -26,7 +26,6 @@ from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
-from mplp_cli.workflow.planning.checking import Uses
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -54,7 +53,6 @@ class StepCompiler:
         conditions: Collection[str],
         effectful: Callable[[str, str], bool],
         include: Include | None,
-        noting: bool = False,
     ) -> None:
         self._include = include
         self.included: dict[str, Included] = {}
@@ -66,11 +64,8 @@ class StepCompiler:
         self._effectful = effectful
         self._number = scoping.number
         self._names = Names(scoping.number)
-        #: Every text with references, in the order of compiling; nothing is noted where nobody looks at it.
-        self.uses = Uses(scoping) if noting else None
-        self._compiler = Compiler(
-            self._names, scoping.resolve, self._refuse, None if self.uses is None else self.uses.note
-        )
+        note = None if scoping.uses is None else scoping.note
+        self._compiler = Compiler(self._names, scoping.resolve, self._refuse, note)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
         self._retries: dict[tuple[Any, ...], Retry] = {}
@@ -123,8 +118,10 @@ class StepCompiler:
                 return self._compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
                 made = step_result(condition, path, self._number, self._scoping.resolve, self)
-                if isinstance(made, StepResult) and made.operator != "exists" and self.uses is not None:
-                    self.uses.note(Ref(made.number, made.path), (*path, "path" if made.path else "step-id"))
+                if isinstance(made, StepResult) and made.operator != "exists":
+                    self._scoping.note(
+                        Ref(made.number, made.path), (*path, "path" if made.path else "step-id")
+                    )
                 return made
             case model.CustomCondition():
                 if condition.handler not in self._conditions:

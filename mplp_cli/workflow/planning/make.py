@@ -68,6 +68,7 @@ class _Planner:
         self.places: list[Where] = []
         self.number: dict[str, int] = {}
         self.scoping = Scoping(workflow, self.places, self.number, self.problems)
+        self.scoping.uses = None if signatures is None else []
         self.compiler = StepCompiler(
             workflow,
             self.scoping,
@@ -76,7 +77,6 @@ class _Planner:
             conditions=conditions,
             effectful=effectful,
             include=include,
-            noting=signatures is not None,
         )
 
     def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
@@ -108,13 +108,13 @@ class _Planner:
 
     def _check_references(self, compiled: list[dict[str, Any]], outputs: Template) -> Shape:
         """Judge what references bring, and give the shape of the outputs."""
-        if self.signatures is None or self.compiler.uses is None:
+        if self.signatures is None:
             return UNKNOWN
         included = self.compiler.included
         producers = Producers(self.workflow, self.places, compiled, included, self.signatures)
         absences = Absences(self.places, compiled, self.scoping.links)
         checking = Checking(self.places, producers, absences, self.signatures, included, self.problems)
-        for use in self.compiler.uses.found:
+        for use in self.scoping.uses or ():
             checking.check(use)
         return producers.value(outputs)
 

@@ -147,7 +147,7 @@ class Producers:
             return narrowed(own, from_schema(step.result_schema))
         ways = []
         for fallback in made.get("fallbacks", ()):
-            if fallback.action == "use-value":
+            if fallback.action == "use-value" and fallback.value is not UNSET:
                 ways.append(Case(self.value(fallback.value), f"`{step.id}` falls back to a value", number))
             elif fallback.action == "run-step":
                 instead = self.of(fallback.instead)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from msgspec import Struct
+
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.language.references import SCOPES, Reference
@@ -23,6 +25,18 @@ WORKFLOW_FIELDS = ("id", "name", "version", "description")
 RUN_FIELDS = ("id", "status", "cwd")
 
 _NONE: Final[frozenset[str]] = frozenset()
+
+
+class Use(Struct, frozen=True, gc=False):
+    """One text with references: where it stands, and what it was compiled to.
+
+    `here` is the number of a step or of a pseudo-place; `loop` is the loop whose steps have run by then, else -1.
+    """
+
+    here: int
+    loop: int
+    path: Path
+    template: Any
 
 
 class Scoping:
@@ -41,6 +55,8 @@ class Scoping:
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
+        #: Every text with references, in the order of compiling; None where nobody looks at them.
+        self.uses: list[Use] | None = None
         #: Whether `event` stands for the event at hand.
         self.event_allowed = False
 
@@ -54,9 +70,10 @@ class Scoping:
         self.links.after_steps_of = self.links.here
         return self.links.here
 
-    def place(self) -> tuple[int, int]:
-        """The place at hand, and the loop whose steps have run by the time it is read, -1 if none."""
-        return self.links.here, self.links.after_steps_of
+    def note(self, made: Any, path: Path) -> None:
+        """What the text with references at `path` was compiled to, if somebody wants to look at it later."""
+        if self.uses is not None:
+            self.uses.append(Use(self.links.here, self.links.after_steps_of, path, made))
 
     def size(self, i: int) -> int:
         """How many steps stand inside step `i`, at any depth; they follow it."""
