@@ -29,6 +29,7 @@
     |   |   |-- DuplicateObjectError    the id that an object was to have is taken
     |   |   |-- LockedObjectError       the object's governance says that it is not to be changed
     |   |   |-- ModuleStoppedError      the module does not run, or one that it needs does not
+    |   |   |-- UndecidedError          an approval that is waited for has no answer yet
     |   |   |-- UnknownObjectError      no object of that kind and id
     |   |   |-- UnknownModuleError      "ModuleNotFoundError" in machine output
     |   |   `-- UnknownOperationError   "OperationNotFoundError" in machine output
@@ -330,6 +331,19 @@ class ModuleStoppedError(OperationError):
     """The module does not run, or one that it needs does not; it may by the next attempt."""
 
     retryable = True
+
+
+class UndecidedError(OperationError):
+    """An approval that is waited for has no answer yet. A run asks and waits; a call by itself can only say so."""
+
+    def __init__(self, confirm: str, message: str, approvers: Sequence[str], timeout: int) -> None:
+        super().__init__(
+            f"the approval {confirm} is still pending: {message}",
+            hint="`confirm/approve` or `confirm/reject` answers it",
+            details={
+                "confirmId": confirm, "message": message, "approvers": list(approvers), "timeout": timeout,
+            },
+        )  # fmt: skip
 
 
 class UnknownObjectError(OperationError):

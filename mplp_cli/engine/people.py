@@ -14,6 +14,7 @@ from mplp_cli.errors import (
     RunStateError,
     StepError,
     StepTimeoutError,
+    UndecidedError,
 )
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow.fold import history as h
@@ -41,6 +42,8 @@ def aftermath(
     step: PlanStep, attempt: int, failure: Failure, scope: RunScope, world: World
 ) -> tuple[h.Event, Writes | None]:
     """What becomes of a failed attempt, with the objects of a question if a person is to decide."""
+    if failure.type == UndecidedError.__name__:
+        return _open_question(step, attempt, failure, world), None
     found = after_failure(step, attempt, failure, scope, world)
     return (
         question(step, attempt, failure, found, scope, world)
@@ -69,6 +72,14 @@ def question(
     deadline = now + fallback.timeout if fallback.timeout else 0
     approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def _open_question(step: PlanStep, attempt: int, failure: Failure, world: World) -> h.StepWaiting:
+    """A step waits for the answer to a question that the workflow has asked before; then it is tried again."""
+    now, asked = world.clock.now(), failure.details or {}
+    deadline = now + asked["timeout"] if asked["timeout"] else 0
+    approval = h.Approval(asked["confirmId"], asked["message"], asked["approvers"], deadline)
+    return h.StepWaiting(now, step.id, attempt, deadline, approval, failure)
 
 
 def own_question(
@@ -113,7 +124,7 @@ def expired(step: PlanStep, state: RunState, now: int) -> h.StepFailed:
     """Nobody answered in time: no yes, so the step fails."""
     i, failure = step.number, state.errors[step.number]
     fallback = fallback_for(step.fallbacks, failure)
-    limit = fallback.timeout if fallback is not None else 0
+    limit = fallback.timeout if fallback is not None else (failure.details or {}).get("timeout", 0)
     error = StepTimeoutError(step.id, limit).failure()
     message = f"{failure.message}; nobody answered within {duration_text(limit)}"
     return h.StepFailed(

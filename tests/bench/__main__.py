@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import control, engine, peers, processes, startup
+from tests.bench import control, engine, hub, peers, processes, startup
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
@@ -26,6 +26,7 @@ GROUPS = {
     "engine": engine.rows,
     "processes": processes.rows,
     "control": control.rows,
+    "hub": hub.rows,
     "peers": peers.rows,
 }
 

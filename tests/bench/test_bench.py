@@ -9,7 +9,7 @@ import pytest
 
 from mplp_cli.loading import load_workflow
 from mplp_cli.modules.catalogue import check_operation
-from tests.bench import control, engine, processes
+from tests.bench import control, engine, hub, processes
 from tests.bench.documents import document, needs
 from tests.bench.measure import Lab, Row, Sizes, pairs
 from tests.bench.startup import one_step, validation
@@ -61,6 +61,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "large": engine.large,
     "processes": processes.rows,
     "control": control.rows,
+    "hub": hub.rows,
 }
 
 
@@ -72,7 +73,7 @@ def test_a_group_gives_whole_rows(lab: Lab, group: str) -> None:
         if row.note.endswith("is not installed"):
             continue
         assert row.value is not None
-        assert row.unit in {"s", "ms", "MB", "us/step", "ms/step"}
+        assert row.unit in {"s", "ms", "us", "MB", "us/step", "ms/step"}
         assert (row.ratio is None) == (row.reference is None)
         assert (row.ok is None) == (row.limit is None)
     table = lines(rows)
