@@ -114,8 +114,10 @@ class _Planner:
         producers = Producers(self.workflow, self.places, compiled, included, self.signatures)
         absences = Absences(self.places, compiled, self.scoping.links)
         checking = Checking(self.places, producers, absences, self.signatures, included, self.problems)
+        refused = {problem.path for problem in self.problems}  # one word about a text is enough
         for use in self.scoping.uses or ():
-            checking.check(use)
+            if use.path not in refused:
+                checking.check(use)
         return producers.value(outputs)
 
     def _enter(self, steps: list[model.Step], path: Path, parent: int, branch: str) -> None:
