@@ -80,10 +80,13 @@ _mplp_takes_value() {
     "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
+    "export --out" | "export --output" | "export -o" | "export --state-dir") return 0 ;;
+    "verify --output" | "verify -o") return 0 ;;
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
+    "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -154,6 +157,10 @@ _mplp_value() {
     "explain --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
     "diff --state-dir") _mplp_complete directory ;;
+    "export --out") _mplp_complete directory ;;
+    "export --output" | "export -o") _mplp_complete choices text json ;;
+    "export --state-dir") _mplp_complete directory ;;
+    "verify --output" | "verify -o") _mplp_complete choices text json ;;
     "approvals --run" | "approvals -r") _mplp_complete runs ;;
     "approvals --output" | "approvals -o") _mplp_complete choices text json ;;
     "approvals --state-dir") _mplp_complete directory ;;
@@ -175,6 +182,12 @@ _mplp_value() {
     "events --state-dir") _mplp_complete directory ;;
     "events --data" | "events -d") _mplp_complete text ;;
     "events --source") _mplp_complete text ;;
+    "modules --output" | "modules -o") _mplp_complete choices text json ;;
+    "modules --state-dir") _mplp_complete directory ;;
+    "modules --type" | "modules -t") _mplp_complete text ;;
+    "modules --data" | "modules -d") _mplp_complete text ;;
+    "modules --module" | "modules -m") _mplp_complete text ;;
+    "modules --limit" | "modules -n") _mplp_complete text ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -208,10 +221,13 @@ _mplp_options() {
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
+    "export") _mplp_complete choices --out --force -f --output -o --state-dir -h --help ;;
+    "verify") _mplp_complete choices --output -o --no-color -h --help ;;
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
+    "modules") _mplp_complete choices --output -o --state-dir --no-color -h --help --type -t --data -d --remove --module -m --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -248,15 +264,18 @@ _mplp_argument() {
     "explain 1") _mplp_complete steps ;;
     "diff 0") _mplp_complete runs ;;
     "diff 1") _mplp_complete runs ;;
+    "export 0") _mplp_complete runs ;;
+    "verify "*) _mplp_complete file ;;
     "approve 0") _mplp_complete runs ;;
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
     "events 0") _mplp_complete choices list emit ;;
+    "modules 0") _mplp_complete choices list show status initialize start stop restart send broadcast subscribe log ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -292,7 +311,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help
   else
     _mplp_argument
   fi

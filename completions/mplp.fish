@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -75,10 +75,13 @@ complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run
 complete -c mplp -n '__mplp_verb \'\'' -a artifacts -d 'List the files that the steps of a run have left'
 complete -c mplp -n '__mplp_verb \'\'' -a explain -d 'Explain why a step is what it is'
 complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a workflow part'
+complete -c mplp -n '__mplp_verb \'\'' -a export -d 'Write a run as documents of the protocol'
+complete -c mplp -n '__mplp_verb \'\'' -a verify -d 'Check an export, or documents of the protocol'
 complete -c mplp -n '__mplp_verb \'\'' -a approvals -d 'List what runs ask a person'
 complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step asks'
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
+complete -c mplp -n '__mplp_verb \'\'' -a modules -d 'List the modules of the protocol, and how they stand'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
@@ -254,6 +257,18 @@ complete -c mplp -n '__mplp_verb diff' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at diff 0' -k -a '(__mplp_ask runs)'
 complete -c mplp -n '__mplp_at diff 1' -k -a '(__mplp_ask runs)'
 
+complete -c mplp -n '__mplp_verb export' -l out -x -a '(__fish_complete_directories)' -d 'The directory to write'
+complete -c mplp -n '__mplp_verb export' -s f -l force -d 'Replace the files of an earlier export'
+complete -c mplp -n '__mplp_verb export' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb export' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb export' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at export 0' -k -a '(__mplp_ask runs)'
+
+complete -c mplp -n '__mplp_verb verify' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb verify' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb verify' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb verify' -F
+
 complete -c mplp -n '__mplp_verb approvals' -s r -l run -x -k -a '(__mplp_ask runs)' -d 'Only what this run asks'
 complete -c mplp -n '__mplp_verb approvals' -s a -l all -d 'Also what is answered or withdrawn'
 complete -c mplp -n '__mplp_verb approvals' -s o -l output -x -a 'text json' -d 'How to answer'
@@ -291,6 +306,17 @@ complete -c mplp -n '__mplp_verb events' -s d -l data -x -d 'What it carries: JS
 complete -c mplp -n '__mplp_verb events' -l source -x -d 'Who publishes it'
 complete -c mplp -n '__mplp_at events 0' -a 'list emit'
 
+complete -c mplp -n '__mplp_verb modules' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb modules' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb modules' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb modules' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb modules' -s t -l type -x -d 'Such as plan.created'
+complete -c mplp -n '__mplp_verb modules' -s d -l data -x -d 'What it carries: JSON, @FILE, or @- for stdin'
+complete -c mplp -n '__mplp_verb modules' -l remove -d 'Take the subscription back'
+complete -c mplp -n '__mplp_verb modules' -s m -l module -x -d 'Only from or to this module'
+complete -c mplp -n '__mplp_verb modules' -s n -l limit -x -d 'At most so many'
+complete -c mplp -n '__mplp_at modules 0' -a 'list show status initialize start stop restart send broadcast subscribe log'
+
 complete -c mplp -n '__mplp_verb backup' -s f -l force -d 'Overwrite an older copy'
 complete -c mplp -n '__mplp_verb backup' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb backup' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
@@ -319,4 +345,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff approvals approve reject events backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events modules backup doctor health schema completion help'

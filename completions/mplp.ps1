@@ -25,10 +25,13 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'artifacts	List the files that the steps of a run have left'
         'explain	Explain why a step is what it is'
         'diff	Show where two runs of a workflow part'
+        'export	Write a run as documents of the protocol'
+        'verify	Check an export, or documents of the protocol'
         'approvals	List what runs ask a person'
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
+        'modules	List the modules of the protocol, and how they stand'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -57,10 +60,13 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['artifacts'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['export'] = @('--out	The directory to write', '--force	Replace the files of an earlier export', '-f	Replace the files of an earlier export', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['verify'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
+    $options['modules'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -150,6 +156,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['diff --output'] = @('choices', @('text', 'json'))
     $values['diff -o'] = @('choices', @('text', 'json'))
     $values['diff --state-dir'] = @('directory', @())
+    $values['export --out'] = @('directory', @())
+    $values['export --output'] = @('choices', @('text', 'json'))
+    $values['export -o'] = @('choices', @('text', 'json'))
+    $values['export --state-dir'] = @('directory', @())
+    $values['verify --output'] = @('choices', @('text', 'json'))
+    $values['verify -o'] = @('choices', @('text', 'json'))
     $values['approvals --run'] = @('runs', @())
     $values['approvals -r'] = @('runs', @())
     $values['approvals --output'] = @('choices', @('text', 'json'))
@@ -180,6 +192,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['events --data'] = @('text', @())
     $values['events -d'] = @('text', @())
     $values['events --source'] = @('text', @())
+    $values['modules --output'] = @('choices', @('text', 'json'))
+    $values['modules -o'] = @('choices', @('text', 'json'))
+    $values['modules --state-dir'] = @('directory', @())
+    $values['modules --type'] = @('text', @())
+    $values['modules -t'] = @('text', @())
+    $values['modules --data'] = @('text', @())
+    $values['modules -d'] = @('text', @())
+    $values['modules --module'] = @('text', @())
+    $values['modules -m'] = @('text', @())
+    $values['modules --limit'] = @('text', @())
+    $values['modules -n'] = @('text', @())
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -215,15 +238,18 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['explain 1'] = @('steps', @())
     $arguments['diff 0'] = @('runs', @())
     $arguments['diff 1'] = @('runs', @())
+    $arguments['export 0'] = @('runs', @())
+    $arguments['verify *'] = @('file', @())
     $arguments['approve 0'] = @('runs', @())
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
     $arguments['events 0'] = @('choices', @('list', 'emit'))
+    $arguments['modules 0'] = @('choices', @('list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'approvals', 'approve', 'reject', 'events', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'modules', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

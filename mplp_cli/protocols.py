@@ -6,7 +6,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -54,6 +54,11 @@ class ProtocolObject(Struct, frozen=True):
     id: str
     version: int
     body: dict[str, Any]
+
+
+def is_made_by(versions: Iterable[ProtocolObject], run_id: str) -> bool:
+    """Whether these are versions of an object that the run made."""
+    return any(f"run:{run_id}" in item.body.get("meta", {}).get("tags", ()) for item in versions)
 
 
 class Relation(Struct, frozen=True, kw_only=True):
@@ -438,6 +443,10 @@ class Store(Protocol):
 
     def objects(self, kind: str | None = None) -> Iterator[ProtocolObject]:
         """The newest version of each protocol object."""
+        ...
+
+    def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
+        """Every version of each object that the run made (one of them is tagged `run:ID`), by kind, id and version."""
         ...
 
     def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:

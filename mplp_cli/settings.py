@@ -119,16 +119,16 @@ def _read(path: Path) -> dict[Any, Any]:
 
 def _depth(events: Iterable[Any]) -> int:
     """How deep the collections in a stream of events are nested; looked at no further than is allowed."""
-    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
-
     depth = deepest = 0
     for event in events:
-        if isinstance(event, CollectionStartEvent):
+        # By name: the parser may have been given other classes (`loading.yaml_events`).
+        name = type(event).__name__
+        if name in ("MappingStartEvent", "SequenceStartEvent"):
             depth += 1
             deepest = max(deepest, depth)
             if deepest > _MAX_DEPTH:
                 break
-        elif isinstance(event, CollectionEndEvent):
+        elif name in ("MappingEndEvent", "SequenceEndEvent"):
             depth -= 1
     return deepest
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mplp_cli.errors import Exit
+from mplp_cli.exchange.invariants import IDS
 from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS, OPERATORS
 from mplp_cli.workflow.language.lexer import FILTERS
@@ -153,6 +154,15 @@ def test_the_reference_lists_every_operation() -> None:
         for name, module in builtin_modules().items()
     }
     assert {name: listed[name] for name in there} == there
+
+
+def test_the_reference_lists_every_invariant_and_every_code_of_verify() -> None:
+    listed = set(re.findall(r"`([a-z_-]+)`", (HELP / "protocol.md").read_text("utf-8")))
+    assert set(IDS) <= listed
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "mplp_cli" / "exchange").glob("*.py"))
+    codes = set(re.findall(r'code="([a-z-]+)"', sources))
+    assert len(codes) >= 6
+    assert codes <= listed
 
 
 def test_the_reference_lists_every_filter() -> None:

@@ -74,6 +74,29 @@ def test_the_twins_say_the_same(mplp: Command) -> None:
     assert plans[0]["steps"]["trace-execution"]["maxAttempts"] == 4
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "decision"),
+    [(["accept", "change", "accept"], "accept"), (["change", "change", "accept"], "change")],
+)
+def test_a_design_is_reviewed_in_turns(mplp: Command, verdicts: list[str], decision: str) -> None:
+    ended, document = run(mplp, "design-review.yaml", "-i", f"verdicts={json.dumps(verdicts)}")
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    assert document["outputs"]["decision"] == decision
+    roles = document["result"]["roles"]["assignments"]
+    events = document["result"]["record"]["trace"]["events"]
+    assert document["outputs"]["events"] == len(events)
+    kinds = Counter(event["event_type"] for event in events)
+    assert (kinds["collab.started"], kinds["collab.completed"], kinds["collab.broadcast.received"]) == (
+        1,
+        1,
+        2,
+    )
+    for kind in ("collab.turn.dispatched", "collab.turn.completed"):
+        turns = [event["data"] for event in events if event["event_type"] == kind]
+        assert [turn["roleId"] for turn in turns] == [role["roleId"] for role in roles]
+    assert document["result"]["done"]["status"] == "completed"
+
+
 def test_the_pipeline_retries_falls_back_and_tidies_up(mplp: Command) -> None:
     ended, document = run(mplp, "data-pipeline.yaml")
     assert (ended.code, document["status"]) == (0, "completed")

@@ -37,6 +37,8 @@ COMMANDS = {
     "artifacts": "artifacts",
     "explain": "explain",
     "diff": "diff",
+    "export": "export",
+    "verify": "verify",
     "approvals": "approvals",
     "approve": "approve",
     "reject": "reject",

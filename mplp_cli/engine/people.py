@@ -78,7 +78,7 @@ def _open_question(step: PlanStep, attempt: int, failure: Failure, world: World)
     """A step waits for the answer to a question that the workflow has asked before; then it is tried again."""
     now, asked = world.clock.now(), failure.details or {}
     deadline = now + asked["timeout"] if asked["timeout"] else 0
-    approval = h.Approval(asked["confirmId"], asked["message"], asked["approvers"], deadline)
+    approval = h.Approval(asked["confirmId"], asked["message"], asked["approvers"], deadline, open=True)
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure)
 
 

@@ -145,10 +145,12 @@ def _found_key(node: _Wanted | None, key: str, span: Span) -> None:
 
 def yaml_marks(text: YamlText) -> Iterator[Mark]:
     """The nodes of a YAML text in order, as far as it can be read; only the first document."""
-    from ruamel.yaml import events
     from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import DocumentEndEvent
 
-    kinds = {
+    from mplp_cli.loading import yaml_events as events
+
+    kinds: dict[type, str] = {
         events.MappingStartEvent: "{", events.MappingEndEvent: "}", events.SequenceStartEvent: "[",
         events.SequenceEndEvent: "]", events.ScalarEvent: "scalar", events.AliasEvent: "alias",
     }  # fmt: skip
@@ -165,7 +167,7 @@ def yaml_marks(text: YamlText) -> Iterator[Mark]:
                 elif kind == "scalar" and event.style in ("|", ">"):
                     span = (*span[:2], span[0], span[1] + 1)
                 yield kind, event.value if kind == "scalar" else "", span
-            elif type(event) is events.DocumentEndEvent:
+            elif type(event) is DocumentEndEvent:
                 return
     except YAMLError:
         return

@@ -10,22 +10,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
+from ruamel.yaml.events import DocumentStartEvent
 from ruamel.yaml.reader import ReaderError
 
 from mplp_cli.errors import Problem
 from mplp_cli.loading.reading import MAX_DEPTH, Reading, Unreadable, size_of, too_deep, written_twice
 from mplp_cli.loading.scalars import MAY_MEAN_MORE, ambiguity, plain
 from mplp_cli.loading.wording import kind_of, quoted
-from mplp_cli.loading.yaml_events import YamlText, mended
+from mplp_cli.loading.yaml_events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    YamlText,
+    mended,
+)
 from mplp_cli.loading.yaml_findings import CORE, YamlFindings
 from mplp_cli.loading.yaml_syntax import character_problem, syntax_problem
 

@@ -7,7 +7,18 @@ from functools import cache
 from typing import Any
 
 from mplp_cli.errors import Problem, UnknownModuleError, UnknownOperationError
-from mplp_cli.modules.builtin import confirm, context, core, dialog, extension, network, plan, role, trace
+from mplp_cli.modules.builtin import (
+    collab,
+    confirm,
+    context,
+    core,
+    dialog,
+    extension,
+    network,
+    plan,
+    role,
+    trace,
+)
 from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.parameters import static_issues
@@ -18,7 +29,7 @@ from mplp_cli.workflow.shapes.schemas import Signature
 @cache
 def builtin_modules() -> dict[str, Module]:
     """The modules by name."""
-    files = (context, plan, role, confirm, trace, extension, dialog, network, core)
+    files = (context, plan, role, confirm, trace, extension, dialog, collab, network, core)
     return {file.MODULE.name: _complete(file.MODULE) for file in files}
 
 

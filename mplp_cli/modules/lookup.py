@@ -8,10 +8,6 @@ from mplp_cli.errors import UnknownModuleError, UnknownOperationError
 from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.workflow.suggest import did_you_mean
 
-PROTOCOL_MODULES = (
-    "context", "plan", "role", "confirm", "trace", "extension", "dialog", "collab", "network", "core",
-)  # fmt: skip
-
 
 def find_module(modules: Mapping[str, Module], name: str) -> Module:
     """UnknownModuleError if there is none of that name."""
@@ -19,12 +15,8 @@ def find_module(modules: Mapping[str, Module], name: str) -> Module:
     if module is not None:
         return module
     known = ", ".join(modules)
-    if name in PROTOCOL_MODULES:
-        message = f"module `{name}` is part of the protocol, but this version of mplp does not have it yet"
-        hint = f"there are: {known}"
-    else:
-        message = f"there is no module `{name}`"
-        hint = did_you_mean(name, modules) or f"there are: {known}"
+    message = f"there is no module `{name}`"
+    hint = did_you_mean(name, modules) or f"there are: {known}"
     raise UnknownModuleError(message, hint=hint, details={"module": name, "known": list(modules)})
 
 

@@ -18,6 +18,7 @@ def remove_unused(
     session.get(kind, identifier)
     named = [(user, body[f"{user}_id"]) for user, body in users]
     named += [("confirm", body["confirm_id"]) for body in session.find("confirm", target_id=identifier)]
+    named = list(dict.fromkeys(named))  # a confirm about a context also belongs to it
     if named:
         shown = ", ".join(f"{user} {other}" for user, other in named[:_SHOWN])
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""

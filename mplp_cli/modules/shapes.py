@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from mplp_cli.modules.contract import Parameters
+from mplp_cli.modules.contract import Parameters, Result
 from mplp_cli.workflow.shapes.schemas import OBJECT
 
 #: UUID version 4, lower case. The length closes the gap that `$` leaves for a line break at the end.
@@ -15,6 +15,17 @@ ObjectId = Annotated[str, Meta(pattern=UUID4, max_length=36, description="UUID v
 Text = Annotated[str, Meta(min_length=1, description="text, not empty")]
 PageNumber = Annotated[int, Meta(ge=1, description="page, from 1")]
 PageSize = Annotated[int, Meta(ge=1, le=10_000, description="objects a page")]
+
+
+class Listed(Result, frozen=True, kw_only=True):
+    """Where the page of a list lies that a result holds."""
+
+    total: int
+    page: int
+    limit: int
+    total_pages: int
+    has_next: bool
+    has_previous: bool
 
 
 class Assignment(Parameters, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from mplp_cli.protocols import (
     ProtocolObject,
     RunRecord,
     Standing,
+    is_made_by,
 )
 from mplp_cli.store.answers import (
     VERBS,
@@ -379,6 +380,10 @@ class MemoryStore:
             if kind in (None, of_kind)
         ]
         return iter(newest)
+
+    def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
+        every = [[v for _, v in sorted(versions.items())] for _, versions in sorted(self._objects.items())]
+        return (item for found in every if is_made_by(found, run_id) for item in found)
 
     def record(self, objects: Sequence[ProtocolObject], said: Sequence[Communication] = ()) -> None:
         self.add_objects(objects)

@@ -252,6 +252,12 @@ OBJECTS = (
     " WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3)"
     " GROUP BY kind, id ORDER BY kind, id LIMIT ?4"
 )
+#: `?1` is the bytes of a tag. Which of them really carry it as a tag, a reader finds out.
+VERSIONS = (
+    "SELECT kind, id, version, body FROM object"
+    " WHERE (kind, id) IN (SELECT kind, id FROM object WHERE instr(body, ?1))"
+    " ORDER BY kind, id, version"
+)
 DEFINITION = "SELECT source, source_name, source_dir, cwd, plan, included FROM definition WHERE run = ?"
 COUNTS = (
     "SELECT (SELECT count(*) FROM run) runs, (SELECT count(*) FROM event) facts,"

@@ -6,6 +6,8 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,7 @@ from mplp_cli.protocols import (
     Relation,
     RunRecord,
     Switchboard,
+    is_made_by,
 )
 from mplp_cli.store import schema
 from mplp_cli.store.answers import (
@@ -282,6 +285,14 @@ class SqliteStore:
             if len(rows) < _OBJECTS_AT_ONCE:
                 return
             last = rows[-1][:2]
+
+    def versions(self, run_id: RunId) -> Iterator[ProtocolObject]:
+        rows = self._database.rows(schema.VERSIONS, (f'"run:{run_id}"'.encode(),))
+        for (kind, name), group in groupby(rows, key=itemgetter(0, 1)):
+            path = self._database.path
+            found = [ProtocolObject(kind, name, row[2], _object(path, kind, name, row[3])) for row in group]
+            if is_made_by(found, run_id):
+                yield from found
 
     # ---- the cache ----
 

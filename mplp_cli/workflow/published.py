@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
 
-from mplp_cli.workflow.values import Json, rfc3339
+from mplp_cli.workflow.values import Json, derived_uuid, rfc3339
 
 #: Longest type of an event, in characters.
 LONGEST_TYPE = 200
@@ -68,10 +67,7 @@ def _pattern(wanted: str) -> re.Pattern[str]:
 
 def emitted_id(run: str, step: str, attempt: int) -> str:
     """The id of the event that an attempt of a step publishes: the same however often the process dies."""
-    digits = list(sha256(f"{run}\0{step}\0{attempt}".encode()).hexdigest()[:32])
-    digits[12], digits[16] = "4", "89ab"[int(digits[16], 16) % 4]
-    text = "".join(digits)
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    return derived_uuid(run, step, attempt)
 
 
 def as_value(event: Published) -> dict[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 #: What every input, parameter and result is made of: None, bool, int, float, str, list, dict with text keys.
@@ -73,3 +74,10 @@ def rfc3339(ms: int) -> str:
     """`2026-01-31T12:00:00.250Z` for milliseconds since the Unix epoch."""
     moment = datetime.fromtimestamp(ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def derived_uuid(*parts: str | int) -> str:
+    """A UUID of version 4 shape that is the same for the same parts."""
+    digest = sha256("\0".join(map(str, parts)).encode()).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

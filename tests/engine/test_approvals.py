@@ -89,7 +89,7 @@ def test_its_confirm_object_is_stored_in_the_commit_of_the_question_and_names_th
     [question] = facts(bench, h.StepWaiting)
     assert (confirm.id, confirm.body["status"]) == (question.approval.id, "pending")
     assert confirm.body["reason"] == "Go on?"
-    assert confirm.body["events"][0]["data"] == {"approvers": ["ann"]}
+    assert confirm.body["events"][0]["data"] == {"mode": "single_approver", "approvers": ["ann"]}
 
 
 def test_a_message_that_cannot_be_filled_in_fails_the_step() -> None:

@@ -120,7 +120,6 @@ def test_the_operations_of_the_seeds_example_are_right() -> None:
     [
         ("contxt", "x", "op-unknown-module", "there is no module `contxt`", "did you mean `context`?"),
         ("quux", "x", "op-unknown-module", "there is no module `quux`", "there are: context, plan"),
-        ("collab", "x", "op-unknown-module", "this version of mplp does not have it yet", "there are: context"),
         ("context", "create_context", "op-unknown-operation", "no operation `create_context`", "`create-context`?"),
         ("context", "create-plan", "op-unknown-operation", "no operation `create-plan`", "module `plan` has it"),
         ("role", "zzzzz", "op-unknown-operation", "no operation `zzzzz`", "it has: assign-roles"),

@@ -133,6 +133,10 @@ def _rich_objects(world: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     dialog = world("dialog/facilitate-communication", **context, participants=["a"])
     world("dialog/send-message", dialogId=dialog["dialogId"], content="c", senderId="a")
     world("dialog/end-dialog", dialogId=dialog["dialogId"])
+    ann = {"participantId": "ann", "role": "lead", "kind": "human", "displayName": "Ann"}
+    collab = {"title": "t", "purpose": "p", "mode": "pair", "participants": [ann, "lead"], "status": "active"}
+    made = world("collab/create-collab", **context, **collab, updatedAt="2026-01-01T00:00:00Z")
+    world("collab/broadcast", collabId=made["collabId"], message="m")
     extension = world(
         "extension/register-extension",
         **context,

@@ -16,6 +16,7 @@ from mplp_cli.modules.catalogue import builtin_modules, check_operation
 from mplp_cli.modules.contract import Operation, Parameters
 from mplp_cli.modules.schemas import validator
 from mplp_cli.modules.shapes import UUID4
+from mplp_cli.modules.voting import Weight
 
 OPERATIONS = [operation for module in builtin_modules().values() for operation in module.operations.values()]
 WORDS = st.sampled_from(["a", "b", "lead", "step_started", "\x1b[31m", "\u0000", "ß ü", " "]) | st.text(
@@ -30,6 +31,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
+VALUES: dict[Any, Any] = {Weight: st.sampled_from([0.0, 0.5, 1.0])}
 #: Parameters that name a node.
 NODES = {"nodeId", "from", "to"}
 STRAY = "99999999-9999-4999-8999-999999999999"
@@ -53,7 +55,10 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
         return [_value(data, arguments[0], name, ids) for _ in range(data.draw(st.integers(0, 2)))]
     if origin is dict:
         return data.draw(
-            st.dictionaries(WORDS, JSON if arguments[1] is Any else WORDS, max_size=2), label=name
+            st.dictionaries(
+                WORDS, JSON if arguments[1] is Any else VALUES.get(arguments[1], WORDS), max_size=2
+            ),
+            label=name,
         )
     if arguments:  # a union
         return _value(data, data.draw(st.sampled_from(arguments)), name, ids)
@@ -108,10 +113,25 @@ def _ids(world: Any) -> dict[str, list[str]]:
         if item.kind == "trace"
         for s in item.body.get("segments", ())
     ]
+    noted = [
+        event["data"] for item in world.stored for event in item.body.get("events", ()) if event.get("data")
+    ]
+    things = {
+        name: [data[f"{name}Id"] for data in noted if f"{name}Id" in data]
+        for name in ("decision", "conflict", "task")
+    }
     nodes = [
         n["node_id"] for item in world.stored if item.kind == "network" for n in item.body.get("nodes", ())
     ]
-    return {**found, "target": targets, "step": steps, "segment": segments, "object": targets, "node": nodes}
+    return {
+        **found,
+        **things,
+        "target": targets,
+        "step": steps,
+        "segment": segments,
+        "object": targets,
+        "node": nodes,
+    }
 
 
 def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]], bool]) -> None:
@@ -123,6 +143,16 @@ def _run(data: st.DataObject, world: Any, judge: Callable[[str, dict[str, Any]],
     world("plan/start-plan", planId=plan)
     world("dialog/facilitate-communication", contextId=context, participants=["a"])
     world("confirm/request-approval", planId=plan)
+    people = world("role/assign-roles", contextId=context, roles=["a", "b", "lead"])["assignments"]
+    collab = world(
+        "collab/create-collab",
+        contextId=context,
+        title="t",
+        mode="swarm",
+        participants=people,
+        status="active",
+    )["collabId"]
+    world("collab/propose-decision", collabId=collab, question="q", options=["a", "b"])
     world("trace/start-monitoring", contextId=context)
     extension = world(
         "extension/register-extension",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import InvalidTransitionError
-from mplp_cli.modules.builtin import confirm, context, core, dialog, extension, network, plan, trace
+from mplp_cli.modules.builtin import collab, confirm, context, core, dialog, extension, network, plan, trace
 from mplp_cli.modules.records import Transitions
 
 #: Operation -> status it leads to.
@@ -26,6 +26,10 @@ DIALOG = {
 CONFIRM = {
     "approve": "approved", "reject": "rejected", "cancel-approval": "cancelled", "request-approval": "pending",
 }  # fmt: skip
+COLLAB = {
+    "resume-collab": "active", "suspend-collab": "suspended", "end-collab": "completed",
+    "cancel-collab": "cancelled",
+}  # fmt: skip
 EXTENSION = {
     "activate-extension": "active", "deactivate-extension": "inactive", "deprecate-extension": "deprecated",
 }  # fmt: skip
@@ -39,6 +43,7 @@ MODULES: dict[str, tuple[dict[str, str], Transitions, str]] = {
     "plan": (PLAN, plan.TRANSITIONS, "draft"),
     "dialog": (DIALOG, dialog.TRANSITIONS, "active"),
     "confirm": (CONFIRM, confirm.TRANSITIONS, "pending"),
+    "collab": (COLLAB, {s: to for s, to in collab.TRANSITIONS.items() if s != "draft"}, "active"),
     "extension": (EXTENSION, extension.TRANSITIONS, "registered"),
     "network": (NETWORK, network.TRANSITIONS, "draft"),
     "core": (CORE, core.TRANSITIONS, "draft"),
@@ -72,6 +77,16 @@ def _fresh(world: Any, module: str) -> str:
         return str(world("plan/create-plan", contextId=made, assignedRoles=["a"])["planId"])
     if module == "dialog":
         return str(world("dialog/facilitate-communication", contextId=made, participants=["a"])["dialogId"])
+    if module == "collab":
+        world("role/create-role", name="a", contextId=made)
+        session = {
+            "contextId": made,
+            "title": "t",
+            "mode": "swarm",
+            "participants": ["a"],
+            "status": "active",
+        }
+        return str(world("collab/create-collab", **session)["collabId"])
     given: dict[str, Any] = {"contextId": made, "name": "a"}
     if module == "extension":
         return str(world("extension/register-extension", **given, version="1.0.0")["extensionId"])

@@ -510,6 +510,27 @@ def test_the_newest_version_of_each_object_is_listed(store: Store) -> None:
     assert list(store.objects("Trace")) == []
 
 
+def test_every_version_of_what_a_run_made_is_listed(store: Store) -> None:
+    def version(kind: str, name: str, number: int, *tags: str) -> ProtocolObject:
+        return ProtocolObject(kind, name, number, {"meta": {"tags": list(tags)}, "n": number})
+
+    mine = f"run:{run_id(1)}"
+    gone = ProtocolObject("plan", "p1", 3, {})
+    made = [version("context", "c1", 1, "draft", mine), version("context", "c1", 2, mine)]
+    made += [version("plan", "p1", 1, mine), version("plan", "p1", 2, mine), gone]
+    others = [
+        version("plan", "p2", 1, f"run:{run_id(2)}"),
+        version("role", "r1", 1),
+        version("role", "r2", 1),
+    ]
+    says = ProtocolObject("trace", "t1", 1, {"meta": {"tags": []}, "seen": [mine]})
+    journal = store.create_run(new_run(), [started()])
+    journal.append([], [*made[::-1], *others, says])
+    assert list(store.versions(run_id(1))) == made
+    assert list(store.versions(run_id(2))) == others[:1]
+    assert list(store.versions(run_id(3))) == []
+
+
 def test_many_objects_are_listed_in_order(store: Store) -> None:
     journal = store.create_run(new_run(), [started()])
     made = [ProtocolObject("Trace", f"t{n:05d}", 1, {"n": n}) for n in range(2_500)]

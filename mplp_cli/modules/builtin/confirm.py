@@ -1,6 +1,8 @@
-"""Module `confirm`: questions to somebody who decides, and the answers.
+"""Module `confirm`: questions to people who decide, and the answers.
 
-The protocol's confirm object has no list of approvers: it stands in the event `confirm.requested`.
+The protocol's confirm object has no list of approvers: mode, approvers and weights stand in the event
+`confirm.requested`, and as they are from then on in `confirm.delegated` and `confirm.escalated`. An answer that does
+not settle the question is an event `confirm.decision.approved` or `.rejected`.
 """
 
 from __future__ import annotations
@@ -9,14 +11,33 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from mplp_cli.errors import OperationError
+from mplp_cli.errors import InvalidTransitionError, OperationError
+from mplp_cli.modules.approvals import (
+    asked_panel,
+    check_handover,
+    check_panel,
+    check_turn,
+    escalated,
+    history,
+    panel_of,
+    status_of,
+)
+from mplp_cli.modules.awaiting import WAIT_FOR_APPROVAL
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
-from mplp_cli.modules.records import Transitions, change_object, check_move, make_event, make_object
+from mplp_cli.modules.records import (
+    Transitions,
+    change_object,
+    check_move,
+    make_event,
+    make_object,
+    page_of,
+)
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import ObjectId, Text
-from mplp_cli.workflow.suggest import did_you_mean
+from mplp_cli.modules.shapes import ConfirmBody, Listed, NewObject, ObjectId, PageNumber, PageSize, Text
+from mplp_cli.modules.voting import Mode, Panel, Weight
 
 Status = Literal["pending", "approved", "rejected", "cancelled"]
+Answer = Literal["approved", "rejected", "cancelled"]
 TargetType = Literal["context", "plan", "trace", "extension", "other"]
 
 TRANSITIONS: Transitions = {
@@ -30,7 +51,15 @@ TRANSITIONS: Transitions = {
 _KEPT = {"context", "plan", "trace", "extension"}
 
 
-class RequestApproval(Parameters, frozen=True, kw_only=True):
+class GivenDecision(Parameters, frozen=True, kw_only=True):
+    status: Answer
+    decided_by_role: Text
+    decided_at: Annotated[Text | None, Meta(description="now unless given")] = None
+    reason: str | None = None
+    decision_id: ObjectId | None = None
+
+
+class RequestApproval(NewObject, frozen=True, kw_only=True):
     target_type: Annotated[
         TargetType | None, Meta(description="unless given: `other`, or `plan` when it is a plan")
     ] = None
@@ -39,10 +68,17 @@ class RequestApproval(Parameters, frozen=True, kw_only=True):
     ] = None
     plan_id: Annotated[ObjectId | None, Meta(description="short for a target of type `plan`")] = None
     requested_by_role: Annotated[Text | None, Meta(description="the workflow's id unless given")] = None
+    requested_at: Annotated[Text | None, Meta(description="now unless given")] = None
     reason: Text | None = None
     approvers: Annotated[list[Text], Meta(description="roles that may decide; anybody if empty")] = field(
         default_factory=list
     )
+    mode: Annotated[Mode | None, Meta(description="`single_approver` unless given")] = None
+    weights: Annotated[
+        dict[str, Weight] | None, Meta(description="of approvers, for `weighted_vote`; 1 unless given")
+    ] = None
+    decisions: Annotated[list[GivenDecision] | None, Meta(description="answers there are already")] = None
+    status: Annotated[Status | None, Meta(description="what the decisions say unless given")] = None
     confirm_id: Annotated[ObjectId | None, Meta(description="that of a rejected question asks it again")] = (
         None
     )
@@ -69,66 +105,111 @@ class CancelApproval(Parameters, frozen=True, kw_only=True):
     decision_id: ObjectId | None = None
 
 
+class DelegateApproval(Parameters, frozen=True, kw_only=True):
+    confirm_id: ObjectId
+    from_: Text = field(name="from")
+    to: Text
+    reason: Text | None = None
+
+
+class EscalateApproval(Parameters, frozen=True, kw_only=True):
+    confirm_id: ObjectId
+    from_: Annotated[
+        Text | None, Meta(description="who does not answer; may be left out where that is clear")
+    ] = field(default=None, name="from")
+    to: Annotated[Text | None, Meta(description="in the mode `escalation` the next one unless given")] = None
+    reason: Text | None = None
+
+
 class GetApproval(Parameters, frozen=True, kw_only=True):
     confirm_id: ObjectId
 
 
+class ListApprovals(Parameters, frozen=True, kw_only=True):
+    status: Status | None = None
+    approver: Annotated[Text | None, Meta(description="one of the approvers, or anybody may decide")] = None
+    requester: Text | None = None
+    target_type: TargetType | None = None
+    page: PageNumber = 1
+    limit: PageSize = 100
+
+
 class ConfirmNow(Result, frozen=True, kw_only=True):
+    """`approvers`: everybody who decides; `waiting_for`: who may now. Both are empty if anybody may."""
+
     confirm_id: ObjectId
     status: Status
-    confirm: dict[str, Any]
+    mode: Mode
+    approvers: list[str]
+    waiting_for: list[str]
+    confirm: ConfirmBody
 
 
-class Decided(Result, frozen=True, kw_only=True):
-    confirm_id: ObjectId
+class Decided(ConfirmNow, frozen=True, kw_only=True):
     decision_id: ObjectId
-    status: Status
-    confirm: dict[str, Any]
+
+
+class Confirms(Listed, frozen=True, kw_only=True):
+    confirms: list[ConfirmBody]
 
 
 def request_approval(given: RequestApproval, session: Session) -> ConfirmNow:
     """Asks; the id of a rejected question asks that one again."""
-    if given.confirm_id is not None:
+    new = (given.decisions, given.status, given.meta, given.governance, given.trace)
+    if given.confirm_id is not None and all(field is None for field in new):
         earlier = session.peek("confirm", given.confirm_id)
         if earlier is not None:
             return _ask_again(given, earlier, session)
-    target_type, target_id = _target(given, session)
-    identifier = session.new_id("confirm", given.confirm_id)
+    target_type, target_id, context_id = _target(given, session)
+    panel = _panel(given, Panel())
+    decisions = [_decision(session, item) for item in given.decisions or ()]
+    status = status_of(given.status, panel, decisions, by_mode=given.mode is not None)
     body = make_object(
         session,
         "confirm",
-        identifier,
-        [make_event(session, "confirm", "requested", {"approvers": given.approvers})],
+        session.new_id("confirm", given.confirm_id),
+        history(session, panel, decisions, status),
+        [f"context:{context_id}"] if context_id else [],
+        given=given,
         target_type=target_type,
         target_id=target_id,
-        status="pending",
+        status=status,
         requested_by_role=given.requested_by_role or session.caller.workflow,
-        requested_at=session.now(),
+        requested_at=given.requested_at or session.now(),
         reason=given.reason,
-        decisions=[],
+        decisions=decisions or None,
     )
     return _now(session.put("confirm", body))
 
 
 def approve(given: Decide, session: Session) -> Decided:
     """Records a yes."""
-    return _decide(
-        session, "approved", given.confirm_id, given.decided_by_role, given.reason, given.decision_id
-    )
+    return _decide(given, "approved", session)
 
 
 def reject(given: Reject, session: Session) -> Decided:
     """Records a no; it needs a reason."""
-    return _decide(
-        session, "rejected", given.confirm_id, given.decided_by_role, given.reason, given.decision_id
-    )
+    return _decide(given, "rejected", session)
 
 
 def cancel_approval(given: CancelApproval, session: Session) -> Decided:
     """Takes a question back."""
-    return _decide(
-        session, "cancelled", given.confirm_id, given.decided_by_role, given.reason, given.decision_id
-    )
+    return _decide(given, "cancelled", session)
+
+
+def delegate_approval(given: DelegateApproval, session: Session) -> ConfirmNow:
+    """Somebody who has not decided yet lets another decide in the same place."""
+    body, panel, votes = _open(session, given.confirm_id)
+    check_handover(body, panel, votes, given.from_, given.to)
+    said = {"from": given.from_, "to": given.to, "reason": given.reason}
+    return _handed(session, body, "delegated", panel.handed(given.from_, given.to), said)
+
+
+def escalate_approval(given: EscalateApproval, session: Session) -> ConfirmNow:
+    """Takes the question from who does not answer, and asks somebody else instead."""
+    body, panel, votes = _open(session, given.confirm_id)
+    changed, giver, taker = escalated(body, panel, votes, given.from_, given.to)
+    return _handed(session, body, "escalated", changed, {"from": giver, "to": taker, "reason": given.reason})
 
 
 def get_approval(given: GetApproval, session: Session) -> ConfirmNow:
@@ -136,31 +217,66 @@ def get_approval(given: GetApproval, session: Session) -> ConfirmNow:
     return _now(session.get("confirm", given.confirm_id))
 
 
-def _target(given: RequestApproval, session: Session) -> tuple[TargetType, str]:
-    """What is asked about. OperationError if that is not clear, UnknownObjectError if it is not there."""
+def list_approvals(given: ListApprovals, session: Session) -> Confirms:
+    """Gives a page of questions, oldest first."""
+    found = session.find(
+        "confirm",
+        status=given.status,
+        requested_by_role=given.requester,
+        target_type=given.target_type,
+    )
+    if given.approver is not None:
+        found = [
+            body for body in found if given.approver in (panel_of(body)[0].approvers or {given.approver})
+        ]
+    page = page_of(found, given.page, given.limit)
+    return Confirms(confirms=page.items, **page.position)
+
+
+def _target(given: RequestApproval, session: Session) -> tuple[TargetType, str, str | None]:
+    """What is asked about, and its context. OperationError if that is not clear, UnknownObjectError if it is not
+    there."""
     if given.plan_id is not None:
         if given.target_type not in {None, "plan"} or given.target_id not in {None, given.plan_id}:
             raise OperationError(
                 "`planId` and `targetType`, `targetId` name different targets", hint="give one of them"
             )
-        session.get("plan", given.plan_id)
-        return "plan", given.plan_id
+        return "plan", given.plan_id, session.get("plan", given.plan_id)["context_id"]
     if given.target_id is None:
         return _usual_target(given.target_type, session)
     target_type = given.target_type or "other"
-    if target_type in _KEPT:
-        session.get(target_type, given.target_id)
-    return target_type, given.target_id
+    target = session.get(target_type, given.target_id) if target_type in _KEPT else {}
+    return target_type, given.target_id, target.get("context_id")
 
 
-def _usual_target(target_type: TargetType | None, session: Session) -> tuple[TargetType, str]:
+def _usual_target(target_type: TargetType | None, session: Session) -> tuple[TargetType, str, str | None]:
     """The run's newest plan if it has one, else the run."""
     plans = session.find("plan", run=session.caller.run) if target_type in {None, "plan"} else []
     if plans:
-        return "plan", plans[-1]["plan_id"]
+        return "plan", plans[-1]["plan_id"], plans[-1]["context_id"]
     if target_type in {None, "other"}:
-        return "other", session.caller.run
+        return "other", session.caller.run, None
     raise OperationError(f"an approval of a {target_type} needs to know which one", hint="give `targetId`")
+
+
+def _decision(session: Session, given: GivenDecision) -> dict[str, Any]:
+    decision = {
+        "decision_id": given.decision_id or session.uuid(),
+        "status": given.status,
+        "decided_by_role": given.decided_by_role,
+        "decided_at": given.decided_at or session.now(),
+    }
+    return decision if given.reason is None else {**decision, "reason": given.reason}
+
+
+def _panel(given: RequestApproval, before: Panel) -> Panel:
+    """Who is to decide; what is not given stays as before. OperationError if nobody can."""
+    mode, approvers = given.mode or before.mode, tuple(given.approvers) or before.approvers
+    kept = {name: weight for name, weight in before.weights.items() if name in approvers}
+    weights = given.weights if given.weights is not None else kept if mode == "weighted_vote" else {}
+    panel = Panel(mode=mode, approvers=approvers, weights=weights)
+    check_panel(panel)
+    return panel
 
 
 def _ask_again(given: RequestApproval, body: dict[str, Any], session: Session) -> ConfirmNow:
@@ -175,96 +291,110 @@ def _ask_again(given: RequestApproval, body: dict[str, Any], session: Session) -
             f"the confirm {body['confirm_id']} is about the {body['target_type']} {body['target_id']}",
             hint="leave `confirmId` out to ask about something else",
         )
-    event = make_event(session, "confirm", "requested", {"approvers": given.approvers or _approvers(body)})
+    event = make_event(session, "confirm", "requested", _panel(given, asked_panel(body)).data())
     changed = change_object(
         session,
         body,
         event,
         status="pending",
-        requested_at=session.now(),
+        requested_at=given.requested_at or session.now(),
         requested_by_role=given.requested_by_role,
         reason=given.reason,
     )
     return _now(session.put("confirm", changed))
 
 
-def _decide(
-    session: Session,
-    status: Status,
-    confirm_id: str,
-    by: str | None,
-    reason: str | None,
-    decision_id: str | None,
-) -> Decided:
-    body = session.get("confirm", confirm_id)
-    check_move("confirm", confirm_id, TRANSITIONS, body["status"], status)
-    approvers = _approvers(body)
-    if by is not None and status != "cancelled" and approvers and by not in approvers:
-        raise OperationError(
-            f"`{by}` may not decide the confirm {confirm_id}",
-            hint=did_you_mean(by, approvers) or f"who may: {', '.join(approvers)}",
-            details={"confirmId": confirm_id, "decidedByRole": by, "approvers": approvers},
-        )
-    decisions = body.get("decisions", [])
-    identifier = decision_id or session.uuid()
-    if any(decision["decision_id"] == identifier for decision in decisions):
-        raise OperationError(f"the confirm {confirm_id} has a decision {identifier} already")
-    decision = {
-        "decision_id": identifier,
-        "status": status,
-        "decided_by_role": by or body["requested_by_role"],
-        "decided_at": session.now(),
-    }
-    if reason is not None:
-        decision["reason"] = reason
-    event = make_event(session, "confirm", status, {"decisionId": identifier})
+def _decide(given: Decide | Reject | CancelApproval, said: Answer, session: Session) -> Decided:
+    body = session.get("confirm", given.confirm_id)
+    check_move("confirm", given.confirm_id, TRANSITIONS, body["status"], said)
+    by = given.decided_by_role or str(body["requested_by_role"])
+    panel, votes = panel_of(body)
+    status: Status = "cancelled"
+    if said != "cancelled":
+        check_turn(body, panel, votes, by)
+        status = panel.ruling({**votes, by: said == "approved"})
+    answer = GivenDecision(
+        status=said, decided_by_role=by, reason=given.reason, decision_id=given.decision_id
+    )
+    decision = _decision(session, answer)
+    identifier, decisions = decision["decision_id"], body.get("decisions", [])
+    if any(earlier["decision_id"] == identifier for earlier in decisions):
+        raise OperationError(f"the confirm {given.confirm_id} has a decision {identifier} already")
+    verb = f"decision.{said}" if status == "pending" else status
     changed = change_object(
         session,
         body,
-        event,
+        make_event(session, "confirm", verb, {"decisionId": identifier}),
         status=status,
         decisions=[*decisions, decision],
         # A rejected confirm must say why, even when nobody said why it was asked.
-        reason=body.get("reason") or (reason if status == "rejected" else None),
+        reason=body.get("reason") or (given.reason if status == "rejected" else None),
     )
-    return Decided(
-        confirm_id=confirm_id, decision_id=identifier, status=status, confirm=session.put("confirm", changed)
-    )
+    return Decided(decision_id=identifier, **_view(session.put("confirm", changed)))
 
 
-def _approvers(body: dict[str, Any]) -> list[str]:
-    asked = [event for event in body["events"] if event["event_type"] == "confirm.requested"]
-    return list(asked[-1]["data"]["approvers"])
+def _open(session: Session, confirm_id: str) -> tuple[dict[str, Any], Panel, dict[str, bool]]:
+    """A pending question, who decides it and who has. InvalidTransitionError if it is not pending."""
+    body = session.get("confirm", confirm_id)
+    if body["status"] != "pending":
+        raise InvalidTransitionError(
+            f"the confirm {confirm_id} is `{body['status']}`; nobody has to decide it",
+            details={"kind": "confirm", "id": confirm_id, "status": body["status"]},
+        )
+    return body, *panel_of(body)
+
+
+def _handed(
+    session: Session, body: dict[str, Any], verb: str, panel: Panel, said: dict[str, str | None]
+) -> ConfirmNow:
+    data = {key: value for key, value in said.items() if value is not None}
+    event = make_event(session, "confirm", verb, {**data, **panel.data()})
+    return _now(session.put("confirm", change_object(session, body, event)))
+
+
+def _view(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a ConfirmNow."""
+    panel, votes = panel_of(body)
+    return {
+        "confirm_id": body["confirm_id"],
+        "status": body["status"],
+        "mode": panel.mode,
+        "approvers": list(panel.approvers),
+        "waiting_for": list(panel.waits_for(votes)) if body["status"] == "pending" else [],
+        "confirm": body,
+    }
 
 
 def _now(body: dict[str, Any]) -> ConfirmNow:
-    return ConfirmNow(confirm_id=body["confirm_id"], status=body["status"], confirm=body)
+    return ConfirmNow(**_view(body))
+
+
+def _operation(name: str, summary: str, parameters: Any, result: Any, handler: Any) -> Operation:
+    return Operation(name=name, summary=summary, parameters=parameters, result=result, handler=handler)
 
 
 MODULE = make_module(
     "confirm",
     "Approvals",
-    Operation(
-        name="request-approval",
-        summary="Ask for an approval",
-        parameters=RequestApproval,
-        result=ConfirmNow,
-        handler=request_approval,
+    _operation("request-approval", "Ask for an approval", RequestApproval, ConfirmNow, request_approval),
+    _operation("approve", "Say yes", Decide, Decided, approve),
+    _operation("reject", "Say no, and why", Reject, Decided, reject),
+    _operation("cancel-approval", "Take a question back", CancelApproval, Decided, cancel_approval),
+    _operation(
+        "delegate-approval",
+        "Let somebody else decide in the place of an approver",
+        DelegateApproval,
+        ConfirmNow,
+        delegate_approval,
     ),
-    Operation(name="approve", summary="Say yes", parameters=Decide, result=Decided, handler=approve),
-    Operation(name="reject", summary="Say no, and why", parameters=Reject, result=Decided, handler=reject),
-    Operation(
-        name="cancel-approval",
-        summary="Take a question back",
-        parameters=CancelApproval,
-        result=Decided,
-        handler=cancel_approval,
+    _operation(
+        "escalate-approval",
+        "Take a question from who does not answer, and ask somebody else",
+        EscalateApproval,
+        ConfirmNow,
+        escalate_approval,
     ),
-    Operation(
-        name="get-approval",
-        summary="Read a question and its answers",
-        parameters=GetApproval,
-        result=ConfirmNow,
-        handler=get_approval,
-    ),
+    _operation("get-approval", "Read a question and its answers", GetApproval, ConfirmNow, get_approval),
+    _operation("list-approvals", "List questions, oldest first", ListApprovals, Confirms, list_approvals),
+    WAIT_FOR_APPROVAL,
 )

@@ -1,6 +1,7 @@
 """Module `dialog`: conversations in a context.
 
-The protocol's dialog object has no list of participants: it stands in the event `dialog.started`.
+The protocol's dialog object has no list of participants: it stands in the event `dialog.started`, with the topic and
+the type. In a dialog without such a list anybody may speak.
 """
 
 from __future__ import annotations
@@ -20,9 +21,19 @@ from mplp_cli.modules.records import (
     make_event,
     make_object,
     open_context,
+    page_of,
 )
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import Assignment, ObjectId, Text
+from mplp_cli.modules.shapes import (
+    Assignment,
+    DialogBody,
+    Listed,
+    NewObject,
+    ObjectId,
+    PageNumber,
+    PageSize,
+    Text,
+)
 from mplp_cli.workflow.suggest import did_you_mean
 
 Status = Literal["active", "paused", "completed", "cancelled"]
@@ -35,15 +46,38 @@ TRANSITIONS: Transitions = {
     "cancelled": (),
 }
 _ENDS = {"completed", "cancelled"}
+_MOST = 100
+
+Participants = Annotated[list[Assignment | Text], Meta(description="assignments or names")]
 
 
 class NewMessage(Parameters, frozen=True, kw_only=True):
     content: str
     role: Speaker = "agent"
     sender_id: Annotated[Text | None, Meta(description="a participant's `participantId`")] = None
+    timestamp: Annotated[Text | None, Meta(description="now unless given")] = None
+    event: Annotated[
+        dict[str, Any] | None, Meta(description="as the protocol lays events out; not with `senderId`")
+    ] = None
 
 
-class FacilitateCommunication(Parameters, frozen=True, kw_only=True):
+class CreateDialog(NewObject, frozen=True, kw_only=True):
+    context_id: Annotated[
+        ObjectId | None, Meta(description="the first participant's, else the run's only one, unless given")
+    ] = None
+    type: Annotated[Text | None, Meta(description="kind of conversation")] = None
+    topic: Text | None = None
+    participants: Participants | None = None
+    initial_message: Annotated[Text | None, Meta(description="said before `messages`")] = None
+    messages: list[NewMessage] = field(default_factory=list)
+    status: Status = "active"
+    dialog_id: ObjectId | None = None
+    thread_id: ObjectId | None = None
+    started_at: Text | None = None
+    ended_at: Text | None = None
+
+
+class FacilitateCommunication(NewObject, frozen=True, kw_only=True):
     participants: Annotated[list[Assignment | Text], Meta(min_length=1, description="assignments or names")]
     context_id: Annotated[
         ObjectId | None, Meta(description="the first participant's, else the run's only one, unless given")
@@ -56,6 +90,18 @@ class FacilitateCommunication(Parameters, frozen=True, kw_only=True):
 
 class SendMessage(NewMessage, frozen=True, kw_only=True):
     dialog_id: ObjectId
+
+
+class GetDialog(Parameters, frozen=True, kw_only=True):
+    dialog_id: ObjectId
+
+
+class ListDialogs(Parameters, frozen=True, kw_only=True):
+    context_id: ObjectId | None = None
+    thread_id: ObjectId | None = None
+    status: Status | None = None
+    page: PageNumber = 1
+    limit: PageSize = 100
 
 
 class GetHistory(Parameters, frozen=True, kw_only=True):
@@ -74,7 +120,7 @@ class NewDialog(Result, frozen=True, kw_only=True):
     context_id: ObjectId
     participants: list[Assignment]
     status: Status
-    dialog: dict[str, Any]
+    dialog: DialogBody
 
 
 class Sent(Result, frozen=True, kw_only=True):
@@ -93,12 +139,41 @@ class History(Result, frozen=True, kw_only=True):
 class DialogNow(Result, frozen=True, kw_only=True):
     dialog_id: ObjectId
     status: Status
-    dialog: dict[str, Any]
+    dialog: DialogBody
+
+
+class Dialogs(Listed, frozen=True, kw_only=True):
+    dialogs: list[DialogBody]
+
+
+def create_dialog(given: CreateDialog, session: Session) -> DialogNow:
+    """Makes a dialog of what is given, and of nothing else."""
+    context_id = _context_of(given.context_id, given.participants or [], session)
+    open_context(session, context_id)
+    participants = _participants(given.participants or [])
+    names = [str(participant.participant_id) for participant in participants]
+    first = [] if given.initial_message is None else [NewMessage(content=given.initial_message)]
+    said = {"participants": to_builtins(participants) or None, "topic": given.topic, "type": given.type}
+    data = {key: value for key, value in said.items() if value is not None}
+    body = make_object(
+        session,
+        "dialog",
+        session.new_id("dialog", given.dialog_id),
+        [make_event(session, "dialog", "started", data or None)],
+        given=given,
+        context_id=context_id,
+        thread_id=given.thread_id,
+        status=given.status,
+        messages=[_message(session, message, names) for message in [*first, *given.messages]],
+        started_at=given.started_at,
+        ended_at=given.ended_at,
+    )
+    return _now(session.put("dialog", body))
 
 
 def facilitate_communication(given: FacilitateCommunication, session: Session) -> NewDialog:
     """Opens a dialog; its first message names the participants and the topic."""
-    context_id = _context_of(given, session)
+    context_id = _context_of(given.context_id, given.participants, session)
     open_context(session, context_id)
     participants = _participants(given.participants)
     names = [str(participant.participant_id) for participant in participants]
@@ -107,13 +182,17 @@ def facilitate_communication(given: FacilitateCommunication, session: Session) -
         welcome += f" Topic: {given.topic}"
     messages = [_message(session, NewMessage(content=welcome, role="system"), names)]
     messages += [_message(session, message, names) for message in given.messages]
+    data = {"participants": to_builtins(participants)}
+    if given.topic is not None:
+        data["topic"] = given.topic
     identifier = session.new_id("dialog", given.dialog_id)
     thread_id = given.thread_id or session.uuid()
     body = make_object(
         session,
         "dialog",
         identifier,
-        [make_event(session, "dialog", "started", {"participants": to_builtins(participants)})],
+        [make_event(session, "dialog", "started", data)],
+        given=given,
         context_id=context_id,
         thread_id=thread_id,
         status="active",
@@ -140,11 +219,22 @@ def send_message(given: SendMessage, session: Session) -> Sent:
             hint="`dialog/resume-dialog` makes it active again" if body["status"] == "paused" else None,
             details={"kind": "dialog", "id": given.dialog_id, "status": body["status"]},
         )
-    started = next(event for event in body["events"] if event["event_type"] == "dialog.started")
-    message = _message(session, given, [who["participantId"] for who in started["data"]["participants"]])
+    message = _message(session, given, _names(body))
     messages = [*body["messages"], message]
     session.put("dialog", change_object(session, body, messages=messages))
     return Sent(dialog_id=given.dialog_id, message=message, message_count=len(messages))
+
+
+def get_dialog(given: GetDialog, session: Session) -> DialogNow:
+    """Gives the dialog."""
+    return _now(session.get("dialog", given.dialog_id))
+
+
+def list_dialogs(given: ListDialogs, session: Session) -> Dialogs:
+    """Gives a page of dialogs, oldest first."""
+    found = session.find("dialog", context=given.context_id, thread_id=given.thread_id, status=given.status)
+    page = page_of(found, given.page, given.limit)
+    return Dialogs(dialogs=page.items, **page.position)
 
 
 def get_history(given: GetHistory, session: Session) -> History:
@@ -165,14 +255,15 @@ def _mover(to: Status, verb: str) -> Callable[[MoveDialog, Session], DialogNow]:
             session, "dialog", verb, None if given.reason is None else {"reason": given.reason}
         )
         ended = session.now() if to in _ENDS else None
-        changed = session.put("dialog", change_object(session, body, event, status=to, ended_at=ended))
-        return DialogNow(dialog_id=given.dialog_id, status=to, dialog=changed)
+        return _now(session.put("dialog", change_object(session, body, event, status=to, ended_at=ended)))
 
     return move
 
 
 def _participants(given: list[Assignment | str]) -> list[Assignment]:
-    """Everybody with a participant id. OperationError if two have the same."""
+    """Everybody with a participant id. OperationError if two have the same, or they are too many."""
+    if len(given) > _MOST:
+        raise OperationError(f"a dialog has at most {_MOST} participants, not {len(given)}")
     found: dict[str, Assignment] = {}
     for who in given:
         named = Assignment(role=who, participant_id=who) if isinstance(who, str) else who
@@ -183,10 +274,17 @@ def _participants(given: list[Assignment | str]) -> list[Assignment]:
     return list(found.values())
 
 
-def _context_of(given: FacilitateCommunication, session: Session) -> str:
-    if given.context_id is not None:
-        return given.context_id
-    first = given.participants[0]
+def _names(body: dict[str, Any]) -> list[str]:
+    """The ids of the participants; none if the dialog does not say who they are."""
+    started = [event for event in body["events"] if event["event_type"] == "dialog.started"]
+    data = (started[0].get("data") if started else None) or {}
+    return [who["participantId"] for who in data.get("participants", ())]
+
+
+def _context_of(given: str | None, participants: list[Assignment | str], session: Session) -> str:
+    if given is not None:
+        return given
+    first = participants[0] if participants else None
     if isinstance(first, Assignment) and first.context_id is not None:
         return first.context_id
     mine = session.find("context", run=session.caller.run)
@@ -198,10 +296,18 @@ def _context_of(given: FacilitateCommunication, session: Session) -> str:
 
 
 def _message(session: Session, given: NewMessage, participants: list[str]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": given.role, "content": given.content, "timestamp": session.now()}
+    message: dict[str, Any] = {
+        "role": given.role,
+        "content": given.content,
+        "timestamp": given.timestamp or session.now(),
+    }
+    if given.event is not None:
+        if given.sender_id is not None:
+            raise OperationError("a message takes `event` or `senderId`, not both", hint="leave one out")
+        return {**message, "event": given.event}
     if given.sender_id is None:
         return message
-    if given.sender_id not in participants:
+    if participants and given.sender_id not in participants:
         raise OperationError(
             f"`{given.sender_id}` is not a participant of the dialog",
             hint=did_you_mean(given.sender_id, participants) or f"there are: {', '.join(participants)}",
@@ -210,15 +316,34 @@ def _message(session: Session, given: NewMessage, participants: list[str]) -> di
     return {**message, "event": make_event(session, "dialog", "message.sent", {"senderId": given.sender_id})}
 
 
+def _now(body: dict[str, Any]) -> DialogNow:
+    return DialogNow(dialog_id=body["dialog_id"], status=body["status"], dialog=body)
+
+
 def _move(name: str, summary: str, to: Status, verb: str) -> Operation:
     return Operation(
         name=name, summary=summary, parameters=MoveDialog, result=DialogNow, handler=_mover(to, verb)
     )
 
 
+_HISTORY = Operation(
+    name="get-history",
+    summary="Read what was said",
+    parameters=GetHistory,
+    result=History,
+    handler=get_history,
+)
+
 MODULE = make_module(
     "dialog",
     "Conversations",
+    Operation(
+        name="create-dialog",
+        summary="Make a dialog of what is given, without a welcome",
+        parameters=CreateDialog,
+        result=DialogNow,
+        handler=create_dialog,
+    ),
     Operation(
         name="facilitate-communication",
         summary="Open a dialog between participants",
@@ -234,14 +359,24 @@ MODULE = make_module(
         handler=send_message,
     ),
     Operation(
-        name="get-history",
-        summary="Read what was said",
-        parameters=GetHistory,
-        result=History,
-        handler=get_history,
+        name="get-dialog",
+        summary="Read a dialog",
+        parameters=GetDialog,
+        result=DialogNow,
+        handler=get_dialog,
     ),
+    Operation(
+        name="list-dialogs",
+        summary="List dialogs, oldest first",
+        parameters=ListDialogs,
+        result=Dialogs,
+        handler=list_dialogs,
+    ),
+    _HISTORY,
+    replace(_HISTORY, name="get-messages", summary="The same as get-history"),
     _move("pause-dialog", "Let a dialog rest", "paused", "paused"),
     _move("resume-dialog", "Go on with a paused dialog", "active", "resumed"),
     _move("end-dialog", "End a dialog", "completed", "completed"),
     _move("cancel-dialog", "Break a dialog off", "cancelled", "cancelled"),
+    needs=("context",),
 )

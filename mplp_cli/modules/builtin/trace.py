@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from mplp_cli.errors import InvalidTransitionError, OperationError, UnknownObjectError
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
@@ -16,9 +17,22 @@ from mplp_cli.modules.records import (
     make_event,
     make_object,
     open_context,
+    page_of,
 )
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import ObjectId, Text
+from mplp_cli.modules.shapes import (
+    GivenMeta,
+    Governance,
+    Listed,
+    NewObject,
+    ObjectId,
+    PageNumber,
+    PageSize,
+    Text,
+    TraceBody,
+)
+from mplp_cli.modules.timing import Analysis, analyse, has_errors, ms_of
+from mplp_cli.workflow.values import moment_ms
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
 SegmentStatus = Literal["pending", "running", "completed", "failed", "cancelled", "skipped"]
@@ -40,14 +54,21 @@ SEGMENT_TRANSITIONS: Transitions = {
 }
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9]*(?:\.[a-z][a-z0-9]*)*")
 #: Kinds whose events belong to what happened in a context.
-_WATCHED = ("context", "role", "plan", "confirm", "dialog")
+_WATCHED = ("context", "plan", "role", "confirm", "extension", "dialog", "collab", "network")
 
 
 class StartMonitoring(Parameters, frozen=True, kw_only=True):
     plan_id: ObjectId | None = None
     context_id: Annotated[ObjectId | None, Meta(description="the plan's unless given")] = None
     label: Text | None = None
+    level: Annotated[Text | None, Meta(description="how closely, such as `standard` or `detailed`")] = None
+    attributes: Annotated[dict[str, Any] | None, Meta(description="of the root span")] = None
     trace_id: ObjectId | None = None
+    span_id: Annotated[ObjectId | None, Meta(description="of the root span")] = None
+    parent_span_id: ObjectId | None = None
+    started_at: Annotated[Text | None, Meta(description="now unless given")] = None
+    meta: GivenMeta | None = None
+    governance: Governance | None = None
 
 
 class StopMonitoring(Parameters, frozen=True, kw_only=True):
@@ -57,6 +78,17 @@ class StopMonitoring(Parameters, frozen=True, kw_only=True):
 
 class OneTrace(Parameters, frozen=True, kw_only=True):
     trace_id: ObjectId
+
+
+class ListTraces(Parameters, frozen=True, kw_only=True):
+    context_id: ObjectId | None = None
+    plan_id: ObjectId | None = None
+    status: Status | None = None
+    has_errors: Annotated[bool | None, Meta(description="whether it or a segment of it failed")] = None
+    created_after: Annotated[Text | None, Meta(description="a time with its offset, itself not in")] = None
+    created_before: Annotated[Text | None, Meta(description="a time with its offset, itself not in")] = None
+    page: PageNumber = 1
+    limit: PageSize = 100
 
 
 class AddSegment(Parameters, frozen=True, kw_only=True):
@@ -87,7 +119,11 @@ class TraceNow(Result, frozen=True, kw_only=True):
     context_id: ObjectId
     plan_id: ObjectId | None
     status: Status
-    trace: dict[str, Any]
+    trace: TraceBody
+
+
+class Traces(Listed, frozen=True, kw_only=True):
+    traces: list[TraceBody]
 
 
 class Segment(Result, frozen=True, kw_only=True):
@@ -108,24 +144,26 @@ def start_monitoring(given: StartMonitoring, session: Session) -> TraceNow:
     context_id = _context_of(given, session)
     open_context(session, context_id)
     identifier = session.new_id("trace", given.trace_id)
-    caller = session.caller
-    attributes = {"run": caller.run, "workflow": caller.workflow, "step": caller.step, "label": given.label}
+    said = {"label": given.label, "level": given.level}
+    attributes = {key: value for key, value in said.items() if value is not None} | (given.attributes or {})
+    span = {
+        "trace_id": identifier,
+        "span_id": given.span_id or session.uuid(),
+        "parent_span_id": given.parent_span_id,
+        "context_id": context_id,
+        "attributes": attributes or given.attributes,
+    }
     body = make_object(
         session,
         "trace",
         identifier,
         [make_event(session, "trace", "started", trace_id=identifier)],
+        given=NewObject(meta=given.meta, governance=given.governance),
         context_id=context_id,
         plan_id=given.plan_id,
-        root_span={
-            "trace_id": identifier,
-            "span_id": session.uuid(),
-            "context_id": context_id,
-            "attributes": {key: value for key, value in attributes.items() if value is not None},
-        },
+        root_span={key: value for key, value in span.items() if value is not None},
         status="running",
-        started_at=session.now(),
-        segments=[],
+        started_at=given.started_at or session.now(),
     )
     return _now(session.put("trace", body))
 
@@ -135,12 +173,13 @@ def stop_monitoring(given: StopMonitoring, session: Session) -> TraceNow:
     body = session.get("trace", given.trace_id)
     check_move("trace", given.trace_id, TRANSITIONS, body["status"], given.status)
     own = body["events"]
+    since = own[0]["timestamp"]
     watched = [
         event
         for kind in _WATCHED
         for item in session.find(kind, context=body["context_id"])
         for event in item.get("events", ())
-        if event["timestamp"] >= body["started_at"]
+        if event["timestamp"] >= since
     ]
     events = sorted([*own, *watched], key=lambda event: str(event["timestamp"]))
     events.append(make_event(session, "trace", given.status, trace_id=given.trace_id))
@@ -153,10 +192,30 @@ def get_trace(given: OneTrace, session: Session) -> TraceNow:
     return _now(session.get("trace", given.trace_id))
 
 
+def list_traces(given: ListTraces, session: Session) -> Traces:
+    """Gives a page of traces, oldest first."""
+    after, before = _ms("createdAfter", given.created_after), _ms("createdBefore", given.created_before)
+    found = [
+        body
+        for body in session.find(
+            "trace", context=given.context_id, plan_id=given.plan_id, status=given.status
+        )
+        if given.has_errors in {None, has_errors(body)} and _lies(body, after, before)
+    ]
+    page = page_of(found, given.page, given.limit)
+    return Traces(traces=page.items, **page.position)
+
+
+def analyze_trace(given: OneTrace, session: Session) -> Analysis:
+    """Adds up what a trace holds; what still runs is counted until now."""
+    return analyse(session.get("trace", given.trace_id), session.now())
+
+
 def add_segment(given: AddSegment, session: Session) -> Segment:
     """Adds a stretch of work to a running trace."""
     body = _running(session, given.trace_id)
-    known = {segment["segment_id"] for segment in body["segments"]}
+    segments = body.get("segments", [])
+    known = {segment["segment_id"] for segment in segments}
     identifier = given.segment_id or session.uuid()
     if identifier in known:
         raise OperationError(
@@ -174,21 +233,22 @@ def add_segment(given: AddSegment, session: Session) -> Segment:
         "attributes": given.attributes,
     }
     segment = {key: value for key, value in fields.items() if value is not None}
-    session.put("trace", change_object(session, body, segments=[*body["segments"], segment]))
+    session.put("trace", change_object(session, body, segments=[*segments, segment]))
     return Segment(trace_id=given.trace_id, segment_id=identifier, status=given.status, segment=segment)
 
 
 def update_segment(given: UpdateSegment, session: Session) -> Segment:
     """Moves a segment of a running trace on; a final status ends it."""
     body = _running(session, given.trace_id)
-    old = next((s for s in body["segments"] if s["segment_id"] == given.segment_id), None)
+    segments = body.get("segments", [])
+    old = next((s for s in segments if s["segment_id"] == given.segment_id), None)
     if old is None:
         raise _no_segment(given.trace_id, given.segment_id)
     check_move("trace segment", given.segment_id, SEGMENT_TRANSITIONS, old["status"], given.status)
     stamp = "started_at" if given.status == "running" else "finished_at"
     segment = {**old, "status": given.status, stamp: session.now()}
-    segments = [segment if s is old else s for s in body["segments"]]
-    session.put("trace", change_object(session, body, segments=segments))
+    changed = [segment if s is old else s for s in segments]
+    session.put("trace", change_object(session, body, segments=changed))
     return Segment(trace_id=given.trace_id, segment_id=given.segment_id, status=given.status, segment=segment)
 
 
@@ -243,6 +303,21 @@ def _no_segment(trace_id: str, segment_id: str) -> UnknownObjectError:
     )
 
 
+def _ms(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return moment_ms(text)
+    except ValueError as error:
+        raise OperationError(f"`{name}`: {error}") from error
+
+
+def _lies(body: dict[str, Any], after: int | None, before: int | None) -> bool:
+    """Whether a trace was made after and before these."""
+    made = ms_of(body["meta"]["created_at"]) or 0
+    return (after is None or made > after) and (before is None or made < before)
+
+
 def _now(body: dict[str, Any]) -> TraceNow:
     return TraceNow(
         trace_id=body["trace_id"],
@@ -254,26 +329,47 @@ def _now(body: dict[str, Any]) -> TraceNow:
     )
 
 
+_START = Operation(
+    name="start-monitoring",
+    summary="Start a trace of a plan or a context",
+    parameters=StartMonitoring,
+    result=TraceNow,
+    handler=start_monitoring,
+    any_of=(("planId", "contextId"),),
+)
+_STOP = Operation(
+    name="stop-monitoring",
+    summary="End a trace and take in what happened in its context",
+    parameters=StopMonitoring,
+    result=TraceNow,
+    handler=stop_monitoring,
+)
+_LIST = Operation(
+    name="list-traces",
+    summary="List traces, oldest first",
+    parameters=ListTraces,
+    result=Traces,
+    handler=list_traces,
+)
+
 MODULE = make_module(
     "trace",
     "The record of work being carried out",
-    Operation(
-        name="start-monitoring",
-        summary="Start a trace of a plan or a context",
-        parameters=StartMonitoring,
-        result=TraceNow,
-        handler=start_monitoring,
-        any_of=(("planId", "contextId"),),
-    ),
-    Operation(
-        name="stop-monitoring",
-        summary="End a trace and take in what happened in its context",
-        parameters=StopMonitoring,
-        result=TraceNow,
-        handler=stop_monitoring,
-    ),
+    _START,
+    replace(_START, name="start-trace", summary="The same as start-monitoring"),
+    _STOP,
+    replace(_STOP, name="end-trace", summary="The same as stop-monitoring"),
     Operation(
         name="get-trace", summary="Read a trace", parameters=OneTrace, result=TraceNow, handler=get_trace
+    ),
+    _LIST,
+    replace(_LIST, name="query-traces", summary="The same as list-traces"),
+    Operation(
+        name="analyze-trace",
+        summary="Add up what a trace holds: durations, failures, events",
+        parameters=OneTrace,
+        result=Analysis,
+        handler=analyze_trace,
     ),
     Operation(
         name="add-segment",
@@ -296,4 +392,5 @@ MODULE = make_module(
         result=RecordedEvent,
         handler=record_event,
     ),
+    needs=("context",),
 )

@@ -295,7 +295,7 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     state.due.pop(i, None)
     if asked.own:
         answer_of_own(state, i, fact)
-    elif fact.decision == "approved":
+    elif asked.open or fact.decision == "approved":
         state.uncounted[i] = state.attempts[i]
         starts_again(state, i)
         state.make_ready(i)

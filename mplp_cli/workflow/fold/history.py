@@ -316,7 +316,8 @@ class StepDecided(_Fact, tag="step.decided", gc=True):
     """A person answered, or (expired) nobody did who was asked by an `approval` step.
 
     To a question of the step's own (`Approval.own`) the answer is its result: approved, it completes with
-    `inputs`; otherwise its attempt has failed. To any other: approved, it is tried again; rejected, it fails.
+    `inputs`; otherwise its attempt has failed. To any other: approved, it is tried again; rejected, it fails,
+    unless the question is `Approval.open`.
     """
 
     step: str
@@ -365,6 +366,8 @@ class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_u
     step: str = ""
     #: An `approval` step asks for itself. Otherwise a failed step asks whether to try again.
     own: bool = False
+    #: The workflow has asked by an operation: whatever the answer is, the step looks at it again.
+    open: bool = False
     #: What the answer takes: name -> JSON Schema, as the inputs of a workflow.
     form: dict[str, dict[str, Any]] = {}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mplp_cli.errors import SubworkflowError
 from mplp_cli.workflow.fold.history import Approval
-from mplp_cli.workflow.values import RunId, StepId
+from mplp_cli.workflow.values import RunId, StepId, derived_uuid
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
@@ -28,9 +27,7 @@ class Renewals(Struct):
 def child_id(state: RunState, step: StepId) -> RunId:
     """The id of the run that a `workflow` step drives: the same after a crash, another one for each retry."""
     number = state.renewals.numbers.get(step, 0)
-    digest = hashlib.sha256(f"{state.run_id}\0{step}\0{number}".encode()).hexdigest()
-    variant = "89ab"[int(digest[16], 16) % 4]
-    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    return derived_uuid(state.run_id, step, number)
 
 
 def starts_again(state: RunState, i: int, *, retried: bool = False) -> None:
