@@ -130,7 +130,7 @@ class Runtime:
         """The workflow, its plan and every problem found."""
         from mplp_cli.loading import load_workflow
         from mplp_cli.loading.including import on_disk, stored
-        from mplp_cli.modules.catalogue import check_operation
+        from mplp_cli.modules.catalogue import check_operation, signature_of
 
         return load_workflow(
             source.text,
@@ -139,6 +139,8 @@ class Runtime:
             conditions=self.conditions,
             directory=str(source.directory),
             read=on_disk if source.included is None else stored(source.included),
+            # A definition that was stored with a run has been judged by the version that began it.
+            signatures=signature_of if source.included is None else None,
         )
 
     # ---- runs

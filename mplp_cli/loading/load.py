@@ -20,6 +20,7 @@ from mplp_cli.workflow.plan import Plan
 if TYPE_CHECKING:
     from mplp_cli.loading.including import Read
     from mplp_cli.workflow.planning.compiling import CheckOperation, Include
+    from mplp_cli.workflow.shapes.schemas import Signatures
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     texts: dict[str, bytes] = {}
 
 
-def load_workflow(
+def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed in, by name
     source: bytes,
     name: str,
     *,
@@ -43,14 +44,16 @@ def load_workflow(
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
     directory: str = "",
     read: Read | None = None,
+    signatures: Signatures | None = None,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
     `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
-    the module operations; `read` reads the files that it includes, from its `directory` on. Nothing is
-    executed, imported or fetched.
+    the module operations; `read` reads the files that it includes, from its `directory` on; `signatures`
+    knows what operations take and give (without it nobody asks whether values fit where they are used).
+    Nothing is executed, imported or fetched.
     """
-    make = _Planning(check_operation, conditions, effectful)
+    make = _Planning(check_operation, conditions, effectful, signatures)
     if read is None:
         return _load(source, name, make)
     from mplp_cli.loading.including import Includes
@@ -201,6 +204,7 @@ class _Planning:
     check_operation: CheckOperation | None
     conditions: Collection[str]
     effectful: Callable[[str, str], bool]
+    signatures: Signatures | None = None
     include: Include | None = None
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
@@ -230,6 +234,7 @@ class _Planning:
             conditions=self.conditions,
             effectful=self.effectful,
             include=self.include,
+            signatures=self.signatures,
         )
 
     def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
@@ -241,7 +246,8 @@ class _Planning:
             return []
         workflow, found = self.typed(mended.document)
         if workflow is not None:
-            found = self.planned(workflow)[1]
+            # What was mended gives other values than its writer has in mind.
+            found = replace(self, signatures=None).planned(workflow)[1]
         return mended.sound(found)
 
 

@@ -23,6 +23,8 @@ from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.modules.lookup import find_operation
 from mplp_cli.modules.parameters import static_issues
 from mplp_cli.modules.plugged import Modules
+from mplp_cli.modules.schemas import object_schema
+from mplp_cli.workflow.shapes.schemas import Signature
 
 #: What an object must be able to hold so that its governance can be set.
 _GOVERNED = {"meta", "governance", "events"}
@@ -89,6 +91,18 @@ def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) 
         )
         for issue in static_issues(found, parameters)
     ]
+
+
+@cache
+def signature_of(module: str, operation: str) -> Signature | None:
+    """What an operation takes and gives, for the checks of references; None if there is no such operation."""
+    from msgspec.json import schema
+
+    try:
+        found = find_operation(all_modules(), module, operation)
+    except (UnknownModuleError, UnknownOperationError):
+        return None
+    return Signature(schema(found.parameters), schema(found.result), object_schema)
 
 
 def describe_operation(operation: Operation) -> dict[str, Any]:

@@ -15,6 +15,18 @@ _SHOWN = 10
 
 
 @cache
+def object_schema(kind: str) -> dict[str, Any] | None:
+    """The bundled schema of objects of that kind as data; None if there is none."""
+    from msgspec import json
+
+    try:
+        text = (bundled("schemas") / "objects" / f"{kind}.schema.json").read_bytes()
+    except FileNotFoundError:
+        return None
+    return dict(json.decode(text))
+
+
+@cache
 def validator(kind: str) -> Draft202012Validator:
     """Checks objects of that kind. FileNotFoundError or ValueError if the bundled schema cannot be used."""
     return _validator_of((bundled("schemas") / "objects" / f"{kind}.schema.json").read_bytes())

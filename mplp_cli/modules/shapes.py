@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from mplp_cli.modules.contract import Parameters, Result
+from mplp_cli.workflow.shapes.schemas import OBJECT
 
 #: UUID version 4, lower case. The length closes the gap that `$` leaves for a line break at the end.
 UUID4 = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -39,7 +40,11 @@ class Assignment(Parameters, frozen=True, kw_only=True):
 
 
 def _body(kind: str) -> Meta:
-    return Meta(extra={"kind": kind}, description=f"the {kind}, as the protocol lays it out")
+    return Meta(
+        extra={"kind": kind},
+        extra_json_schema={OBJECT: kind},
+        description=f"the {kind}, as the protocol lays it out",
+    )
 
 
 # Whole objects in a result. The checks of references know what is in them by the bundled schema of the kind.

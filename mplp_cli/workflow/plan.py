@@ -19,6 +19,7 @@ from mplp_cli.workflow.keys import CacheRule
 from mplp_cli.workflow.language.templates import Formula, Template, is_template
 from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
+from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
@@ -151,6 +152,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     turn_key: Template = None
     #: The workflows of `workflow` steps, by their `file`.
     included: dict[str, Included] = {}
+    #: The shape of its outputs, for those whose steps run it.
+    gives: Shape = UNKNOWN
 
     def every_included(self) -> Iterator[Included]:
         """The workflows that a run may lead to, at any depth, each once."""

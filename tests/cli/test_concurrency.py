@@ -308,7 +308,9 @@ def _alive(processes: list[subprocess.Popen[str]]) -> bool:
 
 
 def test_the_key_is_filled_in_before_anything_is_stored(place: Terminal) -> None:
-    text = WORK.format(max=1, limit="queue", guard=":").replace('"${inputs.tag}"', '"${inputs.tag[0]}"')
+    text = WORK.format(max=1, limit="queue", guard=":").replace(
+        '"${inputs.tag}"', '"${(inputs.tag | list)[99]}"'
+    )
     place.write("odd.yaml", text)
     refused = place("run", "odd.yaml")
     assert refused.code == 2

@@ -100,19 +100,26 @@ class Scope(Protocol):
 Resolve: TypeAlias = Callable[[Reference, tuple[str | int, ...]], int]
 #: Takes a text that is not in the grammar, and where it stands.
 Refuse: TypeAlias = Callable[[ReferenceSyntaxError | ExpressionSyntaxError, tuple[str | int, ...]], None]
+#: Takes what a text with references was compiled to, and where it stands.
+Note: TypeAlias = Callable[[Any, tuple[str | int, ...]], None]
 Path: TypeAlias = tuple[str | int, ...]
 
 
 class Compiler:
     """Compiles values. `resolve` maps a reference to a step's number; `refuse` takes what is not grammar.
 
+    `note` is told of every text with references.
+
     Every text of a value is judged, also after one was refused; a refused one compiles to None.
     """
 
-    def __init__(self, ids: Container[str], resolve: Resolve, refuse: Refuse) -> None:
+    def __init__(
+        self, ids: Container[str], resolve: Resolve, refuse: Refuse, note: Note | None = None
+    ) -> None:
         self._ids = ids
         self._resolve = resolve
         self._refuse = refuse
+        self._note = note
 
     def value(self, value: Json, path: Path) -> Template:
         """`value` as a template. `path` is where it stands in the document (for the refusals)."""
@@ -145,9 +152,19 @@ class Compiler:
         if len(pieces) == 1:
             only = pieces[0]
             if isinstance(only, Bracket):
-                return self.source(only.source, path)
+                return self.noted(only.source, path)
             return only if only != text else text
-        return Text(tuple(self.source(p.source, path) if isinstance(p, Bracket) else p for p in pieces))
+        made = Text(tuple(self.source(p.source, path) if isinstance(p, Bracket) else p for p in pieces))
+        if self._note is not None and len(pieces) > 1:
+            self._note(made, path)
+        return made
+
+    def noted(self, source: str, path: Path) -> Ref | Look | Formula | None:
+        """What stands between brackets that are all of a text."""
+        made = self.source(source, path)
+        if self._note is not None and made is not None:
+            self._note(made, path)
+        return made
 
     def source(self, source: str, path: Path) -> Ref | Look | Formula | None:
         """What stands between the brackets."""
@@ -158,7 +175,10 @@ class Compiler:
 
     def condition(self, source: str, path: Path) -> Formula | None:
         """The whole text is an expression that must give a boolean."""
-        return self._formula(source, path, condition=True)
+        made = self._formula(source, path, condition=True)
+        if self._note is not None and made is not None:
+            self._note(made, path)
+        return made
 
     def _formula(self, source: str, path: Path, *, condition: bool) -> Formula | None:
         try:

@@ -24,8 +24,8 @@ from mplp_cli.workflow.keys import common_keys
 from mplp_cli.workflow.language.expressions import ExpressionSyntaxError
 from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
-from mplp_cli.workflow.language.templates import Compiler, Template, Text, is_template
-from mplp_cli.workflow.plan import Custom, Included, Judgement
+from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
+from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -64,7 +64,8 @@ class StepCompiler:
         self._effectful = effectful
         self._number = scoping.number
         self._names = Names(scoping.number)
-        self._compiler = Compiler(self._names, scoping.resolve, self._refuse)
+        note = None if scoping.uses is None else scoping.note
+        self._compiler = Compiler(self._names, scoping.resolve, self._refuse, note)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
         self._retries: dict[tuple[Any, ...], Retry] = {}
@@ -116,7 +117,12 @@ class StepCompiler:
             case model.ExpressionCondition():
                 return self._compiler.condition(condition.expression, (*path, "expression"))
             case model.StepResultCondition():
-                return step_result(condition, path, self._number, self._scoping.resolve, self)
+                made = step_result(condition, path, self._number, self._scoping.resolve, self)
+                if isinstance(made, StepResult) and made.operator != "exists":
+                    self._scoping.note(
+                        Ref(made.number, made.path), (*path, "path" if made.path else "step-id")
+                    )
+                return made
             case model.CustomCondition():
                 if condition.handler not in self._conditions:
                     self.problem(
@@ -194,7 +200,7 @@ class StepCompiler:
             return {"script": script}
         made: dict[str, Any] = {"script": hoisted.script}
         if hoisted.bindings:
-            bindings = {b.variable: Text((self._compiler.source(b.source, path),)) for b in hoisted.bindings}
+            bindings = {b.variable: Text((self._compiler.noted(b.source, path),)) for b in hoisted.bindings}
             made["bindings"] = tree(bindings)
         return made
 

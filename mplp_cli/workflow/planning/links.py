@@ -57,7 +57,7 @@ class Links:
         if (inside := self._member_around(other, self.after_steps_of)) >= 0:
             self._outside(other, name, path, below=self.places[inside])
             return
-        mine, theirs = self._lift(self.here, other)
+        mine, theirs = self.lifted(self.here, other)
         if mine < 0 or theirs < 0:
             self._problem(
                 "ref-container",
@@ -99,7 +99,7 @@ class Links:
             other = self.places[other].parent
         return -1
 
-    def _lift(self, here: int, other: int) -> tuple[int, int]:
+    def lifted(self, here: int, other: int) -> tuple[int, int]:
         """Their ancestors (or themselves) in the container that they share; -1 for one inside the other."""
         places = self.places
         if places[here].parent == places[other].parent:

@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from msgspec import structs
+
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.graph import CycleError, file_order, topological
 from mplp_cli.workflow.language.references import WORDS
 from mplp_cli.workflow.language.templates import Template, is_template
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
+from mplp_cli.workflow.planning.absences import Absences
+from mplp_cli.workflow.planning.checking import Checking
 from mplp_cli.workflow.planning.compiling import CheckOperation, Include, StepCompiler
 from mplp_cli.workflow.planning.links import ENV, OUTPUTS, Where
+from mplp_cli.workflow.planning.producing import Producers
 from mplp_cli.workflow.planning.ranks import start_order
 from mplp_cli.workflow.planning.scoping import Scoping
+from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape, Unknown
+from mplp_cli.workflow.shapes.schemas import Signatures
 from mplp_cli.workflow.values import duration_ms
 
 
@@ -29,13 +36,15 @@ def make_plan(
     conditions: Collection[str] = (),
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
     include: Include | None = None,
+    signatures: Signatures | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `effectful` says which module
-    operations act outside the journal; `include` reads the workflows of `workflow` steps.
+    operations act outside the journal; `include` reads the workflows of `workflow` steps; `signatures`
+    knows what operations take and give: without it nobody asks whether values fit where they are used.
     """
-    planner = _Planner(workflow, check_operation, conditions, effectful, include)
+    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures)
     plan = planner.plan()
     return plan, planner.problems
 
@@ -51,12 +60,15 @@ class _Planner:
         conditions: Collection[str],
         effectful: Callable[[str, str], bool],
         include: Include | None,
+        signatures: Signatures | None,
     ) -> None:
         self.workflow = workflow
+        self.signatures = signatures
         self.problems: list[Problem] = []
         self.places: list[Where] = []
         self.number: dict[str, int] = {}
         self.scoping = Scoping(workflow, self.places, self.number, self.problems)
+        self.scoping.uses = None if signatures is None else []
         self.compiler = StepCompiler(
             workflow,
             self.scoping,
@@ -88,9 +100,25 @@ class _Planner:
         after = self._blocks(top, final)
         self._check_cycles(needs, after)
         self._check_joins(needs)
+        gives = self._check_references(compiled, outputs)
         if any(p.severity == "error" for p in self.problems):
             return None
-        return self._assemble(compiled, top, final, after, outputs, env, key)
+        plan = self._assemble(compiled, top, final, after, outputs, env, key)
+        return plan if isinstance(gives, Unknown) else structs.replace(plan, gives=gives)
+
+    def _check_references(self, compiled: list[dict[str, Any]], outputs: Template) -> Shape:
+        """Judge what references bring, and give the shape of the outputs."""
+        if self.signatures is None:
+            return UNKNOWN
+        included = self.compiler.included
+        producers = Producers(self.workflow, self.places, compiled, included, self.signatures)
+        absences = Absences(self.places, compiled, self.scoping.links)
+        checking = Checking(self.places, producers, absences, self.signatures, included, self.problems)
+        refused = {problem.path for problem in self.problems}  # one word about a text is enough
+        for use in self.scoping.uses or ():
+            if use.path not in refused:
+                checking.check(use)
+        return producers.value(outputs)
 
     def _enter(self, steps: list[model.Step], path: Path, parent: int, branch: str) -> None:
         """Number `steps` and everything inside them, in file order."""

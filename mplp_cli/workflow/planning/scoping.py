@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from msgspec import Struct
+
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.language.references import SCOPES, Reference
 from mplp_cli.workflow.planning.links import ENV, KEY, Links, Where
-from mplp_cli.workflow.planning.shapes import missing_in
 from mplp_cli.workflow.published import FIELDS
 from mplp_cli.workflow.suggest import did_you_mean
 
@@ -26,6 +27,18 @@ RUN_FIELDS = ("id", "status", "cwd")
 _NONE: Final[frozenset[str]] = frozenset()
 
 
+class Use(Struct, frozen=True, gc=False):
+    """One text with references: where it stands, and what it was compiled to.
+
+    `here` is the number of a step or of a pseudo-place; `loop` is the loop whose steps have run by then, else -1.
+    """
+
+    here: int
+    loop: int
+    path: Path
+    template: Any
+
+
 class Scoping:
     """Judges references of one place at a time (`enter`) and gathers `needs`: step -> direct dependencies."""
 
@@ -36,24 +49,31 @@ class Scoping:
         self.places = places
         self.number = number
         self.problems = problems
-        self._links = Links(places, self._problem)
+        self.links = Links(places, self._problem)
         #: Step -> those that it depends on.
-        self.needs = self._links.needs
+        self.needs = self.links.needs
         #: Names of the workflow's `env` whose value holds a secret.
         self.secret_env: set[str] = set()
         self.secrets_allowed = False
+        #: Every text with references, in the order of compiling; None where nobody looks at them.
+        self.uses: list[Use] | None = None
         #: Whether `event` stands for the event at hand.
         self.event_allowed = False
 
     def enter(self, here: int) -> None:
         """References judged from now on stand in step `here`, or in one of the pseudo-places."""
-        self._links.here = here
-        self._links.after_steps_of = -1
+        self.links.here = here
+        self.links.after_steps_of = -1
 
     def enter_end(self) -> int:
         """References judged from now on are read when the steps of the loop at hand, which is given, have run."""
-        self._links.after_steps_of = self._links.here
-        return self._links.here
+        self.links.after_steps_of = self.links.here
+        return self.links.here
+
+    def note(self, made: Any, path: Path) -> None:
+        """What the text with references at `path` was compiled to, if somebody wants to look at it later."""
+        if self.uses is not None:
+            self.uses.append(Use(self.links.here, self.links.after_steps_of, path, made))
 
     def size(self, i: int) -> int:
         """How many steps stand inside step `i`, at any depth; they follow it."""
@@ -64,8 +84,8 @@ class Scoping:
 
     def loops(self) -> Iterator[int]:
         """The foreachs and loops around the place at hand, the innermost first."""
-        i = self._links.here
-        if i >= 0 and i != self._links.after_steps_of:
+        i = self.links.here
+        if i >= 0 and i != self.links.after_steps_of:
             i = self.places[i].loop
         while i >= 0:
             yield i
@@ -73,7 +93,7 @@ class Scoping:
 
     def item_names(self) -> frozenset[str]:
         """The names of items in force at the place at hand."""
-        if self._links.here < 0 or self.places[self._links.here].loop < 0:
+        if self.links.here < 0 or self.places[self.links.here].loop < 0:
             return _NONE
         steps = (self.places[i].step for i in self.loops())
         return frozenset(step.as_ for step in steps if isinstance(step, model.ForeachStep))
@@ -81,7 +101,7 @@ class Scoping:
     def loop_names(self) -> frozenset[str]:
         """The names that are in force only inside a foreach or a loop."""
         return (
-            self.item_names() | {"index"} if self._links.here >= 0 and next(self.loops(), -1) >= 0 else _NONE
+            self.item_names() | {"index"} if self.links.here >= 0 and next(self.loops(), -1) >= 0 else _NONE
         )
 
     # ---- references
@@ -99,7 +119,7 @@ class Scoping:
             self._secret(reference, path)
         elif scope == "workflow":
             self._known("field of `workflow`", reference, WORKFLOW_FIELDS, path)
-        elif scope == "run" and self._links.here == KEY:
+        elif scope == "run" and self.links.here == KEY:
             self._problem("ref-place", "a key that names the run is never shared with another run", path)
         elif scope == "run":
             self._known("field of `run`", reference, RUN_FIELDS, path)
@@ -131,12 +151,12 @@ class Scoping:
         other = self.number.get(name)
         if other is None:
             self._unknown_step(name, path, "dep-unknown")
-        elif other == self._links.here:
+        elif other == self.links.here:
             self._problem(
                 "dep-self", f"`{name}` depends on itself", path, "remove it from its own dependencies"
             )
         else:
-            self._links.link(other, path, declared=True)
+            self.links.link(other, path, declared=True)
 
     def _step(self, reference: Reference, path: Path) -> int:
         other = self.number.get(reference.step)
@@ -145,27 +165,18 @@ class Scoping:
             return -1
         if self._so_far(other, reference):
             return other
-        if other == self._links.here:
+        if other == self.links.here:
             self._problem(
                 "ref-self",
                 f"`{reference.step}` refers to its own {reference.field}",
                 path,
                 "a step can only use what other steps have produced",
             )
-        elif self._links.here in _NO_STEPS:
-            self._problem("ref-place", f"{_NO_STEPS[self._links.here]} cannot refer to steps", path)
+        elif self.links.here in _NO_STEPS:
+            self._problem("ref-place", f"{_NO_STEPS[self.links.here]} cannot refer to steps", path)
         elif reference.field == "result" or not self._replaces(other):
-            self._links.link(other, path, declared=False)
-            self._check_shape(other, reference, path)
+            self.links.link(other, path, declared=False)
         return other
-
-    def _check_shape(self, other: int, reference: Reference, path: Path) -> None:
-        """A path into a result that the schema of that result rules out."""
-        schema = self.places[other].step.result_schema
-        if schema is not None and reference.field == "result":
-            said = missing_in(schema, reference.path, f"{reference.step}.result")
-            if said is not None:
-                self._problem("ref-shape", said, path, "correct the reference, or `result-schema`")
 
     def _so_far(self, other: int, reference: Reference) -> bool:
         """Whether it is the result so far of a loop, for the steps inside and for its conditions."""
@@ -174,7 +185,7 @@ class Scoping:
 
     def _replaces(self, other: int) -> bool:
         """Whether the place at hand is, or stands in, a fallback of that step, which has failed by then."""
-        i = self._links.here
+        i = self.links.here
         while i >= 0:
             if self.places[i].branch == "fallback" and self.places[i].parent == other:
                 return True
@@ -232,7 +243,7 @@ class Scoping:
                 path,
                 f"write `env: {{{name}: ${{secrets.{name}}}}}` and use `${name}` in the script",
             )
-        elif self._links.here == ENV:
+        elif self.links.here == ENV:
             self.secret_env.add(str(path[2]))
 
     def _problem(self, code: str, message: str, path: Path, hint: str | None = None) -> None:

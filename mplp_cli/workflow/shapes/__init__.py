@@ -1,0 +1,1 @@
+"""What is known of a value before there is one."""
