@@ -24,6 +24,7 @@
     |   |-- ArtifactError               files that a step leaves cannot be kept
     |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
+    |   |-- AgentError                  an agent gave no answer, or none that can be used
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
     |   |   |-- DuplicateObjectError    the id that an object was to have is taken
@@ -307,6 +308,41 @@ class ParallelExecutionError(StepError):
         super().__init__(
             f"{len(steps)} of the parallel steps failed: {names}", details={"steps": list(steps)}
         )
+
+
+class AgentError(StepError):
+    """An agent gave no answer, or none that can be used.
+
+    `code` says what happened: agent.unavailable | agent.timeout | agent.exit | agent.http | agent.rate_limited |
+    agent.truncated | agent.output_invalid | agent.tool | agent.input_required | agent.remote | agent.cancelled |
+    agent.not_found | budget.exceeded | guard.denied | replay.miss. `retry_after` is in seconds, where the agent
+    said so.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        agent: str = "",
+        retryable: bool = False,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        said = {"code": code, "agent": agent, **(details or {})}
+        if retry_after is not None:
+            said["retryAfter"] = retry_after
+        super().__init__(message, hint=hint, details=said)
+        self.code = code
+        self.retry_after = retry_after
+        self._again = retryable
+
+    def failure(self) -> Failure:
+        """This error as a fact; whether it may be tried again depends on what happened."""
+        from msgspec.structs import replace
+
+        return replace(super().failure(), retryable=self._again)
 
 
 class OperationError(StepError):

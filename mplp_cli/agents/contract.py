@@ -1,0 +1,80 @@
+"""The boundary around every kind of agent: a request, an answer, and the adapter between them.
+
+Only an adapter differs per kind. What goes before and after a call (limits, schemas, budgets, retries of a
+malformed answer, records) is done once, around this boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from mplp_cli.workflow.values import Json, RunId, StepId
+
+#: Told pieces of an answer's text as they come.
+Tell = Callable[[str], None]
+
+
+class AgentRequest(Struct, frozen=True, kw_only=True):
+    """What an agent is asked. `timeout` is in seconds; `attempt` counts from 1.
+
+    `prompt` is text for agents that read text; `input` is JSON for those that read data; an adapter gives what its
+    kind takes. `schema` is the JSON Schema that the answer is to fit.
+    """
+
+    run: RunId
+    step: StepId
+    agent: str
+    input: Json = None
+    prompt: str | None = None
+    operation: str = ""
+    capability: str = ""
+    schema: dict[str, Any] | None = None
+    timeout: float = 600.0
+    attempt: int = 1
+    #: The same for every attempt: what an agent does under it happens once.
+    idempotency_key: str = ""
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What a call has used, in tokens. Input tokens do not count those that were read from or written to a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input_tokens + self.output_tokens + self.cache_read + self.cache_write
+
+
+class AgentResult(Struct, frozen=True, kw_only=True):
+    """What came back. `output` is the answer as JSON: text for an agent that answers in prose.
+
+    `text` is the answer as it was written, where there is one; `finish` is why it ended (`stop`, `length`, ...).
+    """
+
+    output: Json
+    text: str | None = None
+    usage: Usage | None = None
+    finish: str = ""
+    model: str = ""
+
+
+class Adapter(Protocol):
+    """Calls the agents of one kind."""
+
+    async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
+        """The answer. AgentError says what went wrong. Cancelled, it stops what it has started."""
+        ...
+
+    async def probe(self) -> None:
+        """Look whether the agent could answer, without asking it anything; AgentError if not."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what it has opened."""
+        ...
