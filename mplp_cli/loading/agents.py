@@ -81,7 +81,7 @@ class Judged(Struct, kw_only=True):
     named: dict[str, bytes] = {}
 
 
-def load_agents(  # noqa: PLR0913 - what may not be reached for is handed in, by name
+def load_agents(
     source: bytes,
     name: str,
     *,
@@ -101,7 +101,9 @@ def load_agents(  # noqa: PLR0913 - what may not be reached for is handed in, by
     return judged.file, [*judged.problems, *judged.elsewhere]
 
 
-def _load(source: bytes, reader: Reader, beside: Beside, *, alone: bool = False, inside: bool = False) -> Judged:
+def _load(
+    source: bytes, reader: Reader, beside: Beside, *, alone: bool = False, inside: bool = False
+) -> Judged:
     """As `judge`, of a text; the problems have their places."""
     reading, placeable = read_document(source, reader.name)
     judged = Judged()
@@ -135,7 +137,9 @@ def judge(value: Any, reader: Reader, beside: Beside, *, alone: bool = False, in
         _judge_named(named, document, reader, beside, made)
         return made
     agents = document.get("agents")
-    placed = [(("agents", n), a) for n, a in enumerate(agents if isinstance(agents, list) else ())]
+    placed: list[tuple[Path, Any]] = [
+        (("agents", n), a) for n, a in enumerate(agents if isinstance(agents, list) else ())
+    ]
     _judge_list(document, placed, reader, beside, made)
     return made
 
@@ -271,12 +275,16 @@ def _content(key: str, text: bytes, shown: str, path: Path, made: Judged) -> Any
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError:
-            made.problems.append(_wrong("agent-file", f"{quoted(shown)} is not UTF-8", "save it as UTF-8", where))
+            made.problems.append(
+                _wrong("agent-file", f"{quoted(shown)} is not UTF-8", "save it as UTF-8", where)
+            )
             return ""
     reading, placeable = read_document(text, shown)
     found = list(reading.problems)
     if not isinstance(reading.value, dict) and reading.value is not UNSET:
-        found.append(Problem(code="file-root", message=f"a schema is a mapping, not {kind_of(reading.value)}"))
+        found.append(
+            Problem(code="file-root", message=f"a schema is a mapping, not {kind_of(reading.value)}")
+        )
     elif reading.value is not UNSET:
         found += check_schema(key, reading.value, ())
     if any(p.severity == "error" for p in found):
@@ -320,7 +328,9 @@ def _in_milliseconds(document: dict[str, Any]) -> dict[str, Any]:
     """The document with every duration as a number, and with what the model has and files do not."""
     made = {**document, "agents": [_agent(agent) for agent in document["agents"]]}
     if "budgets" in document:
-        made["budgets"] = {name: dict(_spans(held, ("max-time",))) for name, held in document["budgets"].items()}
+        made["budgets"] = {
+            name: dict(_spans(held, ("max-time",))) for name, held in document["budgets"].items()
+        }
     return made
 
 
