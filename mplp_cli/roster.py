@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from mplp_cli.errors import Exit, Problem, WorkflowValidationError
+from mplp_cli.protocols import Clock, Ids
 from mplp_cli.workflow.agents import AgentFile, Budget, Price
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) ->
             texts={**made.texts, **texts},
         )
     return made
+
+
+def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Clock, ids: Ids) -> Registry:
+    """Those of the files and those that were registered. `find` gives the state directory, made if it is told to."""
+    from mplp_cli.agents.registry import Registry
+    from mplp_cli.store.registrations import RegistrationFile
+
+    return Registry(RegistrationFile(find), clock, ids, roster.entries)
 
 
 def agent_files(settings: Settings, cwd: Path) -> list[Path]:

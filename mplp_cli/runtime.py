@@ -326,13 +326,14 @@ class Runtime:
     @cached_property
     def registry(self) -> Registry:
         """The agents of the project's files, and the registered ones."""
-        from mplp_cli.agents.registry import Registry
-        from mplp_cli.store.registrations import RegistrationFile
+        from mplp_cli.roster import make_registry
 
-        def find(make: bool) -> Path | None:
-            return self.state_dir if make else self.existing_state_dir()
-
-        return Registry(RegistrationFile(find), self.clock, self.ids, self.roster.entries)
+        return make_registry(
+            self.roster,
+            lambda make: self.state_dir if make else self.existing_state_dir(),
+            self.clock,
+            self.ids,
+        )
 
     @cached_property
     def settings(self) -> Settings:

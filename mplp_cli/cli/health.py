@@ -112,15 +112,19 @@ def _place(runtime: Runtime) -> Path:
 def _check_schemas() -> Finding:
     """Every bundled schema can be read and compiled."""
     import msgspec
-    from jsonschema_rs import validator_for
+    from jsonschema_rs import Registry, validator_for
 
     from mplp_cli.bundled import bundled
     from mplp_cli.observe.health import Finding
 
-    paths = sorted(bundled("schemas").rglob("*.schema.json"))
+    folder = bundled("schemas")
+    paths = sorted(folder.rglob("*.schema.json"))
+    # That of workflows refers to that of agents.
+    agents = msgspec.json.decode((folder / "agents.schema.json").read_bytes())
+    known = Registry([(agents["$id"], agents)])
     for path in paths:
         try:
-            validator_for(msgspec.json.decode(path.read_bytes()), offline=True)
+            validator_for(msgspec.json.decode(path.read_bytes()), registry=known, offline=True)
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from error
     return Finding(healthy=bool(paths), details={"schemas": len(paths)})

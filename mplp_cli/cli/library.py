@@ -29,5 +29,6 @@ def schemas() -> dict[str, Path]:
     from mplp_cli.bundled import bundled
 
     folder = bundled("schemas")
-    own, objects = sorted(folder.glob("*.schema.json")), sorted(folder.glob("*/*.schema.json"))
+    own = sorted(folder.glob("*.schema.json"), key=lambda path: (path.stem != "workflow.schema", path.stem))
+    objects = sorted(folder.glob("*/*.schema.json"))
     return {path.name.removesuffix(".schema.json"): path for path in (*own, *objects)}
