@@ -32,8 +32,8 @@ class Kept:
         return self.now
 
 
-def agent(name: str, *capabilities: str, **more: Any) -> MockAgent:
-    return MockAgent(id=name, capabilities=list(capabilities), **more)
+def agent(identifier: str, *capabilities: str, **more: Any) -> MockAgent:
+    return MockAgent(id=identifier, capabilities=list(capabilities), **more)
 
 
 def made(*agents: MockAgent, defined: tuple[MockAgent, ...] = ()) -> tuple[Registry, VirtualClock]:

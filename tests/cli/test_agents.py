@@ -90,7 +90,7 @@ def test_a_file_that_is_not_valid_is_shown_with_its_places(project: Terminal) ->
     project.write("agents.yaml", AGENTS.replace("kind: command", "kind: comand"))
     ended = project("agents")
     assert ended.code == 2
-    assert "agents.yaml:4:18" in ended.err
+    assert "agents.yaml:4:24" in ended.err
     assert "did you mean `command`?" in ended.err
     assert '"agent-unknown-kind"' in project("agents", "-o", "json").err
 

@@ -125,47 +125,57 @@ def test_files_that_a_definition_names_are_put_in_their_places(tmp_path: Path) -
 
 # ---- what can be wrong -------------------------------------------------------------------------
 
+#: An agent, the code of what is wrong with it, where (the words begin there), and what is said.
 WRONG = [
-    ("id: a, kind: comand", "agent-unknown-kind", 18, "did you mean `command`?"),
-    ("id: a, kind: mcp", "agent-unsupported-kind", 18, "kinds: python"),
-    ("id: a, kind: mock, scipt: []", "schema-unknown-key", 24, "did you mean `script`?"),
-    ("id: Bad, kind: mock", "schema-form", 10, "a small letter"),
-    ("id: a, kind: python", "schema-missing-key", 5, "`entrypoint`"),
-    ("id: a", "schema-missing-key", 5, "`kind`"),
-    ("id: a, kind: mock, output-schema: {type: objct}", "agent-schema", 46, "type: object"),
+    ("id: a, kind: comand", "agent-unknown-kind", "comand", "did you mean `command`?"),
+    ("id: a, kind: mcp", "agent-unsupported-kind", "mcp", "kinds: python"),
+    ("id: a, kind: mock, scipt: []", "schema-unknown-key", "scipt", "did you mean `script`?"),
+    ("id: Bad, kind: mock", "schema-form", "Bad", "a small letter"),
+    ("id: a, kind: python", "schema-missing-key", "", "`entrypoint`"),
+    ("id: a", "schema-missing-key", "", "`kind`"),
+    ("id: a, kind: mock, output-schema: {type: objct}", "agent-schema", "objct", "type: object"),
     (
-        "id: a, kind: mock, output-schema: {$ref: 'x.json'}",
+        "id: a, kind: mock, output-schema: {$ref: x.json}",
         "agent-schema-reference",
-        46,
+        "x.json",
         "nothing is fetched",
     ),
-    ("id: a, kind: mock, budget: b", "agent-unknown-budget", 32, "under `budgets`"),
-    ("id: a, kind: mock, fallback: [b]", "agent-unknown-fallback", 35, "the agents are a"),
-    ("id: a, kind: mock, fallback: [a]", "agent-unknown-fallback", 35, "another agent"),
-    ("id: a, kind: http, endpoint: ftp://h", "agent-url", 34, "http://"),
-    ("id: a, kind: http, endpoint: 'http://me:pw@h'", "agent-url", 34, "`bearer-env`"),
-    ("id: a, kind: http, endpoint: '${secrets.x}'", "agent-reference", 34, "${env.NAME}"),
-    ("id: a, kind: http, endpoint: 'http://h', headers: {Upgrade: x}", "agent-header", 56, "remove it"),
-    ("id: a, kind: http, endpoint: 'http://h', auth: x", "schema-unknown-key", 46, "`bearer-env`"),
-    ("id: a, kind: mock, timeout: 3 minutes", "schema-form", 33, "30s"),
-    ("id: a, kind: mock, timeout: 0", "schema-range", 33, "milliseconds"),
-    ("id: a, kind: mock, capabilities: [a, a]", "schema-repeated", 42, "remove one"),
-    ("id: a, kind: mock, repair-attempts: 3.0", "schema-type", 1, "without a point"),
-    ("id: a, kind: mock, output-schema: {file: no.json}", "agent-file", 46, "is looked for"),
-    ("id: a, kind: mock, output-schema: {file: /no.json}", "agent-file", 46, "from the directory"),
+    ("id: a, kind: mock, budget: few", "agent-unknown-budget", "few", "under `budgets`"),
+    ("id: a, kind: mock, fallback: [bob]", "agent-unknown-fallback", "bob", "the agents are a"),
+    ("id: me, kind: mock, fallback: [ me]", "agent-unknown-fallback", "me]", "another agent"),
+    ("id: a, kind: http, endpoint: ftp://h", "agent-url", "ftp", "http://"),
+    ("id: a, kind: http, endpoint: 'http://me:pw@h'", "agent-url", "'http", "`bearer-env`"),
+    ("id: a, kind: http, endpoint: '${secrets.x}'", "agent-reference", "'$", "${env.NAME}"),
+    (
+        "id: a, kind: http, endpoint: 'http://h', headers: {Upgrade: x}",
+        "agent-header",
+        "Upgrade",
+        "remove it",
+    ),
+    ("id: a, kind: http, endpoint: 'http://h', auth: x", "schema-unknown-key", "auth", "`bearer-env`"),
+    ("id: a, kind: mock, timeout: 3 minutes", "schema-form", "3 minutes", "30s"),
+    ("id: a, kind: mock, timeout: 0", "schema-range", "0", "milliseconds"),
+    ("id: a, kind: mock, tags: [x, again, again]", "schema-repeated", "again]", "remove one"),
+    ("id: a, kind: mock, output-schema: {file: no.json}", "agent-file", "no.json", "is looked for"),
+    ("id: a, kind: mock, output-schema: {file: /no.json}", "agent-file", "/no.json", "from the directory"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "column", "hint"), WRONG, ids=[f"{w[1]}-{n}" for n, w in enumerate(WRONG)]
+    ("text", "code", "at", "hint"), WRONG, ids=[f"{n}-{w[1]}" for n, w in enumerate(WRONG)]
 )
 def test_what_is_wrong_is_said_with_its_place_and_what_to_do(
-    text: str, code: str, column: int, hint: str, tmp_path: Path
+    text: str, code: str, at: str, hint: str, tmp_path: Path
 ) -> None:
     problem = only(agent(text), directory=str(tmp_path), read=on_disk)
-    assert (problem.code, problem.column) == (code, column), problem
-    assert problem.line == (2 if column > 1 else 1)
+    column = 6 + text.index(at) if at else 5
+    assert (problem.code, problem.line, problem.column) == (code, 2, column), problem
     assert hint in f"{problem.message} {problem.hint}"
+
+
+def test_a_whole_number_with_a_point_is_no_whole_number() -> None:
+    problem = only(agent("id: a, kind: mock, repair-attempts: 3.0"))
+    assert (problem.code, problem.hint) == ("schema-type", "a whole number is written without a point: 3")
 
 
 def test_an_id_that_stands_twice_names_both_places() -> None:
@@ -180,7 +190,7 @@ def test_what_stands_elsewhere_may_be_named() -> None:
 
 def test_a_program_that_is_not_there_is_a_warning() -> None:
     problem = only(agent("id: a, kind: command, command: [nope]"), beside=Beside(is_program=lambda *_: False))
-    assert (problem.code, problem.severity, problem.column) == ("agent-command", "warning", 37)
+    assert (problem.code, problem.severity, problem.column) == ("agent-command", "warning", 38)
 
 
 @pytest.mark.parametrize(
