@@ -162,7 +162,7 @@ class Checking:
         where = self._places[use.here]
         rest = use.path[len(where.path) :]
         waits = isinstance(where.step, model.WaitStep) and rest[0] == "until"
-        if isinstance(template, Formula) and rest[0] in _CONDITIONS and not waits:
+        if isinstance(template, Formula) and _is_condition(rest) and not waits:
             return BOOL
         match where.step:
             case model.ModuleOperationStep() if rest[0] == "parameters":
@@ -251,6 +251,11 @@ def _manner(formula: Formula) -> tuple[bool, bool]:
         return False, len(anyof) > 1 or len(anyof[0]) > 1
     words = set(formula.expression.text.split("\n"))
     return not _COPES.isdisjoint(words), not _CHOOSES.isdisjoint(words)
+
+
+def _is_condition(rest: Path) -> bool:
+    """Whether a place in a step takes a condition; below `condition` other values may stand beside it."""
+    return rest[0] in _CONDITIONS and rest[1:] in ((), ("expression",))
 
 
 def _named(path: Path) -> str:
