@@ -53,6 +53,24 @@ class _Tally(Struct):
     last_error: str | None = None
 
 
+def check_message_type(kind: str) -> None:
+    """OperationError unless messages may have that type."""
+    if not _MESSAGE_TYPE.fullmatch(kind):
+        raise OperationError(
+            f"`{kind[:80]}` is no type of message",
+            hint="letters, digits, `.`, `-` and `_`, such as `plan.approved` or `get-context`",
+        )
+
+
+def _parameters(data: Any) -> Mapping[str, Any]:
+    """What a message carries, for the operation that it calls. OperationError if that is no map."""
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise OperationError("a message that calls an operation carries a map of its parameters")
+    return data
+
+
 class Hub:
     """Calls operations on the newest objects, and delivers messages.
 
@@ -174,11 +192,7 @@ class Hub:
         """
         find_module(self._modules, source)
         receiver = find_module(self._modules, target)
-        if not _MESSAGE_TYPE.fullmatch(kind):
-            raise OperationError(
-                f"`{kind[:80]}` is no type of message",
-                hint="letters, digits, `.`, `-` and `_`, such as `plan.approved` or `get-context`",
-            )
+        check_message_type(kind)
         response, error, writes = None, "", []
         try:
             self._check_running(target)
@@ -186,7 +200,7 @@ class Hub:
                 response = {"module": target, "status": "running"}
             elif kind in receiver.operations:
                 caller = Caller(run="", workflow=source, step="")
-                outcome = self.call(target, kind, {} if data is None else data, caller)
+                outcome = self.call(target, kind, _parameters(data), caller)
                 response, writes = outcome.result, outcome.writes
         except OperationError as refusal:
             error = f"{refusal.type_name}: {refusal.message}"

@@ -154,3 +154,21 @@ def test_data_that_is_none_is_refused(terminal: Terminal, data: str) -> None:
     ended = terminal("modules", "send", "plan", "context", "--type", "x", "--data", data)
     assert ended.code == 2
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("data", ["[1]", '"text"', "7", "false"])
+def test_a_message_that_calls_an_operation_carries_a_map(terminal: Terminal, data: str) -> None:
+    ended = terminal("modules", "send", "plan", "context", "--type", "list-contexts", "--data", data)
+    assert ended.code == 1
+    assert "context: OperationError: a message that calls an operation carries a map" in ended.out
+
+
+@pytest.mark.parametrize("kind", ["", "a b", "\x1b[31mred", "a\nb", "plan.*"])
+def test_nobody_listens_to_a_type_that_no_message_can_have(terminal: Terminal, kind: str) -> None:
+    ended = terminal("modules", "subscribe", "trace", "plan", "--type", kind)
+    assert ended.code == 1
+    assert "is no type of message" in ended.err
+    assert "\x1b" not in ended.err
+    assert (
+        terminal("modules", "subscribe", "trace", "plan", "--type", "*").out == "trace listens to plan: *\n"
+    )
