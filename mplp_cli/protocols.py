@@ -483,6 +483,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     step: StepId
     #: The workflow's description; the objective of a plan that states none.
     description: str = ""
+    #: It brings a question to its end that was asked before, which no stopped module keeps it from.
+    settles: bool = False
 
 
 class Outcome(Struct, frozen=True):
