@@ -445,6 +445,10 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def newer(self, kind: str, identifier: str, version: int) -> ProtocolObject | None:
+        """The last version of an object if it is later than `version`. Microseconds."""
+        ...
+
     def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
         """The versions of one object that are kept, oldest first; none if there is no such object."""
         ...

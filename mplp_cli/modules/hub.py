@@ -13,7 +13,7 @@ from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError
 from mplp_cli.modules.contract import Configuration, Module, Operation
 from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
 from mplp_cli.modules.lookup import find_module, find_operation
-from mplp_cli.modules.objects import Objects
+from mplp_cli.modules.objects import Newer, Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
 from mplp_cli.modules.schemas import usable
@@ -74,7 +74,8 @@ def _parameters(data: Any) -> Mapping[str, Any]:
 class Hub:
     """Calls operations on the newest objects, and delivers messages.
 
-    `load` reads the store's objects; it is first called when an operation looks at one. A call changes
+    `load` reads the store's objects; it is first called when an operation looks at one. `newer` tells what other
+    processes have made of one since. A call changes
     nothing that another call can see: `apply` does, and belongs to the commit that stores the writes, with
     what `said` gives. Throw the hub away when a commit fails.
     """
@@ -86,11 +87,12 @@ class Hub:
         clock: Clock,
         ids: Ids,
         *,
+        newer: Newer | None = None,
         wiring: Callable[[], Wiring] = Wiring,
         settings: Settings | None = None,
     ) -> None:
         self._modules = modules
-        self._objects = Objects(load)
+        self._objects = Objects(load, newer)
         self._clock = clock
         self._ids = ids
         self._wiring = wiring

@@ -139,8 +139,8 @@ class Scoping:
         for i in self.loops():
             step = self.places[i].step
             if name == "index" and i == self.links.after_steps_of and path[-1:] == ("while",):
-                hint = f"`{step.id}.result.iterations` says how many there were"
-                self._problem("ref-no-loop", "before the first iteration there is no `index`", path, hint)
+                count = f"`{step.id}.result.iterations` says how many there were"
+                self._problem("ref-no-loop", "before the first iteration there is no `index`", path, count)
                 return -1
             if name == "index" or (isinstance(step, model.ForeachStep) and step.as_ == name):
                 return i
