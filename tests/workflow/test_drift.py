@@ -450,6 +450,37 @@ def test_a_run_that_was_stopping_stops_with_another_definition_too() -> None:
     assert statuses(state)["s1"] == "cancelled"
 
 
+def test_a_step_that_had_begun_and_becomes_the_body_of_a_loop_leaves_nothing_behind() -> None:
+    waits = {"id": "s3", "type": "wait", "event": {"type": "n*"}, "timeout": "1s"}
+    inner = {"id": "s2", "type": "parallel", "steps": [waits]}
+    emits = {"id": "s6", "type": "emit", "event": {"type": "news", "data": {}}}
+    bench = Bench(fold_plan({"steps": [inner, emits], "max-parallel": 1}))
+    with suppress(Died):
+        bench.start(dies=(1, True))
+    assert statuses(bench.replayed())["s3"] == "waiting"
+    body = {"id": "s3", "type": "set", "values": {}}
+    loop = {"id": "s2", "type": "foreach", "items": [], "steps": [body], "when": "false"}
+    plan = fold_plan({"steps": [loop, {"id": "s6", "type": "set", "values": {}}], "max-parallel": 1})
+    one, two = outline(bench.plan, bench.plan.workflow), outline(plan, plan.workflow)
+    redefined(bench, plan, contrasts(one, two)[0])
+    state = bench.resume()
+    assert (state.status, statuses(state)) == ("completed", {"s2": "skipped", "s6": "completed"})
+    assert (state.moving, state.asking, state.left) == (0, 0, 0)
+
+
+def test_a_container_that_has_ended_and_moves_begins_anew_with_what_is_in_it() -> None:
+    moves = {"id": "s6", "type": "parallel", "steps": [{"id": "s7", "type": "set", "values": {}}]}
+    bench = Bench(fold_plan({"steps": [moves], "finally": [shell("s10")]}))
+    with suppress(Died):
+        bench.start(dies=(1, True))
+    assert statuses(bench.replayed())["s6"] == "completed"
+    plan = fold_plan({"steps": [], "finally": [moves]})
+    one, two = outline(bench.plan, bench.plan.workflow), outline(plan, plan.workflow)
+    redefined(bench, plan, contrasts(one, two)[0])
+    assert bench.resume().status == "completed"
+    assert [type(fact) for fact in bench.history()].count(h.StepCompleted) == 4
+
+
 @drawn(wild_documents(), wild_documents(), st.data())
 def test_a_run_goes_on_with_any_other_definition_if_told_to(
     first: Document, second: Document, data: st.DataObject

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jsonschema_rs
@@ -96,9 +97,9 @@ def test_a_value_that_is_known_fits_itself_and_each_of_several(value: Any, other
     shape = written_out(value)
     assert fits(shape, shape) is None
     assert fits(shape, one_of([written_out(other), shape])) is None
-    assert (
-        fits(cases([Case(shape, "this"), Case(written_out(other), "that")]), shape) is None or value != other
-    )
+    misfit = fits(cases([Case(shape, "this"), Case(written_out(other), "that")]), shape)
+    # Python takes `false` and `0` for the same; JSON does not.
+    assert misfit is None or json.dumps(value, sort_keys=True) != json.dumps(other, sort_keys=True)
     for path in paths(value):
         inner, gap = select(shape, path)
         assert gap is None

@@ -24,9 +24,15 @@ def redefine(state: RunState, fact: RunRedefined) -> None:
     state.inputs, state.all_slots = fact.inputs, fact.slots
     state.redefined = fact
     keys = {change.step: set(change.keys) for change in fact.changes if change.change == "changed"}
-    for step in list(state.plan.steps):
-        if step.loop < 0 and (changed := keys.get(id_in_file(step.id))):
-            _changed(state, step.number, changed, fact.at)
+    anew: set[int] = set()
+    for step in list(state.plan.steps):  # containers come before their children
+        i, changed = step.number, keys.get(id_in_file(step.id), set())
+        # A blueprint never runs; it may have been a step before.
+        if step.loop >= 0 or step.parent in anew or changed & _ANOTHER:
+            _begin_anew(state, i)
+            anew.add(i)
+        elif changed:
+            _changed(state, i, changed, fact.at)
     ending = state.finalizing is not None and state.status != FAILED
     for i, step in enumerate(state.plan.steps):  # containers come before their children
         if state.step_status[i] is not PENDING or step.loop >= 0:
@@ -40,9 +46,6 @@ def redefine(state: RunState, fact: RunRedefined) -> None:
 
 
 def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
-    if keys & _ANOTHER:
-        _begin_anew(state, i)
-        return
     kind, status = state.plan.steps[i].kind, state.step_status[i]
     if "when" in keys:
         state.judged.discard(i)
@@ -56,7 +59,8 @@ def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
 
 
 def _begin_anew(state: RunState, i: int) -> None:
-    """A step of another type, or in another place, is another step: nothing of the old one holds."""
+    """A step of another type, or in another place, is another step: nothing of the old one holds, nor of what is in
+    it."""
     if state.plan.steps[i].repeat is not None:
         forget_items(state, i)
     forget_end(state, i)

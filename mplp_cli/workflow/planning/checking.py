@@ -28,6 +28,7 @@ from mplp_cli.workflow.shapes.algebra import (
     NUMBER,
     TEXT,
     UNKNOWN,
+    Plain,
     Shape,
     Unknown,
     one_of,
@@ -80,7 +81,9 @@ class Checking:
                         self._names(use, piece)
                     elif isinstance(piece, Ref | Look):
                         self._name(use, piece)
-                        self._misfit(use, piece, fits(self._producers.value(piece), _IN_TEXT))
+                        given = self._producers.value(piece)
+                        if type(given) is not Plain or given.kind == "null":
+                            self._misfit(use, piece, fits(given, _IN_TEXT))
         wanted = self._wanted(use, template)
         if wanted is not None:
             self._misfit(use, template, fits(self._producers.value(template), wanted))
