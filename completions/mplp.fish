@@ -82,7 +82,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step ask
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a call -d 'Call one operation of a module, without a workflow'
-complete -c mplp -n '__mplp_verb \'\'' -a agents -d 'List the agents that files define, and those that were registered'
+complete -c mplp -n '__mplp_verb \'\'' -a agents -d 'List the agents of files, and those that were registered'
 complete -c mplp -n '__mplp_verb \'\'' -a modules -d 'List the modules, those of packages too, and how they stand'
 complete -c mplp -n '__mplp_verb \'\'' -a objects -d 'List the objects that operations wrote, last changed first'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'

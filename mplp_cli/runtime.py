@@ -113,18 +113,7 @@ class Runtime:
         Where the name means several, those that do not fit are passed over.
         """
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
-        if not found:
-            raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
-        exact = [r for r in found if r.id == name.lower()]
-        fitting = exact or [r for r in found if fits(r)] or found
-        if len(fitting) > 1:
-            listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
-            raise UnknownRunError(
-                f"{name!r} means {len(fitting)} runs: {listed}",
-                hint="use more of the run's id",
-                details={"runs": [r.id for r in fitting]},
-            )
-        return fitting[0]
+        return _one_of(found, name, fits)
 
     # ---- loading
 
@@ -176,7 +165,7 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self.slots(plan), turn, rerun
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots_of(plan), turn, rerun
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
@@ -230,7 +219,7 @@ class Runtime:
             choose = how.choose
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
-            secrets = self._secrets(plan, secrets_file, how)
+            secrets = _secrets_of(plan, self.environ, secrets_file, how)
             end_survivors(run_id)
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
@@ -267,16 +256,6 @@ class Runtime:
             return pause_stored(journal, plan, by, reason, self.clock.now())
         finally:
             journal.close()
-
-    def _secrets(self, plan: Plan, secrets_file: str | None, how: How) -> Mapping[str, str]:
-        """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
-        if how.child:
-            return dict(how.child[1])
-        if how.killed:
-            return {}
-        if how.to_end:
-            return secrets_to_end(plan, self.environ, secrets_file)
-        return read_secrets(plan.secrets, self.environ, secrets_file)
 
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
@@ -352,9 +331,10 @@ class Runtime:
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
 
-    def slots(self, plan: Plan) -> int:
-        """Attempts at once that a run of this plan may have."""
-        return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+
+def slots_of(plan: Plan) -> int:
+    """Attempts at once that a run of this plan may have."""
+    return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
 
 def failed_places(source: Source, state: RunState) -> dict[str, str]:
@@ -377,6 +357,35 @@ def refuse_final(run_id: str, status: str) -> None:
             hint="`mplp rerun` starts a new one of it",
             details={"runId": run_id, "status": status},
         )
+
+
+def _one_of(found: list[RunRecord], name: str, fits: Callable[[RunRecord], bool]) -> RunRecord:
+    """The one of these that `name` means; UnknownRunError if there is none or more than one."""
+    if not found:
+        raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
+    exact = [r for r in found if r.id == name.lower()]
+    fitting = exact or [r for r in found if fits(r)] or found
+    if len(fitting) > 1:
+        listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
+        raise UnknownRunError(
+            f"{name!r} means {len(fitting)} runs: {listed}",
+            hint="use more of the run's id",
+            details={"runs": [r.id for r in fitting]},
+        )
+    return fitting[0]
+
+
+def _secrets_of(
+    plan: Plan, environ: Mapping[str, str], secrets_file: str | None, how: How
+) -> Mapping[str, str]:
+    """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
+    if how.child:
+        return dict(how.child[1])
+    if how.killed:
+        return {}
+    if how.to_end:
+        return secrets_to_end(plan, environ, secrets_file)
+    return read_secrets(plan.secrets, environ, secrets_file)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -20,7 +20,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the agents that files define, and those that were registered.
+    """List the agents of files, and those that were registered.
 
     Examples:
 
