@@ -62,6 +62,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     finish: str = ""
     model: str = ""
+    #: Answers of a model that it took, those that could not be used included.
+    calls: int = 1
 
 
 class Adapter(Protocol):
