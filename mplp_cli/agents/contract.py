@@ -36,6 +36,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""
+    #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
+    repair: str = ""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -60,10 +62,10 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     output: Json
     text: str | None = None
     usage: Usage | None = None
-    finish: str = ""
-    model: str = ""
     #: Answers of a model that it took, those that could not be used included.
     calls: int = 1
+    finish: str = ""
+    model: str = ""
 
 
 class Adapter(Protocol):
