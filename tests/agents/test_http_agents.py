@@ -163,6 +163,11 @@ def test_an_answer_that_is_not_json_is_invalid() -> None:
     assert failed.details["body"] == "<html>hello</html>"
 
 
+def test_an_answer_without_a_bottom_is_invalid() -> None:
+    deep = b"[" * 900 + b"]" * 900
+    assert error_of(lambda _: answer(deep), bearer_env="LLM_KEY").code == "agent.output_invalid"
+
+
 def test_a_service_that_hangs_has_its_deadline() -> None:
     def hang(_: Seen) -> bytes:
         raise Hang
@@ -276,6 +281,24 @@ def test_an_input_that_is_no_json_is_an_error() -> None:
     )
     assert failed.code == "agent.http"
     assert seen == []
+
+
+def test_an_address_that_the_policy_of_the_machine_denies_is_not_called() -> None:
+    from mplp_cli.engine.network import open_client as opened
+
+    async def main() -> AgentError:
+        async with Service(lambda _: answer(1)) as service, opened(deny_private=True) as client:
+            agent = HttpAgent(id="crm", endpoint=service.url)
+            failed = await refused(
+                HttpAdapter(agent, connecting(client), {}, StoppedClock()).call(request(), silent)
+            )
+            assert service.seen == []
+            return failed
+
+    failed = asyncio.run(main())
+    assert failed.code == "guard.denied"
+    assert "not a public address" in failed.message
+    assert failed.details["addresses"] == ["127.0.0.1"]
 
 
 # ---- probes ------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
@@ -134,7 +134,7 @@ def added(first: Usage | None, second: Usage | None) -> Usage | None:
     )
 
 
-async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+async def events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
     """The data of server-sent events. Lines end where the bytes say so: JSON may hold other line breaks."""
     held, data = b"", list[str]()
     async for piece in pieces:

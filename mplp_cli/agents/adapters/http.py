@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from mplp_cli.agents.adapters.wire import Service, origin
+from mplp_cli.agents.adapters.wire import Endpoint, origin
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell
 from mplp_cli.errors import AgentError
 from mplp_cli.protocols import Clock, Connect
@@ -19,35 +19,35 @@ class HttpAdapter:
 
     def __init__(self, agent: HttpAgent, connect: Connect, environ: Mapping[str, str], clock: Clock) -> None:
         self._agent = agent
-        self._service = Service(agent, connect, environ, clock)
+        self._endpoint = Endpoint(agent, connect, environ, clock)
 
     async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:  # noqa: ARG002 (the contract's)
         """What the service answers. A prompt, where there is one, goes along: `{input, prompt}`."""
         headers = {"accept": "application/json", "content-type": "application/json"}
         if request.idempotency_key:
             headers["idempotency-key"] = request.idempotency_key
-        service = self._service
+        endpoint = self._endpoint
         content = self._content(request)
         async with (
-            service.within(request.timeout),
-            service.asked(self._agent.method, service.url, content, headers) as response,
+            endpoint.within(request.timeout),
+            endpoint.asked(self._agent.method, endpoint.url, content, headers) as response,
         ):
-            return AgentResult(output=await service.read(response))
+            return AgentResult(output=await endpoint.read(response))
 
     async def probe(self) -> None:
         """Ask the `health` path, or the endpoint for its head."""
-        service, health = self._service, self._agent.health
+        endpoint, health = self._endpoint, self._agent.health
         if not health:
-            return await service.probe("HEAD", service.url)
-        url = service.url.join(health)
-        if origin(url) != origin(service.url):
+            return await endpoint.probe("HEAD", endpoint.url)
+        url = endpoint.url.join(health)
+        if origin(url) != origin(endpoint.url):
             raise AgentError(
                 "agent.http",
                 f"`{self._agent.id}`: `health` leads to another origin than the endpoint's",
                 agent=self._agent.id,
                 hint="write a path, such as /healthz",
             )
-        return await service.probe("GET", url)
+        return await endpoint.probe("GET", url)
 
     async def aclose(self) -> None:
         """Nothing: connections belong to who has given them."""

@@ -7,13 +7,14 @@ them here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import asdict
 
 from mplp_cli.agents.adapters.completions import DONE, Completion, Part, added, events, part_of
-from mplp_cli.agents.adapters.wire import Service
+from mplp_cli.agents.adapters.wire import Endpoint
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell, Usage
 from mplp_cli.agents.ladder import (
     Level,
@@ -48,7 +49,7 @@ class OpenAIAdapter:
         levels: Levels,
     ) -> None:
         self._agent = agent
-        self._service = Service(agent, connect, environ, clock)
+        self._endpoint = Endpoint(agent, connect, environ, clock)
         self._levels = levels
         #: Whether the endpoint takes the wish to be told the usage at the end of a stream.
         self._takes_options = True
@@ -59,7 +60,7 @@ class OpenAIAdapter:
         Going down the ladder takes further answers: `calls` counts them, `usage` is that of all of them. An error
         has in its details what was used (`usage`), where that is known, and `calls` if there was more than one.
         """
-        agent, service = self._agent, self._service
+        agent, endpoint = self._agent, self._endpoint
         start = first_level(agent.output, request.schema)
         heard: list[Completion] = []
 
@@ -68,9 +69,9 @@ class OpenAIAdapter:
             heard.append(completion)
             return await self._answer(request, level, completion, tell)
 
-        key = (str(service.url), agent.model)
+        key = (str(endpoint.url), agent.model)
         try:
-            async with service.within(request.timeout):
+            async with endpoint.within(request.timeout):
                 if start is None or not goes_down(agent.output):
                     result = await ask(start)
                 else:
@@ -82,7 +83,7 @@ class OpenAIAdapter:
 
     async def probe(self) -> None:
         """Ask which models there are. An endpoint that does not say, but answers, is there."""
-        await self._service.probe("GET", self._url("/models"))
+        await self._endpoint.probe("GET", self._url("/models"))
 
     async def aclose(self) -> None:
         """Nothing: connections belong to who has given them."""
@@ -107,12 +108,12 @@ class OpenAIAdapter:
         if completion.refusal or completion.finish == "content_filter":
             why = completion.refusal or "the endpoint's filter has stopped the answer"
             raise _failed(
-                "agent.remote", name, f"the model gives no answer: {self._service.masker.text(why)}"
+                "agent.remote", name, f"the model gives no answer: {self._endpoint.masker.text(why)}"
             )
-        text = self._service.masker.text(completion.text)
+        text = self._endpoint.masker.text(completion.text)
         output: Json = text
         if calls := completion.calls:
-            output = {"toolCalls": self._service.masker.value(calls)}
+            output = {"toolCalls": self._endpoint.masked(calls)}
         elif level is not None:
             output = read_answer(text, name)
         return AgentResult(
@@ -120,30 +121,34 @@ class OpenAIAdapter:
         )
 
     async def _ask(self, body: dict[str, Json], completion: Completion, tell: Tell) -> None:
-        service, headers = self._service, {"content-type": "application/json"}
-        async with service.asked(
+        endpoint, headers = self._endpoint, {"content-type": "application/json"}
+        async with endpoint.asked(
             "POST", self._url("/chat/completions"), self._written(body), headers
         ) as response:
             if "text/event-stream" in response.headers.get("content-type", "").lower():
                 await self._listen(response, completion, tell)
                 return
-            said = completion.add(self._part(await service.read(response)))
+            said = completion.add(self._part(await endpoint.read(response)))
             if self._agent.stream and said:
-                tell(service.masker.text(said))
+                tell(endpoint.masker.text(said))
 
     async def _listen(self, response: httpx2.Response, completion: Completion, tell: Tell) -> None:
         """Take in the pieces of a stream, and look whether it has come to its end."""
-        masker, done = self._service.masker.stream(), False
-        async for data in events(self._service.pieces(response)):
-            if data.strip() == DONE:
-                done = True
-                break
-            try:
-                value = parse_json(data, "a piece of the answer")
-            except MplpError as error:
-                raise self._service.invalid(error.message) from None
-            if said := masker.feed(completion.add(self._part(value))):
-                tell(said)
+        masker, done = self._endpoint.masker.stream(), False
+        async with (
+            aclosing(self._endpoint.pieces(response)) as pieces,
+            aclosing(events(pieces)) as heard,
+        ):
+            async for data in heard:
+                if data.strip() == DONE:
+                    done = True
+                    break
+                try:
+                    value = parse_json(data, "a piece of the answer")
+                except MplpError as error:
+                    raise self._endpoint.invalid(error.message) from None
+                if said := masker.feed(completion.add(self._part(value))):
+                    tell(said)
         if rest := masker.flush():
             tell(rest)
         if not (done and completion.finish):
@@ -155,17 +160,17 @@ class OpenAIAdapter:
             )
 
     def _part(self, value: Json) -> Part:
-        service, name = self._service, self._agent.id
+        endpoint, name = self._endpoint, self._agent.id
         try:
             part = part_of(value)
         except ValueError as error:
-            raise service.invalid(f"the answer is not a chat completion: {error}") from None
+            raise endpoint.invalid(f"the answer is not a chat completion: {error}") from None
         if part.error:
             said = part.error.get("message") if isinstance(part.error, dict) else part.error
-            said = service.masker.text(str(said))[:200]
+            said = endpoint.masker.text(str(said))[:200]
             raise _failed("agent.unavailable", name, f"the endpoint failed: {said}", again=True)
         if part.choices is None and part.usage is None:
-            raise service.invalid("the answer is not a chat completion: it has no `choices`")
+            raise endpoint.invalid("the answer is not a chat completion: it has no `choices`")
         return part
 
     # ---- what is asked -------------------------------------------------------------------------
@@ -187,7 +192,7 @@ class OpenAIAdapter:
         return body
 
     def _url(self, path: str) -> httpx2.URL:
-        base = self._service.url
+        base = self._endpoint.url
         return base.copy_with(path=base.path.rstrip("/") + path)
 
     def _written(self, body: dict[str, Json]) -> bytes:

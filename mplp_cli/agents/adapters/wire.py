@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,8 @@ _LONG = 8
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class Service:
-    """The service behind an agent. Nothing is looked up or opened before the first request."""
+class Endpoint:
+    """The service behind an agent, and what may be told of it. Nothing is looked up or opened before the first request."""
 
     def __init__(
         self, agent: HttpAgent | OpenAIAgent, connect: Connect, environ: Mapping[str, str], clock: Clock
@@ -126,7 +126,7 @@ class Service:
                 raise self._broken(method, url, error, began=began) from None
         raise self._error("agent.http", f"{self._shown(method, url)} leads from one redirect to the next")
 
-    async def pieces(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+    async def pieces(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes. agent.output_invalid if it is larger than MAX_BODY."""
         size = 0
         async for piece in response.aiter_bytes():
@@ -148,9 +148,16 @@ class Service:
         if not text.strip():
             return None
         try:
-            return self.masker.value(parse_json(text, "the answer"))
+            return self.masked(parse_json(text, "the answer"))
         except MplpError as error:
             raise self.invalid(error.message, body=self.masker.text(text[:_HEAD])[:_KEPT]) from None
+
+    def masked(self, value: Json) -> Json:
+        """A value without what is secret; agent.output_invalid if it is too deep to look through."""
+        try:
+            return self.masker.value(value)
+        except RecursionError:
+            raise self.invalid("the answer is too deeply nested") from None
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
@@ -218,7 +225,11 @@ class Service:
             code, again = "agent.unavailable", True
         elif status in _REFUSED:
             variable = self._agent.bearer_env
-            hint = f"`{variable}` has to hold a valid token" if variable else "`bearer-env` names a token"
+            hint = (
+                f"`{variable}` has to hold a valid token"
+                if variable
+                else "`bearer-env` names the variable that holds a token"
+            )
         elif response.has_redirect_location:
             hint = "redirects that would change the request are not followed: state the address they lead to"
         return self._error(code, what, again=again, after=after, hint=hint, status=status, body=head[:_KEPT])
