@@ -45,7 +45,7 @@ _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Endpoint:
-    """The service behind an agent, and what may be told of it. Nothing is looked up or opened before the first request."""
+    """The service behind an agent, and what may be told of it. Nothing is looked up before the first request."""
 
     def __init__(
         self, agent: HttpAgent | OpenAIAgent, connect: Connect, environ: Mapping[str, str], clock: Clock
