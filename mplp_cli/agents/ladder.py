@@ -143,22 +143,16 @@ async def go_down(
 ) -> T:
     """The first answer that is JSON, from the level that is known to work, else from `start` on.
 
-    `ask` raises the error of `read_answer` for prose. A refused level is not tried again; one that was answered
-    with prose neither, once a lower one has worked.
+    `ask` raises the error of `read_answer` for prose. What was refused or answered with prose is not tried again: an
+    endpoint that holds a model to JSON gives no prose.
     """
-    level = levels.get(key, start)
     while True:
+        level = levels.get(key, start)
         try:
-            answer = await ask(level)
+            return await ask(level)
         except AgentError as error:
             below = _BELOW.get(level)
-            refused = is_refused(error)
-            if below is None or not (refused or is_prose(error)):
+            if below is None or not (is_refused(error) or is_prose(error)):
                 raise
-            level = below
-            if refused:
-                levels[key] = level
-        else:
-            if level != start:
-                levels[key] = level
-            return answer
+            if levels.get(key, start) == level:  # else a call at the same time was there first
+                levels[key] = below

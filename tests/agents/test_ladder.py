@@ -156,16 +156,32 @@ def test_a_level_that_works_is_remembered() -> None:
     assert going_down({"prompt"}, PROSE, levels) == ("yes", ["prompt"])
 
 
-def test_what_was_refused_is_not_tried_again_even_if_nothing_works() -> None:
+@pytest.mark.parametrize("failure", [PROSE, refusal(400, "response_format")], ids=["prose", "refused"])
+def test_what_does_not_work_is_not_tried_again_even_if_nothing_does(failure: AgentError) -> None:
     levels: Levels = {}
-    assert going_down(set(), refusal(400, "response_format"), levels)[0] is None
-    assert levels == {KEY: "prompt"}
+    assert going_down(set(), failure, levels) == (None, ["json_schema", "json_object", "prompt"])
+    assert going_down(set(), failure, levels) == (None, ["prompt"])
 
 
-def test_prose_by_itself_proves_nothing() -> None:
+def test_calls_at_the_same_time_go_down_together() -> None:
     levels: Levels = {}
-    assert going_down(set(), PROSE, levels)[0] is None
-    assert levels == {}
+    asked: list[Level] = []
+    both = asyncio.Barrier(2)
+
+    async def ask(level: Level) -> str:
+        asked.append(level)
+        if level == "json_schema":
+            await both.wait()
+            raise PROSE
+        return level
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2):
+                group.create_task(go_down("json_schema", ask, key=KEY, levels=levels))
+
+    asyncio.run(main())
+    assert asked == ["json_schema", "json_schema", "json_object", "json_object"]
 
 
 def test_other_errors_end_it() -> None:

@@ -292,6 +292,18 @@ def test_a_stream_whose_connection_breaks_is_truncated() -> None:
     assert failed.failure().retryable
 
 
+def test_what_is_told_of_one_answer_stands_apart_from_the_next() -> None:
+    told: list[str] = []
+    asked = request(prompt="Plan", schema=SCHEMA)
+    replies = in_turn(
+        b"".join([HEAD, piece("Sure"), piece("!", "stop"), LAST]),
+        b"".join([HEAD, piece("[1]", "stop"), LAST]),
+    )
+    result, _ = with_model(replies, lambda adapter: adapter.call(asked, told.append), stream=True)
+    assert result.output == [1]
+    assert told == ["Sure", "!", "\n", "[1]"]
+
+
 def test_an_error_in_a_stream_is_an_error() -> None:
     failed = error_of(streamed(piece("Be"), b'data: {"error": {"message": "overloaded"}}\n\n'), stream=True)
     assert failed.code == "agent.unavailable"
@@ -373,14 +385,14 @@ def test_prose_leads_down_and_everything_used_on_the_way_counts() -> None:
     assert list(levels.values()) == ["prompt"]
 
 
-def test_a_model_that_never_answers_with_json_is_invalid_and_the_ladder_forgets_it() -> None:
+def test_a_model_that_never_answers_with_json_is_invalid() -> None:
     levels: Levels = {}
     failed = error_of(lambda _: said("Sure!"), SCHEMA, levels=levels)
     assert failed.code == "agent.output_invalid"
     assert failed.failure().retryable
     assert failed.details["answer"] == "Sure!"
     assert (failed.details["calls"], failed.details["usage"]["output_tokens"]) == (3, 12)
-    assert levels == {}
+    assert list(levels.values()) == ["prompt"]
 
 
 def test_a_level_that_the_definition_names_is_the_only_one() -> None:

@@ -65,6 +65,8 @@ class OpenAIAdapter:
         heard: list[Completion] = []
 
         async def ask(level: Level | None) -> AgentResult:
+            if agent.stream and heard and heard[-1].text:
+                tell("\n")
             completion = Completion()
             heard.append(completion)
             return await self._answer(request, level, completion, tell)
