@@ -7,7 +7,7 @@ A reservation is an estimate: a call may use more, by which a limit can be overs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -179,7 +179,26 @@ class Ledger:
             self._tell(name, model or reservation.model, priced=priced)
         return this
 
-    # ---- before a call -------------------------------------------------------------------------
+    def before_call(self, agent: AgentDefinition, _request: AgentRequest) -> Reservation | None:
+        """Reserve a call of an agent in its budget, if it has one."""
+        if not agent.budget:
+            return None
+        model, most = (agent.model, most_tokens(agent)) if isinstance(agent, OpenAIAgent) else ("", None)
+        return self.reserve([agent.budget], agent=agent.id, model=model, max_tokens=most)
+
+    def after_call(self, reserved: Reservation | None, outcome: AgentResult | AgentError | None) -> None:
+        """Settle what `before_call` gave, with how the call ended; None: it was stopped, or nobody knows."""
+        if reserved is None:
+            return
+        match outcome:
+            case AgentResult():
+                self.settle(reserved, outcome.usage, model=outcome.model, calls=outcome.calls)
+            case AgentError():
+                self.settle(reserved, usage_in(outcome), calls=outcome.details.get("calls", 1))
+            case None:
+                self.settle(reserved, None)
+
+    # ---- what a call may spend -------------------------------------------------------------------------
 
     def _estimate(self, agent: str, model: str, max_tokens: int | None) -> Amount:
         used = self._used.get(agent, Amount())
@@ -238,7 +257,7 @@ class Ledger:
                 return round(dollars * 1000), True
         return 0, False
 
-    # ---- after a call --------------------------------------------------------------------------
+    # ---- what is told --------------------------------------------------------------------------
 
     def _tell(self, name: str, model: str, *, priced: bool) -> None:
         spent, budget = self.spent(name).amount, self._budgets[name]
@@ -258,29 +277,6 @@ class Ledger:
             return False
         self._said.add(key)
         return True
-
-
-async def spend(
-    ledger: Ledger, agent: AgentDefinition, _request: AgentRequest, call: Callable[[], Awaitable[AgentResult]]
-) -> AgentResult:
-    """Make a call within the agent's budget, if it has one. However the call ends, what it has used is settled."""
-    if not agent.budget:
-        return await call()
-    model, most = "", None
-    if isinstance(agent, OpenAIAgent):
-        model, most = agent.model, most_tokens(agent)
-    reservation = ledger.reserve([agent.budget], agent=agent.id, model=model, max_tokens=most)
-    usage: Usage | None = None
-    calls, answered = 1, ""
-    try:
-        result = await call()
-        usage, calls, answered = result.usage, result.calls, result.model
-    except AgentError as error:
-        usage, calls = usage_in(error), error.details.get("calls", 1)
-        raise
-    finally:
-        ledger.settle(reservation, usage, model=answered, calls=calls)
-    return result
 
 
 def most_tokens(agent: OpenAIAgent) -> int | None:

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.agents.budget import Amount, Ledger, Notice, Spent, spend, usage_in
+from mplp_cli.agents.budget import Amount, Ledger, Notice, Spent, usage_in
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
-from mplp_cli.workflow.agents import Budget, OpenAIAgent, Price, PythonAgent
+from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, PythonAgent
 from tests.virtual import VirtualClock
 
 PRICES = {"m": Price(input=2.5, output=10, cache_read=1.25, cache_write=3)}
 REQUEST = AgentRequest(run="r", step="s", agent="a")
+
+
+async def spend(
+    ledger: Ledger, agent: AgentDefinition, call: Callable[[], Awaitable[AgentResult]]
+) -> AgentResult:
+    """A call within a budget, as the boundary makes it."""
+    reserved = ledger.before_call(agent, REQUEST)
+    outcome: AgentResult | AgentError | None = None
+    try:
+        outcome = result = await call()
+    except AgentError as error:
+        outcome = error
+        raise
+    finally:
+        ledger.after_call(reserved, outcome)
+    return result
 
 
 class Hand:
@@ -200,7 +216,7 @@ def test_a_call_is_settled_with_what_its_answer_says() -> None:
         assert books.amount == Amount()
         return AgentResult(output=1, usage=Usage(output_tokens=20), calls=2)
 
-    asyncio.run(spend(books.ledger, MODEL, REQUEST, call))
+    asyncio.run(spend(books.ledger, MODEL, call))
     assert (books.amount.calls, books.amount.tokens) == (2, 20)
 
 
@@ -212,7 +228,7 @@ def test_a_call_that_fails_or_is_cancelled_is_settled() -> None:
             raise error
 
         with pytest.raises(type(error)):
-            await spend(books.ledger, MODEL, REQUEST, call)
+            await spend(books.ledger, MODEL, call)
 
     asyncio.run(main(AgentError("agent.rate_limited", "x")))
     assert (books.amount.calls, books.amount.tokens) == (1, 0)
@@ -229,7 +245,7 @@ def test_an_agent_without_a_budget_is_called_as_it_is() -> None:
         return AgentResult(output=1)
 
     books = Books(Budget(max_calls=0))
-    asyncio.run(spend(books.ledger, PythonAgent(id="p", entrypoint="x:y"), REQUEST, call))
+    asyncio.run(spend(books.ledger, PythonAgent(id="p", entrypoint="x:y"), call))
 
 
 # ---- any interleaving --------------------------------------------------------------------------
@@ -329,7 +345,7 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
         for _ in range(3 if ends == "is retried" else 1):
             try:
                 async with asyncio.timeout(0.05 if ends == "is cancelled" else None):
-                    await spend(ledger, agent, REQUEST, call)
+                    await spend(ledger, agent, call)
             except (AgentError, TimeoutError):
                 pass
 
