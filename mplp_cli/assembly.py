@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,12 +12,16 @@ from mplp_cli.protocols import Clock, Ids
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.boundary import Agents
     from mplp_cli.engine.queueing import AskForTurn
+    from mplp_cli.engine.workplace import Workplace
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.settings import Settings
+    from mplp_cli.workflow.agents import AgentDefinition
     from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.masking import Masker
 
 
 class Parts(Starts, Protocol):
@@ -77,6 +81,11 @@ def assemble(
         deny_private=given.deny_private,
         subruns=subruns,
     )
+    if any(step.kind == "agent" for step in plan.steps):
+        from mplp_cli.agents.asking import ask_for_step
+
+        agents = _agents(runtime, state, given, screen, workplace, masker)
+        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -106,6 +115,42 @@ def assemble(
         runners=runners,
         subruns=subruns,
         begin=begin,
+    )
+
+
+def make_agents(
+    definitions: Iterable[AgentDefinition], workplace: Workplace, masker: Masker, **around: Any
+) -> Agents:
+    """The agents that may be asked; `around` is what a `Workshop` has beside the engine's processes."""
+    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.making import make_adapter
+    from mplp_cli.agents.workshop import Workshop
+    from mplp_cli.engine.programs import run_program
+    from mplp_cli.engine.steps.python import run_python
+
+    workshop = Workshop(
+        run_program=partial(run_program, masker=masker, workplace=workplace),
+        call_function=partial(run_python, masker=masker, source_dir=around["directory"], workplace=workplace),
+        **around,
+    )
+    known = {agent.id: agent for agent in definitions}
+    return Agents(known, partial(make_adapter, workshop=workshop), misfits=_misfits)
+
+
+def _agents(
+    runtime: Parts, state: RunState, given: Given, screen: Screen, workplace: Workplace, masker: Masker
+) -> Agents:
+    """The agents that the steps of a run may ask."""
+    return make_agents(
+        state.plan.agents.agents,
+        workplace,
+        masker,
+        environ={**runtime.environ, **given.env, **given.secrets},
+        open_environ=_environ(runtime, state, given),
+        cwd=state.cwd,
+        directory=given.source_dir,
+        workflow=state.plan.workflow.id,
+        output=screen.output,
     )
 
 

@@ -579,5 +579,34 @@ class Subruns(Protocol):
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.
 Runner = Callable[[Attempt], Awaitable[Json]]
+
+
+class Ended(Struct, frozen=True):
+    """What a program left: its exit code (128 + the signal's number if one ended it) and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class RunProgram(Protocol):
+    """Runs `{argv, stdin}` of an attempt's body as a process that belongs to the attempt."""
+
+    async def __call__(self, attempt: Attempt, hear: Callable[[str], None]) -> Ended:
+        """Its end. `hear` is told its standard output as it comes; what goes to standard error is output of the
+        attempt. OSError or ValueError if it cannot be started. Cancelled, it ends the process with all it started.
+        """
+        ...
+
+
+class Answered(Struct, frozen=True):
+    """The answer of an agent to a step, and a remark for the step's log: who answered, what it has used."""
+
+    output: Json
+    remark: str
+
+
+#: Asks an agent for an `agent` step; the second argument is told the answer's text as it comes.
+AskAgent = Callable[[Attempt, Callable[[str], None]], Awaitable[Answered]]
 #: Told every committed batch of facts.
 Subscriber = Callable[[Sequence[Event]], None]

@@ -12,8 +12,10 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from mplp_cli.errors import Path, Problem
+from mplp_cli.loading.agents_in import agents_in
 from mplp_cli.loading.reading import MAX_BYTES, MAX_PROBLEMS, MAX_STEPS, Reading
 from mplp_cli.loading.wording import count_of, quoted
+from mplp_cli.workflow.agents import AgentFile
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 
@@ -75,12 +77,14 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
             if not valid:
                 problems += make.despite(document, problems)
             else:
+                agents, found = agents_in(document)
+                problems += found
                 workflow, found = make.typed(document)
                 # The model has copied what it needs; a large document and a large plan need not be there at once.
                 reading.value = document = None
                 problems += found
                 if workflow is not None:
-                    plan, found = make.planned(workflow)
+                    plan, found = make.planned(workflow, agents)
                     problems += found
         if not problems:
             return Loaded(workflow=workflow, plan=plan, problems=[])
@@ -224,7 +228,7 @@ class _Planning:
                 )
             ]
 
-    def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
+    def planned(self, workflow: Workflow, agents: AgentFile | None) -> tuple[Plan | None, list[Problem]]:
         """The plan, or the reasons why there is none."""
         from mplp_cli.workflow.planning.make import make_plan
 
@@ -235,6 +239,7 @@ class _Planning:
             effectful=self.effectful,
             include=self.include,
             signatures=self.signatures,
+            agents=agents,
         )
 
     def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
@@ -247,7 +252,7 @@ class _Planning:
         workflow, found = self.typed(mended.document)
         if workflow is not None:
             # What was mended gives other values than its writer has in mind.
-            found = replace(self, signatures=None).planned(workflow)[1]
+            found = replace(self, signatures=None).planned(workflow, None)[1]
         return mended.sound(found)
 
 

@@ -6,6 +6,8 @@ the environment (`bearer-env`), whose values are read when an agent is called.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -146,6 +148,15 @@ class MockAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mock")
 
 
 AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | MockAgent
+
+
+#: What to do about an agent where there are none.
+NO_AGENTS = "no agent is defined; `mplp help agents` says how"
+
+
+def offers(offered: Collection[str], wanted: Iterable[str]) -> bool:
+    """Whether all that is wanted is among the capabilities offered; `plan.*` is wanted by a pattern."""
+    return all(any(fnmatchcase(one, pattern) for one in offered) for pattern in wanted)
 
 
 class AgentFile(

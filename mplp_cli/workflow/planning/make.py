@@ -13,6 +13,7 @@ from msgspec import structs
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
+from mplp_cli.workflow.agents import AgentFile
 from mplp_cli.workflow.graph import CycleError, file_order, topological
 from mplp_cli.workflow.language.references import WORDS
 from mplp_cli.workflow.language.templates import Template, is_template
@@ -37,14 +38,16 @@ def make_plan(
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
     include: Include | None = None,
     signatures: Signatures | None = None,
+    agents: AgentFile | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `effectful` says which module
     operations act outside the journal; `include` reads the workflows of `workflow` steps; `signatures`
-    knows what operations take and give: without it nobody asks whether values fit where they are used.
+    knows what operations take and give: without it nobody asks whether values fit where they are used;
+    `agents` are those that steps may ask: without it nobody asks whether they are there.
     """
-    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures)
+    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures, agents)
     plan = planner.plan()
     return plan, planner.problems
 
@@ -61,8 +64,10 @@ class _Planner:
         effectful: Callable[[str, str], bool],
         include: Include | None,
         signatures: Signatures | None,
+        agents: AgentFile | None,
     ) -> None:
         self.workflow = workflow
+        self.agents = agents or AgentFile()
         self.signatures = signatures
         self.problems: list[Problem] = []
         self.places: list[Where] = []
@@ -78,6 +83,8 @@ class _Planner:
             effectful=effectful,
             include=include,
         )
+        if agents is not None:
+            self.compiler.agents = {one.id: one.capabilities for one in agents.agents}
 
     def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint, **more))
@@ -287,6 +294,7 @@ class _Planner:
             env={name: moving.get(name, value) for name, value in fixed_env.items()},
             secret_env=frozenset(self.scoping.secret_env),
             included=self.compiler.included,
+            agents=self.agents,
             turn_key=key,
         )
 

@@ -1,0 +1,31 @@
+"""What an agent is given of a request, as data and as text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mplp_cli.agents.contract import AgentRequest
+from mplp_cli.workflow.values import Json
+
+
+def arguments_of(request: AgentRequest) -> dict[str, Any]:
+    """The input by name, with `prompt` beside its keys. An input that is no map is called `input`."""
+    value = request.input
+    made = dict(value) if isinstance(value, dict) else {} if value is None else {"input": value}
+    return made if request.prompt is None else {**made, "prompt": request.prompt}
+
+
+def data_of(request: AgentRequest) -> Json:
+    """The same as one value: an input without a prompt stays what it is."""
+    return request.input if request.prompt is None else arguments_of(request)
+
+
+def text_of(request: AgentRequest) -> str:
+    """The prompt, with the input below it as JSON, and with what was wrong before."""
+    parts = [] if request.prompt is None else [request.prompt]
+    if isinstance(request.input, str):
+        parts.append(request.input)
+    elif request.input is not None:
+        parts.append(json.dumps(request.input, ensure_ascii=False, indent=2))
+    return "\n\n".join([*parts, *([request.repair] if request.repair else [])])
