@@ -142,7 +142,7 @@ def _agents(
 ) -> Agents:
     """The agents that the steps of a run may ask."""
     return make_agents(
-        state.plan.agents.agents,
+        state.plan.agents.agents if state.plan.agents else (),
         workplace,
         masker,
         environ={**runtime.environ, **given.env, **given.secrets},

@@ -61,8 +61,6 @@ CODES: Final[dict[str, str]] = {
     "rule-event-type": "a text that cannot be the type of an event",
     "rule-error-type": "an error type that looks misspelled",
     "rule-agent": "an agent step that says nothing to its agent",
-    # ---- agents
-    "agent-definition": "the definition of an agent is not valid",
     "agent-unknown": "a step asks an agent that is not defined",
     "agent-capability": "a step wants a capability that no agent offers",
     # ---- workflows that steps run
@@ -71,6 +69,20 @@ CODES: Final[dict[str, str]] = {
     "include-cycle": "workflows run each other in a circle",
     "include-budget": "sub-workflows are too many, too large or nested too deeply",
     "include-input": "an input of a sub-workflow is unknown, missing or of the wrong type",
+    # ---- agents
+    "agent-unknown-kind": "a kind of agent that does not exist",
+    "agent-unsupported-kind": "a kind of agent that this version does not call yet",
+    "agent-duplicate-id": "two agents with the same id in one file",
+    "agent-unknown-budget": "an agent names a budget that is not there",
+    "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",
+    "agent-schema": "what is to be the schema of an agent's input or output is not a JSON Schema",
+    "agent-schema-reference": "the schema of an agent's input or output refers to something outside itself",
+    "agent-file": "a file that a definition names cannot be read, or is not a path relative to this file",
+    "agent-file-invalid": "a file that a definition names is not valid",
+    "agent-url": "an endpoint that no request can be sent to, or that holds credentials",
+    "agent-header": "a header that the connection sets by itself",
+    "agent-reference": "a definition holds a reference to something else than a variable of the environment",
+    "agent-command": "the program of an agent is not found on this machine",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",
 }

@@ -28,7 +28,9 @@ WORDS: Final[dict[str, str]] = {
     "tasks": "steps", "children": "steps", "branches": "steps", "title": "name", "uses": "type",
     "kind": "type", "cleanup": "finally", "on-exit": "finally", "parallelism": "max-parallel",
     "max-concurrency": "max-parallel", "schema": "result-schema", "output-schema": "result-schema",
-    "memoize": "cache", "max-age": "ttl",
+    "memoize": "cache", "max-age": "ttl", "auth": "bearer-env", "api-key-env": "bearer-env", "token": "bearer-env",
+    "api-key": "bearer-env", "prompt": "instructions", "system": "instructions", "system-prompt": "instructions",
+    "base-url": "endpoint", "skills": "capabilities", "role": "name", "backstory": "instructions", "fn": "entrypoint",
 }  # fmt: skip
 #: Words of other tools for step types.
 TYPE_WORDS: Final[dict[str, str]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
@@ -22,6 +22,9 @@ from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.agents import AgentFile
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {
@@ -161,8 +164,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     included: dict[str, Included] = {}
     #: The shape of its outputs, for those whose steps run it.
     gives: Shape = UNKNOWN
-    #: The agents that the file defines.
-    agents: AgentFile = AgentFile()
+    #: The agents that the file defines, itself or through a file that it names.
+    agents: AgentFile | None = None
+    #: The files that the definitions of agents were read from, by path.
+    beside: dict[str, bytes] = {}
 
     def every_included(self) -> Iterator[Included]:
         """The workflows that a run may lead to, at any depth, each once."""
@@ -183,7 +188,11 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def included_texts(self) -> dict[str, bytes]:
         """The files that must be stored with a run, by path, so that it never asks the disk for them again."""
-        return {found.path: found.text for found in self.every_included()}
+        included = list(self.every_included())
+        beside = [self.beside, *(found.plan.beside for found in included)]
+        return {found.path: found.text for found in included} | {
+            path: text for texts in beside for path, text in texts.items()
+        }
 
     @property
     def grows(self) -> bool:

@@ -75,11 +75,11 @@ def _matches(wanted: Json, value: Any) -> bool:
 def scripted_error(agent: str, error: Mapping[str, Json]) -> AgentError:
     """The error that an entry `{code, message?, retryable?, retry-after?}` asks for."""
     code = str(error.get("code", "agent.remote"))
-    after = error.get("retry-after", error.get("retry_after"))
+    after = error.get("retry-after")
     return AgentError(
         code,
         f"agent `{agent}`: {error.get('message', code)}",
         agent=agent,
         retryable=bool(error.get("retryable", code in ("agent.rate_limited", "agent.timeout"))),
-        retry_after=float(after) if isinstance(after, int | float) else None,
+        retry_after=after / 1000 if isinstance(after, int | float) else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -27,7 +27,7 @@ from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
-from mplp_cli.workflow.planning.asking import check_agent
+from mplp_cli.workflow.planning.asking import Offered, check_agent
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -57,8 +57,8 @@ class StepCompiler:
         include: Include | None,
     ) -> None:
         self._include = include
-        #: The capabilities of the agents that may be asked, by id; None: nobody knows them.
-        self.agents: Mapping[str, Collection[str]] | None = None
+        #: Whom steps may ask; None: nobody knows.
+        self.agents: Offered | None = None
         self.included: dict[str, Included] = {}
         self._workflow = workflow
         self._scoping = scoping
@@ -171,7 +171,7 @@ class StepCompiler:
                 return {"body": python_body(step, path, self), "effect": True}
             case model.AgentStep():
                 if self.agents is not None:
-                    self._found(check_agent(step, self.agents), path)
+                    self._found(check_agent(step, self.agents()), path)
                 return {"body": agent_body(step, path, self), "effect": True}
             case model.WorkflowStep():
                 self._read(step, path)

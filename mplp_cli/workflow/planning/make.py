@@ -13,12 +13,12 @@ from msgspec import structs
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
-from mplp_cli.workflow.agents import AgentFile
 from mplp_cli.workflow.graph import CycleError, file_order, topological
 from mplp_cli.workflow.language.references import WORDS
 from mplp_cli.workflow.language.templates import Template, is_template
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.planning.absences import Absences
+from mplp_cli.workflow.planning.asking import Offered
 from mplp_cli.workflow.planning.checking import Checking
 from mplp_cli.workflow.planning.compiling import CheckOperation, Include, StepCompiler
 from mplp_cli.workflow.planning.links import ENV, OUTPUTS, Where
@@ -38,14 +38,14 @@ def make_plan(
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
     include: Include | None = None,
     signatures: Signatures | None = None,
-    agents: AgentFile | None = None,
+    agents: Offered | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `effectful` says which module
     operations act outside the journal; `include` reads the workflows of `workflow` steps; `signatures`
     knows what operations take and give: without it nobody asks whether values fit where they are used;
-    `agents` are those that steps may ask: without it nobody asks whether they are there.
+    `agents` says whom steps may ask: without it nobody asks whether they are there.
     """
     planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures, agents)
     plan = planner.plan()
@@ -64,10 +64,9 @@ class _Planner:
         effectful: Callable[[str, str], bool],
         include: Include | None,
         signatures: Signatures | None,
-        agents: AgentFile | None,
+        agents: Offered | None,
     ) -> None:
         self.workflow = workflow
-        self.agents = agents or AgentFile()
         self.signatures = signatures
         self.problems: list[Problem] = []
         self.places: list[Where] = []
@@ -83,8 +82,7 @@ class _Planner:
             effectful=effectful,
             include=include,
         )
-        if agents is not None:
-            self.compiler.agents = {one.id: one.capabilities for one in agents.agents}
+        self.compiler.agents = agents
 
     def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint, **more))
@@ -294,7 +292,6 @@ class _Planner:
             env={name: moving.get(name, value) for name, value in fixed_env.items()},
             secret_env=frozenset(self.scoping.secret_env),
             included=self.compiler.included,
-            agents=self.agents,
             turn_key=key,
         )
 
