@@ -119,22 +119,32 @@ def assemble(
 
 
 def make_agents(
-    definitions: Iterable[AgentDefinition], workplace: Workplace, masker: Masker, **around: Any
+    definitions: Iterable[AgentDefinition],
+    workplace: Workplace,
+    masker: Masker,
+    *,
+    deny_private: bool,
+    **around: Any,
 ) -> Agents:
-    """The agents that may be asked; `around` is what a `Workshop` has beside the engine's processes."""
+    """The agents that may be asked; `around` is what a `Workshop` has beside what the engine does for it."""
     from mplp_cli.agents.boundary import Agents
     from mplp_cli.agents.making import make_adapter
     from mplp_cli.agents.workshop import Workshop
     from mplp_cli.engine.programs import run_program
+    from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.steps.python import run_python
 
+    connections = Connections(deny_private=deny_private)
     workshop = Workshop(
         run_program=partial(run_program, masker=masker, workplace=workplace),
         call_function=partial(run_python, masker=masker, source_dir=around["directory"], workplace=workplace),
+        connect=connections.client,
         **around,
     )
     known = {agent.id: agent for agent in definitions}
-    return Agents(known, partial(make_adapter, workshop=workshop), misfits=_misfits)
+    return Agents(
+        known, partial(make_adapter, workshop=workshop), misfits=_misfits, also_close=connections.aclose
+    )
 
 
 def _agents(
@@ -145,6 +155,8 @@ def _agents(
         state.plan.agents.agents if state.plan.agents else (),
         workplace,
         masker,
+        deny_private=given.deny_private,
+        clock=runtime.clock,
         environ={**runtime.environ, **given.env, **given.secrets},
         open_environ=_environ(runtime, state, given),
         cwd=state.cwd,

@@ -7,7 +7,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 class Clock(Protocol):
@@ -610,3 +613,5 @@ class Answered(Struct, frozen=True):
 AskAgent = Callable[[Attempt, Callable[[str], None]], Awaitable[Answered]]
 #: Told every committed batch of facts.
 Subscriber = Callable[[Sequence[Event]], None]
+#: The one client for requests of a run, which is opened with the first of them; who gives it closes it.
+Connect = Callable[[], Awaitable["httpx2.AsyncClient"]]

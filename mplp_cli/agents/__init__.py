@@ -5,5 +5,7 @@ boundary     what happens around every call: turns, deadlines, schemas, repairs,
 deciding     the decisions of the boundary, without its waiting
 asking       how a step of type `agent` asks
 making       which adapter calls an agent; workshop: what those that run processes are handed
-adapters     one file for each kind
+ladder       how a model is brought to answer with JSON
+budget       what agents may spend, and have spent
+adapters     how the agents of each kind are called
 """

@@ -12,6 +12,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -38,7 +39,7 @@ def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
     pass
 
 
-def _nothing_settled(_agent: AgentDefinition, _request: AgentRequest, _result: AgentResult | None) -> None:
+def _nothing_settled(_reserved: Any, _outcome: AgentResult | AgentError | None) -> None:
     pass
 
 
@@ -51,15 +52,16 @@ class Around:
     """What happens around every single call, repairs too."""
 
     #: Before it; AgentError `budget.exceeded` refuses it.
-    reserve: Callable[[AgentDefinition, AgentRequest], None] = _nothing_reserved
-    #: After each that was reserved; None: it gave no answer.
-    settle: Callable[[AgentDefinition, AgentRequest, AgentResult | None], None] = _nothing_settled
+    reserve: Callable[[AgentDefinition, AgentRequest], Any] = _nothing_reserved
+    #: After each that was reserved, with what was; None: it was stopped, or nobody knows what happened.
+    settle: Callable[[Any, AgentResult | AgentError | None], None] = _nothing_settled
     #: Makes the call, or answers in its place.
     carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
 
 
 class Agents:
-    """The agents that one run may ask. `make` gives the adapter of a definition, on first use."""
+    """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
+    `also_close` is called last."""
 
     def __init__(
         self,
@@ -68,7 +70,9 @@ class Agents:
         *,
         misfits: Misfits,
         around: Around | None = None,
+        also_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._also_close = also_close
         self.definitions = definitions
         self._make = make
         self._misfits = misfits
@@ -99,6 +103,8 @@ class Agents:
     async def aclose(self) -> None:
         """Close what the adapters have opened."""
         async with contextlib.AsyncExitStack() as stack:
+            if self._also_close is not None:
+                stack.push_async_callback(self._also_close)
             for adapter in self._adapters.values():
                 stack.push_async_callback(adapter.aclose)
         self._adapters.clear()
@@ -161,10 +167,13 @@ class Agents:
     async def _call(
         self, adapter: Adapter, agent: AgentDefinition, request: AgentRequest, tell: Tell
     ) -> AgentResult:
-        self._around.reserve(agent, request)
-        result: AgentResult | None = None
+        reserved = self._around.reserve(agent, request)
+        outcome: AgentResult | AgentError | None = None
         try:
-            result = await self._around.carry(agent, request, lambda: adapter.call(request, tell))
-            return result
+            outcome = await self._around.carry(agent, request, lambda: adapter.call(request, tell))
+            return outcome
+        except AgentError as error:
+            outcome = error
+            raise
         finally:
-            self._around.settle(agent, request, result)
+            self._around.settle(reserved, outcome)

@@ -67,6 +67,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     model: str = ""
     #: Who answered in the end; set by the boundary.
     agent: str = ""
+    #: Answers of a model that it took, those that could not be used included.
+    calls: int = 1
 
 
 class Adapter(Protocol):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from mplp_cli.agents.contract import Adapter
 from mplp_cli.agents.workshop import Workshop
-from mplp_cli.errors import AgentError
-from mplp_cli.workflow.agents import AgentDefinition, CommandAgent, MockAgent, PythonAgent
+from mplp_cli.workflow.agents import (
+    AgentDefinition,
+    CommandAgent,
+    HttpAgent,
+    MockAgent,
+    OpenAIAgent,
+    PythonAgent,
+)
 
 
 def make_adapter(agent: AgentDefinition, workshop: Workshop) -> Adapter:
@@ -23,7 +31,13 @@ def make_adapter(agent: AgentDefinition, workshop: Workshop) -> Adapter:
             from mplp_cli.agents.adapters.mock import Scripted
 
             return Scripted(agent)
-    kind = str(type(agent).__struct_config__.tag)
-    raise AgentError(
-        "agent.unavailable", f"nothing calls agents of kind `{kind}`: `{agent.id}`", agent=agent.id
-    )
+        case HttpAgent():
+            from mplp_cli.agents.adapters.http import HttpAdapter
+
+            return HttpAdapter(agent, workshop.connect, workshop.environ, workshop.clock)
+        case OpenAIAgent():
+            from mplp_cli.agents.adapters.openai import OpenAIAdapter
+
+            return OpenAIAdapter(agent, workshop.connect, workshop.environ, workshop.clock, workshop.levels)
+        case _:
+            assert_never(agent)

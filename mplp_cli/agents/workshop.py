@@ -1,4 +1,4 @@
-"""What agents that are processes need of the engine and of the machine, handed in by `assembly`."""
+"""What agents need of the engine and of the machine, handed in by `assembly`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mplp_cli.agents.contract import AgentRequest
-from mplp_cli.protocols import Attempt, Output, Runner, RunProgram
+from mplp_cli.agents.ladder import Levels
+from mplp_cli.protocols import Attempt, Clock, Connect, Output, Runner, RunProgram
 from mplp_cli.workflow.values import Json
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """How processes are run, and what they find around them."""
+    """How processes are run and requests sent, and what is found around them."""
 
     run_program: RunProgram
     #: Runs the body of a python step.
@@ -25,6 +26,11 @@ class Workshop:
     cwd: str
     directory: str
     workflow: str = ""
+    clock: Clock
+    #: The client for requests.
+    connect: Connect
+    #: How far down the ladder each model is.
+    levels: Levels = field(default_factory=dict)
     output: Output = lambda step, stream, text: None
 
     def attempt(self, request: AgentRequest, body: Json, *, env: Mapping[str, str], cwd: str) -> Attempt:

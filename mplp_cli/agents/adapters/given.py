@@ -17,8 +17,10 @@ def arguments_of(request: AgentRequest) -> dict[str, Any]:
 
 
 def data_of(request: AgentRequest) -> Json:
-    """The same as one value: an input without a prompt stays what it is."""
-    return request.input if request.prompt is None else arguments_of(request)
+    """One value: the input as it is; with a prompt `{prompt, input?}`."""
+    if request.prompt is None:
+        return request.input
+    return {"prompt": request.prompt, **({} if request.input is None else {"input": request.input})}
 
 
 def text_of(request: AgentRequest) -> str:
