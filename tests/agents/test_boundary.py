@@ -200,7 +200,7 @@ def test_an_input_that_does_not_fit_is_not_sent() -> None:
     error = refused(agents_of({"a": fake}, MockAgent(id="a", input_schema=NUMBER)), request(input={"n": "x"}))
     assert (error.code, fake.asked) == ("agent.input_invalid", [])
     assert error.details["path"] == "$.n"
-    assert "integer" in error.message
+    assert error.details["expected"] == "a whole number is wanted, not text"
 
 
 def test_an_answer_that_does_not_fit_is_asked_for_again_with_what_was_wrong() -> None:
