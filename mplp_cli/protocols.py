@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
+from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
@@ -342,6 +343,18 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Give the run up; another process may take it."""
+        ...
+
+
+class AgentRecords(Protocol):
+    """What is kept of agents from one command to the next."""
+
+    def read(self) -> KeptAgents:
+        """What is kept now; the same object as long as nothing has changed."""
+        ...
+
+    def change(self, act: Callable[[KeptAgents], KeptAgents]) -> KeptAgents:
+        """Keep what `act` makes of what is kept; durable when it returns. Nobody else changes it meanwhile."""
         ...
 
 

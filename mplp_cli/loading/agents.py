@@ -137,7 +137,9 @@ def judge(value: Any, reader: Reader, beside: Beside, *, alone: bool = False, in
         _judge_named(named, document, reader, beside, made)
         return made
     agents = document.get("agents")
-    placed = [(("agents", n), a) for n, a in enumerate(agents if isinstance(agents, list) else ())]
+    placed: list[tuple[Path, Any]] = [
+        (("agents", n), a) for n, a in enumerate(agents if isinstance(agents, list) else ())
+    ]
     _judge_list(document, placed, reader, beside, made)
     return made
 

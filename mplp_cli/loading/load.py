@@ -52,14 +52,14 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
     directory: str = "",
     read: Read | None = None,
     signatures: Signatures | None = None,
-    beside: Beside | None = None,
+    beside: Callable[[], Beside] | None = None,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
     `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
     the module operations; `read` reads the files that it includes, from its `directory` on; `signatures`
     knows what operations take and give (without it nobody asks whether values fit where they are used);
-    `beside` is what definitions of agents in the file are judged by.
+    `beside` gives what definitions of agents in the file are judged by.
     Nothing is executed, imported or fetched.
     """
     make = _Planning(
@@ -103,7 +103,9 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
                     problems += found
         texts: dict[str, bytes] = {}
         if agents is not None:
-            plan = plan and msgspec.structs.replace(plan, agents=agents.file, beside=agents.texts)
+            plan = plan and msgspec.structs.replace(
+                plan, agents=agents.file or plan.agents, beside=agents.texts
+            )
             texts = agents.named
         placed = [*listed(problems, placeable, name), *(agents.elsewhere if agents else ())]
         if any(p.severity == "error" for p in placed):
@@ -230,7 +232,7 @@ class _Planning:
     effectful: Callable[[str, str], bool]
     signatures: Signatures | None = None
     include: Include | None = None
-    beside: Beside | None = None
+    beside: Callable[[], Beside] | None = None
     read: Read | None = None
     directory: str = ""
 
@@ -245,7 +247,7 @@ class _Planning:
 
         reading.value = {key: held for key, held in reading.value.items() if key not in said}
         reader = Reader(self.read, self.directory, name)
-        return judge(said, reader, self.beside or Beside(), inside=True)
+        return judge(said, reader, self.beside() if self.beside else Beside(), inside=True)
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""

@@ -173,6 +173,26 @@ class AgentFile(
     prices: dict[str, Price] = {}
 
 
+class Registered(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """An agent that somebody has registered: under which id, when (ms since the epoch), and what it is.
+
+    Relative paths of the definition start from `directory`, which is absolute.
+    """
+
+    id: str
+    agent: AgentDefinition
+    registered_at: int
+    directory: str
+
+
+class KeptAgents(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is kept of agents from one command to the next. `seen`: when each showed itself last, by its id."""
+
+    version: Literal[1] = 1
+    registered: list[Registered] = []
+    seen: dict[str, int] = {}
+
+
 #: A variable of the environment in a text of a definition.
 _VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
@@ -22,9 +22,6 @@ from mplp_cli.workflow.model import Join, Workflow
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
-
-if TYPE_CHECKING:
-    from mplp_cli.workflow.agents import AgentFile
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {
@@ -165,7 +162,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     #: The shape of its outputs, for those whose steps run it.
     gives: Shape = UNKNOWN
     #: The agents that the file defines, itself or through a file that it names.
-    agents: AgentFile | None = None
+    agents: AgentFile = AgentFile()
     #: The files that the definitions of agents were read from, by path.
     beside: dict[str, bytes] = {}
 

@@ -244,7 +244,7 @@ def test_every_code_that_loading_uses_is_documented() -> None:
     for path in (ROOT / "mplp_cli" / "loading").glob("*.py"):
         if path.name != "codes.py":
             used |= set(
-                re.findall(r'"((?:file|yaml|json|schema|rule|include)-[a-z0-9-]+)"', path.read_text())
+                re.findall(r'"((?:file|yaml|json|schema|rule|include|agent)-[a-z0-9-]+)"', path.read_text())
             )
     used -= {"json-object"}
     assert used <= set(CODES) | {"more-problems"}
