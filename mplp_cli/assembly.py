@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,9 @@ from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_
 
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.contract import Adapter
+    from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.workplace import Workplace
     from mplp_cli.modules.contract import Module
@@ -45,6 +48,8 @@ class Parts(Starts, Protocol):
     def hub(self) -> Any: ...
     @property
     def modules(self) -> Mapping[str, Module]: ...
+    @property
+    def registry(self) -> Registry: ...
     @property
     def settings(self) -> Settings: ...
     def log_dir(self, run_id: str) -> Path: ...
@@ -119,14 +124,17 @@ def assemble(
 
 
 def make_agents(
-    definitions: Iterable[AgentDefinition],
+    definitions: Mapping[str, tuple[AgentDefinition, str]],
     workplace: Workplace,
     masker: Masker,
     *,
     deny_private: bool,
     **around: Any,
 ) -> Agents:
-    """The agents that may be asked; `around` is what a `Workshop` has beside what the engine does for it."""
+    """The agents that may be asked, by id, each with the directory that its relative paths start from.
+
+    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    """
     from mplp_cli.agents.boundary import Agents
     from mplp_cli.agents.making import make_adapter
     from mplp_cli.agents.workshop import Workshop
@@ -135,24 +143,32 @@ def make_agents(
     from mplp_cli.engine.steps.python import run_python
 
     connections = Connections(deny_private=deny_private)
-    workshop = Workshop(
-        run_program=partial(run_program, masker=masker, workplace=workplace),
-        call_function=partial(run_python, masker=masker, source_dir=around["directory"], workplace=workplace),
-        connect=connections.client,
-        **around,
-    )
-    known = {agent.id: agent for agent in definitions}
-    return Agents(
-        known, partial(make_adapter, workshop=workshop), misfits=_misfits, also_close=connections.aclose
-    )
+    levels: Levels = {}
+
+    def make(agent: AgentDefinition) -> Adapter:
+        directory = definitions[agent.id][1]
+        workshop = Workshop(
+            run_program=partial(run_program, masker=masker, workplace=workplace),
+            call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
+            connect=connections.client,
+            levels=levels,
+            directory=directory,
+            **around,
+        )
+        return make_adapter(agent, workshop)
+
+    known = {name: agent for name, (agent, _) in definitions.items()}
+    return Agents(known, make, misfits=_misfits, also_close=connections.aclose)
 
 
 def _agents(
     runtime: Parts, state: RunState, given: Given, screen: Screen, workplace: Workplace, masker: Masker
 ) -> Agents:
-    """The agents that the steps of a run may ask."""
+    """The agents that the steps of a run may ask: those of its file, then those of the project."""
+    own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
+    others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
     return make_agents(
-        state.plan.agents.agents if state.plan.agents else (),
+        own | others,
         workplace,
         masker,
         deny_private=given.deny_private,
@@ -160,7 +176,6 @@ def _agents(
         environ={**runtime.environ, **given.env, **given.secrets},
         open_environ=_environ(runtime, state, given),
         cwd=state.cwd,
-        directory=given.source_dir,
         workflow=state.plan.workflow.id,
         output=screen.output,
     )

@@ -7,16 +7,16 @@ A reservation is an estimate: a call may use more, by which a limit can be overs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mplp_cli.agents.contract import Usage
+from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.protocols import Clock
-from mplp_cli.workflow.agents import Budget, Price
+from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price
 
 Limit = Literal["max-calls", "max-tokens", "max-usd", "max-time"]
 #: Shares of a limit that are told of, in percent.
@@ -258,6 +258,38 @@ class Ledger:
             return False
         self._said.add(key)
         return True
+
+
+async def spend(
+    ledger: Ledger, agent: AgentDefinition, _request: AgentRequest, call: Callable[[], Awaitable[AgentResult]]
+) -> AgentResult:
+    """Make a call within the agent's budget, if it has one. However the call ends, what it has used is settled."""
+    if not agent.budget:
+        return await call()
+    model, most = "", None
+    if isinstance(agent, OpenAIAgent):
+        model, most = agent.model, most_tokens(agent)
+    reservation = ledger.reserve([agent.budget], agent=agent.id, model=model, max_tokens=most)
+    usage: Usage | None = None
+    calls, answered = 1, ""
+    try:
+        result = await call()
+        usage, calls, answered = result.usage, result.calls, result.model
+    except AgentError as error:
+        usage, calls = usage_in(error), error.details.get("calls", 1)
+        raise
+    finally:
+        ledger.settle(reservation, usage, model=answered, calls=calls)
+    return result
+
+
+def most_tokens(agent: OpenAIAgent) -> int | None:
+    """How long an answer may be, if the definition says so."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        stated = agent.params.get(name)
+        if isinstance(stated, int) and not isinstance(stated, bool):
+            return stated
+    return None
 
 
 def usage_in(error: AgentError) -> Usage | None:

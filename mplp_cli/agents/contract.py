@@ -63,12 +63,12 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     output: Json
     text: str | None = None
     usage: Usage | None = None
-    finish: str = ""
-    model: str = ""
     #: Who answered in the end; set by the boundary.
     agent: str = ""
     #: Answers of a model that it took, those that could not be used included.
     calls: int = 1
+    finish: str = ""
+    model: str = ""
 
 
 class Adapter(Protocol):

@@ -284,7 +284,7 @@ class _Planning:
         """What the agents offer that steps may ask; None: it stands elsewhere."""
         made: dict[str, list[str] | None] = {}
         if self.beside is not None:
-            made.update(dict.fromkeys(self.beside.known().agents))
+            made.update(dict.fromkeys(self.beside().known().agents))
         if judged is not None and judged.file is not None:
             made.update({agent.id: agent.capabilities for agent in judged.file.agents})
         return made

@@ -60,9 +60,7 @@ class Fake:
         self.closed = True
 
 
-def agents_of(
-    fakes: dict[str, Fake], *definitions: AgentDefinition, around: Around | None = None
-) -> Agents:
+def agents_of(fakes: dict[str, Fake], *definitions: AgentDefinition, around: Around | None = None) -> Agents:
     known = {one.id: one for one in definitions} or {name: MockAgent(id=name) for name in fakes}
     return Agents(known, lambda agent: fakes[agent.id], misfits=misfits, around=around)
 

@@ -2,9 +2,8 @@
 
 A step type is covered by its line in `PARTS`. What acts leaves a line with its step's id in `${inputs.file}`:
 a shell step by `echo` (of `$MPLP_STEP_ID` where it has several instances), a request by asking `${inputs.service}`
-for it, a function by `marks:mark`,
-an agent by writing into the file that its prompt names. How often each step acts, and which steps complete, is learned from a run that
-nothing happens to.
+for it, a function by `marks:mark`, an agent by writing into the file that its prompt names. How often each step acts,
+and which steps complete, is learned from a run that nothing happens to.
 """
 
 from __future__ import annotations

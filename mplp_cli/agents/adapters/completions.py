@@ -13,6 +13,9 @@ from mplp_cli.errors import OutputFormatError
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.values import Json
 
+#: What ends a stream of pieces.
+DONE = "[DONE]"
+
 
 class _Details(Struct, frozen=True):
     cached_tokens: int | None = None
@@ -143,10 +146,11 @@ async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
             elif not line.rstrip(b"\r") and data:
                 yield "\n".join(data)
                 data = []
-    if held.rstrip(b"\r").startswith(b"data:"):
-        data.append(held.rstrip(b"\r")[5:].removeprefix(b" ").decode("utf-8", "replace"))
-    if data:
-        yield "\n".join(data)
+    # What has no end was cut off; but some leave out the line breaks after the last word.
+    if held.strip() == b"data: " + DONE.encode() and not data:
+        data.append(DONE)
+    if data == [DONE]:
+        yield DONE
 
 
 def _usage(used: _Used) -> Usage:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import asdict
 
-from mplp_cli.agents.adapters.completions import Completion, Part, added, events, part_of
+from mplp_cli.agents.adapters.completions import DONE, Completion, Part, added, events, part_of
 from mplp_cli.agents.adapters.wire import Service
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell, Usage
 from mplp_cli.agents.ladder import (
@@ -34,9 +34,6 @@ from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
     import httpx2
-
-#: What ends a stream of pieces.
-_DONE = "[DONE]"
 
 
 class OpenAIAdapter:
@@ -138,7 +135,7 @@ class OpenAIAdapter:
         """Take in the pieces of a stream, and look whether it has come to its end."""
         masker, done = self._service.masker.stream(), False
         async for data in events(self._service.pieces(response)):
-            if data.strip() == _DONE:
+            if data.strip() == DONE:
                 done = True
                 break
             try:
@@ -204,7 +201,10 @@ class OpenAIAdapter:
 
 
 def _question(request: AgentRequest) -> str:
-    """The prompt, and the input below it; one of them is enough, and what it is about if there is neither."""
+    """The prompt, and the input below it, or what it is about if there is neither; and what has to be mended.
+
+    One message: many models take no two of the same role in a row.
+    """
     parts = [] if request.prompt is None else [request.prompt]
     if isinstance(request.input, str):
         parts.append(request.input)
@@ -214,7 +214,8 @@ def _question(request: AgentRequest) -> str:
         except (ValueError, OverflowError, RecursionError, TypeError) as error:
             why = f"the input cannot be written as JSON: {error}"
             raise _failed("agent.http", request.agent, why) from None
-    return "\n\n".join(parts) or request.operation or request.capability
+    question = "\n\n".join(parts) or request.operation or request.capability
+    return f"{question}\n\n{request.repair}" if request.repair else question
 
 
 def _failed(code: str, agent: str, what: str, hint: str | None = None, *, again: bool = False) -> AgentError:

@@ -318,11 +318,18 @@ def reason_given(body: str) -> str:
 
 def reason_for(error: BaseException) -> str:
     """What the system said, as deep down as it is known."""
+    import os
+
     deepest: BaseException = error
-    while (inner := deepest.__cause__ or deepest.__context__) is not None:
+    while True:
+        inner = deepest.__cause__ or deepest.__context__
+        if isinstance(deepest, BaseExceptionGroup):
+            inner = deepest.exceptions[0]
+        if inner is None:
+            break
         deepest = inner
-    if isinstance(deepest, BaseExceptionGroup):
-        return reason_for(deepest.exceptions[0])
     if isinstance(deepest, OSError) and deepest.strerror:
-        return deepest.strerror
+        # A lookup's numbers are its own; for the rest asyncio replaces the system's words.
+        known = type(deepest).__module__ == "builtins" and (deepest.errno or 0) > 0
+        return os.strerror(deepest.errno or 0) if known else str(deepest.strerror)
     return str(error) or type(error).__name__
