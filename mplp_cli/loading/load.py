@@ -280,11 +280,14 @@ class _Planning:
             agents=None if judged and judged.file is None else partial(self._capabilities, judged),
         )
 
-    def _capabilities(self, judged: Judged | None) -> dict[str, list[str] | None]:
-        """What the agents offer that steps may ask; None: it stands elsewhere."""
+    def _capabilities(self, judged: Judged | None) -> dict[str, list[str] | None] | None:
+        """What the agents offer that steps may ask, as far as it is known; None: nobody is to ask."""
         made: dict[str, list[str] | None] = {}
         if self.beside is not None:
-            made.update(dict.fromkeys(self.beside().known().agents))
+            beside = self.beside()
+            if beside.stored:
+                return None
+            made.update(dict.fromkeys(beside.known().agents))
         if judged is not None and judged.file is not None:
             made.update({agent.id: agent.capabilities for agent in judged.file.agents})
         return made

@@ -10,12 +10,12 @@ from mplp_cli.workflow.agents import NO_AGENTS, offers
 from mplp_cli.workflow.bodies import wanted_of
 from mplp_cli.workflow.suggest import did_you_mean
 
-#: What the agents offer, by id; None: nobody knows. Asked when a step needs it.
-Offered = Callable[[], Mapping[str, Collection[str] | None]]
+#: What the agents offer by id, None where nobody knows, or None if nobody is to ask. Called when a step needs it.
+Offered = Callable[[], Mapping[str, Collection[str] | None] | None]
 
 
 def check_agent(step: model.AgentStep, agents: Mapping[str, Collection[str] | None]) -> list[Problem]:
-    """What is wrong with whom the step asks, with paths inside the step. `agents` is what an `Offered` gives."""
+    """What is wrong with whom the step asks, with paths inside the step."""
     if step.agent is not None and step.agent not in agents:
         listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
         near = did_you_mean(step.agent, agents)

@@ -170,8 +170,8 @@ class StepCompiler:
                     )
                 return {"body": python_body(step, path, self), "effect": True}
             case model.AgentStep():
-                if self.agents is not None:
-                    self._found(check_agent(step, self.agents()), path)
+                if self.agents is not None and (known := self.agents()) is not None:
+                    self._found(check_agent(step, known), path)
                 return {"body": agent_body(step, path, self), "effect": True}
             case model.WorkflowStep():
                 self._read(step, path)
