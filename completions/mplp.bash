@@ -87,6 +87,7 @@ _mplp_takes_value() {
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
+    "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
@@ -188,6 +189,14 @@ _mplp_value() {
     "call --params") _mplp_complete text ;;
     "call --output" | "call -o") _mplp_complete choices text json ;;
     "call --state-dir") _mplp_complete directory ;;
+    "agents --output" | "agents -o") _mplp_complete choices text json ;;
+    "agents --state-dir") _mplp_complete directory ;;
+    "agents --capability" | "agents -c") _mplp_complete text ;;
+    "agents --any-of") _mplp_complete text ;;
+    "agents --tag") _mplp_complete text ;;
+    "agents --kind") _mplp_complete choices python command http openai mock ;;
+    "agents --status") _mplp_complete choices active degraded unreachable ;;
+    "agents --text") _mplp_complete text ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
     "modules --state-dir") _mplp_complete directory ;;
     "modules --type" | "modules -t") _mplp_complete text ;;
@@ -242,6 +251,7 @@ _mplp_options() {
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
+    "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text ;;
     "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
@@ -289,6 +299,8 @@ _mplp_argument() {
     "events 0") _mplp_complete choices list emit ;;
     "events 1") _mplp_complete text ;;
     "call 0") _mplp_complete operations ;;
+    "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor ;;
+    "agents 1") _mplp_complete agents ;;
     "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
     "modules 1") _mplp_complete operations ;;
     "modules 2") _mplp_complete modules ;;
@@ -297,7 +309,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -333,7 +345,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
+        'agents	List the agents of the project: those that its files define, and those that were registered'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
         'backup	Write a copy of the store, also while runs go on'
@@ -69,6 +70,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -202,6 +204,16 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['call --output'] = @('choices', @('text', 'json'))
     $values['call -o'] = @('choices', @('text', 'json'))
     $values['call --state-dir'] = @('directory', @())
+    $values['agents --output'] = @('choices', @('text', 'json'))
+    $values['agents -o'] = @('choices', @('text', 'json'))
+    $values['agents --state-dir'] = @('directory', @())
+    $values['agents --capability'] = @('text', @())
+    $values['agents -c'] = @('text', @())
+    $values['agents --any-of'] = @('text', @())
+    $values['agents --tag'] = @('text', @())
+    $values['agents --kind'] = @('choices', @('python', 'command', 'http', 'openai', 'mock'))
+    $values['agents --status'] = @('choices', @('active', 'degraded', 'unreachable'))
+    $values['agents --text'] = @('text', @())
     $values['modules --output'] = @('choices', @('text', 'json'))
     $values['modules -o'] = @('choices', @('text', 'json'))
     $values['modules --state-dir'] = @('directory', @())
@@ -268,6 +280,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['events 0'] = @('choices', @('list', 'emit'))
     $arguments['events 1'] = @('text', @())
     $arguments['call 0'] = @('operations', @())
+    $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor'))
+    $arguments['agents 1'] = @('agents', @())
     $arguments['modules 0'] = @('choices', @('describe', 'list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
     $arguments['modules 1'] = @('operations', @())
     $arguments['modules 2'] = @('modules', @())
@@ -276,7 +290,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

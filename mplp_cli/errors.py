@@ -25,6 +25,7 @@
     |   |-- UnknownOutcomeError         an attempt was lost, and may have had its effect
     |   |-- ParallelExecutionError      children of a parallel step failed
     |   |-- AgentError                  an agent gave no answer, or none that can be used
+    |   |   `-- UnknownAgentError       "AgentNotFoundError" in machine output
     |   |-- OperationError              a module operation refused its parameters or its object
     |   |   |-- InvalidTransitionError  an object may not go from this status to that one
     |   |   |-- DuplicateObjectError    the id that an object was to have is taken
@@ -314,9 +315,9 @@ class AgentError(StepError):
     """An agent gave no answer, or none that can be used.
 
     `code` says what happened: agent.unavailable | agent.timeout | agent.exit | agent.http | agent.rate_limited |
-    agent.truncated | agent.output_invalid | agent.tool | agent.input_required | agent.remote | agent.cancelled |
-    agent.not_found | budget.exceeded | guard.denied | replay.miss. `retry_after` is in seconds, where the agent
-    said so.
+    agent.truncated | agent.input_invalid | agent.output_invalid | agent.tool | agent.input_required |
+    agent.remote | agent.cancelled | agent.not_found | budget.exceeded | guard.denied | replay.miss.
+    `retry_after` is in seconds, where the agent said so.
     """
 
     def __init__(
@@ -343,6 +344,23 @@ class AgentError(StepError):
         from msgspec.structs import replace
 
         return replace(super().failure(), retryable=self._again)
+
+
+class UnknownAgentError(AgentError):
+    """No agent has that id, or offers that."""
+
+    exit_code = Exit.USAGE
+    machine_name = "AgentNotFoundError"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        agent: str = "",
+        hint: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__("agent.not_found", message, agent=agent, hint=hint, details=details)
 
 
 class OperationError(StepError):

@@ -34,8 +34,10 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.registry import Registry
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
+    from mplp_cli.roster import Roster
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
@@ -131,6 +133,7 @@ class Runtime:
         from mplp_cli.loading import load_workflow
         from mplp_cli.loading.including import on_disk, stored
         from mplp_cli.modules.catalogue import check_operation, signature_of
+        from mplp_cli.roster import beside
 
         return load_workflow(
             source.text,
@@ -141,6 +144,7 @@ class Runtime:
             read=on_disk if source.included is None else stored(source.included),
             # A definition that was stored with a run has been judged by the version that began it.
             signatures=signature_of if source.included is None else None,
+            beside=lambda: beside(self, str(source.directory), stored=source.included is not None),
         )
 
     # ---- runs
@@ -313,6 +317,24 @@ class Runtime:
         return all_modules()
 
     @cached_property
+    def roster(self) -> Roster:
+        """The agents that the project's files define."""
+        from mplp_cli.roster import project_roster
+
+        return project_roster(self.settings, self.cwd, self.environ)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The agents of the project's files, and the registered ones."""
+        from mplp_cli.agents.registry import Registry
+        from mplp_cli.store.registrations import RegistrationFile
+
+        def find(make: bool) -> Path | None:
+            return self.state_dir if make else self.existing_state_dir()
+
+        return Registry(RegistrationFile(find), self.clock, self.ids, self.roster.entries)
+
+    @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return load_settings(self.cwd)
@@ -358,4 +380,6 @@ def refuse_final(run_id: str, status: str) -> None:
 
 def _denies_private(plan: Plan, directory: Path) -> bool:
     """Whether the project there denies private addresses; nobody asks for a plan without requests."""
-    return any(step.kind == "http" for step in plan.steps) and load_settings(directory).deny_private
+    return (
+        any(step.kind in ("http", "agent") for step in plan.steps) and load_settings(directory).deny_private
+    )

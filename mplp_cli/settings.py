@@ -18,8 +18,8 @@ from mplp_cli.workflow.values import Json
 
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
-LATER: Final = ("agents", "alerts", "events", "resources")
-KNOWN: Final = ("modules", "policy", "retention", "state-dir")
+LATER: Final = ("alerts", "events", "resources")
+KNOWN: Final = ("agents", "modules", "policy", "retention", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
@@ -41,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     file: Path | None = None
     #: Absolute. None: found by looking for `.mplp`.
     state_dir: Path | None = None
+    #: Files that define the project's agents, absolute; `file` itself among them if it does. None: it names none.
+    agents: list[Path] | None = None
     #: Module name -> what the module is initialised with.
     modules: dict[str, dict[str, Json]] = {}
     #: Whether requests may go to public addresses only.
@@ -60,6 +62,7 @@ def load_settings(start: Path) -> Settings:
     return Settings(
         file=path,
         state_dir=_state_dir(path, document.get("state-dir")),
+        agents=_agents(path, document.get("agents")),
         modules=_modules(path, document.get("modules")),
         deny_private=_deny_private(path, document.get("policy")),
         retention=_retention(path, document.get("retention")),
@@ -163,6 +166,18 @@ def _state_dir(path: Path, value: object) -> Path | None:
         raise _wrong(path, "must name a directory as text under `state-dir`")
     # Relative to the file, not to where the command was started.
     return path.parent / os.path.expanduser(value)  # noqa: PTH111 - a home that is not known stays as written
+
+
+def _agents(path: Path, value: object) -> list[Path] | None:
+    """`agents: FILE`, a list of files, or definitions; the latter are judged where agents are asked for."""
+    named = [value] if isinstance(value, str) else value
+    if isinstance(named, list) and named and all(isinstance(name, str) for name in named):
+        if any(not name or "\0" in name for name in named):
+            raise _wrong(path, "must name files as text under `agents`")
+        return [path.parent / os.path.expanduser(name) for name in named]  # noqa: PTH111 - as for `state-dir`
+    if value is not None and not isinstance(value, list | dict):
+        raise _wrong(path, "must name a file or define agents under `agents`")
+    return None if value is None else [path]
 
 
 def _modules(path: Path, value: object) -> dict[str, dict[str, Json]]:

@@ -24,6 +24,8 @@ HELP = ROOT / "mplp_cli" / "help"
 PAGES = [README, *sorted(HELP.glob("*.md"))]
 CONTRIBUTORS = sorted((ROOT / ".github").glob("*.md"))
 
+#: The first line of what is no workflow, and is called so.
+BESIDE = re.compile(r"# (\S+\.yaml)\n")
 HEAD = "workflow:\n  id: shown\n  name: Shown\n  version: 1.0.0\n"
 STEPS = "  steps: [{id: only, type: set, values: {}}]\n"
 
@@ -52,9 +54,17 @@ def files(page: Path) -> dict[str, str]:
     """The workflows of a page by file name: those that have an id go by it, the others are numbered."""
     found = {}
     for number, block in enumerate(blocks(page, "yaml")):
+        if BESIDE.match(block):
+            continue
         named = re.match(r"workflow:\n  id: (\S+)", block)
         found[f"{named.group(1)}.yaml" if named else f"{number}.yaml"] = whole(block)
     return found
+
+
+def others(page: Path) -> dict[str, str]:
+    """What a page shows of files that are no workflows: those whose first line names them, `# agents.yaml`."""
+    shown = [(BESIDE.match(block), block) for block in blocks(page, "yaml")]
+    return {named.group(1): block for named, block in shown if named}
 
 
 def commands(page: Path) -> list[tuple[list[str], int]]:
@@ -78,7 +88,7 @@ def reader(tmp_path: Path) -> Mplp:
 
 
 def write(page: Path, directory: Path) -> list[str]:
-    for name, text in files(page).items():
+    for name, text in (files(page) | others(page)).items():
         (directory / name).write_text(text, "utf-8")
     return list(files(page))
 
@@ -88,6 +98,16 @@ def test_every_workflow_that_is_shown_is_valid(page: Path, reader: Mplp, tmp_pat
     if names := write(page, tmp_path):
         ended = reader("validate", *names, "--output", "json")
         assert ended.document == {"valid": True, "problems": []}
+
+
+def test_every_agent_that_is_shown_can_be_used_but_for_its_variables(reader: Mplp, tmp_path: Path) -> None:
+    page = HELP / "agents.md"
+    write(page, tmp_path)
+    assert reader("agents", "register", "linter.yaml").code == 0
+    found = reader("agents", "doctor", "--output", "json").document["agents"]
+    assert {one["kind"] for one in found} == {"python", "command", "http", "openai", "mock"}
+    codes = {(one["id"], ill["code"]) for one in found for ill in one["ailments"]}
+    assert codes == {("planner", "variable-unset")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

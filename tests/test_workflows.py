@@ -17,7 +17,7 @@ from tests.service import Asked, Reply, serving
 
 Command = Callable[..., Ended]
 WORKFLOWS = bundled("workflows")
-ALL = sorted(path.name for path in WORKFLOWS.iterdir())
+ALL = sorted(path.name for path in WORKFLOWS.iterdir() if path.is_file())
 COLLABORATION = ["multi-agent-collaboration.json", "multi-agent-collaboration.yaml"]
 
 

@@ -26,6 +26,7 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
 
     run: RunId
     step: StepId
+    #: Its id; empty: any that offers `capability` (of several, separated by blanks: all of them).
     agent: str
     input: Json = None
     prompt: str | None = None
@@ -62,6 +63,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     output: Json
     text: str | None = None
     usage: Usage | None = None
+    #: Who answered in the end; set by the boundary.
+    agent: str = ""
     #: Answers of a model that it took, those that could not be used included.
     calls: int = 1
     finish: str = ""

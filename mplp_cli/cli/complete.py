@@ -9,6 +9,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     examples                names of the bundled workflows; `example:` in front with the argument `run`
     topics                  pages of the reference
     schemas                 names of the bundled schemas
+    agents                  ids of the agents of the project
     modules                 names of the modules
     operations              MODULE.OPERATION of every module, and the names of the modules
     kinds                   kinds of objects
@@ -143,6 +144,12 @@ def _modules(_: Sequence[str]) -> Iterator[Pair]:
     yield from ((name, module.summary) for name, module in all_modules().items())
 
 
+def _agents(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.runtime import Runtime
+
+    yield from ((entry.id, entry.agent.description) for entry in Runtime().registry.entries())
+
+
 def _operations(_: Sequence[str]) -> Iterator[Pair]:
     from mplp_cli.modules.catalogue import all_modules
 
@@ -171,6 +178,7 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "examples": _examples,
     "topics": _topics,
     "schemas": _schemas,
+    "agents": _agents,
     "modules": _modules,
     "operations": _operations,
     "kinds": _kinds,

@@ -44,6 +44,7 @@ COMMANDS = {
     "reject": "reject",
     "events": "events",
     "call": "call",
+    "agents": "agents",
     "modules": "modules",
     "objects": "objects",
     "backup": "backup",
@@ -58,6 +59,16 @@ COMMANDS = {
 SUBCOMMANDS = {
     "runs": {"prune": "prune"},
     "events": {"list": "events", "emit": "emit"},
+    "agents": {
+        "list": "agents",
+        "show": "agent:show",
+        "register": "registering:register",
+        "unregister": "registering:unregister",
+        "discover": "discovering:discover",
+        "capabilities": "discovering:capabilities",
+        "heartbeat": "registering:heartbeat",
+        "doctor": "agent:doctor",
+    },
     "modules": {
         "describe": "describe",
         "list": "modules",

@@ -29,7 +29,7 @@ def explain(document: Any) -> list[Problem]:
         said = f"a workflow file is a mapping with the key `workflow`, not {kind_of(document)}"
         return [Problem(code="file-root", message=said, hint="begin with `workflow:`")]
     unlisted: list[Path] = []
-    problems += _errors("", without_steps(document), ())
+    problems += reasons("", without_steps(document), ())
     for path, step in every_step(document.get("workflow")):
         if verdict("step").is_valid(step):
             continue
@@ -51,8 +51,8 @@ def explain(document: Any) -> list[Problem]:
 def _step_problems(step: Any, path: Path) -> list[Problem]:
     kind = step.get("type") if isinstance(step, dict) else None
     if isinstance(kind, str) and kind in step_types():
-        return _errors(f"{kind}-step", step, path)
-    found = [p for p in _errors("step", step, path) if p.path != (*path, "type")]
+        return reasons(f"{kind}-step", step, path)
+    found = [p for p in reasons("step", step, path) if p.path != (*path, "type")]
     if isinstance(step, dict) and "type" in step:
         found.append(_wrong_type(kind, (*path, "type")))
         found += _common_problems(step, path)
@@ -85,11 +85,11 @@ def _wrong_type(kind: Any, path: Path) -> Problem:
 def _common_problems(step: dict[str, Any], path: Path) -> list[Problem]:
     """What can be said about a step whose type is not known: the keys that every step has."""
     common = {key: step[key] for key in _COMMON if key in step}
-    return _errors("set-step", {**PLACEHOLDER, **common}, path)
+    return reasons("set-step", {**PLACEHOLDER, **common}, path)
 
 
-def _errors(name: str, instance: Any, path: Path) -> list[Problem]:
-    """The errors of one part of the schema as sentences; one for each place and kind of trouble."""
+def reasons(name: str, instance: Any, path: Path) -> list[Problem]:
+    """Why one part of the schema refuses a value, as sentences; one for each place and kind of trouble."""
     made: dict[tuple[Any, ...], Problem] = {}
     for error in explainer(name).iter_errors(instance):
         for problem in sentence(error, path):

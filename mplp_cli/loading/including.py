@@ -34,7 +34,7 @@ Read: TypeAlias = Callable[[str], bytes]
 class Includes:
     """Finds the files of `workflow` steps. `problems` has what is wrong inside them, `texts` all by name."""
 
-    def __init__(self, read: Read, load: Callable[[bytes, str, Include], Loaded]) -> None:
+    def __init__(self, read: Read, load: Callable[[bytes, str, str, Include], Loaded]) -> None:
         self.problems: list[Problem] = []
         self.texts: dict[str, bytes] = {}
         self._read = read
@@ -105,12 +105,13 @@ class Includes:
         self.texts[name] = text
         self._open[path] = name
         try:
-            loaded = self._load(text, name, self.of(os.path.dirname(path), name))  # noqa: PTH120
+            loaded = self._load(text, name, path, self.of(os.path.dirname(path), name))  # noqa: PTH120
         finally:
             del self._open[path]
         self._loaded[path] = loaded
         self._runs[path] = 1 + sum(self._runs_of(loaded.plan)) if loaded.plan is not None else 1
         self.problems += loaded.problems
+        self.texts |= loaded.texts
         return loaded
 
     def _runs_of(self, plan: Plan) -> Iterator[int]:

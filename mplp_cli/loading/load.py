@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +20,14 @@ from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:
+    from mplp_cli.loading.agents import Beside, Judged
     from mplp_cli.loading.including import Read
     from mplp_cli.workflow.planning.compiling import CheckOperation, Include
     from mplp_cli.workflow.shapes.schemas import Signatures
+
+
+#: Keys of a workflow file beside `workflow`.
+_OF_AGENTS = ("agents", "budgets", "prices")
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -45,55 +52,74 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
     directory: str = "",
     read: Read | None = None,
     signatures: Signatures | None = None,
+    beside: Callable[[], Beside] | None = None,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
     `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
     the module operations; `read` reads the files that it includes, from its `directory` on; `signatures`
-    knows what operations take and give (without it nobody asks whether values fit where they are used).
+    knows what operations take and give (without it nobody asks whether values fit where they are used);
+    `beside` gives what definitions of agents in the file are judged by.
     Nothing is executed, imported or fetched.
     """
-    make = _Planning(check_operation, conditions, effectful, signatures)
+    make = _Planning(
+        check_operation, conditions, effectful, signatures, beside=beside, read=read, directory=directory
+    )
     if read is None:
         return _load(source, name, make)
     from mplp_cli.loading.including import Includes
 
-    includes = Includes(read, lambda text, name, include: _load(text, name, replace(make, include=include)))
+    includes = Includes(
+        read,
+        lambda text, name, path, include: _load(
+            text,
+            name,
+            replace(make, include=include, directory=os.path.dirname(path)),  # noqa: PTH120
+        ),
+    )
     loaded = _load(source, name, replace(make, include=includes.of(directory, name)))
     problems = [*loaded.problems, *includes.problems]
-    return msgspec.structs.replace(loaded, problems=problems, texts=includes.texts)
+    return msgspec.structs.replace(loaded, problems=problems, texts={**includes.texts, **loaded.texts})
 
 
 def _load(source: bytes, name: str, make: _Planning) -> Loaded:
     with _no_collection():
         reading, placeable = read_document(source, name)
         problems = list(reading.problems)
-        workflow, plan = None, None
+        workflow, plan, agents = None, None, None
         if reading.value is not UNSET:
+            agents = make.agents(reading, name)
             document, found, valid = _judged(reading)
-            problems += found
+            problems += [*found, *(agents.problems if agents else ())]
             if not valid:
-                problems += make.despite(document, problems)
+                problems += make.despite(document, problems, agents)
             else:
                 workflow, found = make.typed(document)
                 # The model has copied what it needs; a large document and a large plan need not be there at once.
                 reading.value = document = None
                 problems += found
                 if workflow is not None:
-                    plan, found = make.planned(workflow)
+                    plan, found = make.planned(workflow, agents)
                     problems += found
-        if not problems:
-            return Loaded(workflow=workflow, plan=plan, problems=[])
-        from mplp_cli.loading.places import place
-
-        placed = _capped(place(_distinct(problems), placeable, name))
+        texts: dict[str, bytes] = {}
+        if agents is not None:
+            plan = plan and msgspec.structs.replace(
+                plan, agents=agents.file or plan.agents, beside=agents.texts
+            )
+            texts = agents.named
+        placed = [*listed(problems, placeable, name), *(agents.elsewhere if agents else ())]
         if any(p.severity == "error" for p in placed):
-            return _refused(placed)
-        return Loaded(workflow=workflow, plan=plan, problems=placed)
+            workflow, plan = None, None
+        return Loaded(workflow=workflow, plan=plan, problems=placed, texts=texts)
 
 
-def _refused(problems: list[Problem]) -> Loaded:
-    return Loaded(workflow=None, plan=None, problems=problems)
+def listed(problems: list[Problem], placeable: Any, name: str) -> list[Problem]:
+    """Each problem once and with its place, in the order of the file; not more than are of use."""
+    if not problems:
+        return []
+    from mplp_cli.loading.places import place
+
+    return _capped(place(_distinct(problems), placeable, name))
 
 
 @contextmanager
@@ -206,6 +232,22 @@ class _Planning:
     effectful: Callable[[str, str], bool]
     signatures: Signatures | None = None
     include: Include | None = None
+    beside: Callable[[], Beside] | None = None
+    read: Read | None = None
+    directory: str = ""
+
+    def agents(self, reading: Reading, name: str) -> Judged | None:
+        """What the file says of agents, which is taken out of it; None if that is nothing."""
+        if not isinstance(reading.value, dict) or reading.keys.isdisjoint(_OF_AGENTS):
+            return None
+        said = {key: reading.value[key] for key in _OF_AGENTS if key in reading.value}
+        if not said:
+            return None
+        from mplp_cli.loading.agents import Beside, Reader, judge
+
+        reading.value = {key: held for key, held in reading.value.items() if key not in said}
+        reader = Reader(self.read, self.directory, name)
+        return judge(said, reader, self.beside() if self.beside else Beside(), inside=True)
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""
@@ -224,7 +266,7 @@ class _Planning:
                 )
             ]
 
-    def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
+    def planned(self, workflow: Workflow, judged: Judged | None) -> tuple[Plan | None, list[Problem]]:
         """The plan, or the reasons why there is none."""
         from mplp_cli.workflow.planning.make import make_plan
 
@@ -235,9 +277,22 @@ class _Planning:
             effectful=self.effectful,
             include=self.include,
             signatures=self.signatures,
+            agents=None if judged and judged.file is None else partial(self._capabilities, judged),
         )
 
-    def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
+    def _capabilities(self, judged: Judged | None) -> dict[str, list[str] | None] | None:
+        """What the agents offer that steps may ask, as far as it is known; None: nobody is to ask."""
+        made: dict[str, list[str] | None] = {}
+        if self.beside is not None:
+            beside = self.beside()
+            if beside.stored:
+                return None
+            made.update(dict.fromkeys(beside.known().agents))
+        if judged is not None and judged.file is not None:
+            made.update({agent.id: agent.capabilities for agent in judged.file.agents})
+        return made
+
+    def despite(self, document: Any, problems: list[Problem], agents: Judged | None) -> list[Problem]:
         """What the plan has to say about a file that is not valid: about its sound parts only."""
         from mplp_cli.loading.repair import repaired
 
@@ -247,7 +302,7 @@ class _Planning:
         workflow, found = self.typed(mended.document)
         if workflow is not None:
             # What was mended gives other values than its writer has in mind.
-            found = replace(self, signatures=None).planned(workflow)[1]
+            found = replace(self, signatures=None).planned(workflow, agents)[1]
         return mended.sound(found)
 
 

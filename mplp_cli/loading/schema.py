@@ -13,15 +13,22 @@ from mplp_cli.bundled import bundled
 
 #: Texts longer than this have no form; no pattern of the schema allows so many characters.
 _LONG = 5_000
+#: How the schema of workflows refers to a definition of the other one.
+_AGENTS = b'"urn:mplp-cli:schema:agents:1#/'
 #: A valid step, put in the place of nested ones when their container is judged alone.
 PLACEHOLDER: dict[str, Any] = {"id": "placeholder", "type": "set", "values": {}}
 
 
 @cache
 def workflow_schema() -> dict[str, Any]:
-    """`schemas/workflow.schema.json` as data."""
-    text = (bundled("schemas") / "workflow.schema.json").read_bytes()
-    return dict(msgspec.json.decode(text))
+    """`schemas/workflow.schema.json` as data, with the definitions of `schemas/agents.schema.json` among its own."""
+    folder = bundled("schemas")
+    text = (folder / "workflow.schema.json").read_bytes()
+    made = dict(msgspec.json.decode(text.replace(_AGENTS, b'"#/')))
+    agents = dict(msgspec.json.decode((folder / "agents.schema.json").read_bytes()))
+    made["$defs"] = {**agents.pop("$defs"), "agents-file": agents, **made["$defs"]}
+    del agents["$id"], agents["$schema"]
+    return made
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -36,10 +43,15 @@ def part(name: str) -> dict[str, Any]:
 
 @cache
 def verdict(name: str = "") -> Any:
-    """The fast validator of whole files, or of one entry of `$defs`; it never fetches anything."""
+    """The fast validator of whole files, or of one entry of `$defs`; it never fetches anything.
+
+    What a workflow file says of agents is judged apart: most have none, and need no validator of them.
+    """
     from jsonschema_rs import Draft202012Validator
 
-    return Draft202012Validator(part(name) if name else workflow_schema(), offline=True)
+    whole = workflow_schema()
+    bare = {**whole, "properties": {"workflow": whole["properties"]["workflow"]}}
+    return Draft202012Validator(part(name) if name else bare, offline=True)
 
 
 @cache

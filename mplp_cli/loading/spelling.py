@@ -11,6 +11,8 @@ _KEYS = (
     "max-parallel", "fail-fast", "error-handling", "retry-policy", "fallback-actions", "max-retries",
     "backoff-strategy", "initial-delay", "max-delay", "retry-on", "fail-on", "step-id", "result-schema",
     "tolerated-failures", "max-iterations", "expect-status", "follow-redirects", "on-limit", "time-zone", "catch-up",
+    "input-schema", "output-schema", "repair-attempts", "pass-env", "bearer-env", "max-concurrency", "stale-after",
+    "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
 )  # fmt: skip
 
 
@@ -36,6 +38,11 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
         "retry-policy": "plain", "fallback-actions": "step", "error-handling": "step", "defaults": "plain",
     },
     "plain": {},
+    "agents file": {"agents": "agent", "budgets": "named", "prices": "named"},
+    "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer"},
+    "answer": {"error": "plain"},
+    # Names of the user's, each with a mapping of the language.
+    "named": {"*": "plain"},
 }  # fmt: skip
 
 
@@ -57,6 +64,12 @@ def normalise(document: Any, keys: frozenset[str]) -> tuple[Any, list[Problem]]:
     return {**document, "workflow": _mapping(workflow, "workflow", ("workflow",), problems)}, problems
 
 
+def normalise_agents(document: Any, *, alone: bool) -> tuple[Any, list[Problem]]:
+    """The same for a mapping with agents, budgets and prices; `alone`: for one agent."""
+    problems: list[Problem] = []
+    return _mapping(document, "agent" if alone else "agents file", (), problems), problems
+
+
 def _mapping(value: Any, kind: str, path: Path, problems: list[Problem]) -> Any:
     if isinstance(value, list):
         return [_mapping(v, kind, (*path, n), problems) for n, v in enumerate(value)]
@@ -66,7 +79,7 @@ def _mapping(value: Any, kind: str, path: Path, problems: list[Problem]) -> Any:
     inside = _INSIDE[kind]
     written: dict[str, str] = {}
     for key, held in value.items():
-        name = canonical(key)
+        name = key if "*" in inside else canonical(key)
         if name in made:
             problems.append(
                 Problem(
@@ -79,6 +92,6 @@ def _mapping(value: Any, kind: str, path: Path, problems: list[Problem]) -> Any:
             )
             continue
         written[name] = key
-        further = inside.get(name)
+        further = inside.get(name, inside.get("*"))
         made[name] = held if further is None else _mapping(held, further, (*path, name), problems)
     return made

@@ -6,6 +6,9 @@ the environment (`bearer-env`), whose values are read when an agent is called.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -87,7 +90,8 @@ class _Agent(
     #: The name of a budget.
     budget: str = ""
     limits: Limits = Limits()
-    heartbeat: Heartbeat = Heartbeat()
+    #: None: nobody waits for it to show itself.
+    heartbeat: Heartbeat | None = None
     #: Agents that are asked instead when this one cannot be reached, in order.
     fallback: list[str] = []
     idempotent: bool = False
@@ -148,6 +152,15 @@ class MockAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mock")
 AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | MockAgent
 
 
+#: What to do about an agent where there are none.
+NO_AGENTS = "no agent is defined; `mplp help agents` says how"
+
+
+def offers(offered: Collection[str], wanted: Iterable[str]) -> bool:
+    """Whether all that is wanted is among the capabilities offered; `plan.*` is wanted by a pattern."""
+    return all(any(fnmatchcase(one, pattern) for one in offered) for pattern in wanted)
+
+
 class AgentFile(
     Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -158,3 +171,67 @@ class AgentFile(
     budgets: dict[str, Budget] = {}
     #: By the name of a model.
     prices: dict[str, Price] = {}
+
+
+class Registered(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """An agent that somebody has registered: under which id, when (ms since the epoch), and what it is.
+
+    Relative paths of the definition start from `directory`, which is absolute.
+    """
+
+    id: str
+    agent: AgentDefinition
+    registered_at: int
+    directory: str
+
+
+class KeptAgents(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is kept of agents from one command to the next. `seen`: when each showed itself last, by its id."""
+
+    version: Literal[1] = 1
+    registered: list[Registered] = []
+    seen: dict[str, int] = {}
+
+
+#: A variable of the environment in a text of a definition.
+_VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def filled(text: str, environ: Mapping[str, str]) -> str:
+    """A text with the values of the variables that it names. KeyError with the name of one that is not set."""
+    return _VARIABLE.sub(lambda found: environ[found.group(1)], text)
+
+
+def foreign_reference(text: str) -> bool:
+    """Whether a text holds a reference to something else than a variable."""
+    return "${" in _VARIABLE.sub("", text) or "$<" in text
+
+
+def variables_of(agent: AgentDefinition) -> list[str]:
+    """The variables of the environment that must be set when an agent is called."""
+    texts: list[str] = []
+    if isinstance(agent, HttpAgent | OpenAIAgent):
+        texts += [agent.endpoint, *agent.headers.values()]
+        texts += [agent.model] if isinstance(agent, OpenAIAgent) else []
+    names = [name for text in texts for name in _VARIABLE.findall(text)]
+    named = getattr(agent, "bearer_env", "")
+    return list(dict.fromkeys([*names, *([named] if named else [])]))
+
+
+def endpoints_of(agent: AgentDefinition) -> list[dict[str, str]]:
+    """Where an agent is reached, as registrations have it: `[{url}]`."""
+    match agent:
+        case HttpAgent() | OpenAIAgent():
+            url = agent.endpoint
+        case PythonAgent():
+            url = f"python:{agent.entrypoint}"
+        case CommandAgent():
+            url = f"command:{agent.command[0]}"
+        case _:
+            url = f"mock:{agent.id}"
+    return [{"url": url}]
+
+
+def kind_of(agent: AgentDefinition) -> str:
+    """What it is tagged with in files."""
+    return str(type(agent).__struct_config__.tag)

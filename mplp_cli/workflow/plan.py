@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from mplp_cli.workflow.agents import AgentFile
 from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.keys import CacheRule
 from mplp_cli.workflow.language.templates import Formula, Template, is_template
@@ -23,7 +24,13 @@ from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
-DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
+DEFAULT_TIMEOUT = {
+    "module-operation": 30_000,
+    "shell": 600_000,
+    "http": 600_000,
+    "python": 600_000,
+    "agent": 600_000,
+}
 CONTAINERS = frozenset({"parallel", "conditional", "foreach", "loop", "item"})
 #: Containers whose steps run many times: what stands inside is a blueprint, and each item gets its own steps.
 REPEATING = frozenset({"foreach", "loop"})
@@ -154,6 +161,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     included: dict[str, Included] = {}
     #: The shape of its outputs, for those whose steps run it.
     gives: Shape = UNKNOWN
+    #: The agents that the file defines, itself or through a file that it names.
+    agents: AgentFile = AgentFile()
+    #: The files that the definitions of agents were read from, by path.
+    beside: dict[str, bytes] = {}
 
     def every_included(self) -> Iterator[Included]:
         """The workflows that a run may lead to, at any depth, each once."""
@@ -174,7 +185,11 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def included_texts(self) -> dict[str, bytes]:
         """The files that must be stored with a run, by path, so that it never asks the disk for them again."""
-        return {found.path: found.text for found in self.every_included()}
+        included = list(self.every_included())
+        beside = [self.beside, *(found.plan.beside for found in included)]
+        return {found.path: found.text for found in included} | {
+            path: text for texts in beside for path, text in texts.items()
+        }
 
     @property
     def grows(self) -> bool:

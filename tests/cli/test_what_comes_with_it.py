@@ -85,8 +85,16 @@ def test_a_bundled_workflow_is_printed_under_the_name_that_is_listed(terminal: T
 # ---- schemas -----------------------------------------------------------------------------------
 
 
-def test_the_schema_of_workflows_is_printed_as_it_is(terminal: Terminal) -> None:
-    assert terminal("schema").out == (bundled("schemas") / "workflow.schema.json").read_text("utf-8")
+def test_the_schema_of_workflows_is_printed_with_all_that_it_refers_to(terminal: Terminal) -> None:
+    printed = terminal("schema").document
+    kept = json.loads((bundled("schemas") / "workflow.schema.json").read_text("utf-8"))
+    assert kept["$defs"].items() <= printed["$defs"].items()
+    refers = set(re.findall(r'"\$ref": "(.*?)"', json.dumps(printed)))
+    assert {ref for ref in refers if ref.removeprefix("#/$defs/") not in printed["$defs"]} == set()
+
+
+def test_the_schema_of_agents_is_printed_as_it_is(terminal: Terminal) -> None:
+    assert terminal("schema", "agents").out == (bundled("schemas") / "agents.schema.json").read_text("utf-8")
 
 
 def test_every_schema_that_is_listed_is_printed(terminal: Terminal) -> None:

@@ -51,6 +51,8 @@ FULL: dict[str, Any] = {
              "query": {"q": ["a", 1]}, "json": {"x": None}, "expect-status": [200, "2xx", "400-404"], "follow-redirects": True},
             {"id": "t", "type": "http", "url": "http://x", "body": "text", "expect-status": "3xx"},
             {"id": "u", "type": "python", "call": "a.b:C.run", "arguments": {"n": [1]}, "env": {"A": "b"}, "isolation": "process"},
+            {"id": "v", "type": "agent", "agent": "reviewer", "input": {"n": 1}, "prompt": "${inputs.tag}"},
+            {"id": "w", "type": "agent", "capability": ["text.lint", "text.*"], "prompt": "x", "result-schema": {}, "once": True},
             {"id": "g", "type": "parallel", "fail-on": "all", "max-parallel": 2, "timeout": "5m",
              "steps": [{"id": "h", "type": "set", "values": {}}, {"id": "i", "type": "wait", "for": 0}]},
             {"id": "j", "type": "conditional", "condition": {"type": "expression", "expression": "true"},
@@ -185,7 +187,7 @@ def test_the_schema_is_a_schema_with_words_for_editors() -> None:
         ("retry-policy", model.RetryPolicy), ("fallback-action", model.FallbackAction),
         ("expression-condition", model.ExpressionCondition), ("step-result-condition", model.StepResultCondition),
         ("custom-condition", model.CustomCondition), ("shell-step", model.ShellStep), ("set-step", model.SetStep),
-        ("http-step", model.HttpStep), ("python-step", model.PythonStep),
+        ("http-step", model.HttpStep), ("python-step", model.PythonStep), ("agent-step", model.AgentStep),
         ("wait-step", model.WaitStep), ("parallel-step", model.ParallelStep),
         ("conditional-step", model.ConditionalStep), ("module-operation-step", model.ModuleOperationStep),
     ],
@@ -242,7 +244,7 @@ def test_every_code_that_loading_uses_is_documented() -> None:
     for path in (ROOT / "mplp_cli" / "loading").glob("*.py"):
         if path.name != "codes.py":
             used |= set(
-                re.findall(r'"((?:file|yaml|json|schema|rule|include)-[a-z0-9-]+)"', path.read_text())
+                re.findall(r'"((?:file|yaml|json|schema|rule|include|agent)-[a-z0-9-]+)"', path.read_text())
             )
     used -= {"json-object"}
     assert used <= set(CODES) | {"more-problems"}

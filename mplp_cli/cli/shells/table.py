@@ -20,6 +20,7 @@ _KINDS = {
     "TOPIC": "topics",
     "SCHEMA": "schemas",
     "WORKFLOW": "workflows",
+    "AGENT": "agents",
     "MODULE": "modules",
     "TARGET": "modules",
     "PUBLISHER": "modules",

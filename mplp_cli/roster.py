@@ -1,0 +1,145 @@
+"""The agents of a project: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from mplp_cli.errors import Exit, Problem, WorkflowValidationError
+from mplp_cli.workflow.agents import AgentFile, Budget, Price
+
+if TYPE_CHECKING:
+    from mplp_cli.agents.registry import Entry, Registry
+    from mplp_cli.loading.agents import Beside
+    from mplp_cli.settings import Settings
+
+#: What a project's agents file is called, unless `mplp.yaml` names another.
+FILE = "agents.yaml"
+
+
+class Roster(Struct, frozen=True, kw_only=True):
+    """What the files of a project define. `problems` has warnings only, `texts` the files by the names
+    that they call them."""
+
+    entries: list[Entry] = []
+    budgets: dict[str, Budget] = {}
+    prices: dict[str, Price] = {}
+    problems: list[Problem] = []
+    texts: dict[str, bytes] = {}
+
+
+class InvalidAgentsError(WorkflowValidationError):
+    """A file that defines agents is not valid. `texts` has the files by the names that the problems call them."""
+
+    exit_code = Exit.USAGE
+    machine_name = "WorkflowValidationError"
+
+    def __init__(self, problems: Sequence[Problem], texts: Mapping[str, bytes]) -> None:
+        super().__init__(problems)
+        self.texts = dict(texts)
+
+
+def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) -> Roster:
+    """The agents that the project's files define; the first file that defines an id wins.
+
+    InvalidAgentsError if a file is not valid or cannot be read.
+    """
+    files = agent_files(settings, cwd)
+    if not files:
+        return Roster()
+    from mplp_cli.agents.registry import Entry
+
+    made = Roster()
+    known: set[str] = set()
+    for path in files:
+        found, problems, texts = _load(path, environ, inside=path == settings.file, known=known, roster=made)
+        directory, name = str(path.parent), shown(path, cwd)
+        fresh = [Entry(agent=a, directory=directory, source=name) for a in found.agents if a.id not in known]
+        known |= {entry.id for entry in fresh}
+        made = Roster(
+            entries=[*made.entries, *fresh],
+            budgets={**found.budgets, **made.budgets},
+            prices={**found.prices, **made.prices},
+            problems=[*made.problems, *problems],
+            texts={**made.texts, **texts},
+        )
+    return made
+
+
+def agent_files(settings: Settings, cwd: Path) -> list[Path]:
+    """The files that define agents of the project: what `mplp.yaml` names, else `agents.yaml` beside it, or here."""
+    if settings.agents is not None:
+        return settings.agents
+    beside = (settings.file.parent if settings.file else cwd) / FILE
+    return [beside] if beside.is_file() else []
+
+
+def shown(path: Path, cwd: Path) -> str:
+    """A path as people would write it here."""
+    near = os.path.relpath(path, cwd)
+    return str(path) if near.startswith("..") else near
+
+
+def _load(
+    path: Path, environ: Mapping[str, str], *, inside: bool, known: set[str], roster: Roster
+) -> tuple[AgentFile, list[Problem], dict[str, bytes]]:
+    from mplp_cli.agents.ailments import is_program
+    from mplp_cli.loading.agents import Beside, Known, load_agents
+    from mplp_cli.loading.including import on_disk
+
+    name = shown(path, Path.cwd())
+    try:
+        text = on_disk(str(path))
+    except OSError as error:
+        problem = Problem(
+            code="agent-file",
+            message=f"cannot read {name}: {error.strerror or error}",
+            hint="`agents` in mplp.yaml names it",
+            file=name,
+        )
+        raise InvalidAgentsError([problem], {}) from None
+    directory, texts = str(path.parent), {name: text}
+    around = Beside(
+        lambda: Known(frozenset(known), frozenset(roster.budgets)),
+        lambda program, cwd: is_program(program, cwd, directory, environ),
+    )
+
+    def read(place: str) -> bytes:
+        texts[shown(Path(place), Path.cwd())] = found = on_disk(place)
+        return found
+
+    found, problems = load_agents(text, name, directory=directory, read=read, beside=around, inside=inside)
+    if found is None:
+        raise InvalidAgentsError(problems, texts)
+    return found, problems, texts
+
+
+class Surroundings(Protocol):
+    """The runtime, as far as definitions are judged by it."""
+
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+    @property
+    def roster(self) -> Roster: ...
+    @property
+    def registry(self) -> Registry: ...
+
+
+def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Beside:
+    """What the definitions of a workflow or of a registered agent are judged by: the project's agents and budgets,
+    and the programs of this machine. Relative paths start from `directory`. Of what is `stored`, nobody asks
+    whether its programs are still there."""
+    from mplp_cli.agents.ailments import is_program
+    from mplp_cli.loading.agents import Beside, Known
+
+    return Beside(
+        lambda: Known(
+            frozenset(entry.id for entry in runtime.registry.entries()), frozenset(runtime.roster.budgets)
+        ),
+        lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
+        stored,
+    )
