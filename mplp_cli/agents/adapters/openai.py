@@ -183,8 +183,6 @@ class OpenAIAdapter:
         system = "\n\n".join(text for text in told if text)
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": _question(request)})
-        if request.repair:
-            messages.append({"role": "user", "content": request.repair})
         body: dict[str, Any] = {**agent.params, "model": agent.model, "messages": messages}
         if agent.stream:
             body["stream"] = True
