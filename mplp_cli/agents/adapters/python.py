@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from mplp_cli.agents.adapters.given import arguments_of
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell
 from mplp_cli.agents.workshop import Workshop
 from mplp_cli.errors import AgentError, OutputLimitError, PythonCallError, PythonExitError, RaisedError
 from mplp_cli.workflow.agents import PythonAgent
+
+#: What is said of a function that is not there.
+_MISSING: Final = re.compile(r"there is no module |`[^`]*` (cannot be imported|has no |is a )")
+
+
+def _code(said: str) -> str:
+    """What happened to a call that was refused: nothing to call, no JSON, or arguments that it does not take."""
+    if _MISSING.match(said):
+        return "agent.unavailable"
+    return "agent.output_invalid" if said.startswith("the result") else "agent.remote"
 
 
 class PythonFunction:
@@ -35,9 +48,7 @@ class PythonFunction:
         except OutputLimitError as error:
             raise self._error("agent.output_invalid", error.message, error.details) from error
         except PythonCallError as error:
-            # Either there is nothing to call, or what it returned is no JSON.
-            code = "agent.output_invalid" if error.message.startswith("the result") else "agent.unavailable"
-            raise self._error(code, error.message, error.details) from error
+            raise self._error(_code(error.message), error.message, error.details) from error
         return AgentResult(output=output, text=output if isinstance(output, str) else None)
 
     def _error(
