@@ -8,6 +8,7 @@ A reservation is an estimate: a call may use more, by which a limit can be overs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.protocols import Clock
-from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price
+from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, filled
 
 Limit = Literal["max-calls", "max-tokens", "max-usd", "max-time"]
 #: Shares of a limit that are told of, in percent.
@@ -86,7 +87,8 @@ class Reservation(Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """The budgets of a run. `spent` is what was spent before, by name; `told` gets what is worth telling."""
+    """The budgets of a run. `spent` is what was spent before, by name; `told` gets what is worth telling;
+    models may be named by variables of `environ`."""
 
     def __init__(
         self,
@@ -95,7 +97,9 @@ class Ledger:
         clock: Clock,
         told: Callable[[Notice], None],
         spent: Mapping[str, Spent] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        self._environ = environ or {}
         self._budgets = budgets
         self._prices = prices
         self._clock = clock
@@ -183,7 +187,11 @@ class Ledger:
         """Reserve a call of an agent in its budget, if it has one."""
         if not agent.budget:
             return None
-        model, most = (agent.model, most_tokens(agent)) if isinstance(agent, OpenAIAgent) else ("", None)
+        model, most = "", None
+        if isinstance(agent, OpenAIAgent):
+            model, most = agent.model, most_tokens(agent)
+            with suppress(KeyError):
+                model = filled(model, self._environ)
         return self.reserve([agent.budget], agent=agent.id, model=model, max_tokens=most)
 
     def after_call(self, reserved: Reservation | None, outcome: AgentResult | AgentError | None) -> None:

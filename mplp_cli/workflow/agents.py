@@ -202,6 +202,11 @@ def filled(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda found: environ[found.group(1)], text)
 
 
+def variables_in(text: str) -> list[str]:
+    """The names of the variables that a text refers to."""
+    return _VARIABLE.findall(text)
+
+
 def foreign_reference(text: str) -> bool:
     """Whether a text holds a reference to something else than a variable."""
     return "${" in _VARIABLE.sub("", text) or "$<" in text

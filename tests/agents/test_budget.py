@@ -126,6 +126,15 @@ def test_a_price_is_found_by_the_name_that_the_endpoint_gives() -> None:
     assert books.amount.usd == 0.001
 
 
+def test_a_model_may_be_named_by_a_variable() -> None:
+    ledger = Ledger({"b": Budget()}, PRICES, Hand(), lambda _: None, environ={"MODEL": "m"})
+    agent = OpenAIAgent(id="a", endpoint="http://x", model="${env.MODEL}", budget="b")
+    ledger.after_call(
+        ledger.before_call(agent, REQUEST), AgentResult(output=1, usage=Usage(output_tokens=100))
+    )
+    assert ledger.spent("b").amount.usd == 0.001
+
+
 def test_calls_of_models_without_a_price_are_counted_and_told_once() -> None:
     books = Books(Budget(max_usd=1))
     for _ in range(2):

@@ -249,6 +249,13 @@ def test_secrets_in_the_address_are_not_told() -> None:
     assert "query-key-1" not in told
 
 
+def test_a_variable_within_a_header_is_masked() -> None:
+    failed = error_of(
+        lambda _: answer(f"not {TOKEN}", "500 No"), headers={"X-Signed": "by=${env.LLM_KEY};v=1"}
+    )
+    assert failed.message.endswith("not ***")
+
+
 def test_a_variable_that_is_not_set_is_named() -> None:
     failed = error_of(lambda _: answer(1), bearer_env="NO_SUCH_KEY")
     assert failed.code == "agent.unavailable"

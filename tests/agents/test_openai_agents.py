@@ -196,6 +196,14 @@ def test_a_status_that_is_no_success_is_an_error(status: str, code: str, again: 
     assert "no, ***" in failed.message
 
 
+def test_the_model_may_be_named_by_a_variable() -> None:
+    _, (seen,) = ask(lambda _: said("x"), model="m-${env.LLM_KEY}")
+    assert seen.json["model"] == f"m-{TOKEN}"
+    assert error_of(lambda _: said("x"), model="${env.NO_MODEL}").message.startswith(
+        "`planner`: the variable `NO_MODEL`"
+    )
+
+
 def test_an_endpoint_keeps_its_query() -> None:
     async def main() -> str:
         async with Service(lambda _: said("x")) as service, open_client() as client:

@@ -51,6 +51,8 @@ class OpenAIAdapter:
         self._agent = agent
         self._endpoint = Endpoint(agent, connect, environ, clock)
         self._levels = levels
+        #: The model's name, once it is known.
+        self._model = agent.model
         #: Whether the endpoint takes the wish to be told the usage at the end of a stream.
         self._takes_options = True
 
@@ -71,7 +73,8 @@ class OpenAIAdapter:
             heard.append(completion)
             return await self._answer(request, level, completion, tell)
 
-        key = (str(endpoint.url), agent.model)
+        self._model = endpoint.filled(agent.model)
+        key = (str(endpoint.url), self._model)
         try:
             async with endpoint.within(request.timeout):
                 if start is None or not goes_down(agent.output):
@@ -119,7 +122,7 @@ class OpenAIAdapter:
         elif level is not None:
             output = read_answer(text, name)
         return AgentResult(
-            output=output, text=text, finish=completion.finish, model=completion.model or self._agent.model
+            output=output, text=text, finish=completion.finish, model=completion.model or self._model
         )
 
     async def _ask(self, body: dict[str, Json], completion: Completion, tell: Tell) -> None:
@@ -183,7 +186,7 @@ class OpenAIAdapter:
         system = "\n\n".join(text for text in told if text)
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": _question(request)})
-        body: dict[str, Any] = {**agent.params, "model": agent.model, "messages": messages}
+        body: dict[str, Any] = {**agent.params, "model": self._model, "messages": messages}
         if agent.stream:
             body["stream"] = True
             if self._takes_options:

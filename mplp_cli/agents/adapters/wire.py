@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import AgentError, HttpRequestError, MplpError, NetworkPolicyError
 from mplp_cli.protocols import Clock, Connect
-from mplp_cli.workflow.agents import HttpAgent, OpenAIAgent
+from mplp_cli.workflow.agents import HttpAgent, OpenAIAgent, filled, variables_in
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -36,7 +36,6 @@ _REFUSED = frozenset({401, 403})
 #: As HTTP steps: what a later attempt may be answered to.
 _AGAIN = frozenset({408, 425})
 _PORTS = {"http": 80, "https": 443}
-_VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Headers whose value is a secret even where the definition states it.
 _SECRET = re.compile(r"auth|cookie|key|secret|token", re.IGNORECASE)
 #: The shortest word of such a value that is a secret by itself (not `Bearer`).
@@ -61,7 +60,7 @@ class Endpoint:
         import httpx2
 
         try:
-            url = httpx2.URL(self._filled(self._agent.endpoint))
+            url = httpx2.URL(self.filled(self._agent.endpoint))
         except httpx2.InvalidURL:
             url = httpx2.URL("")
         if url.scheme not in _PORTS or not url.host:
@@ -71,7 +70,7 @@ class Endpoint:
     @cached_property
     def headers(self) -> dict[str, str]:
         """What it is sent with every request, the token included."""
-        said = {name.lower(): self._filled(value).strip() for name, value in self._agent.headers.items()}
+        said = {name.lower(): self.filled(value).strip() for name, value in self._agent.headers.items()}
         if variable := self._agent.bearer_env:
             token = self._variable(variable, "that holds the token").strip()
             if token:
@@ -87,9 +86,9 @@ class Endpoint:
     def masker(self) -> Masker:
         """Takes what is secret out of what is told, recorded and handed on."""
         stated = self._agent.headers.items()
-        found = [self._filled(value) for name, value in stated if "${env." in value or _SECRET.search(name)]
+        found = [self.filled(value) for name, value in stated if variables_in(value) or _SECRET.search(name)]
         found += [word for value in found for word in value.split() if len(word) >= _LONG]
-        found += [self._environ.get(name, "") for _, value in stated for name in _VARIABLE.findall(value)]
+        found += [self._environ.get(name, "") for _, value in stated for name in variables_in(value)]
         found += [self._environ.get(self._agent.bearer_env, ""), self.url.password]
         return Masker({str(number): value for number, value in enumerate(found) if value})
 
@@ -281,8 +280,12 @@ class Endpoint:
 
     # ---- variables -----------------------------------------------------------------------------
 
-    def _filled(self, text: str) -> str:
-        return _VARIABLE.sub(lambda found: self._variable(found[1], "that the definition names"), text)
+    def filled(self, text: str) -> str:
+        """A text of the definition with the variables that it names."""
+        try:
+            return filled(text, self._environ)
+        except KeyError as error:
+            return self._variable(str(error.args[0]), "that the definition names")
 
     def _variable(self, name: str, which: str) -> str:
         value = self._environ.get(name)
