@@ -333,7 +333,7 @@ class AgentError(StepError):
     ) -> None:
         said = {"code": code, "agent": agent, **(details or {})}
         if retry_after is not None:
-            said["retryAfter"] = retry_after
+            said["retryAfter"] = round(retry_after * 1000)  # what retry policies read, in milliseconds
         super().__init__(message, hint=hint, details=said)
         self.code = code
         self.retry_after = retry_after
