@@ -17,7 +17,10 @@ AGENTS = """
 agents:
   - {id: echo, kind: command, command: [cat], capabilities: [text.echo], repair-attempts: 0}
   - {id: hang, kind: command, command: [sh, -c, "sleep 600 & sleep 600"], timeout: 200ms}
-  - {id: flaky, kind: mock, script: [{when: {attempt: 1}, error: {code: agent.rate_limited, message: later}}], default: fine}
+  - id: flaky
+    kind: mock
+    script: [{when: {attempt: 1}, error: {code: agent.rate_limited, message: later}}]
+    default: fine
 """
 
 
@@ -75,7 +78,7 @@ def test_a_reference_into_an_answer_is_judged_by_its_schema(mplp: Command, tmp_p
 
 def test_a_retry_asks_again(mplp: Command, tmp_path: Path) -> None:
     steps = """
-    - {id: a, type: agent, agent: flaky, prompt: hello, retry-policy: {max-retries: 2, initial-delay: 1ms}}
+    - {id: a, type: agent, agent: flaky, prompt: hello, retry-policy: {max-retries: 2, initial-delay: 10ms}}
     """
     ended, document = run(mplp, tmp_path, steps)
     assert (ended.code, document["steps"]["a"]["attempts"], document["result"]["a"]) == (0, 2, "fine")
@@ -86,14 +89,14 @@ def test_an_agent_that_hangs_is_given_up(mplp: Command, tmp_path: Path) -> None:
     ended, document = run(mplp, tmp_path, steps)
     error = document["steps"]["a"]["error"]
     assert (ended.code, error["details"]["code"]) == (1, "agent.timeout")
-    assert error["message"] == "agent `hang` gave no answer within 200ms"
+    assert error["message"] == "agent `hang` gave no answer within 0.2s"
 
 
 def test_the_log_says_who_answered(mplp: Command, tmp_path: Path) -> None:
     run(
         mplp,
         tmp_path,
-        "    - {id: a, type: agent, agent: flaky, prompt: hi, retry-policy: {initial-delay: 1ms}}",
+        "    - {id: a, type: agent, agent: flaky, prompt: hi, retry-policy: {initial-delay: 10ms}}",
     )
     assert "agent flaky answered with mock" in mplp("logs", "w").out
 

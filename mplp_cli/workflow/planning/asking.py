@@ -14,8 +14,11 @@ from mplp_cli.workflow.suggest import did_you_mean
 Offered = Callable[[], Mapping[str, Collection[str] | None] | None]
 
 
-def check_agent(step: model.AgentStep, agents: Mapping[str, Collection[str] | None]) -> list[Problem]:
+def check_agent(step: model.AgentStep, ask: Offered | None) -> list[Problem]:
     """What is wrong with whom the step asks, with paths inside the step."""
+    agents = None if ask is None else ask()
+    if agents is None:
+        return []
     if step.agent is not None and step.agent not in agents:
         listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
         near = did_you_mean(step.agent, agents)

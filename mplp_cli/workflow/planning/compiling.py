@@ -170,20 +170,15 @@ class StepCompiler:
                     )
                 return {"body": python_body(step, path, self), "effect": True}
             case model.AgentStep():
-                if self.agents is not None and (known := self.agents()) is not None:
-                    self._found(check_agent(step, known), path)
+                self._found(check_agent(step, self.agents), path)
                 return {"body": agent_body(step, path, self), "effect": True}
             case model.WorkflowStep():
-                self._read(step, path)
+                included, wrong = (None, []) if self._include is None else self._include(step)
+                self._found(wrong, path)
+                if included is not None:
+                    self.included[step.file] = included
                 return {"body": workflow_body(step, path, self), "effect": True}
         raise AssertionError(step)
-
-    def _read(self, step: model.WorkflowStep, path: Path) -> None:
-        if self._include is not None:
-            included, wrong = self._include(step)
-            self._found(wrong, path)
-            if included is not None:
-                self.included[step.file] = included
 
     def _found(self, problems: list[Problem], path: Path) -> None:
         """Problems that somebody else has found in the step at `path`."""
