@@ -13,7 +13,7 @@ from mplp_cli.agents.adapters.http import HttpAdapter
 from mplp_cli.agents.adapters.wire import MAX_BODY, seconds_until
 from mplp_cli.errors import AgentError
 from mplp_cli.workflow.agents import HttpAgent
-from mplp_cli.workflow.retry import RetryPolicy
+from mplp_cli.workflow.retry import Retry
 from tests.agents.services import (
     ENVIRON,
     NOW,
@@ -108,7 +108,7 @@ def test_a_rate_limit_says_after_how_many_seconds_to_come_back() -> None:
     assert failed.code == "agent.rate_limited"
     assert failed.failure().retryable
     assert failed.retry_after == 7
-    assert RetryPolicy().wait(failed.failure(), 1) == 7000
+    assert Retry(max_retries=1).wait(failed.failure(), 1) == 7000
     assert failed.message.endswith("was answered with 429 Too Many Requests: slow")
 
 
