@@ -191,6 +191,7 @@ def make_hub(runtime: Parts) -> Hub:
         store.objects,
         runtime.clock,
         runtime.ids,
+        newer=store.newer,
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
     )

@@ -461,6 +461,10 @@ class Store(Protocol):
         """The newest version of each protocol object."""
         ...
 
+    def newer(self, kind: str, identifier: str, version: int) -> ProtocolObject | None:
+        """The last version of an object if it is later than `version`. Microseconds."""
+        ...
+
     def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
         """The versions of one object that are kept, oldest first; none if there is no such object."""
         ...
@@ -499,6 +503,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     step: StepId
     #: The workflow's description; the objective of a plan that states none.
     description: str = ""
+    #: It brings a question to its end that was asked before, which no stopped module keeps it from.
+    settles: bool = False
 
 
 class Outcome(Struct, frozen=True):

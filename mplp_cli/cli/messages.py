@@ -88,18 +88,23 @@ def subscribe(
 
       mplp modules subscribe trace plan --type plan.created --type plan.completed
     """
+    from mplp_cli.modules.hub import check_message_type
     from mplp_cli.modules.lookup import find_module
     from mplp_cli.protocols import Subscription
+    from mplp_cli.render.theme import safe
 
     runtime = _runtime(state_dir)
     for name in (subscriber, publisher):
         find_module(runtime.modules, name)
+    for kind in kinds if not remove else ():
+        if kind != "*":
+            check_message_type(kind)
     subscriptions = [Subscription(subscriber, publisher, kind) for kind in kinds]
     board = runtime.store.switchboard
     (board.unsubscribe if remove else board.subscribe)(subscriptions)
     mine = [s for s in board.wiring().subscriptions if s.subscriber == subscriber]
     for held in mine:
-        sys.stdout.write(f"{subscriber} listens to {held.publisher}: {held.type}\n")
+        sys.stdout.write(safe(f"{subscriber} listens to {held.publisher}: {held.type}") + "\n")
     if not mine:
         sys.stdout.write(f"{subscriber} listens to nobody\n")
 

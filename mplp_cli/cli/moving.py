@@ -25,7 +25,10 @@ def start(names: Names, output: Output = TextOrJson.text, state_dir: StateDir = 
 
 
 def stop(names: Names, output: Output = TextOrJson.text, state_dir: StateDir = None) -> None:
-    """Stop modules: their operations are refused, also to runs that go on now, until they are started again."""
+    """Stop modules: their operations are refused, also to runs that go on now, until they are started again.
+
+    What a person answers to a question that a run has asked before is recorded all the same.
+    """
     _move("stop", names, output, state_dir)
 
 

@@ -32,10 +32,10 @@ Writes = list[ProtocolObject]
 Verb = Literal["approve", "reject"]
 
 
-def caller_of(state: RunState, step: PlanStep) -> Caller:
-    """Who calls a module operation for a step."""
-    workflow = state.plan.workflow
-    return Caller(run=state.run_id, workflow=workflow.id, step=step.id, description=workflow.description)
+def caller_of(state: RunState, step: PlanStep, *, settles: bool = False) -> Caller:
+    """Who calls a module operation for a step; `settles`: to bring a question to its end."""
+    of = state.plan.workflow
+    return Caller(run=state.run_id, workflow=of.id, step=step.id, description=of.description, settles=settles)
 
 
 def aftermath(
@@ -141,7 +141,7 @@ def unanswered(step: PlanStep, now: int) -> h.StepDecided:
 def withdrawn(gone: Withdraw, state: RunState, world: World) -> Writes:
     """The end of a Confirm object that nobody has answered and nobody is to answer any more."""
     parameters = {"confirmId": gone.confirm, "reason": gone.reason or "withdrawn"}
-    caller = caller_of(state, state.plan.steps[gone.number])
+    caller = caller_of(state, state.plan.steps[gone.number], settles=True)
     try:
         outcome = world.operations.call("confirm", "cancel-approval", parameters, caller)
     except OperationError:  # it has an end already: a step of the workflow, or an answer that came too late
@@ -164,8 +164,9 @@ def answer(
     said: Literal["approved", "rejected"] = "approved" if verb == "approve" else "rejected"
     parameters = {"confirmId": approval.id, "decidedByRole": by or "user", "reason": reason or said}
     fact = h.StepDecided(world.clock.now(), step_id, said, by, reason, given.inputs, given.at)
+    caller = caller_of(state, state.plan.steps[i], settles=True)
     try:
-        outcome = world.operations.call("confirm", verb, parameters, caller_of(state, state.plan.steps[i]))
+        outcome = world.operations.call("confirm", verb, parameters, caller)
     except (
         OperationError
     ):  # a step of the workflow has settled the object; the answer to the run counts all the same

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 def hear(drive: Drive, posted: Iterable[h.Event]) -> None:
     """Take the requests of other processes, and the events that steps wait for.
 
-    `posted` are the facts that wait to be folded.
+    `posted` are the facts that wait to be folded. An answer that is heard together with the end of the run comes
+    too late for its step: the question is withdrawn.
     """
-    for control in drive.world.journal.controls():
+    controls = drive.world.journal.controls()
+    is_over = any(control.verb in ("cancel", "kill") for control in controls)
+    is_over = is_over or any(isinstance(fact, h.RunStopping) for fact in posted)
+    for control in controls:
         match control.verb:
             case "cancel":
                 drive.cancel(control.by, control.reason)
@@ -38,7 +42,7 @@ def hear(drive: Drive, posted: Iterable[h.Event]) -> None:
                 pause(drive, control.by, control.reason)
             case "resume":
                 go_on(drive, control.by)
-            case "approve" | "reject" as verb:
+            case "approve" | "reject" as verb if not is_over:
                 with suppress(RunStateError):  # the question is gone, or has its answer
                     drive.decide(control.step, verb, control.by, control.reason, Given(**control.data))
     for step in drive.world.subruns.woken() if drive.world.subruns is not None else ():

@@ -18,6 +18,10 @@ _STREAMS: Final = (".ndjson", ".jsonl")
 _FILES: Final = (".json", *_STREAMS)
 
 
+#: There is no value, which null is not.
+NOTHING: Final = object()
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What the manifest of an export says that matters to its checks."""
 
@@ -81,9 +85,11 @@ def _bytes(path: Path) -> bytes:
 
 def _read_export(found: Material, directory: Path, entries: Sequence[Path]) -> None:
     name = str(directory / MANIFEST)
+    if not (directory / MANIFEST).is_file():
+        raise UsageError(f"cannot read {name}: it is no file")
     text = _text(found, name, _bytes(directory / MANIFEST))
-    value = None if text is None else _value(found, name, text)
-    if value is None:
+    value = NOTHING if text is None else _value(found, name, text)
+    if value is NOTHING:
         return
     found.manifest, listed = _manifest(found, name, value)
     found.together = True
@@ -213,7 +219,7 @@ def _add(
     unknown: str,
 ) -> None:
     for at, value in items:
-        if value is None:
+        if value is NOTHING:
             continue  # what is wrong with it is noted
         stream = "" if line else name
         kind = kind_of(stream, value) if isinstance(value, dict) else None
@@ -262,12 +268,15 @@ class _RefusedError(ValueError):
 
 
 def _value(found: Material, file: str, text: str, line: int = 0) -> Any:
-    """The JSON value; None with a problem if there is none. `line` is that of a stream."""
+    """The JSON value; NOTHING with a problem if there is none. `line` is that of a stream."""
     try:
-        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_pairs, parse_constant=_refuse)
+        value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_pairs, parse_constant=_refuse)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        return value
     except (ValueError, RecursionError):
         found.problems += _syntax(file, text, line)
-        return None
+        return NOTHING
 
 
 def _syntax(file: str, text: str, line: int) -> Iterator[Problem]:
@@ -276,7 +285,9 @@ def _syntax(file: str, text: str, line: int) -> Iterator[Problem]:
     # Text of an object may hold control characters; text of a workflow may not.
     problems = [p for p in read_json(text).problems if p.code != "file-control-character"]
     if not problems:
-        problems = [Problem(code="json-syntax", message="this is not JSON that can be read")]
+        halved = "\\ud" in text.lower()
+        said = "half of a surrogate pair is no text" if halved else "this is not JSON that can be read"
+        problems = [Problem(code="json-syntax", message=said)]
     for problem in problems[:10]:
         shift = line - 1 if line else 0
         first, last = max(problem.line, 1), max(problem.end_line, 1)

@@ -62,23 +62,30 @@ def _by_schema(document: Document) -> Iterator[Problem]:
     judged = [document, *_payloads([document])]
     for one in judged:
         schema = schema_of(one.kind)
-        if schema is None or schema.is_valid(one.body):
-            continue
-        code = "event-schema" if one.kind in (*STREAM, *INTEGRATION, "object-event") else "object-schema"
-        code = "sample-schema" if one.kind.startswith("learning") else code
-        for number, error in enumerate(schema.iter_errors(one.body)):
-            if number == _SHOWN:
-                break
-            at = tuple(error.instance_path)
-            called = f"`{_written(at)}`" if at else f"the {one.kind}"
-            yield Problem(
-                code=code,
-                message=f"{called}: {error.message}",
-                path=(*one.at, *at),
-                file=one.file,
-                line=one.line,
-                hint=f"`mplp schema {one.kind}` prints what a valid one looks like",
-            )
+        try:
+            if schema is not None and not schema.is_valid(one.body):
+                yield from _misfits(one, schema)
+        except ValueError as error:  # the validator goes no deeper
+            message = f"the {one.kind} cannot be judged: {error}"
+            yield Problem(code="file-depth", message=message, path=one.at, file=one.file, line=one.line)
+
+
+def _misfits(one: Document, schema: Any) -> Iterator[Problem]:
+    code = "event-schema" if one.kind in (*STREAM, *INTEGRATION, "object-event") else "object-schema"
+    code = "sample-schema" if one.kind.startswith("learning") else code
+    for number, error in enumerate(schema.iter_errors(one.body)):
+        if number == _SHOWN:
+            break
+        at = tuple(error.instance_path)
+        called = f"`{_written(at)}`" if at else f"the {one.kind}"
+        yield Problem(
+            code=code,
+            message=f"{called}: {error.message}",
+            path=(*one.at, *at),
+            file=one.file,
+            line=one.line,
+            hint=f"`mplp schema {one.kind}` prints what a valid one looks like",
+        )
 
 
 def _payloads(documents: Iterable[Document]) -> Iterator[Document]:

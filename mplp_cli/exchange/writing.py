@@ -19,7 +19,7 @@ def write_directory(target: Path, files: Mapping[str, bytes], *, force: bool = F
     UsageError if something is in it already. With `force` the files of an earlier export are replaced, and what
     else is there stays. UsageError also if the files cannot be written; then all is as it was.
     """
-    place = target.resolve() if target.is_dir() else target.absolute()
+    place = target.resolve() if os.path.isdir(target) else target.absolute()  # noqa: PTH112 - as below
     _check(place, target, force=force)
     draft = place.with_name(f".{place.name}.{os.getpid()}.new")
     old = place.with_name(f".{place.name}.{os.getpid()}.old")
@@ -63,8 +63,9 @@ def _of_an_export(place: Path) -> list[str]:
 
 
 def _check(place: Path, target: Path, *, force: bool) -> None:
+    # The functions of `os.path` say no where a name is too long, and writing then says why.
     if not os.path.lexists(place):
-        if not place.parent.is_dir():
+        if not os.path.isdir(place.parent):  # noqa: PTH112
             raise UsageError(f"there is no directory {target.parent}", hint="make it first")
         return
     if not place.is_dir():

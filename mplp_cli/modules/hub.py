@@ -13,7 +13,7 @@ from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError
 from mplp_cli.modules.contract import Configuration, Module, Operation
 from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
 from mplp_cli.modules.lookup import find_module, find_operation
-from mplp_cli.modules.objects import Objects
+from mplp_cli.modules.objects import Newer, Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
 from mplp_cli.modules.schemas import usable
@@ -53,10 +53,29 @@ class _Tally(Struct):
     last_error: str | None = None
 
 
+def check_message_type(kind: str) -> None:
+    """OperationError unless messages may have that type."""
+    if not _MESSAGE_TYPE.fullmatch(kind):
+        raise OperationError(
+            f"`{kind[:80]}` is no type of message",
+            hint="letters, digits, `.`, `-` and `_`, such as `plan.approved` or `get-context`",
+        )
+
+
+def _parameters(data: Any) -> Mapping[str, Any]:
+    """What a message carries, for the operation that it calls. OperationError if that is no map."""
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise OperationError("a message that calls an operation carries a map of its parameters")
+    return data
+
+
 class Hub:
     """Calls operations on the newest objects, and delivers messages.
 
-    `load` reads the store's objects; it is first called when an operation looks at one. A call changes
+    `load` reads the store's objects; it is first called when an operation looks at one. `newer` tells what other
+    processes have made of one since. A call changes
     nothing that another call can see: `apply` does, and belongs to the commit that stores the writes, with
     what `said` gives. Throw the hub away when a commit fails.
     """
@@ -68,11 +87,12 @@ class Hub:
         clock: Clock,
         ids: Ids,
         *,
+        newer: Newer | None = None,
         wiring: Callable[[], Wiring] = Wiring,
         settings: Settings | None = None,
     ) -> None:
         self._modules = modules
-        self._objects = Objects(load)
+        self._objects = Objects(load, newer)
         self._clock = clock
         self._ids = ids
         self._wiring = wiring
@@ -123,7 +143,8 @@ class Hub:
         tally.calls += 1
         error = ""
         try:
-            self._check_running(module)
+            if not session.caller.settles:
+                self._check_running(module)
             given = convert_parameters(operation, parameters)
             taken_over = self._active.get((module, name)) if self._active else None
             if taken_over is None:
@@ -174,11 +195,7 @@ class Hub:
         """
         find_module(self._modules, source)
         receiver = find_module(self._modules, target)
-        if not _MESSAGE_TYPE.fullmatch(kind):
-            raise OperationError(
-                f"`{kind[:80]}` is no type of message",
-                hint="letters, digits, `.`, `-` and `_`, such as `plan.approved` or `get-context`",
-            )
+        check_message_type(kind)
         response, error, writes = None, "", []
         try:
             self._check_running(target)
@@ -186,7 +203,7 @@ class Hub:
                 response = {"module": target, "status": "running"}
             elif kind in receiver.operations:
                 caller = Caller(run="", workflow=source, step="")
-                outcome = self.call(target, kind, {} if data is None else data, caller)
+                outcome = self.call(target, kind, _parameters(data), caller)
                 response, writes = outcome.result, outcome.writes
         except OperationError as refusal:
             error = f"{refusal.type_name}: {refusal.message}"

@@ -66,6 +66,8 @@ def invoke(config: Mapping[str, Any], given: Any) -> tuple[str, Any]:
         return name, builtin.run(settings, given)
     except UnicodeEncodeError as error:
         raise OperationError(f"the `input` holds something that is not JSON: {error}") from error
+    except ValueError as error:  # the validator goes no deeper
+        raise OperationError(f"the `input` cannot be judged: {error}") from error
 
 
 def config_problems(config: Mapping[str, Any]) -> list[str]:

@@ -16,11 +16,16 @@ def labels_of(body: dict[str, Any]) -> set[str]:
     return labels
 
 
+#: (kind, id, version) -> the last version of an object if it is later than that.
+Newer = Callable[[str, str, int], ProtocolObject | None]
+
+
 class Objects:
     """Objects by kind, id and label. `load` gives the store's; of two versions the later one counts."""
 
-    def __init__(self, load: Callable[[], Iterable[ProtocolObject]]) -> None:
+    def __init__(self, load: Callable[[], Iterable[ProtocolObject]], newer: Newer | None = None) -> None:
         self._load = load
+        self._newer = newer
         self._loaded = False
         self._by_kind: dict[str, dict[str, ProtocolObject]] = {}
         #: (kind, label) -> ids in the order in which they came; follows `_by_kind`.
@@ -42,6 +47,14 @@ class Objects:
         else:
             for identifier in self._labelled.get((kind, label), ()):
                 yield known[identifier]
+
+    def look_again(self, kind: str, identifier: str) -> None:
+        """Take in what another process has made of an object that is known."""
+        known = self.get(kind, identifier)
+        if known is not None and self._newer is not None:
+            later = self._newer(kind, identifier, known.version)
+            if later is not None:
+                self.keep([later])
 
     def kinds_of(self, identifier: str) -> list[str]:
         """The kinds that have an object of that id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.bundled import bundled
@@ -72,15 +73,24 @@ def check_object(
         judge = validator(kind) if schema is None else _validator_of(json.encode(schema))
     except FileNotFoundError as error:
         raise OperationError(f"there is no schema for objects of the kind `{kind}`") from error
-    if judge.is_valid(body):
-        return
+    try:
+        found = [] if judge.is_valid(body) else _misfits(judge, body)
+    except ValueError as error:  # the validator goes no deeper
+        raise OperationError(
+            f"the {kind} cannot be judged: {error}", details={"kind": kind, "id": identifier}
+        ) from error
+    if found:
+        said = "; ".join(f"`{item['path'] or kind}`: {item['message']}" for item in found)
+        raise OperationError(
+            f"the {kind} would not be valid: {said}",
+            details={"kind": kind, "id": identifier, "problems": found},
+        )
+
+
+def _misfits(judge: Draft202012Validator, body: dict[str, Any]) -> list[dict[str, str]]:
+    """Where a body does not fit, a few places at most."""
     found = []
-    for problem in judge.iter_errors(body):
+    for problem in islice(judge.iter_errors(body), _SHOWN):
         place = "/".join(str(part) for part in problem.instance_path)
         found.append({"path": place, "message": problem.message})
-        if len(found) == _SHOWN:
-            break
-    said = "; ".join(f"`{item['path'] or kind}`: {item['message']}" for item in found)
-    raise OperationError(
-        f"the {kind} would not be valid: {said}", details={"kind": kind, "id": identifier, "problems": found}
-    )
+    return found

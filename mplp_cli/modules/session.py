@@ -38,6 +38,8 @@ class Session:
         self._writes: dict[tuple[str, str], ProtocolObject] = {}
         #: Ids made here, which the store cannot know.
         self._made: set[str] = set()
+        #: (kind, id) -> the version that was read first, on which a write rests.
+        self._read: dict[tuple[str, str], int] = {}
 
     @property
     def module(self) -> str:
@@ -57,6 +59,7 @@ class Session:
         """The session of a call inside this one: it sees what this one has written."""
         inner = Session(self._objects, self.caller, self._clock, self._ids, module, configuration)
         inner._call, inner._writes, inner._made = self._call, dict(self._writes), set(self._made)
+        inner._read = self._read
         return inner
 
     def absorb(self, inner: Session) -> None:
@@ -112,6 +115,8 @@ class Session:
         named = {"context": context, "run": run}
         labels = {f"{key}:{value}" for key, value in named.items() if value is not None}
         found = {item.id: item for item in self._objects.find(kind, min(labels, default=None))}
+        for identifier, item in found.items():
+            self._read.setdefault((kind, identifier), item.version)
         for (written_kind, identifier), item in self._writes.items():
             if written_kind == kind:
                 found[identifier] = item
@@ -158,14 +163,22 @@ class Session:
                 hint=f"`{kind}/set-governance` with `locked: false` unlocks it",
                 details={"kind": kind, "id": identifier},
             )
-        version = before.version + 1 if before else 1
+        # Whoever has written since the object was read is noticed when this is stored.
+        version = self._read.get((kind, identifier), before.version) + 1 if before else 1
         self._writes[kind, identifier] = ProtocolObject(kind, identifier, version, body)
 
     def _look(self, kind: str, identifier: str) -> ProtocolObject | None:
         written = self._writes.get((kind, identifier))
         if written is not None:
             return written
-        return None if identifier in self._made else self._objects.get(kind, identifier)
+        if identifier in self._made:
+            return None
+        if (kind, identifier) not in self._read:
+            self._objects.look_again(kind, identifier)
+        found = self._objects.get(kind, identifier)
+        if found is not None:
+            self._read.setdefault((kind, identifier), found.version)
+        return found
 
     def _hint(self, kind: str, identifier: str) -> str | None:
         other = self._objects.kinds_of(identifier)

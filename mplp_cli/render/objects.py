@@ -64,6 +64,10 @@ class Kept(Struct, frozen=True, kw_only=True):
         return _mapping(self.body.get("meta"))
 
 
+#: Characters of a title in a list.
+_TITLE = 200
+
+
 def objects_table(objects: Sequence[Kept], now: int, theme: Theme, width: int) -> Screen:
     """`mplp objects list`."""
     rows = [
@@ -73,7 +77,7 @@ def objects_table(objects: Sequence[Kept], now: int, theme: Theme, width: int) -
             Line("deleted", "warn") if one.deleted else Line(one.status),
             Line(str(one.version), "dim"),
             Line(_ago(one.updated_at, now), "dim"),
-            Line(one.title),
+            Line(one.title if len(one.title) <= _TITLE else f"{one.title[: _TITLE - 1]}…"),
         )
         for one in objects
     ]

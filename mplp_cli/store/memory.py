@@ -381,6 +381,11 @@ class MemoryStore:
         ]
         return iter(newest)
 
+    def newer(self, kind: str, identifier: str, version: int) -> ProtocolObject | None:
+        versions = self._objects.get((kind, identifier), {})
+        last = max(versions, default=0)
+        return versions[last] if last > version else None
+
     def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
         return [item for _, item in sorted(self._objects.get((kind, identifier), {}).items())]
 

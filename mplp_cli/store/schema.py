@@ -252,6 +252,9 @@ OBJECTS = (
     " WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3)"
     " GROUP BY kind, id ORDER BY kind, id LIMIT ?4"
 )
+NEWER = (
+    "SELECT version, body FROM object WHERE kind = ? AND id = ? AND version > ? ORDER BY version DESC LIMIT 1"
+)
 OBJECT_VERSIONS = "SELECT version, body FROM object WHERE kind = ? AND id = ? ORDER BY version"
 #: `?1` is the bytes of a tag. Which of them really carry it as a tag, a reader finds out.
 VERSIONS = (

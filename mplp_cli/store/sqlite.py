@@ -286,6 +286,12 @@ class SqliteStore:
                 return
             last = rows[-1][:2]
 
+    def newer(self, kind: str, identifier: str, version: int) -> ProtocolObject | None:
+        rows = self._database.rows(schema.NEWER, (kind, identifier, version))
+        path = self._database.path
+        found = [ProtocolObject(kind, identifier, n, _object(path, kind, identifier, b)) for n, b in rows]
+        return found[0] if found else None
+
     def object_versions(self, kind: str, identifier: str) -> list[ProtocolObject]:
         path = self._database.path
         return [

@@ -15,7 +15,7 @@ from mplp_cli.errors import Exit, StoreError
 from mplp_cli.protocols import Communication, ProtocolObject
 from mplp_cli.runtime import Runtime
 from mplp_cli.store.sqlite import SqliteStore
-from tests.cli.conftest import Terminal
+from tests.cli.conftest import Terminal, until
 
 ID = "11111111-1111-4111-8111-111111111111"
 
@@ -170,6 +170,39 @@ def test_a_store_that_cannot_be_used_is_told(terminal: Terminal) -> None:
 
 
 # ---- two at the same time
+
+#: Writes into a context, waits until there is a file, then writes again.
+TWICE = """\
+workflow:
+  id: twice
+  name: Twice
+  version: 1.0.0
+  inputs: {in: {type: string}}
+  steps:
+    - {id: one, type: module-operation, module: context, operation: update-shared-state,
+       parameters: {contextId: "${inputs.in}", key: one, value: 1}}
+    - {id: hold, type: shell, dependencies: [one], run: 'while [ ! -e go ]; do sleep 0.02; done'}
+    - {id: two, type: module-operation, module: context, operation: update-shared-state, dependencies: [hold],
+       parameters: {contextId: "${inputs.in}", key: two, value: 2}}
+  outputs: {shared: "${two.result.variables}"}
+"""
+
+
+def test_a_run_goes_on_with_what_was_called_meanwhile(terminal: Terminal) -> None:
+    identifier = made(terminal, "context.create-context", "-p", "name=a")["contextId"]
+    terminal.write("twice.yaml", TWICE)
+    running = terminal.start("run", "twice.yaml", "-i", f"in={identifier}")
+    until(
+        lambda: (
+            "one" in made(terminal, "context.get-shared-state", "-p", f"contextId={identifier}")["variables"]
+        )
+    )
+    given = ["-p", f"contextId={identifier}", "-p", "key=between", "-p", "value=7"]
+    made(terminal, "context.update-shared-state", *given)
+    terminal.write("go", "")
+    assert running.wait(20) == 0
+    shared = made(terminal, "context.get-shared-state", "-p", f"contextId={identifier}")["variables"]
+    assert shared == {"one": 1, "between": 7, "two": 2}
 
 
 class Rivalled(SqliteStore):

@@ -204,7 +204,9 @@ def test_an_empty_directory_is_filled(terminal: Terminal, life: Path) -> None:
     assert files_of(terminal.directory / "empty") == files_of(life)
 
 
-@pytest.mark.parametrize("out", ["life.yaml", "no/such/place", ".", "life.yaml/out"])
+@pytest.mark.parametrize(
+    "out", ["life.yaml", "no/such/place", ".", "life.yaml/out", "a" * 300, "a" * 300 + "/b"]
+)
 def test_what_is_no_place_for_a_directory_is_refused(terminal: Terminal, life: Path, out: str) -> None:
     before = sorted(path.name for path in terminal.directory.iterdir())
     ended = terminal("export", "life", "--out", out, "--force")
@@ -371,3 +373,9 @@ def test_what_cannot_be_read_ends_with_code_2(terminal: Terminal) -> None:
         ended = terminal("verify", path)
         assert ended.code == 2
         assert path in ended.err
+
+
+def test_a_name_that_is_too_long_is_no_file(terminal: Terminal) -> None:
+    ended = terminal("verify", "a" * 300)
+    assert ended.code == 2
+    assert "no such file" in ended.err

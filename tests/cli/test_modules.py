@@ -28,6 +28,18 @@ workflow:
 """
 
 
+#: Asks a person twice.
+ASKS = """\
+workflow:
+  id: asks
+  name: Asks
+  version: 1.0.0
+  steps:
+    - {id: first, type: approval, message: first?}
+    - {id: second, type: approval, message: second?}
+"""
+
+
 def listed(terminal: Terminal) -> dict[str, Any]:
     return {m["module"]: m for m in terminal("modules", "--output", "json").document["modules"]}
 
@@ -154,3 +166,42 @@ def test_data_that_is_none_is_refused(terminal: Terminal, data: str) -> None:
     ended = terminal("modules", "send", "plan", "context", "--type", "x", "--data", data)
     assert ended.code == 2
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("data", ["[1]", '"text"', "7", "false"])
+def test_a_message_that_calls_an_operation_carries_a_map(terminal: Terminal, data: str) -> None:
+    ended = terminal("modules", "send", "plan", "context", "--type", "list-contexts", "--data", data)
+    assert ended.code == 1
+    assert "context: OperationError: a message that calls an operation carries a map" in ended.out
+
+
+@pytest.mark.parametrize("kind", ["", "a b", "\x1b[31mred", "a\nb", "plan.*"])
+def test_nobody_listens_to_a_type_that_no_message_can_have(terminal: Terminal, kind: str) -> None:
+    ended = terminal("modules", "subscribe", "trace", "plan", "--type", kind)
+    assert ended.code == 1
+    assert "is no type of message" in ended.err
+    assert "\x1b" not in ended.err
+    assert (
+        terminal("modules", "subscribe", "trace", "plan", "--type", "*").out == "trace listens to plan: *\n"
+    )
+
+
+def test_a_question_comes_to_its_end_although_its_module_was_stopped_meanwhile(terminal: Terminal) -> None:
+    terminal.write("asks.yaml", ASKS)
+    assert terminal("run", "asks.yaml").code == 3
+    terminal("modules", "stop", "confirm")
+    assert terminal("approve", "asks", "first", "--by", "ann").code == 0
+    assert terminal("resume", "asks").code == 3
+    terminal("cancel", "asks")
+    listed = terminal("objects", "list", "confirm", "--output", "json").document["objects"]
+    assert {one["status"] for one in listed} == {"approved", "cancelled"}
+    assert terminal("call", "confirm.list-approvals").code == 1
+
+
+def test_an_answer_that_the_end_of_the_run_has_overtaken_leaves_no_open_question(terminal: Terminal) -> None:
+    terminal.write("asks.yaml", ASKS)
+    assert terminal("run", "asks.yaml").code == 3
+    terminal("approve", "asks", "first", "--by", "ann")
+    terminal("cancel", "asks")
+    listed = terminal("objects", "list", "confirm", "--output", "json").document["objects"]
+    assert [one["status"] for one in listed] == ["cancelled", "cancelled"]

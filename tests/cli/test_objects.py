@@ -179,3 +179,9 @@ def test_text_of_objects_is_data(terminal: Terminal) -> None:
         out = terminal(*words).out
         assert "\x1b" not in out
         assert "[red]x" in out
+
+
+def test_a_long_title_does_not_fill_the_list(terminal: Terminal) -> None:
+    terminal("call", "context.create-context", "--param", f"name={'x' * 9_000}")
+    listed = terminal("objects", "list")
+    assert 100 < listed.out.count("x") <= 200

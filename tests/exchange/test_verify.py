@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,33 @@ def test_deep_nesting_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> 
     assert only(path)[:2] == ("file-depth", 1)
     path.write_bytes(b'{\n"title": "\xff"}')
     assert only(path) == ("file-encoding", 2, 11)
+
+
+def test_what_no_schema_can_judge_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "context.json"
+    deep: Any = 1
+    for _ in range(600):
+        deep = {"a": deep}
+    untitled = {key: value for key, value in OBJECTS["context"].items() if key != "title"}
+    path.write_text(json.dumps(untitled | {"constraints": deep}))
+    assert only(path)[:2] == ("file-depth", 1)
+    path.write_text('{"title": "\\uD800"}')
+    assert only(path)[:2] == ("json-syntax", 1)
+    path.write_text(json.dumps(OBJECTS["context"] | {"summary": "\U0001f600"}))
+    assert verify([path]).problems == []
+
+
+def test_null_is_no_document(tmp_path: Path) -> None:
+    path = tmp_path / "context.json"
+    for text in ("null", "[null]"):
+        path.write_text(text)
+        assert only(path)[0] == "unknown-document"
+
+
+def test_a_manifest_that_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(UsageError):
+        verify([tmp_path])
 
 
 def test_a_line_of_a_stream_that_is_none_is_shown_where_it_is(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def calls(operation: str, parameters: str) -> str:
 
 #: Name -> (steps, code); the problem is on the line of the last step.
 WRONG: dict[str, tuple[list[str], str]] = {
+    # ---- places
+    "the index of an iteration before there is one": (["{id: last, type: loop, while: 'index < 2', max-iterations: 3, steps: [{id: t, type: set, values: {n: 1}}]}"], "ref-no-loop"),
     # ---- calls
     "unknown module": ([calls("contxt/create-context", "name: x")], "op-unknown-module"),
     "unknown operation": ([calls("context/make-context", "name: x")], "op-unknown-operation"),
@@ -153,6 +155,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "of a child that may fail": (["{id: p, type: parallel, fail-on: none, steps: [{id: c, type: shell, run: date}]}", uses("${c.result.output}")], "ref-may-be-missing"),
     "of a child of a race": (["{id: p, type: parallel, race: true, steps: [{id: c, type: shell, run: date}, {id: d, type: shell, run: date}]}", uses("${c.result.output}")], "ref-may-be-missing"),
     "of one of two dependencies": ([SHELL, LINES, "{id: last, type: set, join: any-completed, values: {a: '${sh.result.output}', b: '${sh.status} ${ln.status}'}}"], "ref-may-be-missing"),
+    "of a step that must not have completed for the one that was asked": ([SKIPPED, "{id: next, type: shell, dependencies: [maybe], join: all-ended, run: date}", reads("${maybe.result.output}", join="all-ended", when='next.status == "completed"')], "ref-may-be-missing"),
     "of a fallback": ([RESCUED, uses("${saved.result.stderr}")], "ref-may-be-missing"),
     "of a default": (["{id: d, type: shell, when: inputs.flag, run: date, default: {output: x}}", uses("${d.result.stderr}")], "ref-may-be-missing"),
     "of the iteration before": (["{id: last, type: loop, max-iterations: 2, steps: [{id: t, type: set, values: {v: '${last.result.last.v}'}}]}"], "ref-may-be-missing"),
@@ -186,6 +189,7 @@ RIGHT: dict[str, list[str]] = {
     "a skipped step under the default join": [SKIPPED, uses("${maybe.result.output}")],
     "a skipped step with a default": ["{id: maybe, type: shell, when: inputs.flag, run: date, default: {output: x}}", reads("${maybe.result.output}", join="all-ended")],
     "a skipped step that was asked": [SKIPPED, reads("${maybe.result.output}", join="all-ended", when='maybe.status == "completed"')],
+    "a step behind one that was asked": [SKIPPED, "{id: next, type: shell, dependencies: [maybe], run: date}", "{id: third, type: shell, dependencies: [next], run: date}", reads("${maybe.result.output} ${next.result.output}", join="all-ended", when='third.status == "completed"')],
     "a skipped step under the same condition": [SKIPPED, reads("${maybe.result.output}", join="all-ended", when="inputs.flag and inputs.n > 0")],
     "a choice in the expression": [SKIPPED, reads('${maybe.result.output if maybe.status == "completed" else 0}', join="all-ended")],
     "a default in the expression": [SKIPPED, reads("${maybe.result.output | default(0)}", join="all-ended")],
@@ -200,6 +204,8 @@ RIGHT: dict[str, list[str]] = {
     "a sub-workflow": [CHILD, uses("${sub.result.said} ${sub.result.n}")],
     "inputs of a sub-workflow": [SHELL, "{id: last, type: workflow, file: child.yaml, inputs: {who: '${sh.result.output}', n: '${sh.result.exitCode}'}}"],
     "a condition that is true or false": [GIVEN, reads("x", when="given.result.flag")],
+    "a number that a condition compares with": [GIVEN, "{id: last, type: conditional, condition: {type: step-result, step-id: given, path: n, operator: greater-than, value: '${given.result.list | length}'}, then: {id: good, type: set, values: {}}}"],
+    "a number for a handler": [GIVEN, "{id: last, type: conditional, dependencies: [given], condition: {type: custom, handler: between, arguments: {value: '${given.result.list | length}', min: 1, max: 9}}, then: {id: good, type: set, values: {}}}"],
     "a comparison": [SHELL, reads("x", when="sh.result.exitCode > 0")],
     "a list of one in place": [GIVEN, calls("context/create-context", "name: x, tags: ['${given.result.text}']")],
     "text around a number": [GIVEN, calls("context/create-context", "name: 'n is ${given.result.n}'")],

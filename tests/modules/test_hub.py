@@ -244,3 +244,37 @@ def test_checking_a_file_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_write_rests_on_the_version_that_was_read(world: Any) -> None:
+    """So the store notices who has written in between, even if the hub has seen it by then."""
+    context = world("context/create-context", name="a")["contextId"]
+
+    def lag(given: Nothing, session: Session) -> Said:
+        body = session.get("context", context)
+        theirs = ProtocolObject("context", context, 2, {**body, "title": "theirs"})
+        hub.apply([theirs])  # as a look into the store does
+        session.put(
+            "context", change_object(session, body, make_event(session, "context", "context.updated"))
+        )
+        return Said(done=True)
+
+    operation = Operation(name="lag", summary="", parameters=Nothing, result=Said, handler=lag)
+    hub = Hub({"context": make_module("context", "", operation)}, world.load, world.clock, world.ids)
+    [write] = hub.call("context", "lag", {}, world.caller).writes
+    assert write.version == 2
+
+
+def test_what_another_process_has_made_of_an_object_is_seen(world: Any) -> None:
+    context = world("context/create-context", name="a")["contextId"]
+    [first] = world.stored
+    theirs = ProtocolObject("context", context, 2, {**first.body, "title": "theirs"})
+    hub = Hub(
+        builtin_modules(),
+        world.load,
+        world.clock,
+        world.ids,
+        newer=lambda _kind, _id, version: theirs if version < 2 else None,
+    )
+    outcome = hub.call("context", "suspend-context", {"contextId": context}, world.caller)
+    assert [(item.version, item.body["title"]) for item in outcome.writes] == [(3, "theirs")]

@@ -208,6 +208,11 @@ def test_a_schema_judges_the_input_and_refuses_nothing(world: Any, context: str)
     assert judged["valid"] is False
     assert {error["path"] for error in judged["errors"]} == {"n", "when"}
     assert _invoke(world, context, config | {"schema": False}, 1)["valid"] is False
+    deep: Any = 1
+    for _ in range(600):
+        deep = {"a": deep}
+    with pytest.raises(OperationError, match="cannot be judged"):
+        _invoke(world, context, config | {"schema": {"type": "string"}}, deep)
 
 
 def test_a_transform_picks_renames_and_fills_in(world: Any, context: str) -> None:

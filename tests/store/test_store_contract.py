@@ -509,6 +509,9 @@ def test_the_newest_version_of_each_object_is_listed(store: Store) -> None:
     assert list(store.objects()) == [plan[2], role]
     assert list(store.objects("Role")) == [role]
     assert list(store.objects("Trace")) == []
+    assert store.newer("Plan", "p1", 2) == plan[2]
+    assert store.newer("Plan", "p1", 10) is None
+    assert store.newer("Plan", "p2", 0) is None
 
 
 def test_every_version_of_what_a_run_made_is_listed(store: Store) -> None:

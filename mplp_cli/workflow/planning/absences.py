@@ -151,10 +151,22 @@ class Absences:
             wanted |= self._asks(i)
         i = self._places[here].parent if in_when else here
         while i >= 0:
-            if not wanted.isdisjoint(self._asks(i)):
+            if not wanted.isdisjoint(self._behind(self._asks(i))):
                 return True
             i = self._places[i].parent
         return False
+
+    def _behind(self, asked: set[Any]) -> set[Any]:
+        """These, and the steps that must have completed for one of these to run."""
+        found, waiting = set(asked), [i for i in asked if isinstance(i, int) and i >= 0]
+        while waiting:
+            i = waiting.pop()
+            if self._places[i].step.join != "all-completed":
+                continue
+            needs = [need for need in self._links.needs.get(i, ()) if need not in found]
+            found.update(needs)
+            waiting += needs
+        return found
 
     def _asks(self, i: int) -> set[Any]:
         """What the conditions of step `i` look at: numbers of steps, and other references as text."""

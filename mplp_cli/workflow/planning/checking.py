@@ -28,6 +28,7 @@ from mplp_cli.workflow.shapes.algebra import (
     NUMBER,
     TEXT,
     UNKNOWN,
+    Plain,
     Shape,
     Unknown,
     one_of,
@@ -80,7 +81,9 @@ class Checking:
                         self._names(use, piece)
                     elif isinstance(piece, Ref | Look):
                         self._name(use, piece)
-                        self._misfit(use, piece, fits(self._producers.value(piece), _IN_TEXT))
+                        given = self._producers.value(piece)
+                        if type(given) is not Plain or given.kind == "null":
+                            self._misfit(use, piece, fits(given, _IN_TEXT))
         wanted = self._wanted(use, template)
         if wanted is not None:
             self._misfit(use, template, fits(self._producers.value(template), wanted))
@@ -162,7 +165,7 @@ class Checking:
         where = self._places[use.here]
         rest = use.path[len(where.path) :]
         waits = isinstance(where.step, model.WaitStep) and rest[0] == "until"
-        if isinstance(template, Formula) and rest[0] in _CONDITIONS and not waits:
+        if isinstance(template, Formula) and _is_condition(rest) and not waits:
             return BOOL
         match where.step:
             case model.ModuleOperationStep() if rest[0] == "parameters":
@@ -251,6 +254,11 @@ def _manner(formula: Formula) -> tuple[bool, bool]:
         return False, len(anyof) > 1 or len(anyof[0]) > 1
     words = set(formula.expression.text.split("\n"))
     return not _COPES.isdisjoint(words), not _CHOOSES.isdisjoint(words)
+
+
+def _is_condition(rest: Path) -> bool:
+    """Whether a place in a step takes a condition; below `condition` other values may stand beside it."""
+    return rest[0] in _CONDITIONS and rest[1:] in ((), ("expression",))
 
 
 def _named(path: Path) -> str:

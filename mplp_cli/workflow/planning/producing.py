@@ -77,6 +77,8 @@ class Producers:
         self._known: dict[int, Shape] = {}
         self._reached: dict[tuple[int, tuple[str | int, ...]], tuple[Shape, Gap | None]] = {}
         self._inputs: dict[str, Shape] = {}
+        #: What operations give, by module and operation.
+        self._given: dict[tuple[str, str], Shape] = {}
         self._moving: dict[int, dict[str, Template]] = {}
         #: Steps whose shape is being made: one that depends on itself is unknown.
         self._open: set[int] = set()
@@ -156,6 +158,15 @@ class Producers:
             ways.append(Case(written_out(made["default"]), f"`{step.id}` is skipped", number))
         return cases([Case(own, f"`{step.id}` runs as usual", number), *ways]) if ways else own
 
+    def _operation(self, module: str, operation: str) -> Shape:
+        """What an operation gives."""
+        known = self._given.get((module, operation))
+        if known is None:
+            signature = self._signatures(module, operation)
+            known = UNKNOWN if signature is None else from_signature(signature.result, signature)
+            self._given[module, operation] = known
+        return known
+
     def _own(self, number: int, step: model.Step, made: Mapping[str, Any]) -> Shape:
         match step:
             case model.ShellStep():
@@ -163,8 +174,7 @@ class Producers:
             case model.SetStep():
                 return self.value(made["body"])
             case model.ModuleOperationStep():
-                signature = self._signatures(step.module, step.operation)
-                return UNKNOWN if signature is None else from_signature(signature.result, signature)
+                return self._operation(step.module, step.operation)
             case model.HttpStep():
                 return _HTTP
             case model.WaitStep():

@@ -138,6 +138,10 @@ class Scoping:
         name = reference.step or reference.scope
         for i in self.loops():
             step = self.places[i].step
+            if name == "index" and i == self.links.after_steps_of and path[-1:] == ("while",):
+                count = f"`{step.id}.result.iterations` says how many there were"
+                self._problem("ref-no-loop", "before the first iteration there is no `index`", path, count)
+                return -1
             if name == "index" or (isinstance(step, model.ForeachStep) and step.as_ == name):
                 return i
         hint = None
