@@ -87,7 +87,7 @@ _mplp_takes_value() {
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
-    "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text") return 0 ;;
+    "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
@@ -197,6 +197,8 @@ _mplp_value() {
     "agents --kind") _mplp_complete choices python command http openai mock ;;
     "agents --status") _mplp_complete choices active degraded unreachable ;;
     "agents --text") _mplp_complete text ;;
+    "agents --input" | "agents -i") _mplp_complete text ;;
+    "agents --prompt") _mplp_complete text ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
     "modules --state-dir") _mplp_complete directory ;;
     "modules --type" | "modules -t") _mplp_complete text ;;
@@ -251,7 +253,7 @@ _mplp_options() {
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
-    "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text ;;
+    "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
     "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
@@ -299,7 +301,7 @@ _mplp_argument() {
     "events 0") _mplp_complete choices list emit ;;
     "events 1") _mplp_complete text ;;
     "call 0") _mplp_complete operations ;;
-    "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor ;;
+    "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
     "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
     "modules 1") _mplp_complete operations ;;

@@ -12,12 +12,19 @@ from mplp_cli.protocols import Clock, Ids
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.contract import Adapter
+    from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
+    from mplp_cli.engine.workplace import Workplace
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.settings import Settings
+    from mplp_cli.workflow.agents import AgentDefinition
     from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.masking import Masker
 
 
 class Parts(Starts, Protocol):
@@ -41,6 +48,8 @@ class Parts(Starts, Protocol):
     def hub(self) -> Any: ...
     @property
     def modules(self) -> Mapping[str, Module]: ...
+    @property
+    def registry(self) -> Registry: ...
     @property
     def settings(self) -> Settings: ...
     def log_dir(self, run_id: str) -> Path: ...
@@ -77,6 +86,11 @@ def assemble(
         deny_private=given.deny_private,
         subruns=subruns,
     )
+    if any(step.kind == "agent" for step in plan.steps):
+        from mplp_cli.agents.asking import ask_for_step
+
+        agents = _agents(runtime, state, given, screen, workplace, masker)
+        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -106,6 +120,64 @@ def assemble(
         runners=runners,
         subruns=subruns,
         begin=begin,
+    )
+
+
+def make_agents(
+    definitions: Mapping[str, tuple[AgentDefinition, str]],
+    workplace: Workplace,
+    masker: Masker,
+    *,
+    deny_private: bool,
+    **around: Any,
+) -> Agents:
+    """The agents that may be asked, by id, each with the directory that its relative paths start from.
+
+    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    """
+    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.making import make_adapter
+    from mplp_cli.agents.workshop import Workshop
+    from mplp_cli.engine.programs import run_program
+    from mplp_cli.engine.steps.http import Connections
+    from mplp_cli.engine.steps.python import run_python
+
+    connections = Connections(deny_private=deny_private)
+    levels: Levels = {}
+
+    def make(agent: AgentDefinition) -> Adapter:
+        directory = definitions[agent.id][1]
+        workshop = Workshop(
+            run_program=partial(run_program, masker=masker, workplace=workplace),
+            call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
+            connect=connections.client,
+            levels=levels,
+            directory=directory,
+            **around,
+        )
+        return make_adapter(agent, workshop)
+
+    known = {name: agent for name, (agent, _) in definitions.items()}
+    return Agents(known, make, misfits=_misfits, also_close=connections.aclose)
+
+
+def _agents(
+    runtime: Parts, state: RunState, given: Given, screen: Screen, workplace: Workplace, masker: Masker
+) -> Agents:
+    """The agents that the steps of a run may ask: those of its file, then those of the project."""
+    own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
+    others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
+    return make_agents(
+        own | others,
+        workplace,
+        masker,
+        deny_private=given.deny_private,
+        clock=runtime.clock,
+        environ={**runtime.environ, **given.env, **given.secrets},
+        open_environ=_environ(runtime, state, given),
+        cwd=state.cwd,
+        workflow=state.plan.workflow.id,
+        output=screen.output,
     )
 
 

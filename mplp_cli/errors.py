@@ -315,9 +315,9 @@ class AgentError(StepError):
     """An agent gave no answer, or none that can be used.
 
     `code` says what happened: agent.unavailable | agent.timeout | agent.exit | agent.http | agent.rate_limited |
-    agent.truncated | agent.output_invalid | agent.tool | agent.input_required | agent.remote | agent.cancelled |
-    agent.not_found | budget.exceeded | guard.denied | replay.miss. `retry_after` is in seconds, where the agent
-    said so.
+    agent.truncated | agent.input_invalid | agent.output_invalid | agent.tool | agent.input_required |
+    agent.remote | agent.cancelled | agent.not_found | budget.exceeded | guard.denied | replay.miss.
+    `retry_after` is in seconds, where the agent said so.
     """
 
     def __init__(
@@ -333,7 +333,7 @@ class AgentError(StepError):
     ) -> None:
         said = {"code": code, "agent": agent, **(details or {})}
         if retry_after is not None:
-            said["retryAfter"] = retry_after
+            said["retryAfter"] = round(retry_after * 1000)  # what retry policies read, in milliseconds
         super().__init__(message, hint=hint, details=said)
         self.code = code
         self.retry_after = retry_after

@@ -7,7 +7,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 class Clock(Protocol):
@@ -598,5 +601,36 @@ class Subruns(Protocol):
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.
 Runner = Callable[[Attempt], Awaitable[Json]]
+
+
+class Ended(Struct, frozen=True):
+    """What a program left: its exit code (128 + the signal's number if one ended it) and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class RunProgram(Protocol):
+    """Runs `{argv, stdin}` of an attempt's body as a process that belongs to the attempt."""
+
+    async def __call__(self, attempt: Attempt, hear: Callable[[str], None]) -> Ended:
+        """Its end. `hear` is told its standard output as it comes; what goes to standard error is output of the
+        attempt. OSError or ValueError if it cannot be started. Cancelled, it ends the process with all it started.
+        """
+        ...
+
+
+class Answered(Struct, frozen=True):
+    """The answer of an agent to a step, and a remark for the step's log: who answered, what it has used."""
+
+    output: Json
+    remark: str
+
+
+#: Asks an agent for an `agent` step; the second argument is told the answer's text as it comes.
+AskAgent = Callable[[Attempt, Callable[[str], None]], Awaitable[Answered]]
 #: Told every committed batch of facts.
 Subscriber = Callable[[Sequence[Event]], None]
+#: The one client for requests of a run, which is opened with the first of them; who gives it closes it.
+Connect = Callable[[], Awaitable["httpx2.AsyncClient"]]

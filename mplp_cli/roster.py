@@ -150,4 +150,5 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
             frozenset(entry.id for entry in runtime.registry.entries()), frozenset(runtime.roster.budgets)
         ),
         lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
+        stored,
     )

@@ -390,4 +390,6 @@ def _secrets_of(
 
 def _denies_private(plan: Plan, directory: Path) -> bool:
     """Whether the project there denies private addresses; nobody asks for a plan without requests."""
-    return any(step.kind == "http" for step in plan.steps) and load_settings(directory).deny_private
+    return (
+        any(step.kind in ("http", "agent") for step in plan.steps) and load_settings(directory).deny_private
+    )

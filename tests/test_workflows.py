@@ -17,7 +17,7 @@ from tests.service import Asked, Reply, serving
 
 Command = Callable[..., Ended]
 WORKFLOWS = bundled("workflows")
-ALL = sorted(path.name for path in WORKFLOWS.iterdir())
+ALL = sorted(path.name for path in WORKFLOWS.iterdir() if path.is_file())
 COLLABORATION = ["multi-agent-collaboration.json", "multi-agent-collaboration.yaml"]
 
 
@@ -275,3 +275,17 @@ def test_a_platform_is_set_up_and_sends_only_orders_that_are_valid(
         assert result["refuse"]["core"]["events"][-1]["data"]["type"] == "order.refused"
     else:
         assert result["send"]["path"] == nodes
+
+
+def test_agents_review_files(mplp: Command, tmp_path: Path) -> None:
+    ended, document = run(mplp, "review-by-agents.yaml")
+    assert (ended.code, document["status"]) == (0, "completed"), ended.err
+    [review] = document["outputs"]["reviews"]
+    assert review["title"] == "Notes on a release"
+    assert [one["rule"] for one in review["findings"]] == ["word-twice", "trailing-space"]
+    assert review["blemishes"] == len(review["summary"]) == 2
+    (tmp_path / "mine.txt").write_text("A file without an end")
+    ended, document = run(mplp, "review-by-agents.yaml", "-i", 'files=["mine.txt"]')
+    assert [one["rule"] for one in document["outputs"]["reviews"][0]["findings"]] == ["no-newline"]
+    ended, document = run(mplp, "review-by-agents.yaml", "-i", 'files=["none.txt"]')
+    assert (ended.code, document["steps"]["review[0].lint"]["error"]["details"]["code"]) == (1, "agent.exit")

@@ -26,6 +26,7 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
 
     run: RunId
     step: StepId
+    #: Its id; empty: any that offers `capability` (of several, separated by blanks: all of them).
     agent: str
     input: Json = None
     prompt: str | None = None
@@ -36,6 +37,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""
+    #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
+    repair: str = ""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -60,6 +63,10 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     output: Json
     text: str | None = None
     usage: Usage | None = None
+    #: Who answered in the end; set by the boundary.
+    agent: str = ""
+    #: Answers of a model that it took, those that could not be used included.
+    calls: int = 1
     finish: str = ""
     model: str = ""
 

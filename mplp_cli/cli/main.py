@@ -68,6 +68,8 @@ SUBCOMMANDS = {
         "capabilities": "discovering:capabilities",
         "heartbeat": "registering:heartbeat",
         "doctor": "agent:doctor",
+        "call": "agent_call:call",
+        "ping": "agent_call:ping",
     },
     "modules": {
         "describe": "describe",

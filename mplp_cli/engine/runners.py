@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from mplp_cli.workflow.masking import Masker
 if TYPE_CHECKING:
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.subruns import Subruns
+    from mplp_cli.protocols import AskAgent
 
 
 class Runners:
@@ -34,6 +35,8 @@ class Runners:
         subruns: Subruns | None = None,
     ) -> None:
         self._connections: Connections | None = None
+        self._workplace, self._masker = workplace, masker
+        self._close_agents: Callable[[], Awaitable[None]] | None = None
         made: dict[str, Runner] = {}
         if "shell" in kinds:
             from mplp_cli.engine.steps.shell import run_shell
@@ -58,9 +61,18 @@ class Runners:
             made["http"] = partial(run_http, masker=masker, connections=self._connections, clock=clock)
         if subruns is not None:
             made["workflow"] = subruns.run
-        self.by_kind: Mapping[str, Runner] = made
+        self.by_kind = made
+
+    def add_agents(self, ask: AskAgent, close: Callable[[], Awaitable[None]]) -> None:
+        """Let steps ask agents; `close` is called at the end."""
+        from mplp_cli.engine.steps.agent import run_agent
+
+        self._close_agents = close
+        self.by_kind["agent"] = partial(run_agent, ask=ask, masker=self._masker, workplace=self._workplace)
 
     async def aclose(self) -> None:
         """Close what the runners have opened."""
         if self._connections is not None:
             await self._connections.aclose()
+        if self._close_agents is not None:
+            await self._close_agents()

@@ -40,6 +40,8 @@ class Beside:
     known: Callable[[], Known] = Known
     #: (program, working directory relative to the definitions) -> whether the program can be found.
     is_program: Callable[[str, str], bool] = lambda program, cwd: True
+    #: Whether the file was judged before, so that nobody asks whether its agents are still there.
+    stored: bool = False
 
 
 @dataclass

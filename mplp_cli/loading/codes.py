@@ -60,6 +60,9 @@ CODES: Final[dict[str, str]] = {
     "rule-time": "a text that is not a time, or one that does not say its offset",
     "rule-event-type": "a text that cannot be the type of an event",
     "rule-error-type": "an error type that looks misspelled",
+    "rule-agent": "an agent step that says nothing to its agent",
+    "agent-unknown": "a step asks an agent that is not defined",
+    "agent-capability": "a step wants a capability that no agent offers",
     # ---- workflows that steps run
     "include-file": "the file of a sub-workflow cannot be read, or is not a path relative to this file",
     "include-invalid": "a sub-workflow is not valid",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 #: Step types of the format without a runner so far.
-STEP_TYPES: Final = frozenset({"agent"})
+STEP_TYPES: Final[frozenset[str]] = frozenset()
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"resources"}),
@@ -37,6 +37,7 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "bash": "shell", "sh": "shell", "script": "shell", "command": "shell", "run": "shell", "exec": "shell",
     "module": "module-operation", "operation": "module-operation", "sleep": "wait", "delay": "wait",
     "request": "http", "fetch": "http", "curl": "http", "rest": "http", "webhook": "http", "https": "http",
+    "llm": "agent", "ask": "agent", "model": "agent", "ai": "agent", "prompt": "agent",
     "function": "python", "py": "python", "call": "python", "if": "conditional", "switch": "conditional",
     "subworkflow": "workflow", "sub-workflow": "workflow", "include": "workflow", "call-workflow": "workflow",
     "branch": "conditional", "for": "foreach", "for-each": "foreach", "map": "foreach", "each": "foreach",

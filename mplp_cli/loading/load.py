@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -91,14 +92,14 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
             document, found, valid = _judged(reading)
             problems += [*found, *(agents.problems if agents else ())]
             if not valid:
-                problems += make.despite(document, problems)
+                problems += make.despite(document, problems, agents)
             else:
                 workflow, found = make.typed(document)
                 # The model has copied what it needs; a large document and a large plan need not be there at once.
                 reading.value = document = None
                 problems += found
                 if workflow is not None:
-                    plan, found = make.planned(workflow)
+                    plan, found = make.planned(workflow, agents)
                     problems += found
         texts: dict[str, bytes] = {}
         if agents is not None:
@@ -265,7 +266,7 @@ class _Planning:
                 )
             ]
 
-    def planned(self, workflow: Workflow) -> tuple[Plan | None, list[Problem]]:
+    def planned(self, workflow: Workflow, judged: Judged | None) -> tuple[Plan | None, list[Problem]]:
         """The plan, or the reasons why there is none."""
         from mplp_cli.workflow.planning.make import make_plan
 
@@ -276,9 +277,22 @@ class _Planning:
             effectful=self.effectful,
             include=self.include,
             signatures=self.signatures,
+            agents=None if judged and judged.file is None else partial(self._capabilities, judged),
         )
 
-    def despite(self, document: Any, problems: list[Problem]) -> list[Problem]:
+    def _capabilities(self, judged: Judged | None) -> dict[str, list[str] | None] | None:
+        """What the agents offer that steps may ask, as far as it is known; None: nobody is to ask."""
+        made: dict[str, list[str] | None] = {}
+        if self.beside is not None:
+            beside = self.beside()
+            if beside.stored:
+                return None
+            made.update(dict.fromkeys(beside.known().agents))
+        if judged is not None and judged.file is not None:
+            made.update({agent.id: agent.capabilities for agent in judged.file.agents})
+        return made
+
+    def despite(self, document: Any, problems: list[Problem], agents: Judged | None) -> list[Problem]:
         """What the plan has to say about a file that is not valid: about its sound parts only."""
         from mplp_cli.loading.repair import repaired
 
@@ -288,7 +302,7 @@ class _Planning:
         workflow, found = self.typed(mended.document)
         if workflow is not None:
             # What was mended gives other values than its writer has in mind.
-            found = replace(self, signatures=None).planned(workflow)[1]
+            found = replace(self, signatures=None).planned(workflow, agents)[1]
         return mended.sound(found)
 
 

@@ -115,6 +115,8 @@ def _step(step: dict[str, Any], path: Path, part: int | str, found: list[Problem
     match step.get("type"):
         case "http":
             found += _request(step, (*path, part))
+        case "agent":
+            found += _question(step, (*path, part))
         case "wait" | "emit":
             found += check_waiting(step, (*path, part))
         case "approval":
@@ -208,6 +210,17 @@ def _request(step: dict[str, Any], path: Path) -> Iterator[Problem]:
                 hint=f"write {last[:3]}-{first[:3]}",
                 message=f"the range {quoted(one)} ends before it begins",
             )
+
+
+def _question(step: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """An agent is asked something."""
+    if "input" not in step and "prompt" not in step:
+        yield Problem(
+            code="rule-agent",
+            path=path,
+            message="an agent step needs `input`, `prompt` or both",
+            hint="`input` is data for a program or a function, `prompt` is text for a model",
+        )
 
 
 def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -7,7 +7,8 @@ the environment (`bearer-env`), whose values are read when an agent is called.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -151,6 +152,15 @@ class MockAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mock")
 AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | MockAgent
 
 
+#: What to do about an agent where there are none.
+NO_AGENTS = "no agent is defined; `mplp help agents` says how"
+
+
+def offers(offered: Collection[str], wanted: Iterable[str]) -> bool:
+    """Whether all that is wanted is among the capabilities offered; `plan.*` is wanted by a pattern."""
+    return all(any(fnmatchcase(one, pattern) for one in offered) for pattern in wanted)
+
+
 class AgentFile(
     Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -190,6 +200,11 @@ _VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 def filled(text: str, environ: Mapping[str, str]) -> str:
     """A text with the values of the variables that it names. KeyError with the name of one that is not set."""
     return _VARIABLE.sub(lambda found: environ[found.group(1)], text)
+
+
+def variables_in(text: str) -> list[str]:
+    """The names of the variables that a text refers to."""
+    return _VARIABLE.findall(text)
 
 
 def foreign_reference(text: str) -> bool:

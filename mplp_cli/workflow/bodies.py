@@ -60,6 +60,27 @@ def python_body(step: model.PythonStep, path: Path, make: Values) -> Template:
     return tree(body)
 
 
+def agent_body(step: model.AgentStep, path: Path, make: Values) -> Template:
+    """`{agent | capability, input?, prompt?, schema?}`; `capability` is a list."""
+    body: dict[str, Any] = (
+        {"agent": step.agent} if step.agent is not None else {"capability": wanted_of(step)}
+    )
+    if step.input is not UNSET:
+        body["input"] = make.values(step.input, (*path, "input"))
+    if step.prompt is not None:
+        body["prompt"] = make.text(step.prompt, (*path, "prompt"))
+    if step.result_schema is not None:
+        body["schema"] = step.result_schema
+    return tree(body)
+
+
+def wanted_of(step: model.AgentStep) -> list[str]:
+    """What the agent of a step must offer, if the step names none."""
+    if step.capability is None:
+        return []
+    return step.capability if isinstance(step.capability, list) else [step.capability]
+
+
 def workflow_body(step: model.WorkflowStep, path: Path, make: Values) -> Template:
     """`{file, inputs}`."""
     return tree({"file": step.file, "inputs": make.values(step.inputs, (*path, "inputs"))})

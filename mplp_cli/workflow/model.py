@@ -155,6 +155,15 @@ class PythonStep(_WorkStep, kw_only=True, tag="python"):
     artifacts: list[str] = []
 
 
+class AgentStep(_WorkStep, kw_only=True, tag="agent"):
+    """Asks `agent` (an id) or one that offers `capability` (all of them); `input`, `prompt`, or both."""
+
+    agent: str | None = None
+    capability: str | list[str] | None = None
+    input: Any | UnsetType = UNSET
+    prompt: str | None = None
+
+
 class WorkflowStep(_LeafStep, kw_only=True, tag="workflow"):
     """`file` is relative to the workflow file, never a reference."""
 
@@ -238,6 +247,7 @@ Step: TypeAlias = (
     | ShellStep
     | HttpStep
     | PythonStep
+    | AgentStep
     | WorkflowStep
     | SetStep
     | WaitStep

@@ -24,7 +24,13 @@ from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
-DEFAULT_TIMEOUT = {"module-operation": 30_000, "shell": 600_000, "http": 600_000, "python": 600_000}
+DEFAULT_TIMEOUT = {
+    "module-operation": 30_000,
+    "shell": 600_000,
+    "http": 600_000,
+    "python": 600_000,
+    "agent": 600_000,
+}
 CONTAINERS = frozenset({"parallel", "conditional", "foreach", "loop", "item"})
 #: Containers whose steps run many times: what stands inside is a blueprint, and each item gets its own steps.
 REPEATING = frozenset({"foreach", "loop"})

@@ -2,8 +2,8 @@
 
 A step type is covered by its line in `PARTS`. What acts leaves a line with its step's id in `${inputs.file}`:
 a shell step by `echo` (of `$MPLP_STEP_ID` where it has several instances), a request by asking `${inputs.service}`
-for it, a function by `marks:mark`. How often each step acts, and which steps complete, is learned from a run that
-nothing happens to.
+for it, a function by `marks:mark`, an agent by writing into the file that its prompt names. How often each step acts,
+and which steps complete, is learned from a run that nothing happens to.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PARTS: Final[dict[str, str]] = {
     ),
     "http": '{id: posted, type: http, method: POST, url: "${inputs.service}/posted", query: {file: "${inputs.file}"}}',
     "python": '{id: called, type: python, call: "marks:mark", arguments: {file: "${inputs.file}", line: called}}',
+    "agent": '{id: consulted, type: agent, agent: marker, prompt: "${inputs.file}", dependencies: [words]}',
     "parallel": (
         "{id: both, type: parallel, dependencies: [first], steps: ["
         """{id: left, type: shell, run: 'echo left >> "${inputs.file}"'}, """
@@ -85,6 +86,12 @@ _MORE = f"""
 """
 
 EVERYTHING: Final = f"""
+agents:
+  - id: marker
+    kind: command
+    command: [sh, -c, 'echo consulted >> "$(cat)"; echo noted']
+    input: text
+    output: text
 workflow:
   id: everything
   name: One of everything

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mplp_cli.engine.jsontext import parse_json
 from mplp_cli.errors import HttpConnectionError, HttpRequestError, HttpStatusError, OutputLimitError
 from mplp_cli.protocols import Attempt, Clock
+from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
 

@@ -21,11 +21,11 @@ from typing import Any, NoReturn
 
 from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
 from mplp_cli.engine.guardian import Guardian
-from mplp_cli.engine.jsontext import parse_json
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.workplace import attempt_mark, attend, file_place, identity, remove
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
+from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.language.shelltext import SHELLS
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json

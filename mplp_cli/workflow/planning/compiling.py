@@ -10,6 +10,7 @@ from msgspec import UNSET, structs
 from mplp_cli.errors import Path, Problem
 from mplp_cli.workflow import model
 from mplp_cli.workflow.bodies import (
+    agent_body,
     approval_body,
     emit_body,
     http_body,
@@ -26,6 +27,7 @@ from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
+from mplp_cli.workflow.planning.asking import Offered, check_agent
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -55,6 +57,8 @@ class StepCompiler:
         include: Include | None,
     ) -> None:
         self._include = include
+        #: Whom steps may ask; None: nobody knows.
+        self.agents: Offered | None = None
         self.included: dict[str, Included] = {}
         self._workflow = workflow
         self._scoping = scoping
@@ -165,12 +169,14 @@ class StepCompiler:
                         "leave out `isolation: thread`, or hand the values over in `arguments`",
                     )
                 return {"body": python_body(step, path, self), "effect": True}
+            case model.AgentStep():
+                self._found(check_agent(step, self.agents), path)
+                return {"body": agent_body(step, path, self), "effect": True}
             case model.WorkflowStep():
-                if self._include is not None:
-                    included, wrong = self._include(step)
-                    self._found(wrong, path)
-                    if included is not None:
-                        self.included[step.file] = included
+                included, wrong = (None, []) if self._include is None else self._include(step)
+                self._found(wrong, path)
+                if included is not None:
+                    self.included[step.file] = included
                 return {"body": workflow_body(step, path, self), "effect": True}
         raise AssertionError(step)
 

@@ -18,6 +18,7 @@ from mplp_cli.workflow.language.references import WORDS
 from mplp_cli.workflow.language.templates import Template, is_template
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.planning.absences import Absences
+from mplp_cli.workflow.planning.asking import Offered
 from mplp_cli.workflow.planning.checking import Checking
 from mplp_cli.workflow.planning.compiling import CheckOperation, Include, StepCompiler
 from mplp_cli.workflow.planning.links import ENV, OUTPUTS, Where
@@ -37,14 +38,16 @@ def make_plan(
     effectful: Callable[[str, str], bool] = lambda module, operation: False,
     include: Include | None = None,
     signatures: Signatures | None = None,
+    agents: Offered | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `effectful` says which module
     operations act outside the journal; `include` reads the workflows of `workflow` steps; `signatures`
-    knows what operations take and give: without it nobody asks whether values fit where they are used.
+    knows what operations take and give: without it nobody asks whether values fit where they are used;
+    `agents` says whom steps may ask: without it nobody asks whether they are there.
     """
-    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures)
+    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures, agents)
     plan = planner.plan()
     return plan, planner.problems
 
@@ -61,6 +64,7 @@ class _Planner:
         effectful: Callable[[str, str], bool],
         include: Include | None,
         signatures: Signatures | None,
+        agents: Offered | None,
     ) -> None:
         self.workflow = workflow
         self.signatures = signatures
@@ -78,6 +82,7 @@ class _Planner:
             effectful=effectful,
             include=include,
         )
+        self.compiler.agents = agents
 
     def problem(self, code: str, message: str, path: Path, hint: str | None = None, **more: Any) -> None:
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint, **more))

@@ -1,4 +1,4 @@
-"""JSON that a step was given as text, and where it is wrong."""
+"""JSON that somebody was given as text, and where it is wrong."""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""How a step of type `agent` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mplp_cli.agents.boundary import Agents
+from mplp_cli.agents.contract import AgentRequest, AgentResult
+from mplp_cli.protocols import Answered, Attempt
+
+
+async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents: Agents) -> Answered:
+    """Ask what the step's body says (`{agent | capability, input?, prompt?, schema?}`). AgentError."""
+    body = attempt.body
+    result = await agents.ask(
+        AgentRequest(
+            run=attempt.run,
+            step=attempt.step,
+            agent=body.get("agent") or "",
+            capability=" ".join(body.get("capability") or ()),
+            input=body.get("input"),
+            prompt=body.get("prompt"),
+            schema=body.get("schema"),
+            timeout=attempt.timeout / 1000,
+            attempt=attempt.number,
+            idempotency_key=attempt.idempotency_key,
+        ),
+        tell,
+    )
+    return Answered(result.output, remark(result))
+
+
+def remark(result: AgentResult) -> str:
+    """Who answered, with which model, and what it has used."""
+    said = f"agent {result.agent} answered"
+    if result.model:
+        said += f" with {result.model}"
+    if result.usage is not None:
+        used = result.usage
+        said += f", {used.input_tokens:,} tokens in, {used.output_tokens:,} out"
+        if cached := used.cache_read + used.cache_write:
+            said += f", {cached:,} of a cache"
+    if result.finish not in ("", "stop"):
+        said += f" (it ended with: {result.finish})"
+    return said

@@ -1,0 +1,179 @@
+"""The one way to ask an agent: everything that is the same for all kinds, around the call of an adapter.
+
+    who is asked -> its turn -> input schema -> [ reserve, call, settle -> output schema ] -> answer
+
+What stands in brackets happens once more for each repair, all of it within one deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from mplp_cli.agents.contract import Adapter, AgentRequest, AgentResult, Tell
+from mplp_cli.agents.deciding import (
+    Misfits,
+    check_input,
+    fitting,
+    named,
+    repair_text,
+    route,
+    time_for,
+    together,
+)
+from mplp_cli.errors import AgentError
+from mplp_cli.workflow.agents import AgentDefinition
+from mplp_cli.workflow.values import duration_text
+
+#: The call itself, as what stands around it sees it.
+Call = Callable[[], Awaitable[AgentResult]]
+
+
+def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
+    pass
+
+
+def _nothing_settled(_reserved: Any, _outcome: AgentResult | AgentError | None) -> None:
+    pass
+
+
+async def _called(_agent: AgentDefinition, _request: AgentRequest, call: Call) -> AgentResult:
+    return await call()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What happens around every single call, repairs too."""
+
+    #: Before it; AgentError `budget.exceeded` refuses it.
+    reserve: Callable[[AgentDefinition, AgentRequest], Any] = _nothing_reserved
+    #: After each that was reserved, with what was; None: it was stopped, or nobody knows what happened.
+    settle: Callable[[Any, AgentResult | AgentError | None], None] = _nothing_settled
+    #: Makes the call, or answers in its place.
+    carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
+
+
+class Agents:
+    """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
+    `also_close` is called last."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, AgentDefinition],
+        make: Callable[[AgentDefinition], Adapter],
+        *,
+        misfits: Misfits,
+        around: Around | None = None,
+        also_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._also_close = also_close
+        self.definitions = definitions
+        self._make = make
+        self._misfits = misfits
+        self._around = around or Around()
+        self._adapters: dict[str, Adapter] = {}
+        #: Places of agents that take only so many calls at once; who waits is served in order.
+        self._places: dict[str, asyncio.Semaphore] = {}
+        #: Requests by agent, those that wait for a place too.
+        self._inflight: Counter[str] = Counter()
+
+    async def ask(self, request: AgentRequest, tell: Tell) -> AgentResult:
+        """The answer to a request, from the agent that it names or from one that stands in for it. AgentError."""
+        refused: AgentError | None = None
+        for agent in route(self.definitions, request, self._inflight):
+            try:
+                return await self._in_turn(agent, replace(request, agent=agent.id), tell)
+            except AgentError as error:
+                if error.code != "agent.unavailable":
+                    raise
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    async def probe(self, name: str) -> None:
+        """Look whether an agent could answer. AgentError."""
+        await self._adapter(named(self.definitions, name)).probe()
+
+    async def aclose(self) -> None:
+        """Close what the adapters have opened."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self._also_close is not None:
+                stack.push_async_callback(self._also_close)
+            for adapter in self._adapters.values():
+                stack.push_async_callback(adapter.aclose)
+        self._adapters.clear()
+
+    def _adapter(self, agent: AgentDefinition) -> Adapter:
+        if agent.id not in self._adapters:
+            self._adapters[agent.id] = self._make(agent)
+        return self._adapters[agent.id]
+
+    async def _in_turn(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
+        self._inflight[agent.id] += 1
+        try:
+            async with self._place(agent):
+                check_input(agent, request, self._misfits)
+                return await self._in_time(agent, request, tell)
+        finally:
+            self._inflight[agent.id] -= 1
+
+    def _place(self, agent: AgentDefinition) -> contextlib.AbstractAsyncContextManager[None]:
+        most = agent.limits.max_concurrency
+        if most is None:
+            return contextlib.nullcontext()
+        return self._places.setdefault(agent.id, asyncio.Semaphore(most))
+
+    async def _in_time(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
+        limit = time_for(request, agent)
+        time = asyncio.timeout(limit)
+        try:
+            async with time:
+                return await self._answer(agent, request, tell)
+        except TimeoutError as error:
+            if limit is None or not time.expired():
+                raise
+            raise AgentError(
+                "agent.timeout",
+                f"agent `{agent.id}` gave no answer within {duration_text(round(limit * 1000))}",
+                agent=agent.id,
+                retryable=True,
+                details={"timeout": round(limit * 1000)},
+            ) from error
+
+    async def _answer(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
+        """One call, and further ones while its answer does not fit."""
+        adapter = self._adapter(agent)
+        schema = agent.output_schema if request.schema is None else request.schema
+        asked = replace(request, schema=schema)
+        used = None
+        for left in range(agent.repair_attempts, -1, -1):
+            try:
+                result = await self._call(adapter, agent, asked, tell)
+                used = together(used, result.usage)
+                output = fitting(agent, result.output, schema, self._misfits)
+                return replace(result, output=output, usage=used, agent=agent.id)
+            except AgentError as error:
+                if error.code != "agent.output_invalid" or left == 0:
+                    raise
+                asked = replace(asked, repair=repair_text(error))
+        raise AssertionError(agent.repair_attempts)
+
+    async def _call(
+        self, adapter: Adapter, agent: AgentDefinition, request: AgentRequest, tell: Tell
+    ) -> AgentResult:
+        reserved = self._around.reserve(agent, request)
+        outcome: AgentResult | AgentError | None = None
+        try:
+            outcome = await self._around.carry(agent, request, lambda: adapter.call(request, tell))
+            return outcome
+        except AgentError as error:
+            outcome = error
+            raise
+        finally:
+            self._around.settle(reserved, outcome)

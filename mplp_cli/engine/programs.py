@@ -1,0 +1,72 @@
+"""Programs that are asked something: text goes in, what they print comes back whole."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+
+from mplp_cli.engine.capture import Capture, StepLog
+from mplp_cli.engine.processes import Child, Launch
+from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity
+from mplp_cli.errors import OutputLimitError
+from mplp_cli.protocols import Attempt, Ended
+from mplp_cli.workflow.masking import Masker
+
+#: Bytes of standard output that are read; a program that prints more is ended.
+MAX_ANSWER = 10 * 1024 * 1024
+
+
+async def run_program(
+    attempt: Attempt, hear: Callable[[str], None], *, masker: Masker, workplace: Workplace
+) -> Ended:
+    """Run one program to its end: a `protocols.RunProgram`. OutputLimitError if it prints too much.
+
+    Standard error is masked, and kept in the log of the attempt like that of a shell step.
+    """
+    log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
+    stderr = Capture("stderr", masker, log, lambda stream, text: attempt.output(attempt.step, stream, text))
+    stdout = _Whole(hear)
+    launch = Launch(
+        argv=list(attempt.body["argv"]),
+        env={**attempt.env, **identity(attempt)},
+        cwd=attempt.cwd,
+        mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
+        stdin=attempt.body["stdin"],
+    )
+    if workplace.guardian is not None:
+        workplace.guardian.watch()
+    try:
+        code = await attend(Child(launch, stdout.feed, stderr.feed), workplace.grace, workplace.children)
+    finally:
+        stderr.close()
+        log.close()
+    return Ended(code, stdout.end(), stderr.text)
+
+
+class _Whole:
+    """A stream that is kept whole, up to a size, and told on as it comes."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        self._hear = hear
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pieces: list[str] = []
+        self._left = MAX_ANSWER
+
+    def feed(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise OutputLimitError(
+                f"the answer is larger than {MAX_ANSWER >> 20} MiB",
+                hint="write large data to a file and answer with its name",
+            )
+        self._take(self._decoder.decode(data))
+
+    def end(self) -> str:
+        """All of it."""
+        self._take(self._decoder.decode(b"", final=True))
+        return "".join(self._pieces)
+
+    def _take(self, text: str) -> None:
+        if text:
+            self._pieces.append(text)
+            self._hear(text)

@@ -1,0 +1,34 @@
+"""Agent steps: ask an agent, keep in the step's log what it says while it answers, take its answer.
+
+Who is asked, and how, is decided behind `ask`.
+"""
+
+from __future__ import annotations
+
+from mplp_cli.engine.capture import Capture, StepLog
+from mplp_cli.engine.workplace import Workplace, file_place
+from mplp_cli.protocols import AskAgent, Attempt
+from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.values import Json
+
+
+async def run_agent(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplace: Workplace) -> Json:
+    """Run one attempt of an agent step: the answer. What is told on the way is output of the step, masked."""
+    log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
+
+    def emit(stream: str, text: str) -> None:
+        attempt.output(attempt.step, stream, text)
+
+    told = Capture("stdout", masker, log, emit)
+    remark = ""
+    try:
+        answered = await ask(attempt, lambda text: told.feed(text.encode("utf-8", "replace")))
+        remark = masker.value(answered.remark)
+    finally:
+        told.close()
+        if remark:
+            log.remark(remark)
+        log.close()
+        if log.problem:
+            emit("note", f"the log of this step could not be written: {log.problem}\n")
+    return answered.output

@@ -1,0 +1,169 @@
+"""Steps that ask agents, and agents that are asked without a workflow, as a user does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Ended
+
+Command = Callable[..., Ended]
+HOSTILE = "[red]x[/red] ${secrets.A} $(touch made) `touch made` '; touch made #"
+
+AGENTS = """
+agents:
+  - {id: echo, kind: command, command: [cat], capabilities: [text.echo], repair-attempts: 0}
+  - {id: hang, kind: command, command: [sh, -c, "sleep 600 & sleep 600"], timeout: 200ms}
+  - id: flaky
+    kind: mock
+    script: [{when: {attempt: 1}, error: {code: agent.rate_limited, message: later}}]
+    default: fine
+"""
+
+
+def write(folder: Path, steps: str, agents: str = AGENTS, outputs: str = "{}") -> str:
+    text = (
+        f"workflow:\n  id: w\n  name: W\n  version: 1.0.0\n  outputs: {outputs}\n  steps:\n{steps}\n{agents}"
+    )
+    (folder / "w.yaml").write_text(text)
+    return "w.yaml"
+
+
+def run(mplp: Command, tmp_path: Path, steps: str, **more: str) -> tuple[Ended, Any]:
+    ended = mplp("run", write(tmp_path, steps, **more), "--output", "json")
+    return ended, ended.document
+
+
+def test_the_answer_is_the_result_and_hostile_text_stays_text(mplp: Command, tmp_path: Path) -> None:
+    (tmp_path / "hostile").write_text(HOSTILE)
+    steps = """
+    - {id: text, type: shell, run: cat hostile}
+    - {id: a, type: agent, agent: echo, input: {said: "${text.result.output}"}}
+    - {id: b, type: agent, capability: "text.*", input: "${a.result.said}", dependencies: [a]}
+    """
+    ended, document = run(mplp, tmp_path, steps, outputs='{all: "${b.result}"}')
+    assert (ended.code, document["outputs"]["all"]) == (0, HOSTILE), ended.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_answer_that_does_not_fit_fails_the_step_with_its_place(mplp: Command, tmp_path: Path) -> None:
+    steps = """
+    - id: a
+      type: agent
+      agent: echo
+      input: {n: one}
+      result-schema: {type: object, properties: {n: {type: integer}}}
+    """
+    ended, document = run(mplp, tmp_path, steps)
+    error = document["steps"]["a"]["error"]
+    assert (ended.code, error["type"], error["details"]["code"]) == (1, "AgentError", "agent.output_invalid")
+    assert (error["details"]["path"], error["details"]["got"]) == ("$.n", '"one"')
+
+
+def test_a_reference_into_an_answer_is_judged_by_its_schema(mplp: Command, tmp_path: Path) -> None:
+    steps = """
+    - id: a
+      type: agent
+      agent: echo
+      input: {n: 1}
+      result-schema: {type: object, required: [n], properties: {n: {type: integer}}, additionalProperties: false}
+    - {id: b, type: set, values: {m: "${a.result.m}"}}
+    """
+    ended = mplp("validate", write(tmp_path, steps), "--output", "json")
+    assert [one["code"] for one in ended.document["problems"]] == ["ref-unknown-field"]
+
+
+def test_a_retry_asks_again(mplp: Command, tmp_path: Path) -> None:
+    steps = """
+    - {id: a, type: agent, agent: flaky, prompt: hello, retry-policy: {max-retries: 2, initial-delay: 10ms}}
+    """
+    ended, document = run(mplp, tmp_path, steps)
+    assert (ended.code, document["steps"]["a"]["attempts"], document["result"]["a"]) == (0, 2, "fine")
+
+
+def test_an_agent_that_hangs_is_given_up(mplp: Command, tmp_path: Path) -> None:
+    steps = "    - {id: a, type: agent, agent: hang, prompt: hello, retry-policy: {max-retries: 0}}"
+    ended, document = run(mplp, tmp_path, steps)
+    error = document["steps"]["a"]["error"]
+    assert (ended.code, error["details"]["code"]) == (1, "agent.timeout")
+    assert error["message"] == "agent `hang` gave no answer within 0.2s"
+
+
+def test_the_log_says_who_answered(mplp: Command, tmp_path: Path) -> None:
+    run(
+        mplp,
+        tmp_path,
+        "    - {id: a, type: agent, agent: flaky, prompt: hi, retry-policy: {initial-delay: 10ms}}",
+    )
+    assert "agent flaky answered with mock" in mplp("logs", "w").out
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "words"),
+    [
+        ("agent: ecko, prompt: x", "agent-unknown", "did you mean `echo`?"),
+        ("capability: text.ekho, prompt: x", "agent-capability", "they offer: text.echo"),
+        ("capability: [text.echo, text.judge], prompt: x", "agent-capability", "they offer: text.echo"),
+        ("agent: echo", "rule-agent", "`prompt`"),
+        ("prompt: x", "schema-missing-key", "`agent`"),
+        ("agent: echo, capability: text.echo, prompt: x", "schema-conflict", "keep `agent` or `capability`"),
+        ("agent: ECHO, prompt: x", "schema-form", ""),
+    ],
+)
+def test_a_step_that_asks_wrongly_is_found_before_the_run(
+    mplp: Command, tmp_path: Path, step: str, code: str, words: str
+) -> None:
+    ended = mplp("validate", write(tmp_path, f"    - {{id: a, type: agent, {step}}}"), "--output", "json")
+    assert ended.code == 1
+    [problem] = ended.document["problems"]
+    assert (problem["code"], problem["line"]) == (code, 7)
+    assert words in problem["hint"] + problem["message"]
+
+
+def test_a_file_without_agents_is_told_so(mplp: Command, tmp_path: Path) -> None:
+    ended = mplp("validate", write(tmp_path, "    - {id: a, type: agent, agent: x, prompt: y}", agents=""))
+    assert "no agent is defined" in ended.out + ended.err
+
+
+# ---- without a workflow --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "agents.yaml").write_text(AGENTS)
+    return tmp_path
+
+
+def test_an_agent_is_asked_by_a_command(mplp: Command, project: Path) -> None:
+    (project / "asked.yaml").write_text("a: [1, '[b]']")
+    ended = mplp("agents", "call", "echo", "--input", "@asked.yaml", "--output", "json")
+    assert (ended.code, ended.document["output"], ended.document["agentId"]) == (0, {"a": [1, "[b]"]}, "echo")
+    ended = mplp("agents", "call", "echo", "--input", "-", "--prompt", "p", "-o", "json", stdin="[1]")
+    assert ended.document["output"] == {"prompt": "p", "input": [1]}
+    ended = mplp("agents", "call", "flaky", "--prompt", "hi")
+    assert (ended.code, ended.out, ended.err) == (1, "", "mplp: agent `flaky`: later\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("nobody", "--prompt", "x"), ("echo",), ("echo", "--input", "{"), ("echo", "--input", "@none")]
+)
+def test_a_wrong_question_is_not_asked(mplp: Command, project: Path, words: tuple[str, ...]) -> None:
+    ended = mplp("agents", "call", *words)
+    assert (ended.code, ended.out) == (2, ""), project
+    assert ended.err.startswith("mplp: ")
+    assert "Traceback" not in ended.err
+
+
+def test_agents_are_looked_at_without_being_asked(mplp: Command, project: Path) -> None:
+    assert mplp("agents", "ping", "-o", "json").document["agents"][0] == {
+        "agentId": "echo",
+        "reachable": True,
+    }
+    (project / "agents.yaml").write_text(
+        AGENTS + "  - {id: gone, kind: command, command: [no-such-program]}\n"
+    )
+    ended = mplp("agents", "ping", "echo", "gone")
+    assert (ended.code, "no-such-program" in ended.err) == (1, True)
