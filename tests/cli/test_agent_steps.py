@@ -96,7 +96,7 @@ def test_the_log_says_who_answered(mplp: Command, tmp_path: Path) -> None:
     run(
         mplp,
         tmp_path,
-        "    - {id: a, type: agent, agent: flaky, prompt: hi, retry-policy: {initial-delay: 10ms}}",
+        "    - {id: a, type: agent, agent: flaky, prompt: hi, retry-policy: {max-retries: 1, initial-delay: 10ms}}",
     )
     assert "agent flaky answered with mock" in mplp("logs", "w").out
 
