@@ -34,7 +34,6 @@ CODES: Final[dict[str, str]] = {
     "schema-missing-key": "a required key is missing",
     "schema-spelled-twice": "one key stands twice in different spellings",
     "schema-unsupported-key": "a key of the format that this version does not act on yet",
-    "schema-unsupported-step-type": "a step type of the format that this version does not run yet",
     "schema-unknown-step-type": "a step type that does not exist",
     "schema-type": "a value of the wrong type",
     "schema-value": "a value that is not one of those allowed",
@@ -61,8 +60,6 @@ CODES: Final[dict[str, str]] = {
     "rule-event-type": "a text that cannot be the type of an event",
     "rule-error-type": "an error type that looks misspelled",
     "rule-agent": "an agent step that says nothing to its agent",
-    "agent-unknown": "a step asks an agent that is not defined",
-    "agent-capability": "a step wants a capability that no agent offers",
     # ---- workflows that steps run
     "include-file": "the file of a sub-workflow cannot be read, or is not a path relative to this file",
     "include-invalid": "a sub-workflow is not valid",

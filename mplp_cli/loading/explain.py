@@ -66,14 +66,7 @@ def _wrong_type(kind: Any, path: Path) -> Problem:
         return Problem(
             code="schema-type", message=f"`type` takes text, not {kind_of(kind)}", path=path, hint=listed
         )
-    if kind in later.STEP_TYPES:
-        return Problem(
-            code="schema-unsupported-step-type",
-            path=path,
-            hint=listed,
-            message=f"`{kind}` steps are part of the format, but this version does not run them yet",
-        )
-    near = later.TYPE_WORDS.get(kind) or nearest(kind, [*known, *sorted(later.STEP_TYPES)])
+    near = later.TYPE_WORDS.get(kind) or nearest(kind, known)
     return Problem(
         code="schema-unknown-step-type",
         message=f"there is no step type {quoted(kind)}",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Step types of the format without a runner so far.
-STEP_TYPES: Final[frozenset[str]] = frozenset()
 #: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
     "step": frozenset({"resources"}),

@@ -19,7 +19,6 @@ ONE_PROBLEM = [
     ("{id: a, type: shel, run: x}", "schema-unknown-step-type", "shel", "`shel`", "did you mean `shell`?"),
     ("{id: a, type: bash, run: x}", "schema-unknown-step-type", "bash", "`bash`", "did you mean `shell`?"),
     ("{id: a, type: 5}", "schema-type", "5", "`type` takes text", "step types:"),
-    ("{id: a, type: agent, items: [], steps: []}", "schema-unsupported-step-type", "agent", "part of the format", ""),
     ("{id: a, type: set, values: {}, resources: {}}", "schema-unsupported-key", "resources", "part of the format", ""),
     ("{id: a, type: set, values: {}, result-schema: 5}", "schema-type", "5", "takes a mapping", "JSON Schema"),
     ("{id: a, type: set, values: {}, result-schema: {type: objekt}}", "rule-result-schema", "objekt",
@@ -129,7 +128,7 @@ def test_a_file_without_the_root_key_says_which_one_is_missing() -> None:
 def test_all_problems_of_a_file_come_in_one_pass() -> None:
     text = steps(
         "{id: a, type: shel, run: x}",
-        "{id: b, type: agent, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
+        "{id: b, type: foreach, items: [1], steps: [{id: c, type: set, valeus: {}}]}",
         "{id: d, type: shell, run: x, timeout: 0}",
         "{id: e, type: shell, run: x, cwd: ../..}",
         "{id: f, type: set, values: {x: 010}}",
@@ -139,7 +138,7 @@ def test_all_problems_of_a_file_come_in_one_pass() -> None:
         "{id: d, type: set, values: {}}",
     )
     assert [(p.line, p.code) for p in load(text).problems] == [
-        (6, "schema-unknown-step-type"), (7, "schema-unsupported-step-type"), (7, "schema-unknown-key"), (8, "schema-range"),
+        (6, "schema-unknown-step-type"), (7, "schema-unknown-key"), (8, "schema-range"),
         (9, "rule-cwd"), (10, "yaml-ambiguous-scalar"), (11, "yaml-duplicate-key"), (12, "ref-unknown-step"),
         (13, "dep-unknown"), (14, "plan-duplicate-id"),
     ]  # fmt: skip
@@ -147,11 +146,11 @@ def test_all_problems_of_a_file_come_in_one_pass() -> None:
 
 def test_a_broken_step_makes_no_noise_about_those_that_need_it() -> None:
     text = steps(
-        "{id: a, type: agent, items: [1], steps: [{id: c, type: set, values: {}}]}",
+        "{id: a, type: foreash, items: [1], steps: [{id: c, type: set, values: {}}]}",
         "{id: b, type: parallel, stpes: [{id: d, type: set, values: {}}]}",
         "{id: e, type: set, dependencies: [a, b, c, d], values: {x: '${a.result.x}', y: '${d.result.x}'}}",
     )
-    assert codes(text) == ["schema-unsupported-step-type", "schema-unknown-key"]
+    assert codes(text) == ["schema-unknown-step-type", "schema-unknown-key"]
 
 
 def test_a_cycle_through_a_broken_step_is_found_all_the_same() -> None:
