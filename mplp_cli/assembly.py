@@ -13,6 +13,7 @@ from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_
 
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
     from mplp_cli.agents.registry import Registry
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mplp_cli.engine.workplace import Workplace
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.agents import AgentDefinition
     from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
@@ -50,6 +52,8 @@ class Parts(Starts, Protocol):
     def modules(self) -> Mapping[str, Module]: ...
     @property
     def registry(self) -> Registry: ...
+    @property
+    def roster(self) -> Roster: ...
     @property
     def settings(self) -> Settings: ...
     def log_dir(self, run_id: str) -> Path: ...
@@ -129,13 +133,14 @@ def make_agents(
     masker: Masker,
     *,
     deny_private: bool,
+    ledger: Ledger | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
 
-    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside what the engine does for it.
     """
-    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
     from mplp_cli.agents.workshop import Workshop
     from mplp_cli.engine.programs import run_program
@@ -158,7 +163,8 @@ def make_agents(
         return make_adapter(agent, workshop)
 
     known = {name: agent for name, (agent, _) in definitions.items()}
-    return Agents(known, make, misfits=_misfits, also_close=connections.aclose)
+    budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
+    return Agents(known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose)
 
 
 def _agents(
@@ -167,13 +173,26 @@ def _agents(
     """The agents that the steps of a run may ask: those of its file, then those of the project."""
     own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
     others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
+    from mplp_cli.agents.budget import Ledger
+
+    stated, roster = state.plan.agents, runtime.roster
+    asks = next(step.id for step in state.plan.steps if step.kind == "agent")
+    environ = {**runtime.environ, **given.env, **given.secrets}
+    ledger = Ledger(
+        {**roster.budgets, **stated.budgets},
+        {**roster.prices, **stated.prices},
+        runtime.clock,
+        lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
+        environ=environ,
+    )
     return make_agents(
         own | others,
         workplace,
         masker,
         deny_private=given.deny_private,
+        ledger=ledger,
         clock=runtime.clock,
-        environ={**runtime.environ, **given.env, **given.secrets},
+        environ=environ,
         open_environ=_environ(runtime, state, given),
         cwd=state.cwd,
         workflow=state.plan.workflow.id,

@@ -245,7 +245,6 @@ class Ledger:
                     "spent": _value(limit, of(spent)),
                     "reserved": _value(limit, of(reserved)),
                     "needed": _value(limit, of(amount)),
-                    **({"pause": True} if budget.on_exceed == "pause" else {}),
                 },
             )
 

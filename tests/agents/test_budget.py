@@ -157,10 +157,6 @@ def test_time_is_what_the_calls_have_taken() -> None:
     assert "about 3.0s needed" in books.refused().message
 
 
-def test_a_budget_that_pauses_says_so() -> None:
-    assert Books(Budget(max_calls=0, on_exceed="pause")).refused().details["pause"] is True
-
-
 def test_a_budget_that_warns_tells_once_and_refuses_nothing() -> None:
     books = Books(Budget(max_calls=10, on_exceed="warn"))
     for _ in range(20):

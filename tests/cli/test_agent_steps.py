@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import Terminal
 from tests.conftest import Ended
 
 Command = Callable[..., Ended]
@@ -167,3 +168,30 @@ def test_agents_are_looked_at_without_being_asked(mplp: Command, project: Path) 
     )
     ended = mplp("agents", "ping", "echo", "gone")
     assert (ended.code, "no-such-program" in ended.err) == (1, True)
+
+
+def test_a_budget_is_shared_by_the_agents_of_a_run(terminal: Terminal) -> None:
+    terminal.write(
+        "asks.yaml",
+        """\
+budgets: {small: {max-calls: 2}}
+agents:
+  - {id: one, kind: mock, default: a, budget: small}
+  - {id: two, kind: mock, default: b, budget: small}
+workflow:
+  id: asks
+  name: Asks
+  version: 1.0.0
+  execution: sequential
+  steps:
+    - {id: first, type: agent, agent: one, prompt: x}
+    - {id: second, type: agent, agent: two, prompt: x}
+    - {id: third, type: agent, agent: one, prompt: x, retry-policy: {max-retries: 3}}
+""",
+    )
+    ended = terminal("run", "asks.yaml", "--output", "json")
+    assert ended.code == 1
+    third = ended.document["steps"]["third"]
+    assert third["error"]["details"]["code"] == "budget.exceeded"
+    assert third["attempts"] == 1
+    assert "max-calls" in third["error"]["message"] or "calls" in third["error"]["message"]

@@ -31,7 +31,7 @@ STEPS = HEAD + "  steps: [{id: only, type: set, values: {}}]\n"
 EVERY_KIND = """\
 version: 1
 budgets:
-  research: {maxCalls: 20, max_tokens: 500, max-usd: 0.5, max-time: 5m, on_exceed: pause}
+  research: {maxCalls: 20, max_tokens: 500, max-usd: 0.5, max-time: 5m, on_exceed: warn}
 prices: {small_model: {input: 2.5, cacheRead: 1.25}}
 agents:
   - {id: f, kind: python, entrypoint: "a.b:c", limits: {maxConcurrency: 2}, budget: research}
@@ -93,7 +93,7 @@ def test_every_kind_is_read_in_any_spelling_with_its_durations_in_milliseconds()
     assert entry.error == {"code": "agent.rate_limited", "retry-after": 1_000}
     assert entry.delay == 20
     budget = made.budgets["research"]
-    assert (budget.max_calls, budget.max_time, budget.on_exceed) == (20, 300_000, "pause")
+    assert (budget.max_calls, budget.max_time, budget.on_exceed) == (20, 300_000, "warn")
     assert made.prices["small_model"].cache_read == 1.25
 
 

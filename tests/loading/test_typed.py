@@ -254,7 +254,9 @@ def test_what_is_right_has_no_problem(name: str, tmp_path: Path) -> None:
     assert loaded.problems == []
 
 
-@pytest.mark.parametrize("path", sorted(filter(Path.is_file, bundled("workflows").iterdir()), key=str), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((p for p in bundled("workflows").iterdir() if p.is_file()), key=str), ids=lambda p: p.name
+)
 def test_no_bundled_workflow_has_a_problem(path: Path) -> None:
     loaded = load_workflow(
         path.read_bytes(),
