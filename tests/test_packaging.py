@@ -92,7 +92,12 @@ def editable(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def files(folder: Path) -> set[str]:
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    # What an installation compiles is no part of what came.
+    found = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
     assert found
     return found
 

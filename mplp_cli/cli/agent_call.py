@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -169,6 +168,7 @@ def _document(result: AgentResult) -> dict[str, Any]:
 
 def _with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
     """What comes of some work with the agents of the project; what they have started ends with it."""
+    import asyncio
     from pathlib import Path
     from tempfile import TemporaryDirectory
 

@@ -307,7 +307,9 @@ def test_a_life_is_valid_for_the_protocol_itself(
     assert against_theirs(life, theirs) > 40
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in bundled("workflows").iterdir()))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in bundled("workflows").iterdir() if path.is_file())
+)
 def test_the_export_of_a_bundled_workflow_is_valid(
     name: str, terminal: Terminal, theirs: Callable[[str, dict[str, Any]], list[str]]
 ) -> None:
