@@ -69,9 +69,8 @@ class Runtime:
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
         self.uses_cache = uses_cache
-        #: Records what agents are asked and answer, or answers in their place.
+        #: Records what agents answer, or answers for them; gives ids that are the same every time.
         self.tape: Tape | None = None
-        #: Gives the ids that operations make, if they are to be the same every time.
         self.seeded: SeededIds | None = None
         self._scratch: Any = None
 
