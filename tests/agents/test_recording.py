@@ -124,11 +124,11 @@ def test_a_strict_replay_gives_each_answer_once_and_wants_all_of_them(tmp_path: 
 
 def test_who_has_answered_is_asked_where_anybody_could_be(tmp_path: Path) -> None:
     path = tmp_path / "c"
-    able = {name: MockAgent(id=name, capabilities=["t.x"], repair_attempts=0) for name in ("b", "c")}
+    b, c = (MockAgent(id=name, capabilities=["t.x"], repair_attempts=0) for name in ("b", "c"))
     tape = Recording(path, HEADER, StoppedClock())
-    asks(tape, {"c": Fake("from c")}, request("c", capability="t.x"), **able)
+    asks(tape, {"c": Fake("from c")}, request("c", capability="t.x"), b=b, c=c)
     tape.end(over=True)
-    assert replayed(path, request("", capability="t.x"), **able) == ["from c"]
+    assert replayed(path, request("", capability="t.x"), b=b, c=c) == ["from c"]
 
 
 def test_an_agent_and_a_step_that_ran_out_of_time_do_so_again_without_waiting(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_an_agent_and_a_step_that_ran_out_of_time_do_so_again_without_waiting(tm
         agents = Agents(
             {"h": hanging}, lambda _: Fake(forever), misfits=misfits, around=Around(carry=tape.carry)
         )
-        with pytest.raises(AgentError, match="gave no answer within 1.0s"):
+        with pytest.raises(AgentError, match="gave no answer within"):
             await agents.ask(request("h", prompt="x"), lambda text: None)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
