@@ -69,9 +69,8 @@ class Runtime:
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
         self.uses_cache = uses_cache
-        #: Records what agents answer, or answers for them; gives ids that are the same every time.
-        self.tape: Tape | None = None
-        self.seeded: SeededIds | None = None
+        self.tape: Tape | None = None  #: records what agents answer, or answers for them
+        self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
