@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
 from msgspec import Meta, ValidationError, convert
 from msgspec.structs import replace
 
@@ -47,7 +44,7 @@ class Adviser(Parameters, frozen=True, kw_only=True):
         Text | None, Meta(description="the approver in whose place it decides; its id unless given")
     ] = None
     may: Annotated[
-        Literal["recommend", "reject", "decide"],
+        Literal[recommend, reject, decide],
         Meta(description="what its word counts for: nothing but advice, a no, or a yes as well"),
     ] = "recommend"
     min_confidence: Annotated[Confidence, Meta(description="below this its word is advice")] = 0.8
@@ -73,6 +70,8 @@ class _Said(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
 async def ask_advisers(given: RequestApproval, session: Session, advisers: Advisers) -> RequestApproval:
     """Ask all advisers at once. One that fails has said nothing; AgentError if all of them fail."""
+    from asyncio import TaskGroup
+
     for one in given.advisers:
         if (one.agent is None) is (one.capability is None):
             raise OperationError("an adviser is an `agent` or a `capability`", hint="give one of them")
@@ -96,7 +95,7 @@ async def ask_advisers(given: RequestApproval, session: Session, advisers: Advis
             name = adviser.agent or adviser.capability or ""
             said[number] = Recommendation(agent=name, error=error.message)
 
-    async with asyncio.TaskGroup() as tasks:
+    async with TaskGroup() as tasks:
         for number, adviser in enumerate(given.advisers):
             tasks.create_task(ask(number, adviser))
     if failed and len(failed) == len(given.advisers):

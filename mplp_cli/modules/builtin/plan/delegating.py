@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
-
 from msgspec.structs import replace
 
 from mplp_cli.errors import AgentError
@@ -24,6 +21,8 @@ async def delegate_steps(given: ExecutePlan, session: Session, advisers: Adviser
 
     A step that nobody has, and what waits for it, is left as it is.
     """
+    from asyncio import TaskGroup
+
     from mplp_cli.modules.builtin.plan.carrying_out import check_executable
 
     body = session.get("plan", given.plan_id)
@@ -33,7 +32,7 @@ async def delegate_steps(given: ExecutePlan, session: Session, advisers: Adviser
     work = _Work(given, body, advisers)
     found, _ = waves(needs_of(body["steps"]))
     for wave in found:  # a wave waits for the one before: its steps may read what that has given
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             for step in wave:
                 if work.may_begin(step):
                     tasks.create_task(work.do(step))
