@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
 from msgspec import Meta, ValidationError, convert
 from msgspec.structs import replace
 
@@ -44,7 +46,7 @@ class Adviser(Parameters, frozen=True, kw_only=True):
         Text | None, Meta(description="the approver in whose place it decides; its id unless given")
     ] = None
     may: Annotated[
-        Literal[recommend, reject, decide],
+        Literal["recommend", "reject", "decide"],
         Meta(description="what its word counts for: nothing but advice, a no, or a yes as well"),
     ] = "recommend"
     min_confidence: Annotated[Confidence, Meta(description="below this its word is advice")] = 0.8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from msgspec.structs import replace
 
 from mplp_cli.errors import AgentError
