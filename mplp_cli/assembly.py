@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -101,7 +101,7 @@ def assemble(
         journal=journal,
         board=runtime.store.board,
         operations=runtime.hub,
-        misfits=_misfits,
+        misfits=misfits,
         runners=runners.by_kind,
         conditions=runtime.conditions,
         secrets=given.secrets,
@@ -132,23 +132,28 @@ def make_agents(
     workplace: Workplace,
     masker: Masker,
     *,
+    run: str,
     deny_private: bool,
+    discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
     ledger: Ledger | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
 
-    `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `run` marks what they start; `discovered` is told what they say that they offer; `ledger` keeps their budgets.
+    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
+    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.workshop import Workshop
-    from mplp_cli.engine.programs import run_program
+    from mplp_cli.engine.programs import keep_process, run_program
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.steps.python import run_python
 
     connections = Connections(deny_private=deny_private)
     levels: Levels = {}
+    kinds = Kinds(misfits)
 
     def make(agent: AgentDefinition) -> Adapter:
         directory = definitions[agent.id][1]
@@ -156,6 +161,9 @@ def make_agents(
             run_program=partial(run_program, masker=masker, workplace=workplace),
             call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
             connect=connections.client,
+            keep_process=partial(keep_process, run=run, workplace=workplace),
+            mask=masker.text,
+            kinds=kinds,
             levels=levels,
             directory=directory,
             **around,
@@ -164,7 +172,9 @@ def make_agents(
 
     known = {name: agent for name, (agent, _) in definitions.items()}
     budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
-    return Agents(known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose)
+    return Agents(
+        known, make, misfits=misfits, around=budgeted, discovered=discovered, also_close=connections.aclose
+    )
 
 
 def _agents(
@@ -189,7 +199,9 @@ def _agents(
         own | others,
         workplace,
         masker,
+        run=state.run_id,
         deny_private=given.deny_private,
+        discovered=lambda agent, found: None if agent in own else runtime.registry.discovered(agent, found),
         ledger=ledger,
         clock=runtime.clock,
         environ=environ,
@@ -253,8 +265,8 @@ def _keeper(log_dir: Path) -> Any:
     return partial(keep_artifacts, log_dir=log_dir)
 
 
-def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+def misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
     """Where a result does not fit a schema; the validator is loaded when there is one."""
-    from mplp_cli.loading.values import misfits
+    from mplp_cli.loading import values
 
-    return misfits(schema, value)
+    return values.misfits(schema, value)

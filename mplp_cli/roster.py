@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from mplp_cli.errors import Exit, Problem, WorkflowValidationError
-from mplp_cli.protocols import Clock, Ids
+from mplp_cli.protocols import AgentKinds, Clock, Ids
 from mplp_cli.workflow.agents import AgentFile, Budget, Price
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class InvalidAgentsError(WorkflowValidationError):
         self.texts = dict(texts)
 
 
-def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) -> Roster:
-    """The agents that the project's files define; the first file that defines an id wins.
+def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str], kinds: AgentKinds) -> Roster:
+    """The agents that the project's files define; the first file that defines an id wins. `kinds` are those that
+    packages bring along.
 
     InvalidAgentsError if a file is not valid or cannot be read.
     """
@@ -57,7 +58,8 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) ->
     made = Roster()
     known: set[str] = set()
     for path in files:
-        found, problems, texts = _load(path, environ, inside=path == settings.file, known=known, roster=made)
+        inside = path == settings.file
+        found, problems, texts = _load(path, environ, kinds, inside=inside, known=known, roster=made)
         directory, name = str(path.parent), shown(path, cwd)
         fresh = [Entry(agent=a, directory=directory, source=name) for a in found.agents if a.id not in known]
         known |= {entry.id for entry in fresh}
@@ -94,9 +96,16 @@ def shown(path: Path, cwd: Path) -> str:
 
 
 def _load(
-    path: Path, environ: Mapping[str, str], *, inside: bool, known: set[str], roster: Roster
+    path: Path,
+    environ: Mapping[str, str],
+    kinds: AgentKinds,
+    *,
+    inside: bool,
+    known: set[str],
+    roster: Roster,
 ) -> tuple[AgentFile, list[Problem], dict[str, bytes]]:
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known, load_agents
     from mplp_cli.loading.including import on_disk
 
@@ -115,6 +124,8 @@ def _load(
     around = Beside(
         lambda: Known(frozenset(known), frozenset(roster.budgets)),
         lambda program, cwd: is_program(program, cwd, directory, environ),
+        missing=missing_extra,
+        kinds=kinds,
     )
 
     def read(place: str) -> bytes:
@@ -136,6 +147,8 @@ class Surroundings(Protocol):
     def roster(self) -> Roster: ...
     @property
     def registry(self) -> Registry: ...
+    @property
+    def agent_kinds(self) -> AgentKinds: ...
 
 
 def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Beside:
@@ -143,6 +156,7 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
     and the programs of this machine. Relative paths start from `directory`. Of what is `stored`, nobody asks
     whether its programs are still there."""
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known
 
     return Beside(
@@ -151,4 +165,6 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         ),
         lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
         stored,
+        missing_extra,
+        runtime.agent_kinds,
     )

@@ -6,7 +6,7 @@ malformed answer, records) is done once, around this boundary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -78,8 +78,11 @@ class Adapter(Protocol):
         """The answer. AgentError says what went wrong. Cancelled, it stops what it has started."""
         ...
 
-    async def probe(self) -> None:
-        """Look whether the agent could answer, without asking it anything; AgentError if not."""
+    async def probe(self) -> Sequence[str] | None:
+        """Look whether the agent could answer, without asking it anything; AgentError if not.
+
+        What it offers, if it says so itself.
+        """
         ...
 
     async def aclose(self) -> None:

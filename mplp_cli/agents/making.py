@@ -10,8 +10,10 @@ from mplp_cli.workflow.agents import (
     AgentDefinition,
     CommandAgent,
     HttpAgent,
+    McpAgent,
     MockAgent,
     OpenAIAgent,
+    PluggedAgent,
     PythonAgent,
 )
 
@@ -39,5 +41,11 @@ def make_adapter(agent: AgentDefinition, workshop: Workshop) -> Adapter:
             from mplp_cli.agents.adapters.openai import OpenAIAdapter
 
             return OpenAIAdapter(agent, workshop.connect, workshop.environ, workshop.clock, workshop.levels)
+        case McpAgent():
+            from mplp_cli.agents.adapters.mcp import McpTools
+
+            return McpTools(agent, workshop)
+        case PluggedAgent():
+            return workshop.kinds.make(agent, workshop)
         case _:
             assert_never(agent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def doctor(
 ) -> None:
     """Say why an agent, or any of them, cannot be used here: what is missing on this machine.
 
-    A program, a function, a variable, a fallback. Nothing is started, imported or asked over the network.
+    A package, a program, a function, a variable, a fallback. Nothing is started, imported or asked over the network.
 
     Exit codes: 0 all can be used, 1 one cannot, 2 there is no such agent or a file is not valid.
 
@@ -79,10 +79,14 @@ def doctor(
     runtime = Runtime(state_dir=state_dir)
     registry = registry_of(runtime, output, no_color=no_color)
     entries = registry.entries()
-    ids, budgets = [entry.id for entry in entries], list(runtime.roster.budgets)
+    known: dict[str, Any] = {
+        "agents": [entry.id for entry in entries],
+        "budgets": list(runtime.roster.budgets),
+        "kinds": runtime.agent_kinds,
+    }
     found = []
     for entry in entries if name is None else [registry.find(name)]:
-        ill = list(ailments(entry.agent, entry.directory, runtime.environ, agents=ids, budgets=budgets))
+        ill = list(ailments(entry.agent, entry.directory, runtime.environ, **known))
         status = registry.status(entry)
         usable = not ill and status != "unreachable"
         found.append(

@@ -67,7 +67,7 @@ def call(
         async def ask(agents: Agents) -> AgentResult:
             return await agents.ask(request, lambda text: None)
 
-        result = _with_agents(runtime, ask, request.run)
+        result = with_agents(runtime, ask, request.run)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
@@ -88,7 +88,9 @@ def ping(
     """Look whether agents could answer, without asking them anything.
 
     Of a program it is looked whether it is there, of a function whether its module is, of a service whether it
-    answers. Exit code 1 if one could not answer.
+    answers. A server of tools is started, or called, and asked for its tools, which are remembered.
+
+    Exit code 1 if one could not answer.
 
     Examples:
 
@@ -115,7 +117,7 @@ def ping(
                     found[name] = error
             return found
 
-        found = _with_agents(runtime, look, runtime.ids.uuid())
+        found = with_agents(runtime, look, runtime.ids.uuid())
         for name, error in found.items():
             if error is None:
                 registry.heartbeat(name)
@@ -166,7 +168,7 @@ def _document(result: AgentResult) -> dict[str, Any]:
     return {"output": result.output, **named, "usage": usage}
 
 
-def _with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
+def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
     """What comes of some work with the agents of the project; what they have started ends with it."""
     import asyncio
     from pathlib import Path
@@ -186,7 +188,9 @@ def _with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: 
             {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
             workplace,
             Masker({}),
+            run=run,
             deny_private=runtime.settings.deny_private,
+            discovered=runtime.registry.discovered,
             clock=runtime.clock,
             environ=runtime.environ,
             open_environ=runtime.environ,

@@ -79,6 +79,8 @@ CODES: Final[dict[str, str]] = {
     "agent-url": "an endpoint that no request can be sent to, or that holds credentials",
     "agent-header": "a header that the connection sets by itself",
     "agent-reference": "a definition holds a reference to something else than a variable of the environment",
+    "agent-options": "the options of an agent are not what the package of its kind takes",
+    "agent-extra": "a kind of agent needs a package that is not installed",
     "agent-command": "the program of an agent is not found on this machine",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",

@@ -128,7 +128,12 @@ def test_files_that_a_definition_names_are_put_in_their_places(tmp_path: Path) -
 #: An agent, the code of what is wrong with it, where (the words begin there), and what is said.
 WRONG = [
     ("id: a, kind: comand", "agent-unknown-kind", "comand", "did you mean `command`?"),
-    ("id: a, kind: mcp", "agent-unsupported-kind", "mcp", "kinds: python"),
+    ("id: a, kind: mcp", "schema-missing-key", "", "`command` or `endpoint`"),
+    ("id: a, kind: mcp, command: [x], endpoint: 'http://h'", "schema-conflict", "endpoint", "`command`"),
+    ("id: a, kind: mcp, command: [x], bearer-env: T", "schema-conflict", "bearer-env", "beside `command`"),
+    ("id: a, kind: mcp, command: [x], capabilities: all", "schema-form", "all", "auto"),
+    ("id: a, kind: mcp, command: [x], tools: {alow: [x]}", "schema-unknown-key", "alow", "`allow`"),
+    ("id: a, kind: oracle", "agent-unknown-kind", "oracle", "an installed package may add more"),
     ("id: a, kind: mock, scipt: []", "schema-unknown-key", "scipt", "did you mean `script`?"),
     ("id: Bad, kind: mock", "schema-form", "Bad", "a small letter"),
     ("id: a, kind: python", "schema-missing-key", "", "`entrypoint`"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import AgentError, HttpRequestError, MplpError, NetworkPolicyError
 from mplp_cli.protocols import Clock, Connect
-from mplp_cli.workflow.agents import HttpAgent, OpenAIAgent, filled, variables_in
+from mplp_cli.workflow.agents import HttpAgent, McpAgent, OpenAIAgent, filled, variables_in
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -47,7 +47,11 @@ class Endpoint:
     """The service behind an agent, and what may be told of it. Nothing is looked up before the first request."""
 
     def __init__(
-        self, agent: HttpAgent | OpenAIAgent, connect: Connect, environ: Mapping[str, str], clock: Clock
+        self,
+        agent: HttpAgent | OpenAIAgent | McpAgent,
+        connect: Connect,
+        environ: Mapping[str, str],
+        clock: Clock,
     ) -> None:
         self._agent = agent
         self._connect = connect
