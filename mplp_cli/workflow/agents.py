@@ -156,7 +156,8 @@ class Tools(
 ):
     """Which tools of a server may be called: those that a glob of `allow` fits and none of `deny`."""
 
-    allow: list[str] = ["*"]
+    #: None: all of them.
+    allow: list[str] | None = None
     deny: list[str] = []
     #: `refuse`: of the tools that may destroy something, only those whose very names are in `allow`.
     destructive: Literal["allow", "refuse"] = "allow"

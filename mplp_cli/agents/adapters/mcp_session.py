@@ -197,7 +197,6 @@ class _Watched:
 
 def program(agent: McpAgent, workshop: Workshop) -> Open:
     """A server that is started, and talked to over its standard input and output."""
-
     directory = os.path.normpath(os.path.join(workshop.directory, agent.cwd))  # noqa: PTH118
 
     @asynccontextmanager

@@ -47,9 +47,9 @@ def why_denied(agent: McpAgent, tool: Tool) -> str:
     rules = agent.tools
     if any(fnmatchcase(tool.name, pattern) for pattern in rules.deny):
         return "`tools.deny` has it"
-    if not any(fnmatchcase(tool.name, pattern) for pattern in rules.allow):
+    if rules.allow is not None and not any(fnmatchcase(tool.name, pattern) for pattern in rules.allow):
         return "`tools.allow` does not have it"
-    if rules.destructive == "refuse" and tool.destructive and tool.name not in rules.allow:
+    if rules.destructive == "refuse" and tool.destructive and tool.name not in (rules.allow or ()):
         return "it may destroy something, and `tools.allow` does not have its very name"
     return ""
 
