@@ -78,7 +78,7 @@ class Session:
         return self._task.done() or self._stop.is_set() or self.link.lost or self._failure is not None
 
     async def client(self) -> Client:
-        """What calls are made with. Raises what went wrong, if there is no session; TimeoutError if there is none yet."""
+        """What calls are made with. Raises why there is no session; TimeoutError if there is none yet."""
         async with asyncio.timeout_at(self._deadline if not self._decided.is_set() else None):
             await self._decided.wait()
         if self._client is None:
