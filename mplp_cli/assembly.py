@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Clock, Ids
+from mplp_cli.roster import agent_kinds
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
@@ -145,7 +146,6 @@ def make_agents(
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
-    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.workshop import Workshop
     from mplp_cli.engine.programs import keep_process, run_program
     from mplp_cli.engine.steps.http import Connections
@@ -153,7 +153,7 @@ def make_agents(
 
     connections = Connections(deny_private=deny_private)
     levels: Levels = {}
-    kinds = Kinds(misfits)
+    kinds = agent_kinds()
 
     def make(agent: AgentDefinition) -> Adapter:
         directory = definitions[agent.id][1]

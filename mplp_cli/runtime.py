@@ -34,7 +34,6 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Registry
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
@@ -301,15 +300,7 @@ class Runtime:
         """The agents that the project's files define."""
         from mplp_cli.roster import project_roster
 
-        return project_roster(self.settings, self.cwd, self.environ, self.agent_kinds)
-
-    @cached_property
-    def agent_kinds(self) -> Kinds:
-        """The kinds of agents that installed packages bring along."""
-        from mplp_cli.agents.plugged import Kinds
-        from mplp_cli.assembly import misfits
-
-        return Kinds(misfits)
+        return project_roster(self.settings, self.cwd, self.environ)
 
     @cached_property
     def registry(self) -> Registry:
