@@ -15,6 +15,7 @@ from msgspec import Struct
 from mplp_cli.agents.extras import missing_extra
 from mplp_cli.protocols import AgentKinds
 from mplp_cli.workflow.agents import (
+    A2aAgent,
     AgentDefinition,
     CommandAgent,
     HttpAgent,
@@ -56,7 +57,7 @@ def ailments(
             yield from _function(agent.entrypoint, directory)
         case CommandAgent():
             yield from _command(agent, directory, environ)
-        case HttpAgent() | OpenAIAgent():
+        case HttpAgent() | OpenAIAgent() | A2aAgent():
             yield from _endpoint(agent, environ)
         case McpAgent(command=[]):
             yield from _endpoint(agent, environ)
@@ -102,7 +103,9 @@ def _command(agent: CommandAgent | McpAgent, directory: str, environ: Mapping[st
         yield _ailment("command-missing", f"there is no program `{program}`", hint)
 
 
-def _endpoint(agent: HttpAgent | OpenAIAgent | McpAgent, environ: Mapping[str, str]) -> Iterator[Ailment]:
+def _endpoint(
+    agent: HttpAgent | OpenAIAgent | McpAgent | A2aAgent, environ: Mapping[str, str]
+) -> Iterator[Ailment]:
     unset = [name for name in variables_of(agent) if not environ.get(name)]
     for name in unset:
         what = "its token" if name == agent.bearer_env else "a part of its definition"

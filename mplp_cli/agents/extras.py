@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 #: Kind -> its package, and the lowest version that is understood.
-EXTRAS: Final = {"mcp": ("mcp", (2, 3))}
+EXTRAS: Final = {"mcp": ("mcp", (2, 3)), "a2a": ("a2a-sdk", (1, 3))}
 
 
 def missing_extra(kind: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from typing import assert_never
 from mplp_cli.agents.contract import Adapter
 from mplp_cli.agents.workshop import Workshop
 from mplp_cli.workflow.agents import (
+    A2aAgent,
     AgentDefinition,
     CommandAgent,
     HttpAgent,
@@ -45,6 +46,10 @@ def make_adapter(agent: AgentDefinition, workshop: Workshop) -> Adapter:
             from mplp_cli.agents.adapters.mcp import McpTools
 
             return McpTools(agent, workshop)
+        case A2aAgent():
+            from mplp_cli.agents.adapters.a2a import RemoteAgent
+
+            return RemoteAgent(agent, workshop)
         case PluggedAgent():
             return workshop.kinds.make(agent, workshop)
         case _:

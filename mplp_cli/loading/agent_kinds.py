@@ -15,10 +15,8 @@ from mplp_cli.workflow.suggest import nearest
 if TYPE_CHECKING:
     from mplp_cli.loading.agents import Beside
 
-#: Kinds of the format that nothing calls yet.
-LATER = ("a2a",)
 #: Kinds whose agents say themselves what they offer, unless their definition does.
-DISCOVERING = ("mcp",)
+DISCOVERING = ("mcp", "a2a")
 #: What the definitions of this version are tagged with.
 BUILT_IN = frozenset(
     str(kind.__struct_config__.tag) for kind in get_args(AgentDefinition) if kind is not PluggedAgent
@@ -43,10 +41,7 @@ def why_not(agent: Any, path: Path, beside: Beside) -> list[Problem]:
     if kind in known or beside.stored:
         return _plugged(agent, kind, path, beside)
     where, listing = (*path, "kind"), f"kinds: {', '.join(known)}"
-    if kind in LATER:
-        said = f"`{kind}` agents are part of the format, but this version does not call them yet"
-        return [Problem(code="agent-unsupported-kind", message=said, hint=listing, path=where)]
-    near = _KIND_WORDS.get(kind) or nearest(kind, [*known, *LATER])
+    near = _KIND_WORDS.get(kind) or nearest(kind, known)
     more = f"{listing}; an installed package may add more"
     hint = f"did you mean `{near}`? {more}" if near else more
     return [

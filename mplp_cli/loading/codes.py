@@ -68,7 +68,6 @@ CODES: Final[dict[str, str]] = {
     "include-input": "an input of a sub-workflow is unknown, missing or of the wrong type",
     # ---- agents
     "agent-unknown-kind": "a kind of agent that does not exist",
-    "agent-unsupported-kind": "a kind of agent that this version does not call yet",
     "agent-duplicate-id": "two agents with the same id in one file",
     "agent-unknown-budget": "an agent names a budget that is not there",
     "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",

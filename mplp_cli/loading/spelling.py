@@ -13,7 +13,7 @@ _KEYS = (
     "tolerated-failures", "max-iterations", "expect-status", "follow-redirects", "on-limit", "time-zone", "catch-up",
     "input-schema", "output-schema", "repair-attempts", "pass-env", "bearer-env", "max-concurrency", "stale-after",
     "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
-    "connect-timeout",
+    "connect-timeout", "card-path",
 )  # fmt: skip
 
 

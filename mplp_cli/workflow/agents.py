@@ -179,6 +179,17 @@ class McpAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mcp"):
     connect_timeout: int = 30_000
 
 
+class A2aAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="a2a"):
+    """A remote agent that speaks the A2A protocol; its card is at `card_path` of the endpoint."""
+
+    endpoint: str
+    card_path: str = "/.well-known/agent-card.json"
+    transport: Literal["JSONRPC", "HTTP+JSON"] = "JSONRPC"
+    headers: dict[str, str] = {}
+    bearer_env: str = ""
+    stream: bool = False
+
+
 class PluggedAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="plugged"):
     """An agent of a kind that an installed package has brought along; `options` are the package's own."""
 
@@ -186,7 +197,7 @@ class PluggedAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="plu
     options: dict[str, Json] = {}
 
 
-AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | McpAgent | MockAgent | PluggedAgent
+AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | McpAgent | A2aAgent | MockAgent | PluggedAgent
 
 
 #: What to do about an agent where there are none.
@@ -254,7 +265,7 @@ def foreign_reference(text: str) -> bool:
 def variables_of(agent: AgentDefinition) -> list[str]:
     """The variables of the environment that must be set when an agent is called."""
     texts: list[str] = []
-    if isinstance(agent, HttpAgent | OpenAIAgent | McpAgent):
+    if isinstance(agent, HttpAgent | OpenAIAgent | McpAgent | A2aAgent):
         texts += [agent.endpoint, *agent.headers.values()]
         texts += [agent.model] if isinstance(agent, OpenAIAgent) else []
     names = [name for text in texts for name in _VARIABLE.findall(text)]
@@ -265,7 +276,7 @@ def variables_of(agent: AgentDefinition) -> list[str]:
 def endpoints_of(agent: AgentDefinition) -> list[dict[str, str]]:
     """Where an agent is reached, as registrations have it: `[{url}]`."""
     match agent:
-        case HttpAgent() | OpenAIAgent():
+        case HttpAgent() | OpenAIAgent() | A2aAgent():
             url = agent.endpoint
         case PythonAgent():
             url = f"python:{agent.entrypoint}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import AgentError, HttpRequestError, MplpError, NetworkPolicyError
 from mplp_cli.protocols import Clock, Connect
-from mplp_cli.workflow.agents import HttpAgent, McpAgent, OpenAIAgent, filled, variables_in
+from mplp_cli.workflow.agents import A2aAgent, HttpAgent, McpAgent, OpenAIAgent, filled, variables_in
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -48,7 +48,7 @@ class Endpoint:
 
     def __init__(
         self,
-        agent: HttpAgent | OpenAIAgent | McpAgent,
+        agent: HttpAgent | OpenAIAgent | McpAgent | A2aAgent,
         connect: Connect,
         environ: Mapping[str, str],
         clock: Clock,
