@@ -1,4 +1,4 @@
-"""Agents of kind `almanac`: they look up what they are asked in their own definition."""
+"""Agents of kind `almanac`: they look up what they are asked in a table."""
 
 from msgspec import Struct
 
@@ -18,18 +18,24 @@ class Options(Struct, forbid_unknown_fields=True):
 class Almanac:
     """The adapter: one for each agent and run."""
 
-    def __init__(self, agent: PluggedAgent, options: Options, workshop: Workshop) -> None:
+    def __init__(
+        self,
+        agent: PluggedAgent,
+        options: Options,
+        workshop: Workshop,
+    ) -> None:
         self._name = agent.id
         self._entries = options.entries
 
     async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
         word = str(request.input if request.prompt is None else request.prompt)
         if word not in self._entries:
-            raise AgentError("agent.remote", f"`{self._name}` does not know `{word}`", agent=self._name)
+            said = f"`{self._name}` does not know `{word}`"
+            raise AgentError("agent.remote", said, agent=self._name)
         return AgentResult(output=self._entries[word])
 
     async def probe(self) -> list[str]:
-        """It could answer, and offers this where its definition says `capabilities: auto`."""
+        """What it offers where its definition says `capabilities: auto`."""
         return [f"almanac.{word}" for word in self._entries]
 
     async def aclose(self) -> None:
