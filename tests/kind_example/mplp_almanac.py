@@ -28,7 +28,7 @@ class Almanac:
         self._entries = options.entries
 
     async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
-        word = str(request.input if request.prompt is None else request.prompt)
+        word = request.prompt or str(request.input)
         if word not in self._entries:
             said = f"`{self._name}` does not know `{word}`"
             raise AgentError("agent.remote", said, agent=self._name)
