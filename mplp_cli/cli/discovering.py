@@ -124,7 +124,7 @@ def capabilities(
     with Runtime(state_dir=state_dir) as runtime:
         registry = registry_of(runtime, output)
         if registry.find(name).agent.discovers and not registry.capabilities(name):
-            from mplp_cli.cli.agent_call import with_agents
+            from mplp_cli.cli.asking import with_agents
 
             with_agents(runtime, lambda agents: agents.probe(name), runtime.ids.uuid())
         offered = registry.capabilities(name)
