@@ -197,7 +197,9 @@ class PluggedAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="plu
     options: dict[str, Json] = {}
 
 
-AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | McpAgent | A2aAgent | MockAgent | PluggedAgent
+AgentDefinition = (
+    PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | McpAgent | A2aAgent | MockAgent | PluggedAgent
+)
 
 
 #: What to do about an agent where there are none.
