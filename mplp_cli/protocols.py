@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct
 
 from mplp_cli.workflow.agents import KeptAgents
-from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
+from mplp_cli.workflow.fold.answers import NOTHING, Given, Reply, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
@@ -611,6 +611,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     again: bool = False
     #: Patterns of the files that are to be kept.
     artifacts: list[str] = []
+    #: For an `agent` step: what a person has answered to the agent, which goes on with it.
+    reply: Reply | None = None
 
 
 class Parked(Exception):  # noqa: N818 - no error: it ends an attempt for now

@@ -17,6 +17,13 @@ from mplp_cli.workflow.values import Json, RunId, StepId
 Tell = Callable[[str], None]
 
 
+class Resumed(Struct, frozen=True, kw_only=True):
+    """A person's answer to an agent that had to ask: AgentError `agent.input_required`, whose details `asked` are."""
+
+    asked: dict[str, Json]
+    answer: Json
+
+
 class AgentRequest(Struct, frozen=True, kw_only=True):
     """What an agent is asked. `timeout` is in seconds; `attempt` counts from 1.
 
@@ -37,6 +44,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""
+    #: It was asked before and goes on with an answer; the rest of the request is what it was.
+    resumed: Resumed | None = None
     #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
     repair: str = ""
 
