@@ -186,6 +186,7 @@ def _with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: 
             {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
             workplace,
             Masker({}),
+            run=run,
             deny_private=runtime.settings.deny_private,
             clock=runtime.clock,
             environ=runtime.environ,
