@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -144,10 +145,11 @@ def make_agents(
     ledger: Ledger | None = None,
     **around: Any,
 ) -> Agents:
-    """The agents that may be asked, by id, each with the directory that its relative paths start from.
+    """The agents that `run` may ask, by id, each with the directory that its relative paths start from.
 
-    `run` marks what they start; `discovered` is told what they say that they offer; `ledger` keeps their budgets.
-    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    What they have started, and has left them to go on by itself, ends when they are closed. `discovered` is told what
+    they say that they offer; `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside
+    what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
@@ -155,13 +157,20 @@ def make_agents(
     from mplp_cli.engine.programs import keep_process, run_program
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.steps.python import run_python
+    from mplp_cli.engine.survivors import end_marked
+    from mplp_cli.engine.workplace import attempt_mark
+    from mplp_cli.workflow.agents import CommandAgent, PythonAgent
 
     connections = Connections(deny_private=deny_private)
     levels: Levels = {}
     kinds = agent_kinds()
+    # No step's name: what steps have started on purpose is not ended with the agents.
+    workplace = replace(workplace, owner=f"{workplace.owner}/agents:")
+    starting: set[str] = set()
 
     def make(agent: AgentDefinition) -> Adapter:
         directory = definitions[agent.id][1]
+        starting.update({agent.id} if isinstance(agent, CommandAgent | PythonAgent) else ())
         workshop = Workshop(
             run_program=partial(run_program, masker=masker, workplace=workplace),
             call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
@@ -175,11 +184,14 @@ def make_agents(
         )
         return make_adapter(agent, workshop)
 
+    async def close() -> None:
+        await connections.aclose()
+        if starting:
+            end_marked(attempt_mark(run, workplace.owner))
+
     known = {name: agent for name, (agent, _) in definitions.items()}
     budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
-    return Agents(
-        known, make, misfits=misfits, around=budgeted, discovered=discovered, also_close=connections.aclose
-    )
+    return Agents(known, make, misfits=misfits, around=budgeted, discovered=discovered, also_close=close)
 
 
 def _agents(
