@@ -12,6 +12,7 @@ from msgspec.json import encode
 
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids
+from mplp_cli.roster import agent_kinds
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def assemble(
         journal=journal,
         board=runtime.store.board,
         operations=runtime.hub,
-        misfits=_misfits,
+        misfits=misfits,
         runners=runners.by_kind,
         advise=runners.advise,
         candidates=candidates,
@@ -146,37 +147,56 @@ def make_agents(
     workplace: Workplace,
     masker: Masker,
     *,
+    run: str,
     deny_private: bool,
+    discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
     ledger: Ledger | None = None,
     tape: Tape | None = None,
     **around: Any,
 ) -> Agents:
-    """The agents that may be asked, by id, each with the directory that its relative paths start from.
+    """The agents that `run` may ask, by id, each with the directory that its relative paths start from.
 
-    `ledger` keeps their budgets, `tape` records their calls or answers them. `around` is what a `Workshop` has beside
-    that, and beside what the engine does for it.
+    What they have started, and has left them to go on by itself, ends when they are closed. `discovered` is told what
+    they say that they offer; `ledger` keeps their budgets; `tape` records their calls or answers them. `around` is what
+    a `Workshop` has beside that, and beside what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
     from mplp_cli.agents.workshop import Workshop
-    from mplp_cli.engine.programs import run_program
+    from mplp_cli.engine.programs import keep_process, run_program
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.steps.python import run_python
+    from mplp_cli.engine.survivors import end_marked
+    from mplp_cli.engine.workplace import attempt_mark
+    from mplp_cli.workflow.agents import CommandAgent, PythonAgent
 
     connections = Connections(deny_private=deny_private)
     levels: Levels = {}
+    kinds = agent_kinds()
+    # No step's name: what steps have started on purpose is not ended with the agents.
+    workplace = replace(workplace, owner=f"{workplace.owner}/agents:")
+    starting: set[str] = set()
 
     def make(agent: AgentDefinition) -> Adapter:
         directory = definitions[agent.id][1]
+        starting.update({agent.id} if isinstance(agent, CommandAgent | PythonAgent) else ())
         workshop = Workshop(
             run_program=partial(run_program, masker=masker, workplace=workplace),
             call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
             connect=connections.client,
+            keep_process=partial(keep_process, run=run, workplace=workplace),
+            mask=masker.text,
+            kinds=kinds,
             levels=levels,
             directory=directory,
             **around,
         )
         return make_adapter(agent, workshop)
+
+    async def close() -> None:
+        await connections.aclose()
+        if starting:
+            end_marked(attempt_mark(run, workplace.owner))
 
     known = {name: agent for name, (agent, _) in definitions.items()}
     every = Around()
@@ -184,7 +204,7 @@ def make_agents(
         every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
     if tape is not None:
         every = replace(every, order=tape.order, carry=tape.carry)
-    return Agents(known, make, misfits=_misfits, around=every, also_close=connections.aclose)
+    return Agents(known, make, misfits=misfits, around=every, discovered=discovered, also_close=close)
 
 
 def _agents(
@@ -216,7 +236,9 @@ def _agents(
         own | others,
         workplace,
         masker,
+        run=state.run_id,
         deny_private=given.deny_private,
+        discovered=lambda agent, found: None if agent in own else runtime.registry.discovered(agent, found),
         ledger=ledger,
         tape=runtime.tape,
         clock=runtime.clock,
@@ -303,8 +325,8 @@ def _keeper(log_dir: Path) -> Any:
     return partial(keep_artifacts, log_dir=log_dir)
 
 
-def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
+def misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
     """Where a result does not fit a schema; the validator is loaded when there is one."""
-    from mplp_cli.loading.values import misfits
+    from mplp_cli.loading import values
 
-    return misfits(schema, value)
+    return values.misfits(schema, value)

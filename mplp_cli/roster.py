@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from mplp_cli.protocols import Clock, Ids
 from mplp_cli.workflow.agents import AgentFile, Budget, Price
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Entry, Registry
     from mplp_cli.loading.agents import Beside
     from mplp_cli.settings import Settings
@@ -57,7 +59,8 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) ->
     made = Roster()
     known: set[str] = set()
     for path in files:
-        found, problems, texts = _load(path, environ, inside=path == settings.file, known=known, roster=made)
+        inside = path == settings.file
+        found, problems, texts = _load(path, environ, inside=inside, known=known, roster=made)
         directory, name = str(path.parent), shown(path, cwd)
         fresh = [Entry(agent=a, directory=directory, source=name) for a in found.agents if a.id not in known]
         known |= {entry.id for entry in fresh}
@@ -79,6 +82,15 @@ def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Cl
     return Registry(RegistrationFile(find), clock, ids, roster.entries)
 
 
+@cache
+def agent_kinds() -> Kinds:
+    """The kinds of agents that installed packages bring along."""
+    from mplp_cli.agents.plugged import Kinds
+    from mplp_cli.loading.values import misfits
+
+    return Kinds(misfits)
+
+
 def agent_files(settings: Settings, cwd: Path) -> list[Path]:
     """The files that define agents of the project: what `mplp.yaml` names, else `agents.yaml` beside it, or here."""
     if settings.agents is not None:
@@ -94,9 +106,15 @@ def shown(path: Path, cwd: Path) -> str:
 
 
 def _load(
-    path: Path, environ: Mapping[str, str], *, inside: bool, known: set[str], roster: Roster
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    inside: bool,
+    known: set[str],
+    roster: Roster,
 ) -> tuple[AgentFile, list[Problem], dict[str, bytes]]:
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known, load_agents
     from mplp_cli.loading.including import on_disk
 
@@ -115,6 +133,8 @@ def _load(
     around = Beside(
         lambda: Known(frozenset(known), frozenset(roster.budgets)),
         lambda program, cwd: is_program(program, cwd, directory, environ),
+        missing=missing_extra,
+        kinds=agent_kinds(),
     )
 
     def read(place: str) -> bytes:
@@ -143,6 +163,7 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
     and the programs of this machine. Relative paths start from `directory`. Of what is `stored`, nobody asks
     whether its programs are still there."""
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known
 
     return Beside(
@@ -151,4 +172,6 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         ),
         lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
         stored,
+        missing_extra,
+        agent_kinds(),
     )

@@ -21,7 +21,9 @@ from mplp_cli.agents.deciding import (
     Misfits,
     check_input,
     fitting,
+    may_offer,
     named,
+    offering,
     repair_text,
     route,
     time_for,
@@ -67,7 +69,7 @@ class Around:
 
 class Agents:
     """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
-    `also_close` is called last."""
+    `discovered` is told what an agent says that it offers; `also_close` is called last."""
 
     def __init__(
         self,
@@ -76,10 +78,15 @@ class Agents:
         *,
         misfits: Misfits,
         around: Around | None = None,
+        discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
         also_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._also_close = also_close
-        self.definitions = definitions
+        self.definitions = dict(definitions)
+        self._discovered = discovered
+        #: Those that have said what they offer; and who is being asked.
+        self._looked: set[str] = set()
+        self._looking: dict[str, asyncio.Lock] = {}
         self._make = make
         self._misfits = misfits
         self._around = around or Around()
@@ -91,6 +98,8 @@ class Agents:
 
     async def ask(self, request: AgentRequest, tell: Tell) -> AgentResult:
         """The answer to a request, from the agent that it names or from one that stands in for it. AgentError."""
+        if not request.agent:
+            await self._look_for(request.capability.split())
         refused: AgentError | None = None
         could = route(self.definitions, request, self._inflight)
         for agent in self._around.order(request, could):
@@ -104,8 +113,34 @@ class Agents:
         raise refused
 
     async def probe(self, name: str) -> None:
-        """Look whether an agent could answer. AgentError."""
-        await self._adapter(named(self.definitions, name)).probe()
+        """Look whether an agent could answer, and at what it offers, if it says so itself. AgentError."""
+        agent = named(self.definitions, name)
+        offered = await self._adapter(agent).probe()
+        if agent.discovers and offered is not None:
+            self.definitions[name] = replace(agent, capabilities=list(offered))
+            self._discovered(name, offered)
+
+    async def _look_for(self, wanted: Sequence[str]) -> None:
+        """Where nobody is known to offer what is wanted: ask those that say it themselves, until somebody does.
+
+        AgentError of the first that could not be asked, if nobody does.
+        """
+        failed: AgentError | None = None
+        for name, agent in list(self.definitions.items()):
+            if offering(self.definitions, wanted):
+                return
+            if not may_offer(agent, wanted):
+                continue
+            async with self._looking.setdefault(name, asyncio.Lock()):
+                if name in self._looked:
+                    continue
+                try:
+                    await self.probe(name)
+                    self._looked.add(name)
+                except AgentError as error:
+                    failed = failed or error
+        if failed is not None and not offering(self.definitions, wanted):
+            raise failed
 
     async def aclose(self) -> None:
         """Close what the adapters have opened."""

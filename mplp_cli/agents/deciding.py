@@ -10,7 +10,7 @@ import msgspec
 
 from mplp_cli.agents.contract import AgentRequest, Usage
 from mplp_cli.errors import AgentError, Path
-from mplp_cli.workflow.agents import NO_AGENTS, AgentDefinition, offers
+from mplp_cli.workflow.agents import NO_AGENTS, AgentDefinition, PluggedAgent, kind_of, offers
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import Json
 
@@ -58,6 +58,13 @@ def known_hint(name: str, known: Mapping[str, Any]) -> str:
 def offering(definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]) -> list[AgentDefinition]:
     """The agents that offer all of these, in the order of their definitions; `plan.*` is a pattern."""
     return [agent for agent in definitions.values() if offers(agent.capabilities, wanted)]
+
+
+def may_offer(agent: AgentDefinition, wanted: Sequence[str]) -> bool:
+    """Whether an agent that says itself what it offers could offer that: a built-in kind marks it, as `mcp:NAME`."""
+    marks = (kind_of(agent), "*")
+    marked = any(one.partition(":")[0] in marks for one in wanted)
+    return agent.discovers and (marked or isinstance(agent, PluggedAgent))
 
 
 def _nobody_offers(definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]) -> AgentError:

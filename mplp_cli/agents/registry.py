@@ -112,7 +112,8 @@ class Registry:
         def add(kept: KeptAgents) -> KeptAgents:
             listed = {other.agent.id: other for other in kept.registered} | {agent.id: made}
             seen = {**kept.seen, agent.id: now}
-            return structs.replace(kept, registered=list(listed.values()), seen=seen)
+            offered = {name: said for name, said in kept.offered.items() if name != agent.id}
+            return structs.replace(kept, registered=list(listed.values()), seen=seen, offered=offered)
 
         self._records.change(add)
         return registration_of(made)
@@ -130,7 +131,8 @@ class Registry:
             if len(left) == len(kept.registered):
                 raise _unknown(agent, [other.agent.id for other in kept.registered])
             seen = {name: at for name, at in kept.seen.items() if name != agent}
-            return structs.replace(kept, registered=left, seen=seen)
+            offered = {name: said for name, said in kept.offered.items() if name != agent}
+            return structs.replace(kept, registered=left, seen=seen, offered=offered)
 
         self._records.change(remove)
 
@@ -139,6 +141,14 @@ class Registry:
         entry, now = self.find(agent), self._clock.now()
         self._records.change(lambda kept: structs.replace(kept, seen={**kept.seen, agent: now}))
         return self.info(entry)
+
+    def discovered(self, agent: str, capabilities: Sequence[str]) -> None:
+        """Keep what an agent that discovers its capabilities has said that it offers."""
+        said = list(capabilities)
+        self._look()
+        entry = self._entries.get(agent)
+        if entry is not None and entry.agent.discovers and self._kept.offered.get(agent) != said:
+            self._records.change(lambda kept: structs.replace(kept, offered={**kept.offered, agent: said}))
 
     # ---- what is told of them
 
@@ -236,6 +246,10 @@ class Registry:
         for one in kept.registered:
             entry = Entry(agent=one.agent, directory=one.directory, registered=one)
             self._entries.setdefault(entry.id, entry)
+        for name, offered in kept.offered.items():
+            if name in self._entries and self._entries[name].agent.discovers:
+                agent = structs.replace(self._entries[name].agent, capabilities=offered)
+                self._entries[name] = structs.replace(self._entries[name], agent=agent)
         self._offering = _offering(self._entries)
 
     def _offer(self, wanted: str) -> set[str]:

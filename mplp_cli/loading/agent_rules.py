@@ -49,6 +49,8 @@ def check_agents(
                 yield from check_schema(key, held, (*path, key))
         yield from _address(agent, path)
         yield from _program(agent, path, beside)
+        yield from _transport(agent, path)
+        yield from _installed(agent, path, beside)
 
 
 def _budget(agent: dict[str, Any], path: Path, there: list[str], beside: Beside) -> Iterator[Problem]:
@@ -136,7 +138,7 @@ def _address(agent: dict[str, Any], path: Path) -> Iterator[Problem]:
 
 def _program(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Problem]:
     command, cwd = agent.get("command"), agent.get("cwd", "")
-    if agent.get("kind") != "command" or not isinstance(command, list) or not command:
+    if agent.get("kind") not in ("command", "mcp") or not isinstance(command, list) or not command:
         return
     program = command[0]
     if isinstance(program, str) and isinstance(cwd, str) and not beside.is_program(program, cwd):
@@ -146,4 +148,34 @@ def _program(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Prob
             message=f"the program {quoted(program)} is not found on this machine",
             hint="install it, or correct the first item of `command`; the agent cannot be called without it",
             path=(*path, "command", 0),
+        )
+
+
+#: Keys of `mcp` agents that belong to one way of reaching the server.
+_OF_COMMANDS, _OF_ENDPOINTS = ("pass-env", "env", "cwd"), ("headers", "bearer-env")
+
+
+def _transport(agent: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Keys of a `mcp` agent that nothing would look at."""
+    if agent.get("kind") != "mcp" or ("command" in agent) == ("endpoint" in agent):
+        return
+    there, foreign = ("command", _OF_ENDPOINTS) if "command" in agent else ("endpoint", _OF_COMMANDS)
+    for key in foreign:
+        if key in agent:
+            said = f"`{key}` means nothing beside `{there}`"
+            hint = "a program has pass-env, env and cwd, an address headers and bearer-env"
+            yield Problem(code="schema-conflict", message=said, hint=hint, path=(*path, key), on="key")
+
+
+def _installed(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Problem]:
+    """A kind that needs a package that is not there."""
+    kind = agent.get("kind")
+    missing = beside.missing(kind) if isinstance(kind, str) and not beside.stored else None
+    if missing is not None:
+        yield Problem(
+            code="agent-extra",
+            severity="warning",
+            message=missing[0],
+            hint=missing[1],
+            path=(*path, "kind"),
         )

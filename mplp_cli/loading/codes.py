@@ -68,7 +68,6 @@ CODES: Final[dict[str, str]] = {
     "include-input": "an input of a sub-workflow is unknown, missing or of the wrong type",
     # ---- agents
     "agent-unknown-kind": "a kind of agent that does not exist",
-    "agent-unsupported-kind": "a kind of agent that this version does not call yet",
     "agent-duplicate-id": "two agents with the same id in one file",
     "agent-unknown-budget": "an agent names a budget that is not there",
     "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",
@@ -79,6 +78,8 @@ CODES: Final[dict[str, str]] = {
     "agent-url": "an endpoint that no request can be sent to, or that holds credentials",
     "agent-header": "a header that the connection sets by itself",
     "agent-reference": "a definition holds a reference to something else than a variable of the environment",
+    "agent-options": "the options of an agent are not what the package of its kind takes",
+    "agent-extra": "a kind of agent needs a package that is not installed",
     "agent-command": "the program of an agent is not found on this machine",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",

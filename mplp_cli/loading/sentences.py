@@ -92,7 +92,8 @@ def _one_of(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Probl
         path=(*path, there[1]),
         on="key",
         message=f"{_article(_holder(schema, path))} takes one of {listed}, not several",
-        hint=f"keep `{there[0]}` or `{there[1]}`, and put the other into a step of its own",
+        hint=f"keep `{there[0]}` or `{there[1]}`"
+        + (", and put the other into a step of its own" if path[:1] == ("workflow",) else ""),
     )
 
 

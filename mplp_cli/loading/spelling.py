@@ -13,6 +13,7 @@ _KEYS = (
     "tolerated-failures", "max-iterations", "expect-status", "follow-redirects", "on-limit", "time-zone", "catch-up",
     "input-schema", "output-schema", "repair-attempts", "pass-env", "bearer-env", "max-concurrency", "stale-after",
     "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
+    "connect-timeout", "card-path",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
     },
     "plain": {},
     "agents file": {"agents": "agent", "budgets": "named", "prices": "named"},
-    "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer"},
+    "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer", "tools": "plain"},
     "answer": {"error": "plain"},
     # Names of the user's, each with a mapping of the language.
     "named": {"*": "plain"},

@@ -54,6 +54,7 @@ class Place:
             {agent.id: (agent, str(self.folder))},
             Workplace(log_dir=self.folder / "logs", grace=1),
             Masker({"S": "s3cr3t"}),
+            run=RUN,
             deny_private=False,
             clock=SystemClock(),
             environ=self.environ,

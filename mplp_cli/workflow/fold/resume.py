@@ -122,7 +122,7 @@ def forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.replies):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.fold.answers import Reply
 from mplp_cli.workflow.fold.commands import Command, Conclude, Stop, Tell
 from mplp_cli.workflow.fold.ends import halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold.facts import FOLD
@@ -105,6 +106,8 @@ class RunState:
         self.doubtful: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
+        #: What people have told agents that asked; the next attempt of the step goes on with it.
+        self.replies: dict[int, Reply] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
         #: Answers of agents to the questions of steps that have not ended, by the name of the question.

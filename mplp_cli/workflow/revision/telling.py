@@ -172,6 +172,7 @@ def _retrying(state: RunState, i: int, fact: h.StepRetrying) -> None:
     state.step_status[i], state.attempts[i] = RETRYING, fact.attempt
     state.errors[i], state.due[i] = fact.error, fact.due
     answers.doubt_advice(state, i, fact.error)
+    answers.drop_reply(state, i, fact.error)
 
 
 def _retry_due(state: RunState, i: int, _fact: h.StepRetryDue) -> None:
@@ -203,6 +204,7 @@ def _waiting(state: RunState, i: int, fact: h.StepWaiting) -> None:
     state.doubtful.discard(i)
     if fact.error is not None:
         state.errors[i] = fact.error
+        answers.drop_reply(state, i, fact.error)
     if fact.approval is not None:
         state.approvals[i] = fact.approval
     if fact.event is not None:
@@ -219,6 +221,7 @@ def _decided(state: RunState, i: int, fact: h.StepDecided) -> None:
         if fact.decision != "approved":  # else its end follows
             state.errors[i], state.due[i] = answers.failure_of(state, i, fact), fact.at
     elif fact.decision == "approved":
+        answers.keep_reply(state, i, fact)
         state.uncounted[i] = state.attempts[i]
         state.step_status[i] = PENDING
         state.doubtful.discard(i)
