@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.agents import AgentDefinition
-    from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
+    from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
 
@@ -90,11 +91,6 @@ def assemble(
         deny_private=given.deny_private,
         subruns=subruns,
     )
-    if any(step.kind == "agent" for step in plan.steps):
-        from mplp_cli.agents.asking import ask_for_step
-
-        agents = _agents(runtime, state, given, screen, workplace, masker)
-        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -115,11 +111,17 @@ def assemble(
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
     )
+    drive = Drive(state, world)
+    if any(step.kind == "agent" for step in plan.steps):
+        from mplp_cli.agents.asking import ask_for_step
+
+        agents = _agents(runtime, state, given, screen, workplace, masker, drive.post)
+        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
     return Run(
         plan=plan,
         state=state,
         journal=journal,
-        drive=Drive(state, world),
+        drive=drive,
         guardian=guardian,
         runners=runners,
         subruns=subruns,
@@ -168,9 +170,18 @@ def make_agents(
 
 
 def _agents(
-    runtime: Parts, state: RunState, given: Given, screen: Screen, workplace: Workplace, masker: Masker
+    runtime: Parts,
+    state: RunState,
+    given: Given,
+    screen: Screen,
+    workplace: Workplace,
+    masker: Masker,
+    record: Callable[[AgentAsked], None],
 ) -> Agents:
-    """The agents that the steps of a run may ask: those of its file, then those of the project."""
+    """The agents that the steps of a run may ask: those of its file, then those of the project.
+
+    `record` gets what each call has used.
+    """
     own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
     others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
     from mplp_cli.agents.budget import Ledger
@@ -183,10 +194,15 @@ def _agents(
         {**roster.prices, **stated.prices},
         runtime.clock,
         lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
+        spending=state.spending,
         environ=environ,
+        record=record,
     )
+    known = own | others
+    for lost in _lost(state, {name: agent for name, (agent, _) in known.items()}):
+        ledger.lose(lost)
     return make_agents(
-        own | others,
+        known,
         workplace,
         masker,
         deny_private=given.deny_private,
@@ -198,6 +214,28 @@ def _agents(
         workflow=state.plan.workflow.id,
         output=screen.output,
     )
+
+
+def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[AgentDefinition]:
+    """Whom the attempts have asked that were lost with their process, as far as it is known; once for each."""
+    from mplp_cli.agents.contract import AgentRequest
+    from mplp_cli.agents.deciding import route
+    from mplp_cli.errors import AgentError
+    from mplp_cli.workflow.fold.statuses import RUNNING
+    from mplp_cli.workflow.language.templates import is_template
+
+    for step in state.plan.steps:
+        count = state.spending.lost.get(step.id, 0)
+        # Those at work now are told lost by the resume that follows.
+        count += step.kind == "agent" and state.step_status[step.number] is RUNNING
+        if count:
+            body = step.body.fixed if is_template(step.body) else step.body
+            capability = " ".join(body.get("capability") or ())
+            asked = AgentRequest(
+                run=state.run_id, step=step.id, agent=body.get("agent") or "", capability=capability
+            )
+            with suppress(AgentError):  # nobody is there any more who could have been asked
+                yield from [route(known, asked, {})[0]] * count
 
 
 def make_hub(runtime: Parts) -> Hub:

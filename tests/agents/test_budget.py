@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.agents.budget import Amount, Ledger, Notice, Spent, usage_in
+from mplp_cli.agents.amounts import Amount, Notice, Spent
+from mplp_cli.agents.budget import Ledger, usage_in
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, PythonAgent
+from mplp_cli.workflow.fold.history import AgentAsked, Used
+from mplp_cli.workflow.fold.spending import Spending
 from tests.virtual import VirtualClock
 
 PRICES = {"m": Price(input=2.5, output=10, cache_read=1.25, cache_write=3)}
@@ -52,12 +55,15 @@ class Hand:
 class Books:
     """A ledger with one budget `b`, and what it has told."""
 
-    def __init__(self, budget: Budget, spent: Mapping[str, Spent] | None = None) -> None:
+    def __init__(self, budget: Budget, spending: Spending | None = None) -> None:
         self.clock = Hand()
         self.told: list[Notice] = []
-        self.ledger = Ledger({"b": budget}, PRICES, self.clock, self.told.append, spent)
+        self.recorded: list[AgentAsked] = []
+        self.ledger = Ledger(
+            {"b": budget}, PRICES, self.clock, self.told.append, spending, record=self.recorded.append
+        )
 
-    def call(self, usage: Usage | None = None, *, seconds: float = 0.0, **fields: Any) -> Spent:
+    def call(self, usage: Usage | None = None, *, seconds: float = 0.0, **fields: Any) -> Used:
         reservation = self.ledger.reserve(["b"], agent="a", **fields)
         self.clock.seconds += seconds
         return self.ledger.settle(reservation, usage)
@@ -166,7 +172,16 @@ def test_a_budget_that_warns_tells_once_and_refuses_nothing() -> None:
 
 
 def test_what_was_spent_before_counts() -> None:
-    books = Books(Budget(max_calls=3), {"b": Spent(amount=Amount(calls=3))})
+    before, spending = Books(Budget(max_calls=3, max_tokens=1000)), Spending()
+    for _ in range(2):
+        before.call(Usage(input_tokens=5, output_tokens=300), model="m")
+    for fact in before.recorded:
+        spending.add(fact)
+    books = Books(Budget(max_calls=3, max_tokens=1000), spending)
+    assert (books.ledger.spent("b"), books.told) == (before.ledger.spent("b"), [])
+    assert books.refused(max_tokens=700).details["spent"] == 610
+    books.ledger.lose(MODEL)  # as much as its calls have used on average
+    assert books.amount == Amount(calls=3, tokens=915, nano_usd=9037500)
     books.refused()
 
 

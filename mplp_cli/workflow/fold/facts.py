@@ -15,6 +15,7 @@ from mplp_cli.workflow.fold.limits import limit_container, limit_run
 from mplp_cli.workflow.fold.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import go_on, take_up
+from mplp_cli.workflow.fold.spending import agent_asked
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
@@ -388,4 +389,5 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepWoken: step_woken,
     h.StepEmitted: step_emitted,
     h.StepFellBack: step_fell_back,
+    h.AgentAsked: agent_asked,
 }

@@ -20,6 +20,7 @@ from mplp_cli.workflow.fold.joins import bad_end
 from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import reclaim
+from mplp_cli.workflow.fold.spending import agent_asked
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
@@ -55,7 +56,7 @@ def told_before(history: Sequence[h.Event]) -> int:
 def retell(state: RunState, fact: h.Event) -> None:
     """Take one fact at its word."""
     step = getattr(fact, "step", None)
-    if step is None:
+    if step is None or type(fact) is h.AgentAsked:  # spent is spent, whatever became of the step
         _OF_THE_RUN[type(fact)](state, fact)
     elif (i := state.plan.number.get(step)) is not None:
         _OF_A_STEP[type(fact)](state, i, fact)
@@ -274,6 +275,7 @@ _OF_THE_RUN: dict[type, Callable[[RunState, Any], None]] = {
     h.RunFailed: fold.run_failed,
     h.RunCancelled: fold.run_cancelled,
     h.StepsClaimed: _nothing,
+    h.AgentAsked: agent_asked,
 }
 _OF_A_STEP: dict[type, Callable[[RunState, int, Any], None]] = {
     h.StepKept: _kept,
