@@ -187,13 +187,12 @@ def _agents(
     from mplp_cli.agents.budget import Ledger
 
     stated, roster = state.plan.agents, runtime.roster
-    asks = next(step.id for step in state.plan.steps if step.kind == "agent")
     environ = {**runtime.environ, **given.env, **given.secrets}
     ledger = Ledger(
         {**roster.budgets, **stated.budgets},
         {**roster.prices, **stated.prices},
         runtime.clock,
-        lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
+        lambda notice: screen.output(notice.step, "note", f"{notice.message}\n"),
         spending=state.spending,
         environ=environ,
         record=record,

@@ -71,6 +71,8 @@ class Notice(Struct, frozen=True, kw_only=True):
     about: Limit | Literal["unpriced"]
     message: str
     share: int = 0
+    #: The step whose call brought it about.
+    step: str = ""
     #: The limit, in its unit.
     allowed: float = 0
 

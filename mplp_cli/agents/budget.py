@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from mplp_cli.agents.amounts import (
     Amount,
@@ -159,7 +159,7 @@ class Ledger:
         self._count(reservation.agent, reservation.budgets, used)
         notices = [one for name in reservation.budgets for one in self._notices(name, model, priced=priced)]
         for notice in {one.message: one for one in notices}.values():  # what passed 80 and 100 % at once
-            self._told(notice)
+            self._told(replace(notice, step=reservation.step))
         shares = [Share(one.budget, one.about, one.share, one.allowed) for one in notices if one.share]
         at, budget = self._clock.now(), reservation.budgets[0] if reservation.budgets else ""
         step, agent = reservation.step, reservation.agent
@@ -222,10 +222,13 @@ class Ledger:
     def _look(self, name: str, agent: str, amount: Amount) -> None:
         """budget.exceeded if a call that needs so much does not fit in any more."""
         spent, reserved = self.spent(name).amount, self._reserved.get(name, Amount())
+        stated = {limit: allowed for limit, allowed, _ in limits_of(self._budgets[name])}
+        pauses = self._budgets[name].on_exceed == "pause"
         for limit, allowed, of in self._limits(name):
             # What needs nothing that is known of does not fit either where nothing is left.
             if of(spent) + of(reserved) + max(1, of(amount)) <= allowed:
                 continue
+            lacking = of(spent) + of(reserved) + of(amount) - allowed
             left = f"{shown(limit, of(spent))} spent"
             if of(reserved):
                 left += f", {shown(limit, of(reserved))} reserved by calls that are being made"
@@ -243,6 +246,7 @@ class Ledger:
                     "spent": value_of(limit, of(spent)),
                     "reserved": value_of(limit, of(reserved)),
                     "needed": value_of(limit, of(amount)),
+                    **({"more": value_of(limit, max(stated[limit], lacking)) or 1} if pauses else {}),
                 },
             )
 

@@ -22,6 +22,7 @@ from mplp_cli.workflow.fold.answers import NOTHING, Given, check_answerer, quest
 from mplp_cli.workflow.fold.commands import Withdraw
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
 from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.spending import asks_for_more, form_for
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
@@ -44,6 +45,10 @@ def aftermath(
     """What becomes of a failed attempt, with the objects of a question if a person is to decide."""
     if failure.type == UndecidedError.__name__:
         return _open_question(step, attempt, failure, world), None
+    if asks_for_more(failure):
+        message = f"`{step.id}`: {failure.message}. May more be spent?"
+        asks = Fallback("any", "escalate-to-human", message)
+        return question(step, attempt, failure, asks, scope, world, form_for(failure))
     found = after_failure(step, attempt, failure, scope, world)
     return (
         question(step, attempt, failure, found, scope, world)
@@ -53,9 +58,18 @@ def aftermath(
 
 
 def question(
-    step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, world: World
+    step: PlanStep,
+    attempt: int,
+    failure: Failure,
+    fallback: Fallback,
+    scope: RunScope,
+    world: World,
+    form: dict[str, dict[str, Any]] | None = None,
 ) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
-    """A failed step asks a person whether to try again. It fails for good if that cannot be asked."""
+    """A failed step asks a person whether to try again; `form` is what the answer takes.
+
+    It fails for good if that cannot be asked.
+    """
     now = world.clock.now()
     message = _message(step, failure, fallback, scope)
     parameters = {"reason": message, "requestedByRole": "engine", "approvers": list(fallback.approvers)}
@@ -70,7 +84,8 @@ def question(
         return h.StepFailed(now, step.id, attempt, unasked), []
     world.operations.apply(outcome.writes)
     deadline = now + fallback.timeout if fallback.timeout else 0
-    approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
+    approvers, confirm = list(fallback.approvers), outcome.result["confirmId"]
+    approval = h.Approval(confirm, message, approvers, deadline, form=form or {})
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
 
 

@@ -157,6 +157,32 @@ agents:
     assert "2 calls of agents, and 1 call lost with its process" in terminal("resume", "w").err
 
 
+def test_a_budget_that_pauses_asks_a_person(terminal: Terminal) -> None:
+    agents = """
+budgets: {x: {max-calls: 1, on-exceed: pause}}
+agents: [{id: a, kind: mock, default: fine, budget: x}]
+"""
+    steps = """
+    - {id: one, type: agent, agent: a, prompt: hi}
+    - {id: two, type: agent, agent: a, prompt: hi, dependencies: [one]}
+    - {id: three, type: agent, agent: a, prompt: hi, dependencies: [two]}
+    """
+    write(terminal.directory, steps, agents)
+    asked = terminal("run", "w.yaml")
+    assert (asked.code, "May more be spent?" in asked.err) == (3, True), asked.err
+    [question] = terminal("approvals", "-o", "json").document["approvals"]
+    assert (question["step"], question["inputs"]["by"]["default"]) == ("two", 1)
+    assert terminal("approve", "w", "--input", "by=0").code == 2
+    terminal("approve", "w")
+    assert terminal("resume", "w", "--output", "json").document["steps"]["three"]["status"] == "waiting"
+    terminal("reject", "w", "--reason", "too dear")
+    document = terminal("resume", "w", "--output", "json").document
+    error = document["steps"]["three"]["error"]
+    assert (document["agents"]["calls"], error["details"]["code"]) == (2, "budget.exceeded")
+    assert "allows 2 calls" in error["message"]
+    assert "too dear" in error["message"]
+
+
 def _status_of(terminal: Terminal, step: str) -> str:
     ended = terminal("status", "w", "--output", "json")
     return str(ended.document["steps"][step]["status"]) if ended.code == 0 else ""

@@ -7,7 +7,7 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import answer_of_own, complete, refusal
+from mplp_cli.workflow.fold.answers import answer_of_own, complete
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.ends import close_one, spread, withdraw
 from mplp_cli.workflow.fold.growth import add_items, repeat
@@ -15,7 +15,7 @@ from mplp_cli.workflow.fold.limits import limit_container, limit_run
 from mplp_cli.workflow.fold.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import go_on, take_up
-from mplp_cli.workflow.fold.spending import agent_asked
+from mplp_cli.workflow.fold.spending import agent_asked, raise_limit, refusal_of
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
@@ -297,12 +297,13 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     if asked.own:
         answer_of_own(state, i, fact)
     elif asked.open or fact.decision == "approved":
+        raise_limit(state, i, fact)
         state.uncounted[i] = state.attempts[i]
         starts_again(state, i)
         state.make_ready(i)
     else:
         state.refused.add(i)
-        state.fail(i, refusal(fact), fact.at)
+        state.fail(i, refusal_of(state, i, fact), fact.at)
         state.ask(Tell(i))
 
 

@@ -20,7 +20,7 @@ from mplp_cli.workflow.fold.joins import bad_end
 from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import reclaim
-from mplp_cli.workflow.fold.spending import agent_asked
+from mplp_cli.workflow.fold.spending import agent_asked, raise_limit
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
@@ -217,6 +217,7 @@ def _decided(state: RunState, i: int, fact: h.StepDecided) -> None:
         if fact.decision != "approved":  # else its end follows
             state.errors[i], state.due[i] = answers.failure_of(state, i, fact), fact.at
     elif fact.decision == "approved":
+        raise_limit(state, i, fact)
         state.uncounted[i] = state.attempts[i]
         state.step_status[i] = PENDING
         state.doubtful.discard(i)
