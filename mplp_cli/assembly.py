@@ -13,7 +13,7 @@ from mplp_cli.protocols import Clock, Ids
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.agents.boundary import Agents, Presence
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
@@ -136,6 +136,7 @@ def make_agents(
     *,
     deny_private: bool,
     ledger: Ledger | None = None,
+    presence: Presence | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
@@ -166,7 +167,9 @@ def make_agents(
 
     known = {name: agent for name, (agent, _) in definitions.items()}
     budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
-    return Agents(known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose)
+    return Agents(
+        known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose, presence=presence
+    )
 
 
 def _agents(
@@ -206,6 +209,7 @@ def _agents(
         masker,
         deny_private=given.deny_private,
         ledger=ledger,
+        presence=runtime.registry,
         clock=runtime.clock,
         environ=environ,
         open_environ=_environ(runtime, state, given),

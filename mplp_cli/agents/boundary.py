@@ -12,13 +12,15 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
 from mplp_cli.agents.contract import Adapter, AgentRequest, AgentResult, Tell
 from mplp_cli.agents.deciding import (
     Misfits,
+    Standing,
+    always_there,
     check_input,
     fitting,
     named,
@@ -33,6 +35,8 @@ from mplp_cli.workflow.values import duration_text
 
 #: The call itself, as what stands around it sees it.
 Call = Callable[[], Awaitable[AgentResult]]
+#: Seconds that an agent has to show that it is there.
+_LOOK: Final = 5.0
 
 
 def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
@@ -59,9 +63,21 @@ class Around:
     carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
 
 
+class Presence(Protocol):
+    """What is known of whether agents can be reached."""
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        """How it stands now."""
+        ...
+
+    def saw(self, agent: AgentDefinition) -> None:
+        """It has answered."""
+        ...
+
+
 class Agents:
     """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
-    `also_close` is called last."""
+    `also_close` is called last. `presence`: None, nobody waits to hear from agents."""
 
     def __init__(
         self,
@@ -71,7 +87,9 @@ class Agents:
         misfits: Misfits,
         around: Around | None = None,
         also_close: Callable[[], Awaitable[None]] | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        self._presence = presence
         self._also_close = also_close
         self.definitions = definitions
         self._make = make
@@ -86,15 +104,39 @@ class Agents:
     async def ask(self, request: AgentRequest, tell: Tell) -> AgentResult:
         """The answer to a request, from the agent that it names or from one that stands in for it. AgentError."""
         refused: AgentError | None = None
-        for agent in route(self.definitions, request, self._inflight):
+        standing = always_there if self._presence is None else self._presence.standing
+        for agent in route(self.definitions, request, self._inflight, standing):
             try:
-                return await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if standing(agent) == "unreachable":
+                    await self._look(agent)
+                result = await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if self._presence is not None:
+                    self._presence.saw(agent)
+                return result
             except AgentError as error:
                 if error.code != "agent.unavailable":
                     raise
                 refused = refused or error
         assert refused is not None
         raise refused
+
+    async def _look(self, agent: AgentDefinition) -> None:
+        """Look whether an agent is there that has not shown itself. AgentError `agent.unavailable` if not."""
+        why = "no answer"
+        try:
+            async with asyncio.timeout(_LOOK):
+                return await self._adapter(agent).probe()
+        except TimeoutError:
+            pass
+        except AgentError as error:
+            why = error.message
+        raise AgentError(
+            "agent.unavailable",
+            f"agent `{agent.id}` has not shown itself for a while, and cannot be reached: {why}",
+            agent=agent.id,
+            retryable=True,
+            hint="`mplp agents doctor` says what is missing; `mplp agents heartbeat ID` tells that it is there",
+        )
 
     async def probe(self, name: str) -> None:
         """Look whether an agent could answer. AgentError."""
