@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.agents.amounts import Amount, Notice, Spent
+from mplp_cli.agents.boundary import Agents, Around
 from mplp_cli.agents.budget import Ledger, usage_in
-from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
+from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, PythonAgent
 from mplp_cli.workflow.fold.history import AgentAsked, Used
@@ -347,12 +348,18 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
 ) -> None:
     clock = VirtualClock()
     budget = Budget(max_calls=max_calls, max_tokens=max_tokens)
-    ledger = Ledger({"b": budget}, PRICES, clock, lambda _: None)
-    agent = OpenAIAgent(id="a", endpoint="http://x", model="m", budget="b", params={"max_tokens": 120})
+    recorded: list[AgentAsked] = []
+    ledger = Ledger({"b": budget}, PRICES, clock, lambda _: None, record=recorded.append)
+    agent = OpenAIAgent(
+        id="a", endpoint="http://x", model="m", budget="b", params={"max_tokens": 120}, repair_attempts=0
+    )
     made: list[int] = []
 
-    async def one(begins: int, takes: int, tokens: int, ends: str) -> None:
-        async def call() -> AgentResult:
+    class Model:
+        """Answers as the request says."""
+
+        async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
+            takes, tokens, ends = request.input
             made.append(tokens)
             await until(takes / 10)
             if ends in ("fails", "is retried"):
@@ -361,11 +368,22 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
                 raise AgentError("agent.rate_limited", "x", retryable=True)
             return AgentResult(output=1, usage=None if ends == "is silent" else Usage(output_tokens=tokens))
 
+        async def probe(self) -> None:
+            pass
+
+        async def aclose(self) -> None:
+            pass
+
+    around = Around(reserve=ledger.before_call, settle=ledger.after_call)
+    agents = Agents({"a": agent}, lambda _: Model(), misfits=lambda schema, value: [], around=around)
+
+    async def one(begins: int, takes: int, tokens: int, ends: str) -> None:
         await until(begins / 10)
         for _ in range(3 if ends == "is retried" else 1):
+            request = AgentRequest(run="r", step="s", agent="a", input=[takes, tokens, ends])
             try:
                 async with asyncio.timeout(0.05 if ends == "is cancelled" else None):
-                    await spend(ledger, agent, call)
+                    await agents.ask(request, lambda text: None)
             except (AgentError, TimeoutError):
                 pass
 
@@ -376,6 +394,11 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
 
     clock.run(main)
     amount = ledger.spent("b").amount
+    spending = Spending()
+    for fact in recorded:
+        spending.add(fact)
+    again = Ledger({"b": budget}, PRICES, clock, lambda _: None, spending)
+    assert again.spent("b") == ledger.spent("b")  # what was recorded is what was spent
     assert amount.calls == len(made) <= max_calls
     assert amount.tokens <= max_tokens
     assert ledger._reserved.get("b", Amount()) == Amount()  # all that was reserved was given back
