@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.json import encode
+
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Clock, Ids
+from mplp_cli.protocols import Candidate, Clock, Ids
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.roster import Roster
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
+    from mplp_cli.workflow.plan import PlanStep
 
 
 class Parts(Starts, Protocol):
@@ -47,6 +53,10 @@ class Parts(Starts, Protocol):
     def uses_cache(self) -> bool: ...
     @property
     def state_dir(self) -> Path: ...
+    @property
+    def seeded(self) -> SeededIds | None: ...
+    @property
+    def tape(self) -> Tape | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -91,6 +101,16 @@ def assemble(
         deny_private=given.deny_private,
         subruns=subruns,
     )
+    candidates: Callable[[], Sequence[Candidate]] = tuple
+    if any(_may_ask(step) for step in plan.steps):
+        from mplp_cli.agents.asking import ask_for_step
+
+        def record(fact: AgentAsked) -> None:
+            drive.post(fact)
+
+        agents = _agents(runtime, state, given, screen, workplace, masker, record)
+        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
+        candidates = partial(candidates_of, agents, runtime.registry)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -99,6 +119,8 @@ def assemble(
         operations=runtime.hub,
         misfits=_misfits,
         runners=runners.by_kind,
+        advise=runners.advise,
+        candidates=candidates,
         conditions=runtime.conditions,
         secrets=given.secrets,
         environ=_environ(runtime, state, given),
@@ -112,11 +134,6 @@ def assemble(
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
     )
     drive = Drive(state, world)
-    if any(step.kind == "agent" for step in plan.steps):
-        from mplp_cli.agents.asking import ask_for_step
-
-        agents = _agents(runtime, state, given, screen, workplace, masker, drive.post)
-        runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
     return Run(
         plan=plan,
         state=state,
@@ -137,11 +154,13 @@ def make_agents(
     deny_private: bool,
     ledger: Ledger | None = None,
     presence: Presence | None = None,
+    tape: Tape | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
 
-    `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `ledger` keeps their budgets, `tape` records their calls or answers them. `around` is what a `Workshop` has beside
+    that, and beside what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
@@ -166,9 +185,13 @@ def make_agents(
         return make_adapter(agent, workshop)
 
     known = {name: agent for name, (agent, _) in definitions.items()}
-    budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
+    every = Around()
+    if ledger is not None:
+        every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
+    if tape is not None:
+        every = replace(every, order=tape.order, carry=tape.carry)
     return Agents(
-        known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose, presence=presence
+        known, make, misfits=_misfits, around=every, also_close=connections.aclose, presence=presence
     )
 
 
@@ -203,13 +226,22 @@ def _agents(
     known = own | others
     for lost in _lost(state, {name: agent for name, (agent, _) in known.items()}):
         ledger.lose(lost)
+    if runtime.tape is not None:
+        from mplp_cli.agents.recording.redaction import secrets_of
+
+        definition = runtime.store.definition(state.run_id)
+        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
+        hidden = secrets_of((agent for agent, _ in known.values()), environ)
+        runtime.tape.knows(hidden | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
     return make_agents(
         known,
         workplace,
         masker,
         deny_private=given.deny_private,
         ledger=ledger,
-        presence=runtime.registry,
+        # On a tape nobody looks who is there: a replay asks nobody, and asks whom the recorded run has asked.
+        presence=runtime.registry if runtime.tape is None else None,
+        tape=runtime.tape,
         clock=runtime.clock,
         environ=environ,
         open_environ=_environ(runtime, state, given),
@@ -241,12 +273,31 @@ def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[Age
                 yield from [route(known, asked, {})[0]] * count
 
 
+def _may_ask(step: PlanStep) -> bool:
+    """Whether a step asks agents: an agent step, or a module operation that consults them."""
+    return step.kind == "agent" or (step.effect and step.target is not None)
+
+
+def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:
+    """The agents that a run may ask, each as it stands now."""
+    stand = {entry.id: registry.status(entry) for entry in registry.entries()}
+    return [
+        Candidate(
+            id=name,
+            capabilities=agent.capabilities,
+            tags=agent.tags,
+            status=stand.get(name, ""),
+        )
+        for name, agent in agents.definitions.items()
+    ]
+
+
 def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
 
-    store = runtime.store
-    return Hub(
+    store, seeded = runtime.store, runtime.seeded
+    hub = Hub(
         runtime.modules,
         store.objects,
         runtime.clock,
@@ -255,6 +306,9 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
     )
+    if seeded is not None:
+        hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
+    return hub
 
 
 def end_survivors(run_id: str) -> None:

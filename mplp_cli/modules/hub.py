@@ -18,7 +18,7 @@ from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
+from mplp_cli.protocols import Advisers, Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
 
 #: Takes over a reserved interface: what it was given (by the protocol's names), and the session of the call.
 Implementation = Callable[[Mapping[str, Any], Session], Any]
@@ -95,6 +95,8 @@ class Hub:
         self._objects = Objects(load, newer)
         self._clock = clock
         self._ids = ids
+        #: Where the ids of what a call makes come from.
+        self.ids_of: Callable[[Caller], Ids] = lambda _caller: ids
         self._wiring = wiring
         #: What `mplp.yaml` has under `modules`.
         self._settings = settings or {}
@@ -109,14 +111,31 @@ class Hub:
     def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
         """Call an operation with resolved parameters. OperationError, or a kind of it, when it refuses."""
         found = find_operation(self._modules, module, operation)
+        ids = self.ids_of(caller)
         session = Session(
-            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+            self._objects, caller, self._clock, ids, self._modules[module], self._configuration(module)
         )
         session.connect(self._nested)
         result = self._carry_out(found, parameters, session, author_of(caller))
         writes = session.writes()
         self._notify(writes)
         return Outcome(msgspec.to_builtins(result), writes)
+
+    async def consult(
+        self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller, advisers: Advisers
+    ) -> Mapping[str, Any]:
+        """The parameters with what agents have said filled in. It changes nothing; `call` does, with what it gives."""
+        found = find_operation(self._modules, module, operation)
+        self._check_running(module)
+        given = convert_parameters(found, parameters)
+        if found.consult is None:
+            return parameters
+        session = Session(
+            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+        )
+        filled = msgspec.to_builtins(await found.consult(given, session, advisers))
+        assert isinstance(filled, dict)
+        return filled
 
     def apply(self, writes: Iterable[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""

@@ -7,7 +7,7 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import answer_of_own, complete
+from mplp_cli.workflow.fold.answers import answer_of_own, complete, doubt_advice
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.ends import close_one, spread, withdraw
 from mplp_cli.workflow.fold.growth import add_items, repeat
@@ -167,10 +167,6 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     heappush(state.ready, state.plan.steps[i].rank)
 
 
-def steps_claimed(state: RunState, fact: h.StepsClaimed) -> None:
-    """A promise of the driver to the journal; the steps are queued as before."""
-
-
 def step_started(state: RunState, fact: h.StepStarted) -> None:
     i = state.plan.number[fact.step]
     state.step_status[i] = RUNNING
@@ -184,6 +180,10 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
         state.open_container(i, fact.branch, fact.at)
+
+
+def step_advised(state: RunState, fact: h.StepAdvised) -> None:
+    state.advice.setdefault(state.plan.number[fact.step], {})[fact.key] = fact
 
 
 def step_repeated(state: RunState, fact: h.StepRepeated) -> None:
@@ -202,6 +202,7 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.mended[i] = fact.mended
     elif state.errors:
         state.errors.pop(i, None)
+    state.advice.pop(i, None)
     if fact.hit is not None:
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     state.close(i, COMPLETED, fact.at)
@@ -214,6 +215,7 @@ def step_failed(state: RunState, fact: h.StepFailed) -> None:
         state.refused.add(i)
     state.ending(fact.step)
     state.attempts[i] = fact.attempt
+    doubt_advice(state, i, fact.error)
     state.fail(i, fact.error, fact.at, fact.result)
 
 
@@ -224,6 +226,7 @@ def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
+    doubt_advice(state, i, fact.error)
     if _cut_short(state, i, fact.at):
         return
     state.due[i] = fact.due
@@ -249,8 +252,8 @@ def step_skipped(state: RunState, fact: h.StepSkipped) -> None:
     state.close(i, SKIPPED, fact.at)
 
 
-def step_omitted(state: RunState, fact: h.StepOmitted) -> None:
-    """A consequence that was folded with its cause."""
+def nothing_more(state: RunState, fact: h.StepOmitted | h.StepsClaimed) -> None:
+    """A consequence that was folded with its cause, or a promise of the driver to the journal."""
 
 
 def step_cancelled(state: RunState, fact: h.StepCancelled) -> None:
@@ -375,15 +378,16 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunCancelled: run_cancelled,
     h.StepKept: step_kept,
     h.StepQueued: step_queued,
-    h.StepsClaimed: steps_claimed,
+    h.StepsClaimed: nothing_more,
     h.StepStarted: step_started,
+    h.StepAdvised: step_advised,
     h.StepRepeated: step_repeated,
     h.StepCompleted: step_completed,
     h.StepFailed: step_failed,
     h.StepRetrying: step_retrying,
     h.StepRetryDue: step_retry_due,
     h.StepSkipped: step_skipped,
-    h.StepOmitted: step_omitted,
+    h.StepOmitted: nothing_more,
     h.StepCancelled: step_cancelled,
     h.StepWaiting: step_waiting,
     h.StepDecided: step_decided,
