@@ -12,13 +12,15 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
 from mplp_cli.agents.contract import Adapter, AgentRequest, AgentResult, Tell
 from mplp_cli.agents.deciding import (
     Misfits,
+    Standing,
+    always_there,
     check_input,
     fitting,
     may_offer,
@@ -35,6 +37,8 @@ from mplp_cli.workflow.values import duration_text
 
 #: The call itself, as what stands around it sees it.
 Call = Callable[[], Awaitable[AgentResult]]
+#: Seconds that an agent has to show that it is there.
+_LOOK: Final = 5.0
 
 
 def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
@@ -67,9 +71,22 @@ class Around:
     carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
 
 
+class Presence(Protocol):
+    """What is known of whether agents can be reached."""
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        """How it stands now."""
+        ...
+
+    def saw(self, agent: AgentDefinition) -> None:
+        """It has answered."""
+        ...
+
+
 class Agents:
     """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
-    `discovered` is told what an agent says that it offers; `also_close` is called last."""
+    `discovered` is told what an agent says that it offers; `also_close` is called last. `presence`: None, nobody waits
+    to hear from agents."""
 
     def __init__(
         self,
@@ -80,7 +97,9 @@ class Agents:
         around: Around | None = None,
         discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
         also_close: Callable[[], Awaitable[None]] | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        self._presence = presence
         self._also_close = also_close
         self.definitions = dict(definitions)
         self._discovered = discovered
@@ -101,16 +120,41 @@ class Agents:
         if not request.agent:
             await self._look_for(request.capability.split())
         refused: AgentError | None = None
-        could = route(self.definitions, request, self._inflight)
+        standing = always_there if self._presence is None else self._presence.standing
+        could = route(self.definitions, request, self._inflight, standing)
         for agent in self._around.order(request, could):
             try:
-                return await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if standing(agent) == "unreachable":
+                    await self._look(agent)
+                result = await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if self._presence is not None:
+                    self._presence.saw(agent)
+                return result
             except AgentError as error:
                 if error.code != "agent.unavailable":
                     raise
                 refused = refused or error
         assert refused is not None
         raise refused
+
+    async def _look(self, agent: AgentDefinition) -> None:
+        """Look whether an agent is there that has not shown itself. AgentError `agent.unavailable` if not."""
+        why = "no answer"
+        try:
+            async with asyncio.timeout(_LOOK):
+                await self._adapter(agent).probe()
+            return
+        except TimeoutError:
+            pass
+        except AgentError as error:
+            why = error.message
+        raise AgentError(
+            "agent.unavailable",
+            f"agent `{agent.id}` has not shown itself for a while, and cannot be reached: {why}",
+            agent=agent.id,
+            retryable=True,
+            hint="`mplp agents doctor` says what is missing; `mplp agents heartbeat ID` tells that it is there",
+        )
 
     async def probe(self, name: str) -> None:
         """Look whether an agent could answer, and at what it offers, if it says so itself. AgentError."""

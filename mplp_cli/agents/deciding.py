@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -23,15 +23,38 @@ _GOT: Final = 300
 # ---- who -----------------------------------------------------------------------------------------
 
 
+Standing = Literal["active", "unknown", "degraded", "unreachable"]
+#: The better, the earlier.
+_STANDINGS: Final = ("active", "unknown", "degraded", "unreachable")
+
+
+def always_there(_agent: AgentDefinition) -> Standing:
+    """Nobody waits to hear from agents."""
+    return "active"
+
+
 def route(
-    definitions: Mapping[str, AgentDefinition], request: AgentRequest, inflight: Mapping[str, int]
+    definitions: Mapping[str, AgentDefinition],
+    request: AgentRequest,
+    inflight: Mapping[str, int],
+    standing: Callable[[AgentDefinition], Standing] = always_there,
 ) -> list[AgentDefinition]:
-    """Who is asked, and who instead if that one cannot be reached, in order. AgentError `agent.not_found`."""
+    """Who is asked, and who instead if that one cannot be reached, in order. AgentError `agent.not_found`.
+
+    Where any will do that offers a capability: the least loaded of the best, and always the same one in the same
+    situation. Those that fit by the very word go before those that a pattern finds.
+    """
     if request.agent:
         first = [named(definitions, request.agent)]
     else:
         wanted = request.capability.split()
-        first = sorted(offering(definitions, wanted), key=lambda agent: inflight.get(agent.id, 0))
+
+        def rank(agent: AgentDefinition) -> tuple[int, bool, float, int]:
+            calls, most = inflight.get(agent.id, 0), agent.limits.max_concurrency
+            exact = set(wanted) <= set(agent.capabilities)
+            return _STANDINGS.index(standing(agent)), not exact, calls / most if most else 0.0, calls
+
+        first = sorted(offering(definitions, wanted), key=rank)
         if not first:
             raise _nobody_offers(definitions, wanted)
     ids = dict.fromkeys([*(agent.id for agent in first), *first[0].fallback])

@@ -6,12 +6,14 @@ Whether one can be reached is not kept but worked out, from when it was seen las
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct, structs
 
-from mplp_cli.errors import AgentError, UnknownAgentError, UsageError
+from mplp_cli.agents.deciding import Standing
+from mplp_cli.errors import AgentError, StoreError, UnknownAgentError, UsageError
 from mplp_cli.protocols import AgentRecords, Clock, Ids
 from mplp_cli.workflow.agents import AgentDefinition, KeptAgents, Registered, endpoints_of, kind_of
 from mplp_cli.workflow.suggest import did_you_mean, nearest
@@ -179,6 +181,26 @@ class Registry:
         if misses < 1:
             return "active"
         return "unreachable" if misses >= owed.stale_after else "degraded"
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        """As `status`; `unknown` is one that owes a heartbeat and was never seen. Agents of a workflow owe none."""
+        self._look()
+        entry = self._entries.get(agent.id)
+        if entry is None or entry.agent != agent:
+            return "active"
+        owes = agent.heartbeat is not None and agent.id not in self._kept.seen
+        return "unknown" if owes else self._status(entry)
+
+    def saw(self, agent: AgentDefinition) -> None:
+        """The agent has answered: its heartbeat, written down once an interval at most. Nothing depends on it, so
+        what cannot be written is left."""
+        entry, now = self._entries.get(agent.id), self._clock.now()
+        if entry is None or entry.agent != agent or agent.heartbeat is None:
+            return
+        if abs(now - self._kept.seen.get(agent.id, 0)) >= agent.heartbeat.interval:
+            with suppress(StoreError):
+                self._records.change(lambda kept: structs.replace(kept, seen={**kept.seen, agent.id: now}))
+                self._look()
 
     def capabilities(self, agent: str) -> list[str]:
         """What it offers. UnknownAgentError if there is none with that id."""

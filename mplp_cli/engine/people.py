@@ -29,6 +29,7 @@ from mplp_cli.workflow.fold.answers import (
 from mplp_cli.workflow.fold.commands import Withdraw
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
 from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.spending import asks_for_more, form_for
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
@@ -56,6 +57,10 @@ def aftermath(
         return _open_question(step, attempt, failure, world), None
     if wants_input(failure):
         return _agents_question(step, attempt, failure, scope, world)
+    if asks_for_more(failure):
+        message = f"`{step.id}`: {failure.message}. May more be spent?"
+        asks = Fallback("any", "escalate-to-human", message)
+        return question(step, attempt, failure, asks, scope, world, form_for(failure))
     found = after_failure(step, attempt, failure, scope, world)
     return (
         question(step, attempt, failure, found, scope, world)

@@ -51,6 +51,7 @@ def check_agents(
         yield from _program(agent, path, beside)
         yield from _transport(agent, path)
         yield from _installed(agent, path, beside)
+    yield from _cycles(mappings)
 
 
 def _budget(agent: dict[str, Any], path: Path, there: list[str], beside: Beside) -> Iterator[Problem]:
@@ -82,6 +83,37 @@ def _fallbacks(agent: dict[str, Any], path: Path, ids: list[str], beside: Beside
         else:
             continue
         yield Problem(code="agent-unknown-fallback", message=said, hint=hint, path=(*path, "fallback", n))
+
+
+def _cycles(agents: Sequence[tuple[Path, dict[str, Any]]]) -> Iterator[Problem]:
+    """Agents that fall back to each other in a circle: when one is gone, so are the others' ways out."""
+    found = {agent["id"]: (path, agent["fallback"]) for path, agent in agents if _is_named(agent)}
+    done: set[str] = set()
+    for start in found:
+        trail = [start]
+        while trail:
+            path, named = found[trail[-1]]
+            following = next(
+                (one for one in named if isinstance(one, str) and one in found and one not in done), None
+            )
+            if following is None or following == trail[-1]:
+                done.add(trail.pop())
+                continue
+            if following in trail:
+                circle = [*trail[trail.index(following) :], following]
+                yield Problem(
+                    code="agent-fallback-cycle",
+                    message=f"agents fall back to each other in a circle: {' -> '.join(circle)}",
+                    hint="let the last one of a chain stand by itself",
+                    path=(*path, "fallback", named.index(following)),
+                )
+                done.update(trail)
+                break
+            trail.append(following)
+
+
+def _is_named(agent: dict[str, Any]) -> bool:
+    return isinstance(agent.get("id"), str) and isinstance(agent.get("fallback"), list)
 
 
 def check_schema(key: str, schema: dict[str, Any], path: Path) -> Iterator[Problem]:

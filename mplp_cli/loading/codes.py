@@ -71,6 +71,7 @@ CODES: Final[dict[str, str]] = {
     "agent-duplicate-id": "two agents with the same id in one file",
     "agent-unknown-budget": "an agent names a budget that is not there",
     "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",
+    "agent-fallback-cycle": "agents fall back to each other in a circle",
     "agent-schema": "what is to be the schema of an agent's input or output is not a JSON Schema",
     "agent-schema-reference": "the schema of an agent's input or output refers to something outside itself",
     "agent-file": "a file that a definition names cannot be read, or is not a path relative to this file",

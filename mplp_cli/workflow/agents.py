@@ -17,7 +17,7 @@ from mplp_cli.workflow.values import Json
 
 #: Words of letters, digits, `.`, `_` and `-`, beginning with a letter.
 AGENT_ID = r"^[a-z][a-z0-9._-]{0,62}$"
-OnExceed = Literal["stop", "warn"]
+OnExceed = Literal["stop", "pause", "warn"]
 OutputMode = Literal["auto", "json_schema", "json_object", "prompt", "raw", "json", "jsonl", "text"]
 
 

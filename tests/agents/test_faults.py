@@ -17,11 +17,11 @@ import pytest
 
 from mplp_cli.agents.boundary import Agents
 from mplp_cli.agents.contract import AgentRequest, AgentResult
-from mplp_cli.assembly import make_agents
 from mplp_cli.clock import SystemClock
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark
 from mplp_cli.errors import AgentError
+from mplp_cli.staffing import make_agents
 from mplp_cli.workflow.agents import (
     AgentDefinition,
     CommandAgent,

@@ -16,12 +16,12 @@ from mplp_cli.agents import extras
 from mplp_cli.agents.ailments import ailments
 from mplp_cli.agents.boundary import Agents
 from mplp_cli.agents.contract import AgentRequest
-from mplp_cli.assembly import make_agents
 from mplp_cli.clock import SystemClock
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark
 from mplp_cli.errors import AgentError
 from mplp_cli.loading.agents import Beside, load_agents
+from mplp_cli.staffing import make_agents
 from mplp_cli.workflow.agents import AgentDefinition, McpAgent, MockAgent, Tools
 from mplp_cli.workflow.masking import Masker
 from tests.agents.services import Seen, Service, answer

@@ -10,8 +10,8 @@ import pytest
 
 from mplp_cli.agents.contract import AgentRequest, AgentResult
 from mplp_cli.agents.plugged import Kind, Kinds
-from mplp_cli.assembly import misfits
 from mplp_cli.errors import AgentError
+from mplp_cli.staffing import misfits
 from mplp_cli.workflow.agents import PluggedAgent
 
 SCHEMA = {"type": "object", "required": ["word"], "properties": {"word": {"type": "string"}}}

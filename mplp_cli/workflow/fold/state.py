@@ -21,6 +21,7 @@ from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
 from mplp_cli.workflow.fold.pausing import set_off
 from mplp_cli.workflow.fold.slots import release, unpark
+from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     ENDED,
@@ -72,6 +73,7 @@ class RunState:
         self.rerun: h.Rerun | None = None
         self.kept: dict[int, str] = {}
         self.redefined: h.RunRedefined | None = None
+        self.spending = Spending()
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
         #: What the fact at hand asks for.
