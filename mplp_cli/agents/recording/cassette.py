@@ -80,7 +80,7 @@ def parse(data: bytes, name: str, *, cut: bool = False) -> Cassette:
             lines.setdefault(found.n, number)
             entries.append(found)
     if header is None and not problems:
-        message = "it is empty: a cassette begins with a line `{\"mplpCassette\": 1, ...}`"
+        message = 'it is empty: a cassette begins with a line `{"mplpCassette": 1, ...}`'
         problems.append(_problem(name, 1, b"", "cassette-header", message))
     if problems or header is None:
         raise CassetteError(problems, data.decode("utf-8", "replace"))
@@ -106,7 +106,9 @@ def _wrong(entry: Entry, name: str, number: int, line: bytes) -> Iterator[Proble
         message = f"the key of entry {entry.n} is not that of its request: nothing will ever match it"
         yield _problem(name, number, line, "cassette-key", message, "key")
     if entry.request.get("agent") != entry.agent:
-        message = f"entry {entry.n} is of agent `{entry.agent}`, its request is of `{entry.request.get('agent')}`"
+        message = (
+            f"entry {entry.n} is of agent `{entry.agent}`, its request is of `{entry.request.get('agent')}`"
+        )
         yield _problem(name, number, line, "cassette-agent", message, "agent")
     answer = msgspec.to_builtins(entry.response or entry.error)
     for part, value in (("request", entry.request), ("response" if entry.response else "error", answer)):
@@ -118,7 +120,7 @@ def _wrong(entry: Entry, name: str, number: int, line: bytes) -> Iterator[Proble
 
 
 def _line(
-    line: bytes, name: str, number: int, of: type[Header] | type[Entry], problems: list[Problem]
+    line: bytes, name: str, number: int, of: type[Header | Entry], problems: list[Problem]
 ) -> Header | Entry | None:
     """One line, or what is wrong with it among `problems`."""
     what = "cassette-header" if of is Header else "cassette-entry"
@@ -135,11 +137,13 @@ def _line(
         problems.append(_at(name, number, 1, "cassette-json", "the line is nested too deeply", _AGAIN))
         return None
     if of is Header and (not isinstance(value, dict) or "mplpCassette" not in value):
-        message = "it is no cassette: its first line is not `{\"mplpCassette\": 1, ...}`"
+        message = 'it is no cassette: its first line is not `{"mplpCassette": 1, ...}`'
         problems.append(_at(name, number, 1, what, message, None))
         return None
     if of is Header and value["mplpCassette"] != VERSION:
-        message = f"it is of version {value['mplpCassette']!r} of the format; this mplp reads version {VERSION}"
+        message = (
+            f"it is of version {value['mplpCassette']!r} of the format; this mplp reads version {VERSION}"
+        )
         problems.append(_problem(name, number, line, "cassette-version", message, "mplpCassette"))
         return None
     try:

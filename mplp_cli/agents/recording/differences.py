@@ -28,14 +28,20 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 def differences(recorded: Json, now: Json) -> list[Difference]:
     """Every path at which they differ, in the order of the paths."""
-    return [Difference(path=path, recorded=one, now=other) for path, one, other in _differing(recorded, now, "")]
+    return [
+        Difference(path=path, recorded=one, now=other) for path, one, other in _differing(recorded, now, "")
+    ]
 
 
 def nearest(entries: Iterable[Entry], request: dict[str, Json], step: str) -> Entry | None:
     """The entry that differs least from a question: in the fewest paths, of the same step, the first."""
     return min(
         entries,
-        key=lambda entry: (sum(1 for _ in _differing(entry.request, request, "")), entry.step != step, entry.n),
+        key=lambda entry: (
+            sum(1 for _ in _differing(entry.request, request, "")),
+            entry.step != step,
+            entry.n,
+        ),
         default=None,
     )
 

@@ -1,8 +1,8 @@
 """The lines of a cassette: a header, then one entry for every call of an agent, repairs and retries too.
 
-    {"mplpCassette": 1, "mplp": "1.0.0", "workflow": "release", "recordedAt": "2026-01-05T09:00:00.000Z"}
-    {"n": 1, "agent": "planner", "step": "plan", "key": "9f...", "request": {...}, "response": {...}, "durationMs": 812}
-    {"n": 2, "agent": "crm", "step": "look", "key": "04...", "request": {...}, "error": {...}, "durationMs": 31}
+{"mplpCassette": 1, "mplp": "1.0.0", "workflow": "release", "recordedAt": "2026-01-05T09:00:00.000Z"}
+{"n": 1, "agent": "planner", "step": "plan", "key": "9f...", "request": {...}, "response": {...}, "durationMs": 812}
+{"n": 2, "agent": "crm", "step": "look", "key": "04...", "request": {...}, "error": {...}, "durationMs": 31}
 """
 
 from __future__ import annotations

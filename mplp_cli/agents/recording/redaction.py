@@ -6,8 +6,9 @@ The same goes over what is asked in a replay, so that the keys agree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from mplp_cli.workflow.agents import AgentDefinition, variables_in
 from mplp_cli.workflow.masking import MASK, Masker
 from mplp_cli.workflow.values import Json
 
@@ -25,6 +26,33 @@ _PATTERNS = (
     re.compile(r"(\bbearer\s+)(?!\*\*\*)[A-Za-z0-9._~+/-]{6,}=*", re.IGNORECASE),
     re.compile(r"()\bsk-[A-Za-z0-9_-]{8,}"),
 )
+
+
+#: Names of variables that hold credentials, and how long these are at least.
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(?:_|$)",
+    re.IGNORECASE,
+)
+_SECRET_LENGTH = 12
+
+
+def secrets_of(agents: Iterable[AgentDefinition], environ: Mapping[str, str]) -> dict[str, str]:
+    """Credentials in the environment: variables that agents are sent with, and those that are called like one."""
+    named = {
+        name
+        for agent in agents
+        for name in (getattr(agent, "bearer_env", ""), *_variables(getattr(agent, "headers", {})))
+    }
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in named or (len(value) >= _SECRET_LENGTH and _SECRET_NAME.search(name))
+    }
+
+
+def _variables(headers: Mapping[str, str]) -> Iterator[str]:
+    for text in headers.values():
+        yield from variables_in(text)
 
 
 class Redaction:
@@ -69,7 +97,9 @@ def credentials_in(value: Json, path: str = "") -> Iterator[tuple[str, str]]:
     """Where something stands that looks like a credential: the path to it, and what it looks like."""
     match value:
         case str():
-            for pattern, what in zip(_PATTERNS, ("a credential", "a bearer token", "a key `sk-...`"), strict=True):
+            for pattern, what in zip(
+                _PATTERNS, ("a credential", "a bearer token", "a key `sk-...`"), strict=True
+            ):
                 if pattern.search(value):
                     yield path, what
                     return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Protocol
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -26,12 +27,14 @@ from mplp_cli.agents.recording.entries import (
     response_of,
     result_of,
 )
-from mplp_cli.errors import AgentError, RunBusyError, UsageError
+from mplp_cli.errors import AgentError, MplpError, RunBusyError, StepTimeoutError, UsageError
 from mplp_cli.protocols import Clock
 from mplp_cli.workflow.agents import AgentDefinition
 
 #: Differences that an error shows.
 _SHOWN = 3
+#: The code of an entry whose call took longer than its step may, and how long before that it is taken for it (s).
+_STEP_TIMEOUT, _SOON = "step.timeout", 0.02
 
 
 class Tape(Protocol):
@@ -45,9 +48,17 @@ class Tape(Protocol):
         """Who is asked, in this order, of those that could be."""
         ...
 
-    async def carry(self, agent: AgentDefinition, request: AgentRequest, call: Call) -> AgentResult:
+    async def carry(self, agent: AgentDefinition, request: AgentRequest, call: Call, /) -> AgentResult:
         """Make the call, or answer in its place. AgentError."""
         ...
+
+    def end(self, *, over: bool) -> str:
+        """Give it up; `over`: the run has come to its end. What is to be told of it. UnservedError."""
+        ...
+
+
+class UnservedError(MplpError):
+    """A strict replay has not asked for everything that was recorded."""
 
 
 class Replay:
@@ -86,13 +97,13 @@ class Replay:
 
         return sorted(agents, key=rank)
 
-    async def carry(self, agent: AgentDefinition, request: AgentRequest, call: Call) -> AgentResult:
+    async def carry(self, agent: AgentDefinition, request: AgentRequest, _call: Call) -> AgentResult:
         """The recorded answer or error."""
         asked = self.wording.asked(agent, request)
         entry = self.take(asked)
         if entry is None:
             raise self._miss(agent, request, asked)
-        return answer(entry, asked)
+        return answer(entry, asked, request)
 
     def take(self, asked: Asked) -> Entry | None:
         """The entry that a question gets, which counts as given then."""
@@ -107,11 +118,21 @@ class Replay:
 
     def unserved(self) -> list[Entry]:
         """Entries that nobody has asked for."""
-        return [
-            entry
-            for key, entries in self._entries.items()
-            for entry in entries[self._served[key] :]
-        ]
+        return [entry for key, entries in self._entries.items() for entry in entries[self._served[key] :]]
+
+    def end(self, *, over: bool) -> str:
+        """UnservedError if it is strict and something was not asked for in a run that is over."""
+        left = self.unserved() if self.strict and over else []
+        if left:
+            named = ", ".join(f"{entry.n} (`{entry.agent}`)" for entry in left[:5])
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            what = f"entry {named} was" if len(left) == 1 else f"entries {named}{more} were"
+            raise UnservedError(
+                f"{self.cassette.name}: {what} not asked for",
+                hint="without --strict that is no failure",
+                details={"cassette": self.cassette.name, "unserved": [entry.n for entry in left]},
+            )
+        return ""
 
     def _miss(self, agent: AgentDefinition, request: AgentRequest, asked: Asked) -> AgentError:
         name, own = self.cassette.name, [e for e in self.cassette.entries if e.agent == agent.id]
@@ -120,15 +141,21 @@ class Replay:
         if asked.key in self._entries:
             count = len(self._entries[asked.key])
             times = "once" if count == 1 else f"{count} times"
-            message = f"`{agent.id}` was asked this {times} when {name} was recorded, and is asked once more now"
+            message = (
+                f"`{agent.id}` was asked this {times} when {name} was recorded, and is asked once more now"
+            )
         elif (near := nearest(own, asked.request, request.step)) is None:
-            known = ", ".join(f"`{one}`" for one in sorted({e.agent for e in self.cassette.entries})) or "nobody"
+            known = (
+                ", ".join(f"`{one}`" for one in sorted({e.agent for e in self.cassette.entries})) or "nobody"
+            )
             message = f"{name} has no answer of `{agent.id}`: it has some of {known}"
         else:
             found = differences(near.request, asked.request)
             said = "; ".join(map(str, found[:_SHOWN]))
             more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            message = f"{name} has no answer of `{agent.id}` to this; the nearest is entry {near.n}: {said}{more}"
+            message = (
+                f"{name} has no answer of `{agent.id}` to this; the nearest is entry {near.n}: {said}{more}"
+            )
             details |= {
                 "nearest": {"n": near.n, "line": self.cassette.lines.get(near.n), "step": near.step},
                 "differences": to_builtins(found[:20]),
@@ -136,9 +163,17 @@ class Replay:
         return AgentError("replay.miss", message, agent=agent.id, hint=again, details=details)
 
 
-def answer(entry: Entry, asked: Asked) -> AgentResult:
+def _step_timeout(request: AgentRequest) -> AgentError:
+    """What ends a call that takes longer than its step may, as an entry has it."""
+    limit = round(request.timeout * 1000)
+    return AgentError(_STEP_TIMEOUT, f"the step took longer than {limit} ms", retryable=True)
+
+
+def answer(entry: Entry, asked: Asked, request: AgentRequest) -> AgentResult:
     """What an entry answers to a question, with the ids of this run; or its error."""
     if entry.error is not None:
+        if entry.error.code == _STEP_TIMEOUT:
+            raise StepTimeoutError(request.step, round(request.timeout * 1000))
         message = str(asked.restored(entry.error.message))
         details = asked.restored(entry.error.details)
         raise error_of(replace(entry.error, message=message, details=details), entry.agent)
@@ -177,8 +212,11 @@ class Recording:
             self._file.truncate()
             self._file.flush()
         except BaseException:
+            if self._file.seek(0, os.SEEK_END) == 0:
+                self.partial.unlink()
             self._file.close()
             raise
+        #: Calls that were written down.
         self.written = 0
 
     def knows(self, secrets: Mapping[str, str], given: Iterable[str]) -> None:
@@ -196,7 +234,7 @@ class Recording:
         """The answer of the agent, which is written down before anybody has it."""
         asked = self.wording.asked(agent, request)
         if self._replay is not None and (known := self._replay.take(asked)) is not None:
-            return answer(known, asked)
+            return answer(known, asked, request)
         self._next += 1
         number, began = self._next, self._clock.monotonic()
         try:
@@ -204,25 +242,36 @@ class Recording:
         except AgentError as error:
             self._write(number, asked, request, error, began)
             raise
+        except asyncio.CancelledError:
+            if self._clock.monotonic() - began >= request.timeout - _SOON > 0:
+                self._write(number, asked, request, _step_timeout(request), began)
+            raise
         self._write(number, asked, request, result, began)
         return result
 
-    def close(self, how: Literal["ended", "open"]) -> Path:
-        """Give it up: as the cassette if the run has ended, else as the partial file. Where it is."""
-        if self._file.closed:
-            return self.path
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        if how == "ended":
-            self.partial.replace(self.path)
-        self._file.close()
-        return self.path if how == "ended" else self.partial
+    def end(self, *, over: bool) -> str:
+        """Make it the cassette if the run has come to its end; else it stays the partial file."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            if over:
+                self.partial.replace(self.path)
+            self._file.close()
+        calls = f"{self.written} call{'' if self.written == 1 else 's'}"
+        if over:
+            return f"{calls} recorded: {self.path}"
+        kept = f"the recording has not come to its end: {calls} recorded in {self.partial}"
+        return f"{kept}; `mplp resume RUN --record {self.path}` goes on with it"
 
     def _write(
-        self, number: int, asked: Asked, request: AgentRequest, outcome: AgentResult | AgentError, began: float
+        self,
+        number: int,
+        asked: Asked,
+        request: AgentRequest,
+        outcome: AgentResult | AgentError,
+        began: float,
     ) -> None:
         hide = self.wording.redaction
-        answered = isinstance(outcome, AgentResult)
         response = response_of(outcome) if isinstance(outcome, AgentResult) else None
         error = refusal_of(outcome) if isinstance(outcome, AgentError) else None
         if response is not None:
@@ -244,7 +293,7 @@ class Recording:
         )
         self._file.write(line_of(entry))
         self._file.flush()
-        self.written += answered or error is not None
+        self.written += 1
 
     def _kept(self, *, goes_on: bool, missing: bool) -> Cassette | None:
         """What the recording begins with."""
@@ -271,7 +320,7 @@ def _opened(partial: Path) -> IO[bytes]:
         file.close()
         raise RunBusyError(f"another process records to {partial}", hint="record to another file") from None
     with suppress(OSError):
-        if os.stat(partial).st_ino == os.fstat(file.fileno()).st_ino:
+        if partial.stat().st_ino == os.fstat(file.fileno()).st_ino:
             return file
     file.close()
     raise RunBusyError(f"another process has just ended its recording to {partial}", hint="try again")
