@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.json import encode
 
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Clock, Ids
-from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
+from mplp_cli.protocols import Clock, Ids, Runner
+from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents
@@ -55,6 +55,8 @@ class Parts(Starts, Protocol):
     def seeded(self) -> SeededIds | None: ...
     @property
     def tape(self) -> Tape | None: ...
+    @property
+    def stand_ins(self) -> StandIns | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -111,7 +113,7 @@ def assemble(
         board=runtime.store.board,
         operations=runtime.hub,
         misfits=_misfits,
-        runners=runners.by_kind,
+        runners=_runners(runners.by_kind, runtime.stand_ins),
         conditions=runtime.conditions,
         secrets=given.secrets,
         environ=_environ(runtime, state, given),
@@ -123,6 +125,7 @@ def assemble(
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
+        **({"instead": runtime.stand_ins.instead} if runtime.stand_ins is not None else {}),
     )
     return Run(
         plan=plan,
@@ -134,6 +137,12 @@ def assemble(
         subruns=subruns,
         begin=begin,
     )
+
+
+def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:
+    if stand_ins is None:
+        return by_kind
+    return {kind: stand_ins.runner(kind, runner) for kind, runner in by_kind.items()}
 
 
 def make_agents(

@@ -17,13 +17,14 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, NewRun, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
     How,
     Run,
     Screen,
+    StandIns,
     refuse_child,
     relation_of,
     workflow_env,
@@ -64,7 +65,7 @@ class Runtime:
         self.environ = dict(os.environ if environ is None else environ)
         self.explicit_state_dir = state_dir
         self.ephemeral = ephemeral
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
@@ -73,6 +74,8 @@ class Runtime:
         self.tape: Tape | None = None
         #: Gives the ids that operations make, if they are to be the same every time.
         self.seeded: SeededIds | None = None
+        #: Take the place of the work of steps, in a test.
+        self.stand_ins: StandIns | None = None
         self._scratch: Any = None
 
     def __enter__(self) -> Self:

@@ -22,7 +22,7 @@ from mplp_cli.engine.containers import concluded, opened
 from mplp_cli.engine.deadlines import Deadlines, rang
 from mplp_cli.engine.judging import judged, may_run, skip_reason
 from mplp_cli.engine.keeping import checked
-from mplp_cli.engine.local import assigned, operate
+from mplp_cli.engine.local import assigned, operate, stood_in
 from mplp_cli.engine.people import Verb, aftermath, answer, doubt, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
@@ -291,6 +291,8 @@ class Drive:
         try:
             if step.when is not None and not step.effect and not may_run(step, scope):
                 facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
+            elif (given := stood_in(step, attempt, self.world)) is not None:
+                facts.append(given)
             elif step.kind == "set":
                 facts.append(assigned(step, attempt, scope, self.world))
             elif step.kind in CONTAINERS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
@@ -17,6 +19,16 @@ from mplp_cli.workflow.plan import PlanStep
 def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:
     """The end of a `set` step: its values, filled in."""
     return StepCompleted(world.clock.now(), step.id, attempt, kept(step, fill(step.body, scope), world))
+
+
+def stood_in(step: PlanStep, attempt: int, world: World) -> StepCompleted | None:
+    """The end of a step whose work something stands in for, in a test. None: it does its work."""
+    given = UNSET if step.effect else world.instead(step.id, attempt)
+    return (
+        None
+        if given is UNSET
+        else StepCompleted(world.clock.now(), step.id, attempt, kept(step, given, world))
+    )
 
 
 def operate(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import UNSET, UnsetType
+
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
     Attempt,
@@ -21,7 +23,7 @@ from mplp_cli.protocols import (
     Subscriber,
 )
 from mplp_cli.workflow.language.conditions import Handler
-from mplp_cli.workflow.values import Json
+from mplp_cli.workflow.values import Json, StepId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,9 @@ class World:
     subruns: Subruns | None = None
     #: Asks for the run's place under its concurrency key; None if it needs none.
     turn: Callable[[], Awaitable[Standing]] | None = None
+    #: In a test: the result of an attempt of a step that does not do its own work; UNSET, it does. StepError: it fails.
+    #: Of steps without effects; `runners` are told by themselves.
+    instead: Callable[[StepId, int], Json | UnsetType] = lambda step, attempt: UNSET
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

@@ -151,7 +151,11 @@ def _unknown_steps(
     for n, answer in enumerate(answers if isinstance(answers, list) else ()):
         step = _mapping(answer).get("step")
         # A step of a sub-workflow may ask too: those are not known here.
-        if isinstance(step, str) and id_in_file(step) not in tested.steps and "workflow" not in tested.steps.values():
+        if (
+            isinstance(step, str)
+            and id_in_file(step) not in tested.steps
+            and "workflow" not in tested.steps.values()
+        ):
             yield _no_step(step, (*path, "approvals", n, "step"), tested, on="value")
     for name, turns in _mapping(mocks.get("steps")).items():
         kind = tested.steps.get(id_in_file(name))

@@ -18,7 +18,15 @@ from mplp_cli.agents.deciding import time_for
 from mplp_cli.errors import AgentError, Failure, HttpRequestError, StepError
 from mplp_cli.protocols import Attempt, Runner
 from mplp_cli.testing.hurrying import Hurry
-from mplp_cli.workflow.agents import AgentDefinition, Budget, CommandAgent, MockAgent, Price, PythonAgent, Script
+from mplp_cli.workflow.agents import (
+    AgentDefinition,
+    Budget,
+    CommandAgent,
+    MockAgent,
+    Price,
+    PythonAgent,
+    Script,
+)
 from mplp_cli.workflow.cases.model import AgentTurn, Case, Fault, StepTurn
 from mplp_cli.workflow.fold.growth import id_in_file
 from mplp_cli.workflow.values import Json, StepId, duration_text

@@ -59,7 +59,10 @@ def _ways(step: PlanStep) -> Iterator[Way]:
 def taken_in(state: RunState) -> frozenset[Way]:
     """The ways that one run has taken."""
     return frozenset(
-        way for step in state.plan.steps if step.loop < 0 and step.kind != "item" for way in _taken(step, state)
+        way
+        for step in state.plan.steps
+        if step.loop < 0 and step.kind != "item"
+        for way in _taken(step, state)
     )
 
 

@@ -158,7 +158,9 @@ def _attempts(wanted: Json, outcome: Outcome, path: Path) -> Iterator[Mismatch]:
 
 def _budget(wanted: Json, outcome: Outcome, path: Path) -> Iterator[Mismatch]:
     for of, limit in wanted.items():
-        yield from differences(limit, outcome.spent.get(of, 0), (*path, of), f"the {of} that agents have used")
+        yield from differences(
+            limit, outcome.spent.get(of, 0), (*path, of), f"the {of} that agents have used"
+        )
 
 
 # ---- what the run has left -----------------------------------------------------------------------

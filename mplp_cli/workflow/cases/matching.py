@@ -154,7 +154,9 @@ def unusable(wanted: Json, path: Path) -> Iterator[tuple[Path, str, str]]:
         for word, argument in wanted.items():
             yield from _unusable(word, argument, (*path, word))
         return
-    inner = wanted.items() if isinstance(wanted, dict) else enumerate(wanted) if isinstance(wanted, list) else ()
+    inner = (
+        wanted.items() if isinstance(wanted, dict) else enumerate(wanted) if isinstance(wanted, list) else ()
+    )
     for key, held in inner:
         yield from unusable(held, (*path, key))
 
@@ -165,14 +167,22 @@ def _unusable(word: str, argument: Json, path: Path) -> Iterator[tuple[Path, str
             try:
                 _compiled(argument)
             except re.error as error:
-                yield path, f"this is not a regular expression: {error}", "a backslash stands before . ( [ + * ?"
+                yield (
+                    path,
+                    f"this is not a regular expression: {error}",
+                    "a backslash stands before . ( [ + * ?",
+                )
         case "matches":
             yield path, "`matches` takes a regular expression, as text", "write it like {matches: ^v[0-9]+$}"
         case "type" if not isinstance(argument, str) or argument not in TYPES:
             near = did_you_mean(argument, TYPES) if isinstance(argument, str) else None
             yield path, "`type` takes the name of a type of values", near or f"one of: {', '.join(TYPES)}"
         case "uuid" if argument is not True and argument not in range(1, 9):
-            yield path, "`uuid` takes the version that it is to have", "write {uuid: 4}, or {uuid: true} for any"
+            yield (
+                path,
+                "`uuid` takes the version that it is to have",
+                "write {uuid: 4}, or {uuid: true} for any",
+            )
         case "min" | "max" if not _is_number(argument):
             yield path, f"`{word}` takes a number", "write it like {min: 1, max: 3}"
         case "contains" | "length":
