@@ -83,7 +83,7 @@ def assemble(
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.runners import Runners
     from mplp_cli.engine.workplace import Workplace, attempt_mark
-    from mplp_cli.engine.world import World
+    from mplp_cli.engine.world import World, its_own_work
     from mplp_cli.workflow.masking import Masker
 
     plan, masker = state.plan, Masker(given.secrets)
@@ -125,7 +125,7 @@ def assemble(
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
-        **({"instead": runtime.stand_ins.instead} if runtime.stand_ins is not None else {}),
+        instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
     )
     return Run(
         plan=plan,

@@ -26,6 +26,11 @@ from mplp_cli.workflow.language.conditions import Handler
 from mplp_cli.workflow.values import Json, StepId
 
 
+def its_own_work(_step: StepId, _attempt: int) -> UnsetType:
+    """Nothing stands in for a step."""
+    return UNSET
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
     """The seams of one run."""
@@ -61,7 +66,7 @@ class World:
     turn: Callable[[], Awaitable[Standing]] | None = None
     #: In a test: the result of an attempt of a step that does not do its own work; UNSET, it does. StepError: it fails.
     #: Of steps without effects; `runners` are told by themselves.
-    instead: Callable[[StepId, int], Json | UnsetType] = lambda step, attempt: UNSET
+    instead: Callable[[StepId, int], Json | UnsetType] = its_own_work
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

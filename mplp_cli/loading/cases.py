@@ -180,7 +180,9 @@ def _no_step(name: str, path: Path, tested: Tested, *, on: Any) -> Problem:
 def _unknown_agents(
     mocks: dict[str, Any], expect: dict[str, Any], path: Path, tested: Tested
 ) -> Iterator[Problem]:
-    named = [(name, (*path, "mocks", "agents", name), "key") for name in _mapping(mocks.get("agents"))]
+    named: list[tuple[Any, Path, str]] = [
+        (name, (*path, "mocks", "agents", name), "key") for name in _mapping(mocks.get("agents"))
+    ]
     named += [(name, (*path, "expect", "attempts", name), "key") for name in _mapping(expect.get("attempts"))]
     for key in ("agents-called", "sequence"):
         listing = expect.get(key)

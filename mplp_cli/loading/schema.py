@@ -33,7 +33,7 @@ def workflow_schema() -> dict[str, Any]:
 
 @cache
 def case_schema() -> dict[str, Any]:
-    """`schemas/test.schema.json` as data; its own entries of `$defs` begin with `test-`, and `test-file` is all of it."""
+    """The entries of `schemas/test.schema.json`, which all begin with `test-`; `test-file` is the whole file."""
     text = (bundled("schemas") / "test.schema.json").read_bytes()
     made = dict(msgspec.json.decode(text))
     entries = made.pop("$defs")

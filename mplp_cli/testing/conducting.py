@@ -155,7 +155,8 @@ class _Trial:
             prices = {**self.runtime.roster.prices, **plan.agents.prices}
         replay = Replay(read_cassette(self._beside / case.cassette)) if case.cassette else None
         self._doubles = Doubles(case, self._hurry, prices, replay)
-        self.runtime.tape = self.runtime.stand_ins = self._doubles
+        self.runtime.tape = self._doubles
+        self.runtime.stand_ins = self._doubles
 
     def _drive(self, run: Run) -> RunState:
         """Drive it, and take it up again as long as there are answers for it."""

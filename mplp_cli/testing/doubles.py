@@ -86,10 +86,10 @@ class Doubles:
         if self._replay is not None:
             self._replay.knows(secrets, given)
 
-    def order(self, request: AgentRequest, agents: Sequence[AgentDefinition]) -> Sequence[AgentDefinition]:
+    def order(self, request: AgentRequest, agents: Sequence[AgentDefinition]) -> list[AgentDefinition]:
         """Who is asked of those that could be: what is mocked needs no recording."""
         if self._replay is None or any(agent.id in self._case.mocks.agents for agent in agents):
-            return agents
+            return list(agents)
         return self._replay.order(request, agents)
 
     async def carry(self, agent: AgentDefinition, request: AgentRequest, call: Call) -> AgentResult:

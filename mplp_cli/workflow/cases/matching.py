@@ -19,7 +19,7 @@ from mplp_cli.workflow.values import Json
 TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "text": lambda value: isinstance(value, str),
     "string": lambda value: isinstance(value, str),
-    "number": lambda value: _is_number(value),
+    "number": lambda value: _is_number(value),  # noqa: PLW0108 - it stands below
     "integer": lambda value: _is_number(value) and float(value).is_integer(),
     "boolean": lambda value: isinstance(value, bool),
     "list": lambda value: isinstance(value, list),
@@ -123,7 +123,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 #: Word -> (its argument, the value) -> whether it fits. Several words in one mapping must all fit.
 MATCHERS: Final[Mapping[str, Callable[[Json, Json], bool]]] = {
-    "equals": lambda wanted, actual: _plain_equal(wanted, actual),
+    "equals": lambda wanted, actual: _plain_equal(wanted, actual),  # noqa: PLW0108 - it stands below
     "matches": _matches,
     "type": lambda wanted, actual: TYPES[wanted](actual),
     "uuid": _uuid,
