@@ -126,6 +126,8 @@ def assemble(
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
         instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
+        # In a test waits of days are skipped in steps of this length, and nobody else asks anything of the run.
+        poll=0.1 if runtime.stand_ins is None else 10.0,
     )
     return Run(
         plan=plan,

@@ -183,8 +183,8 @@ def _show(
         write_document(cases_document(verdicts, coverage))
         return
     from mplp_cli.cli.showing import show
-    from mplp_cli.render.cases import annotations, summary_lines
+    from mplp_cli.render.cases import case_annotations, summary_lines
 
     if output is CaseOutput.github:
-        sys.stdout.write(annotations(verdicts))
+        sys.stdout.write(case_annotations(verdicts))
     show(lambda theme, width: summary_lines(verdicts, coverage), no_color=no_color)

@@ -132,7 +132,7 @@ def _coverage_object(of: Coverage) -> dict[str, Any]:
     }
 
 
-def annotations(verdicts: Sequence[Verdict]) -> str:
+def case_annotations(verdicts: Sequence[Verdict]) -> str:
     """An annotation for each expectation that was not met."""
     return "".join(
         annotation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def collect(path: Path) -> Collected:
     texts = {name: read.text}
 
     def find(workflow: str) -> Tested:
-        place = workflow if workflow.startswith("example:") else str(path.parent / workflow)
+        place = workflow if workflow.startswith("example:") else os.path.normpath(path.parent / workflow)
         try:
             source = read_source(place)
             runtime = Runtime(start=source.directory, ephemeral=True)

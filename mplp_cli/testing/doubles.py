@@ -92,6 +92,10 @@ class Doubles:
             return list(agents)
         return self._replay.order(request, agents)
 
+    def end(self, *, over: bool) -> str:
+        """Nothing is open."""
+        return "" if self._replay is None else self._replay.end(over=over)
+
     async def carry(self, agent: AgentDefinition, request: AgentRequest, call: Call) -> AgentResult:
         """The answer of a stand-in, of a recording, or of the agent itself. AgentError."""
         self.called.append(agent.id)

@@ -1,58 +1,69 @@
-"""Writing what came out into a file of test cases, in the place of what was expected. Comments stay."""
+"""Writing what came out into a file of test cases, in the place of what was expected. All else stays as it is."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from mplp_cli.loading.spelling import canonical
 from mplp_cli.workflow.cases.model import Mismatch
 
+#: Text that no reader of YAML takes for anything else, without quotes.
+_PLAIN = re.compile(
+    r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z][\w.]*(?:[- ][\w.]+)*", re.ASCII | re.IGNORECASE
+)
+
 
 def rewritten(text: str, mismatches: Sequence[Mismatch]) -> tuple[str, int]:
     """The text with the actual values of those expectations that are plain values, and how many there were."""
-    from ruamel.yaml import YAML
-
     those = [one for one in mismatches if one.literal]
     if not those:
         return text, 0
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 10_000
-    if re.search(r"^cases:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\n)* +- ", text, re.MULTILINE):
-        yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(text)
-    done = sum(_put(document, one) for one in those)
-    written = StringIO()
-    yaml.dump(document, written)
-    return written.getvalue(), done
+    from ruamel.yaml import YAML
+
+    root = YAML(typ="safe", pure=True).compose(text)
+    spans = {span: one.actual for one in those if (span := _span(root, one.path)) is not None}
+    for (start, end), value in sorted(spans.items(), reverse=True):
+        end = start + len(text[start:end].rstrip())  # noqa: PLW2901 - a block of text ends after its line
+        text = f"{text[:start]}{_written(value)}{text[end:]}"
+    return text, len(spans)
 
 
-def _put(document: Any, one: Mismatch) -> bool:
-    """Put one value into its place; False if the place is not written there."""
-    node = document
-    for part in one.path[:-1]:
+def _span(root: Any, path: Sequence[str | int]) -> tuple[int, int] | None:
+    """Where the value at that path stands; None if it is not written there."""
+    node = root
+    for part in path:
         node = _inside(node, part)
         if node is None:
-            return False
-    last = _key(node, one.path[-1])
-    if last is None:
-        return False
-    node[last] = one.actual
-    return True
+            return None
+    return node.start_mark.index, _end(node)
 
 
 def _inside(node: Any, part: str | int) -> Any:
-    key = _key(node, part)
-    return None if key is None else node[key]
+    if isinstance(part, int):
+        items = node.value if isinstance(node.value, list) and "seq" in node.tag else []
+        return items[part] if part < len(items) else None
+    pairs = node.value if isinstance(node.value, list) and "map" in node.tag else []
+    exact = next((value for key, value in pairs if key.value == part), None)
+    return exact or next((value for key, value in pairs if canonical(str(key.value)) == part), None)
 
 
-def _key(node: Any, part: str | int) -> Any:
-    """The key as the file spells it."""
-    if isinstance(node, list):
-        return part if isinstance(part, int) and part < len(node) else None
-    if not isinstance(node, dict):
-        return None
-    return part if part in node else next((key for key in node if canonical(str(key)) == part), None)
+def _end(node: Any) -> int:
+    """Where a node ends: one in block style with the last that stands in it."""
+    if isinstance(node.value, list) and node.value and not node.flow_style:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _written(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_written(key)}: {_written(held)}" for key, held in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)

@@ -14,6 +14,7 @@ from mplp_cli.workflow.cases.matching import differences, fits, is_literal, is_m
 from mplp_cli.workflow.cases.model import Mismatch, Outcome, StepOutcome
 from mplp_cli.workflow.fold.growth import id_in_file
 from mplp_cli.workflow.language.references import follow
+from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import Json
 
 #: `result`, and a path into it: `result.items[0].name`.
@@ -174,8 +175,9 @@ def _events(wanted: Json, outcome: Outcome, path: Path) -> Iterator[Mismatch]:
         if count is not None:
             yield from differences(count, actual, (*here, "count"), f"the events of type `{kind}`")
         elif not actual:
-            said = f"there is no event of type `{kind}`"
-            yield Mismatch(path=here, said=said, expected=entry, actual=sorted(outcome.events))
+            near = did_you_mean(kind, outcome.events)
+            said = f"there is no event of type `{kind}`{f'; {near}' if near else ''}"
+            yield Mismatch(path=here, said=said, expected=entry)
 
 
 def _objects(wanted: Json, outcome: Outcome, path: Path) -> Iterator[Mismatch]:
