@@ -283,7 +283,7 @@ _mplp_argument() {
     "init 0") _mplp_complete file ;;
     "examples 0") _mplp_complete examples ;;
     "validate "*) _mplp_complete workflow ;;
-    "test "*) _mplp_complete text ;;
+    "test "*) _mplp_complete file ;;
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;

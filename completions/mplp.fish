@@ -122,6 +122,7 @@ complete -c mplp -n '__mplp_verb test' -l junit -r -F -d 'Write a JUnit report t
 complete -c mplp -n '__mplp_verb test' -s o -l output -x -a 'text json github' -d 'How to show the cases'
 complete -c mplp -n '__mplp_verb test' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb test' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb test' -F
 
 complete -c mplp -n '__mplp_verb plan' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb plan' -l no-color -d 'Plain text (NO_COLOR does the same)'

@@ -267,7 +267,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
     $arguments['validate *'] = @('workflow', @())
-    $arguments['test *'] = @('text', @())
+    $arguments['test *'] = @('file', @())
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())

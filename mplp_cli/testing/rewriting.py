@@ -11,9 +11,7 @@ from mplp_cli.loading.spelling import canonical
 from mplp_cli.workflow.cases.model import Mismatch
 
 #: Text that no reader of YAML takes for anything else, without quotes.
-_PLAIN = re.compile(
-    r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z][\w.]*(?:[- ][\w.]+)*", re.ASCII | re.IGNORECASE
-)
+_PLAIN = re.compile(r"(?i:(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][\w.]*(?:[- ][\w.]+)*)", re.ASCII)
 
 
 def rewritten(text: str, mismatches: Sequence[Mismatch]) -> tuple[str, int]:
