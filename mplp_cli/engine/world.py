@@ -9,9 +9,11 @@ from msgspec import UNSET, UnsetType
 
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
+    Advise,
     Attempt,
     Board,
     CachedResult,
+    Candidate,
     Clock,
     Ids,
     Journal,
@@ -62,10 +64,13 @@ class World:
     kill: Callable[[], None] = lambda: None
     #: The runs of sub-workflows, if the plan has any.
     subruns: Subruns | None = None
+    #: Asks an agent for a module operation, and who may be asked; None: the plan asks nobody.
+    advise: Advise | None = None
+    candidates: Callable[[], Sequence[Candidate]] = tuple
     #: Asks for the run's place under its concurrency key; None if it needs none.
     turn: Callable[[], Awaitable[Standing]] | None = None
     #: In a test: the result of an attempt of a step that does not do its own work; UNSET, it does. StepError: it fails.
-    #: Of steps without effects; `runners` are told by themselves.
+    #: Of steps that no runner does; `runners` are told by themselves.
     instead: Callable[[StepId, int], Json | UnsetType] = its_own_work
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
