@@ -39,7 +39,7 @@ def plan(file: str | PathLike[str]) -> dict[str, Any]:
     return plan_document(loaded.plan)
 
 
-def run(
+def run(  # noqa: PLR0913 - options as of the command
     file: str | PathLike[str],
     inputs: Mapping[str, Any] | None = None,
     *,

@@ -70,12 +70,9 @@ class Runtime:
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
         self.uses_cache = uses_cache
-        #: Records what agents are asked and answer, or answers in their place.
-        self.tape: Tape | None = None
-        #: Gives the ids that operations make, if they are to be the same every time.
-        self.seeded: SeededIds | None = None
-        #: Take the place of the work of steps, in a test.
-        self.stand_ins: StandIns | None = None
+        self.tape: Tape | None = None  #: records what agents answer, or answers for them
+        self.seeded: SeededIds | None = None  #: gives ids that are the same every time
+        self.stand_ins: StandIns | None = None  #: do the work of steps in a test
         self._scratch: Any = None
 
     def __enter__(self) -> Self:

@@ -46,6 +46,7 @@ COMMANDS = {
     "events": "events",
     "call": "call",
     "agents": "agents",
+    "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
     "backup": "backup",
@@ -87,6 +88,7 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mplp_cli import __version__
-from mplp_cli.agents.recording.cassette import read_cassette
-from mplp_cli.agents.recording.entries import VERSION, Header
-from mplp_cli.agents.recording.tape import Recording, Replay, Tape
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import UsageError
 from mplp_cli.protocols import Clock
+
+if TYPE_CHECKING:
+    from mplp_cli.agents.recording.tape import Tape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +36,16 @@ def open_tape(
     UsageError, CassetteError, RunBusyError.
     """
     check(wanted, environ)
+    if not wanted:
+        return None
+    from mplp_cli.agents.recording.cassette import read_cassette
+    from mplp_cli.agents.recording.entries import VERSION, Header
+    from mplp_cli.agents.recording.tape import Recording, Replay
+
     if wanted.replay is not None:
         return Replay(read_cassette(wanted.replay), strict=wanted.strict)
     path = wanted.record if wanted.record is not None else wanted.record_missing
-    if path is None:
-        return None
+    assert path is not None
     header = Header(
         mplp_cassette=VERSION, mplp=__version__, workflow=workflow, recorded_at=rfc3339(clock.now())
     )

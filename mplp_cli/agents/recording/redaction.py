@@ -19,7 +19,7 @@ _SECRET_KEYS = frozenset(
 #: Credentials as they stand in text; the first group stays.
 _PATTERNS = (
     re.compile(
-        r"""((?:\bauthorization|\bapi[_-]?key)\\?["']?\s*[:=]\s*\\?["']?(?:(?:bearer|basic|token)\s+)?)"""
+        r"""((?:\bauthorization|\bapi[_-]?key)\\?["']?\s*[:=]\s*\\?["']?(?:(?:bearer|basic|token)\s+)?+)"""
         r"""(?!\*\*\*)[^\s"'\\,;}]+""",
         re.IGNORECASE,
     ),
