@@ -68,8 +68,7 @@ class Runtime:
         self.clock: Clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
-        #: Whether steps take results from the cache.
-        self.uses_cache = uses_cache
+        self.uses_cache = uses_cache  #: whether steps take results from the cache
         self.tape: Tape | None = None  #: records what agents answer, or answers for them
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
@@ -114,10 +113,7 @@ class Runtime:
         return SqliteStore(self.state_dir, self.clock)
 
     def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
-        """The one run that `name` means: an id, a unique prefix of one, or a workflow id with one run that fits.
-
-        Where the name means several, those that do not fit are passed over.
-        """
+        """The one run that `name` means: an id, a unique prefix of one, or a workflow id. Of several the one that fits."""
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return _one_of(found, name, fits)
 
