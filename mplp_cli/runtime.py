@@ -113,7 +113,7 @@ class Runtime:
         return SqliteStore(self.state_dir, self.clock)
 
     def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
-        """The one run that `name` means: an id, a unique prefix of one, or a workflow id; of several that which fits."""
+        """The one run that `name` means: an id, its prefix, or a workflow id; of several the one that fits."""
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return _one_of(found, name, fits)
 
