@@ -64,6 +64,7 @@ _mplp_takes_value() {
     "init --from") return 0 ;;
     "examples --output" | "examples -o") return 0 ;;
     "validate --output" | "validate -o") return 0 ;;
+    "test --case" | "test -k" | "test --junit" | "test --output" | "test -o") return 0 ;;
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --state-dir") return 0 ;;
     "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
@@ -103,6 +104,9 @@ _mplp_value() {
     "init --from") _mplp_complete examples ;;
     "examples --output" | "examples -o") _mplp_complete choices text json ;;
     "validate --output" | "validate -o") _mplp_complete choices text json github sarif ;;
+    "test --case" | "test -k") _mplp_complete text ;;
+    "test --junit") _mplp_complete file ;;
+    "test --output" | "test -o") _mplp_complete choices text json github ;;
     "plan --output" | "plan -o") _mplp_complete choices text json ;;
     "run --input" | "run -i") _mplp_complete text ;;
     "run --inputs") _mplp_complete file ;;
@@ -239,6 +243,7 @@ _mplp_options() {
     "init") _mplp_complete choices --from --force -f --list -h --help ;;
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
+    "test") _mplp_complete choices --case -k --fail-fast --update --junit --output -o --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --no-cache --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
@@ -281,6 +286,7 @@ _mplp_argument() {
     "init 0") _mplp_complete file ;;
     "examples 0") _mplp_complete examples ;;
     "validate "*) _mplp_complete workflow ;;
+    "test "*) _mplp_complete file ;;
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
@@ -324,7 +330,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -360,7 +366,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -9,6 +9,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'init	Write a commented workflow to start from'
         'examples	List the workflows that come with mplp, or print one'
         'validate	Check workflow files and show every problem with its place'
+        'test	Run the test cases of workflows, offline'
         'plan	Show what a run would do'
         'run	Validate a workflow and run it'
         'resume	Go on with a paused, interrupted, waiting or failed run'
@@ -48,6 +49,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['init'] = @('--from	Start from a bundled workflow instead', '--force	Write over a file that is there', '-f	Write over a file that is there', '--list	Print what --from takes and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['test'] = @('--case	Only cases whose name contains it', '-k	Only cases whose name contains it', '--fail-fast	Stop after the first that fails', '--update	Write what came out in the place of expected values', '--junit	Write a JUnit report to FILE', '--output	How to show the cases', '-o	How to show the cases', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--strict	With --replay: every answer is given once, and all have to be', '--seed	Ids of objects follow from N', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -87,6 +89,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['examples -o'] = @('choices', @('text', 'json'))
     $values['validate --output'] = @('choices', @('text', 'json', 'github', 'sarif'))
     $values['validate -o'] = @('choices', @('text', 'json', 'github', 'sarif'))
+    $values['test --case'] = @('text', @())
+    $values['test -k'] = @('text', @())
+    $values['test --junit'] = @('file', @())
+    $values['test --output'] = @('choices', @('text', 'json', 'github'))
+    $values['test -o'] = @('choices', @('text', 'json', 'github'))
     $values['plan --output'] = @('choices', @('text', 'json'))
     $values['plan -o'] = @('choices', @('text', 'json'))
     $values['run --input'] = @('text', @())
@@ -264,6 +271,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
     $arguments['validate *'] = @('workflow', @())
+    $arguments['test *'] = @('file', @())
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
@@ -307,7 +315,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Candidate, Clock, Ids
-from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
+from mplp_cli.protocols import Candidate, Clock, Ids, Runner
+from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
 from mplp_cli.staffing import agents_of_run, candidates_of, may_ask, misfits, open_environ
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Parts(Starts, Protocol):
     @property
     def tape(self) -> Tape | None: ...
     @property
+    def stand_ins(self) -> StandIns | None: ...
+    @property
     def hub(self) -> Any: ...
     @property
     def modules(self) -> Mapping[str, Module]: ...
@@ -72,7 +74,7 @@ def assemble(
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.runners import Runners
     from mplp_cli.engine.workplace import Workplace, attempt_mark
-    from mplp_cli.engine.world import World
+    from mplp_cli.engine.world import World, its_own_work
     from mplp_cli.workflow.masking import Masker
 
     plan, masker = state.plan, Masker(given.secrets)
@@ -107,7 +109,7 @@ def assemble(
         board=runtime.store.board,
         operations=runtime.hub,
         misfits=misfits,
-        runners=runners.by_kind,
+        runners=_runners(runners.by_kind, runtime.stand_ins),
         advise=runners.advise,
         candidates=candidates,
         conditions=runtime.conditions,
@@ -121,6 +123,9 @@ def assemble(
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
+        instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
+        # In a test waits of days are skipped in steps of this length, and nobody else asks anything of the run.
+        poll=0.1 if runtime.stand_ins is None else 10.0,
     )
     drive = Drive(state, world)
     return Run(
@@ -133,6 +138,12 @@ def assemble(
         subruns=subruns,
         begin=begin,
     )
+
+
+def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:
+    if stand_ins is None:
+        return by_kind
+    return {kind: stand_ins.runner(kind, runner) for kind, runner in by_kind.items()}
 
 
 def make_hub(runtime: Parts) -> Hub:

@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "init",
     "examples": "examples",
     "validate": "validate",
+    "test": "test",
     "plan": "plan",
     "run": "run",
     "resume": "resume",

@@ -82,6 +82,15 @@ CODES: Final[dict[str, str]] = {
     "agent-options": "the options of an agent are not what the package of its kind takes",
     "agent-extra": "a kind of agent needs a package that is not installed",
     "agent-command": "the program of an agent is not found on this machine",
+    # ---- test cases
+    "test-workflow": "the workflow of a test file cannot be read, or is not valid",
+    "test-duplicate-name": "two test cases with the same name in one file",
+    "test-unknown-step": "a test case names a step that the workflow does not have",
+    "test-unknown-agent": "a test case names an agent that is not there",
+    "test-unknown-secret": "a test case gives a secret that the workflow does not declare",
+    "test-mock": "a step cannot be mocked like that",
+    "test-matcher": "a matcher that cannot be used",
+    "test-cassette": "the recording that a test case names is not there",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",
 }

@@ -99,7 +99,7 @@ def _one_of(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Probl
 
 def _holder(schema: Mapping[str, Any], path: Path) -> str:
     if not path:
-        return "workflow file"
+        return _title(schema) if _title(schema).endswith(" file") else "workflow file"
     return _title(schema) if "title" in schema else str(path[-1])
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 _KINDS = {
     "FILE": "file",
     "FILES": "file",
+    "PATH": "file",
     "DIR": "directory",
     "RUN": "runs",
     "RUN1": "runs",
