@@ -1,5 +1,5 @@
-"""What goes wrong with agents of every kind: a name for it, within the deadline; nothing stays behind, and the place that
-the agent takes up is free again."""
+"""What goes wrong with agents of every kind: a name for it, within the deadline; nothing stays behind, and the
+place that the agent takes up is free again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ async def twice(agent: AgentDefinition, folder: Path, **asked: Any) -> list[Agen
     agents = agents_of(agent, folder)
 
     async def once() -> AgentResult | AgentError:
-        request = AgentRequest(run=RUN, step="s", agent=agent.id, idempotency_key="k", **{"input": {}, **asked})
+        request = AgentRequest(
+            run=RUN, step="s", agent=agent.id, idempotency_key="k", **{"input": {}, **asked}
+        )
         try:
             return await agents.ask(request, lambda text: None)
         except AgentError as error:
@@ -109,7 +111,7 @@ PROGRAMS: list[tuple[str, str, Any]] = [
     ("prints half and dies", f"print('[1,', flush=True); {DIES}", "agent.exit"),
     ("prints garbage", "print('\\x1b[31m<html>')", "agent.output_invalid"),
     ("prints bytes that are no text", "import os; os.write(1, bytes(range(256)))", "agent.output_invalid"),
-    ("answers what its schema does not take", "print('{\"n\": \"one\"}')", "agent.output_invalid"),
+    ("answers what its schema does not take", 'print(\'{"n": "one"}\')', "agent.output_invalid"),
     ("hangs", HANGS, "agent.timeout"),
     (
         "closes its output and hangs",
@@ -123,7 +125,9 @@ PROGRAMS: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("script", "becomes"), [row[1:] for row in PROGRAMS], ids=[row[0] for row in PROGRAMS])
+@pytest.mark.parametrize(
+    ("script", "becomes"), [row[1:] for row in PROGRAMS], ids=[row[0] for row in PROGRAMS]
+)
 def test_a_program_that(tmp_path: Path, script: str, becomes: Any) -> None:
     agent = CommandAgent(
         id="a", command=[sys.executable, "-c", script], timeout=limit(becomes), limits=ONE, repair_attempts=0
@@ -150,7 +154,9 @@ FUNCTIONS: list[tuple[str, str, Any]] = [
 def test_a_function_that(tmp_path: Path, body: str, becomes: Any) -> None:
     module = f"faulty_{tmp_path.name}"
     (tmp_path / f"{module}.py").write_text(f"def run():\n    {body}\n")
-    agent = PythonAgent(id="a", entrypoint=f"{module}:run", timeout=limit(becomes), limits=ONE, repair_attempts=0)
+    agent = PythonAgent(
+        id="a", entrypoint=f"{module}:run", timeout=limit(becomes), limits=ONE, repair_attempts=0
+    )
     both = asyncio.run(twice(agent, tmp_path, schema=N))
     assert [outcome(one) for one in both] == [becomes] * 2
 
@@ -186,7 +192,9 @@ SERVICES: dict[str, Row] = {
         "agent.truncated",
     ),
     "breaks a stream off": Row(lambda: [HEAD, PIECE], "agent.output_invalid", "agent.truncated"),
-    "speaks something else": Row(lambda: [b"220 mail ready\r\n\r\n"], "agent.unavailable", "agent.unavailable"),
+    "speaks something else": Row(
+        lambda: [b"220 mail ready\r\n\r\n"], "agent.unavailable", "agent.unavailable"
+    ),
     "has no time": Row(
         lambda: answer({"error": {"message": "[/red] later"}}, "429 Too Many Requests", "Retry-After: 7"),
         "agent.rate_limited",
@@ -210,7 +218,12 @@ def test_a_service_that(tmp_path: Path, what: str, kind: str) -> None:
     async def main() -> list[AgentResult | AgentError]:
         async with AsyncExitStack() as stack:
             service = await stack.enter_async_context(Service(lambda seen: SERVICES[what].reply()))
-            shared: Any = {"id": "a", "timeout": limit(getattr(SERVICES[what], kind)), "limits": ONE, "repair_attempts": 0}
+            shared: Any = {
+                "id": "a",
+                "timeout": limit(getattr(SERVICES[what], kind)),
+                "limits": ONE,
+                "repair_attempts": 0,
+            }
             agent: AgentDefinition = HttpAgent(endpoint=service.url, **shared)
             if kind == "openai":
                 agent = OpenAIAgent(endpoint=f"{service.url}/v1", model="m", **shared)

@@ -87,9 +87,7 @@ def aimock(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = {"strict": True, "llm": {"fixtures": "./fixtures.json", "chunkSize": 4}}
     (folder / "aimock.json").write_text(json.dumps(config), "utf-8")
     script = modules / "@copilotkit/aimock/dist/aimock-cli.js"
-    with started(
-        by_node(script, "-c", "aimock.json", "-p", "{port}"), folder, ready="/v1/models"
-    ) as program:
+    with started(by_node(script, "-c", "aimock.json", "-p", "{port}"), folder, ready="/v1/models") as program:
         yield program
 
 
@@ -152,7 +150,12 @@ def test_what_goes_wrong_has_its_name_and_the_agent_is_free_again(
     - {{id: waits, type: agent, agent: streams, prompt: slow, timeout: 300ms, {never}}}
     - {{id: next, type: agent, agent: streams, prompt: greet2, dependencies: [waits], join: all-ended, {never}}}
     - {{id: gone, type: agent, agent: embedder, input: {{model: e, input: other}}, {never}}}
-    - {{id: there, type: agent, agent: embedder, input: {{model: e, input: text}}, dependencies: [gone], join: all-ended}}
+    - id: there
+      type: agent
+      agent: embedder
+      input: {{model: e, input: text}}
+      dependencies: [gone]
+      join: all-ended
     """
     ended, document = run(terminal, aimock, steps)
     codes = {
@@ -198,7 +201,9 @@ def test_hostile_text_of_a_model_is_data_on_screens_in_logs_and_for_further_step
 
 def test_the_pieces_of_an_answer_are_heard_while_it_is_given(terminal: Terminal, aimock: Program) -> None:
     terminal.env["LLM"] = f"{aimock.url}/v1"
-    going = terminal.start("run", write(terminal, "    - {id: a, type: agent, agent: streams, prompt: begins}"))
+    going = terminal.start(
+        "run", write(terminal, "    - {id: a, type: agent, agent: streams, prompt: begins}")
+    )
     terminal.until_written("one")
     heard = terminal.start("logs", terminal.only_run(), "--follow")
     assert heard.stdout is not None
