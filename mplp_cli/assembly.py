@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.json import encode
+
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.roster import Roster
@@ -48,6 +52,10 @@ class Parts(Starts, Protocol):
     def uses_cache(self) -> bool: ...
     @property
     def state_dir(self) -> Path: ...
+    @property
+    def seeded(self) -> SeededIds | None: ...
+    @property
+    def tape(self) -> Tape | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -141,12 +149,13 @@ def make_agents(
     run: str,
     deny_private: bool,
     ledger: Ledger | None = None,
+    tape: Tape | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that `run` may ask, by id, each with the directory that its relative paths start from.
 
-    What they have started, and has left them to go on by itself, ends when they are closed.
-    `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `ledger` keeps their budgets, `tape` records their calls or answers them. `around` is what a `Workshop` has beside
+    that, and beside what the engine does for it. What they have started and left behind ends when they are closed.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
@@ -183,8 +192,12 @@ def make_agents(
             end_marked(attempt_mark(run, workplace.owner))
 
     known = {name: agent for name, (agent, _) in definitions.items()}
-    budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
-    return Agents(known, make, misfits=_misfits, around=budgeted, also_close=close)
+    every = Around()
+    if ledger is not None:
+        every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
+    if tape is not None:
+        every = replace(every, order=tape.order, carry=tape.carry)
+    return Agents(known, make, misfits=_misfits, around=every, also_close=close)
 
 
 def _agents(
@@ -205,6 +218,13 @@ def _agents(
         lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
         environ=environ,
     )
+    if runtime.tape is not None:
+        from mplp_cli.agents.recording.redaction import secrets_of
+
+        definition = runtime.store.definition(state.run_id)
+        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
+        known = secrets_of((agent for agent, _ in (own | others).values()), environ)
+        runtime.tape.knows(known | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
     return make_agents(
         own | others,
         workplace,
@@ -212,6 +232,7 @@ def _agents(
         run=state.run_id,
         deny_private=given.deny_private,
         ledger=ledger,
+        tape=runtime.tape,
         clock=runtime.clock,
         environ=environ,
         open_environ=_environ(runtime, state, given),
@@ -244,8 +265,8 @@ def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
 
-    store = runtime.store
-    return Hub(
+    store, seeded = runtime.store, runtime.seeded
+    hub = Hub(
         runtime.modules,
         store.objects,
         runtime.clock,
@@ -254,6 +275,9 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
     )
+    if seeded is not None:
+        hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
+    return hub
 
 
 def end_survivors(run_id: str) -> None:
