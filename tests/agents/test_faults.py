@@ -1,5 +1,5 @@
-"""What goes wrong with agents of every kind: a name for it, within the deadline; nothing stays behind, and the place
-that the agent takes up is free again."""
+"""What goes wrong with agents of every kind: a name for it, within the deadline; nothing stays behind, and the
+place that the agent takes up is free again."""
 
 from __future__ import annotations
 

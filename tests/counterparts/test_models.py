@@ -150,7 +150,12 @@ def test_what_goes_wrong_has_its_name_and_the_agent_is_free_again(
     - {{id: waits, type: agent, agent: streams, prompt: slow, timeout: 300ms, {never}}}
     - {{id: next, type: agent, agent: streams, prompt: greet2, dependencies: [waits], join: all-ended, {never}}}
     - {{id: gone, type: agent, agent: embedder, input: {{model: e, input: other}}, {never}}}
-    - {{id: there, type: agent, agent: embedder, input: {{model: e, input: text}}, dependencies: [gone], join: all-ended}}
+    - id: there
+      type: agent
+      agent: embedder
+      input: {{model: e, input: text}}
+      dependencies: [gone]
+      join: all-ended
     """
     ended, document = run(terminal, aimock, steps)
     codes = {
