@@ -298,9 +298,11 @@ class Runtime:
     @cached_property
     def roster(self) -> Roster:
         """The agents that the project's files define."""
-        from mplp_cli.roster import project_roster
+        from mplp_cli.roster import project_roster, registered_ids
 
-        return project_roster(self.settings, self.cwd, self.environ)
+        return project_roster(
+            self.settings, self.cwd, self.environ, lambda: registered_ids(self.existing_state_dir())
+        )
 
     @cached_property
     def registry(self) -> Registry:

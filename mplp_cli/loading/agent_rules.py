@@ -49,6 +49,7 @@ def check_agents(
                 yield from check_schema(key, held, (*path, key))
         yield from _address(agent, path)
         yield from _program(agent, path, beside)
+    yield from _bindings(document.get("activation"), ids, beside)
 
 
 def _budget(agent: dict[str, Any], path: Path, there: list[str], beside: Beside) -> Iterator[Problem]:
@@ -80,6 +81,23 @@ def _fallbacks(agent: dict[str, Any], path: Path, ids: list[str], beside: Beside
         else:
             continue
         yield Problem(code="agent-unknown-fallback", message=said, hint=hint, path=(*path, "fallback", n))
+
+
+def _bindings(activation: Any, ids: list[str], beside: Beside) -> Iterator[Problem]:
+    for interface, binding in activation.items() if isinstance(activation, dict) else ():
+        name = binding.get("agent") if isinstance(binding, dict) else None
+        if not isinstance(name, str) or name in ids:
+            continue
+        known = [*ids, *sorted(beside.known().agents)]
+        if name not in known:
+            listing = f"the agents are {', '.join(known[:20])}" if known else "define it under `agents`"
+            yield Problem(
+                code="agent-unknown-binding",
+                severity="warning",  # it may be registered later, and another may be unregistered
+                message=f"there is no agent {quoted(name)}; {interface} stays inert until there is",
+                hint=did_you_mean(name, known) or listing,
+                path=("activation", interface, "agent"),
+            )
 
 
 def check_schema(key: str, schema: dict[str, Any], path: Path) -> Iterator[Problem]:
