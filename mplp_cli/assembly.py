@@ -213,6 +213,7 @@ def make_hub(runtime: Parts) -> Hub:
         newer=store.newer,
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
+        activation=lambda: runtime.roster.activation,
     )
 
 

@@ -45,6 +45,7 @@ COMMANDS = {
     "events": "events",
     "call": "call",
     "agents": "agents",
+    "interfaces": "interfaces",
     "modules": "modules",
     "objects": "objects",
     "backup": "backup",
@@ -70,6 +71,12 @@ SUBCOMMANDS = {
         "doctor": "agent:doctor",
         "call": "agent_call:call",
         "ping": "agent_call:ping",
+    },
+    "interfaces": {
+        "list": "interfaces",
+        "activate": "activating:activate",
+        "deactivate": "activating:deactivate",
+        "call": "interface_call:call",
     },
     "modules": {
         "describe": "describe",
