@@ -121,13 +121,14 @@ class Runtime:
         """The workflow, its plan and every problem found."""
         from mplp_cli.loading import load_workflow
         from mplp_cli.loading.including import on_disk, stored
-        from mplp_cli.modules.catalogue import check_operation, signature_of
+        from mplp_cli.modules.catalogue import call_asks_agents, check_operation, signature_of
         from mplp_cli.roster import beside
 
         return load_workflow(
             source.text,
             source.name,
             check_operation=check_operation,
+            asks_agents=call_asks_agents,
             conditions=self.conditions,
             directory=str(source.directory),
             read=on_disk if source.included is None else stored(source.included),

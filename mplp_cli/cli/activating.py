@@ -76,7 +76,7 @@ def activator_in(runtime: Runtime, output: TextOrJson, *, no_color: bool) -> Act
 
 def activate_now(runtime: Runtime, activator: Activator, modules: list[str]) -> ActivationResult:
     """Activate the interfaces of these modules, of all if none is named, with the agents that can be reached."""
-    from mplp_cli.cli.agent_call import _with_agents as with_agents
+    from mplp_cli.cli.asking import with_agents
     from mplp_cli.errors import AgentError
 
     registry = runtime.registry

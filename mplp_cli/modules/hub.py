@@ -119,6 +119,24 @@ class Hub:
         self._notify(writes)
         return Outcome(msgspec.to_builtins(result), writes)
 
+    async def consult(
+        self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller, advisers: Advisers
+    ) -> Mapping[str, Any]:
+        """The parameters with what agents have said filled in. It changes nothing; `call` does, with what it gives."""
+        found = find_operation(self._modules, module, operation)
+        self._check_running(module)
+        given = convert_parameters(found, parameters)
+        if found.consult is None and not found.reserved:
+            return parameters
+        session = Session(
+            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+        )
+        if found.consult is None:
+            return await self._ask_in_place(found, given, session, advisers)
+        filled = msgspec.to_builtins(await found.consult(given, session, advisers))
+        assert isinstance(filled, dict)
+        return filled
+
     def apply(self, writes: Iterable[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""
         self._objects.keep(writes)

@@ -107,6 +107,8 @@ class RunState:
         self.due: dict[int, int] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
+        #: Answers of agents to the questions of steps that have not ended, by the name of the question.
+        self.advice: dict[int, dict[str, h.StepAdvised]] = {}
         #: Which runs `workflow` steps get when they start once more.
         self.renewals = Renewals()
 
