@@ -39,11 +39,12 @@ def activate(
 
       mplp interfaces activate plan confirm --output json
     """
+    from mplp_cli.cli.interfaces import activator_of
     from mplp_cli.runtime import Runtime
 
     with Runtime(state_dir=state_dir) as runtime:
         assert runtime.store is not None  # a change makes the state, if there is none
-        activator = activator_in(runtime, output, no_color=no_color)
+        activator = activator_of(runtime, output, no_color=no_color)
         result = activate_now(runtime, activator, modules or [])
     _tell(result, output, no_color=no_color)
 
@@ -60,18 +61,12 @@ def deactivate(
 
       mplp interfaces deactivate plan
     """
+    from mplp_cli.cli.interfaces import activator_of
     from mplp_cli.runtime import Runtime
 
     with Runtime(state_dir=state_dir) as runtime:
-        result = activator_in(runtime, output, no_color=no_color).deactivate(modules or [])
+        result = activator_of(runtime, output, no_color=no_color).deactivate(modules or [])
     _tell(result, output, no_color=no_color)
-
-
-def activator_in(runtime: Runtime, output: TextOrJson, *, no_color: bool) -> Activator:
-    """As `mplp interfaces` has it."""
-    from mplp_cli.cli.interfaces import activator_of
-
-    return activator_of(runtime, output, no_color=no_color)
 
 
 def activate_now(runtime: Runtime, activator: Activator, modules: list[str]) -> ActivationResult:

@@ -152,10 +152,9 @@ class Activator:
             binding = binding_of(interface, self.activation)
             if binding is None:
                 continue
-            wanted.append(interface.capability if not binding.agent else f"agent {binding.agent}")
             asked = self._asked(binding)
-            stated = interface.full_name in self.activation.bindings
-            if not asked and not stated:
+            if not asked and interface.full_name not in self.activation.bindings:
+                wanted.append(f"`{binding.capability}`")
                 continue
             refusals = [refused for agent in asked if (refused := await look(agent)) is not None]
             if len(refusals) == len(asked):
@@ -164,11 +163,7 @@ class Activator:
                 return ModuleActivation(module_id=module, status="failed", error=error)
             taken.append(interface)
         if not taken:
-            reason = (
-                f"no agent offers {' or '.join(f'`{one}`' for one in wanted)}"
-                if wanted
-                else "nothing is bound"
-            )
+            reason = f"no agent offers {' or '.join(wanted)}" if wanted else "nothing is bound"
             return ModuleActivation(module_id=module, status="skipped", reason=reason)
         self.switchboard.activate([one.full_name for one in taken], Switched(self.clock.now(), self.by))
         names = [one.name for one in taken]
