@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.json import encode
 
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids
@@ -16,9 +19,11 @@ if TYPE_CHECKING:
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.roster import Roster
@@ -47,6 +52,10 @@ class Parts(Starts, Protocol):
     def uses_cache(self) -> bool: ...
     @property
     def state_dir(self) -> Path: ...
+    @property
+    def seeded(self) -> SeededIds | None: ...
+    @property
+    def tape(self) -> Tape | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -139,11 +148,13 @@ def make_agents(
     *,
     deny_private: bool,
     ledger: Ledger | None = None,
+    tape: Tape | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
 
-    `ledger` keeps their budgets. `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `ledger` keeps their budgets, `tape` records their calls or answers them. `around` is what a `Workshop` has beside
+    that, and beside what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
@@ -168,8 +179,12 @@ def make_agents(
         return make_adapter(agent, workshop)
 
     known = {name: agent for name, (agent, _) in definitions.items()}
-    budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
-    return Agents(known, make, misfits=_misfits, around=budgeted, also_close=connections.aclose)
+    every = Around()
+    if ledger is not None:
+        every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
+    if tape is not None:
+        every = replace(every, order=tape.order, carry=tape.carry)
+    return Agents(known, make, misfits=_misfits, around=every, also_close=connections.aclose)
 
 
 def _agents(
@@ -190,12 +205,20 @@ def _agents(
         lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
         environ=environ,
     )
+    if runtime.tape is not None:
+        from mplp_cli.agents.recording.redaction import secrets_of
+
+        definition = runtime.store.definition(state.run_id)
+        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
+        known = secrets_of((agent for agent, _ in (own | others).values()), environ)
+        runtime.tape.knows(known | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
     return make_agents(
         own | others,
         workplace,
         masker,
         deny_private=given.deny_private,
         ledger=ledger,
+        tape=runtime.tape,
         clock=runtime.clock,
         environ=environ,
         open_environ=_environ(runtime, state, given),
@@ -228,8 +251,8 @@ def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
 
-    store = runtime.store
-    return Hub(
+    store, seeded = runtime.store, runtime.seeded
+    hub = Hub(
         runtime.modules,
         store.objects,
         runtime.clock,
@@ -239,6 +262,9 @@ def make_hub(runtime: Parts) -> Hub:
         settings=runtime.settings.modules,
         activation=lambda: runtime.roster.activation,
     )
+    if seeded is not None:
+        hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
+    return hub
 
 
 def end_survivors(run_id: str) -> None:

@@ -46,6 +46,7 @@ COMMANDS = {
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",
+    "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
     "backup": "backup",
@@ -93,6 +94,7 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.
