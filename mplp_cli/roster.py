@@ -47,10 +47,10 @@ class InvalidAgentsError(WorkflowValidationError):
 
 
 def project_roster(
-    settings: Settings, cwd: Path, environ: Mapping[str, str], registered: Callable[[], Iterable[str]] = tuple
+    settings: Settings, cwd: Path, environ: Mapping[str, str], state_dir: Callable[[], Path | None]
 ) -> Roster:
     """The agents that the project's files define; the first file that defines an id, or says how reserved
-    interfaces are taken over, wins; of the latter `mplp.yaml` does. `registered`: the ids of registered agents.
+    interfaces are taken over, wins; of the latter `mplp.yaml` does. `state_dir`: where agents are registered.
 
     InvalidAgentsError if a file is not valid or cannot be read.
     """
@@ -63,7 +63,7 @@ def project_roster(
     known: set[str] = set()
     activation: Activation | None = None
     for path in files:
-        inside, others = path == settings.file, partial(_ids, known, registered)
+        inside, others = path == settings.file, partial(_ids, known, state_dir)
         found, problems, texts = _load(path, environ, inside=inside, known=others, roster=made)
         activation = (found.activation if inside else None) or activation or found.activation
         directory, name = str(path.parent), shown(path, cwd)
@@ -80,8 +80,12 @@ def project_roster(
     return made
 
 
-def _ids(known: Iterable[str], registered: Callable[[], Iterable[str]]) -> frozenset[str]:
-    return frozenset(known) | frozenset(registered())
+def _ids(known: Iterable[str], state_dir: Callable[[], Path | None]) -> frozenset[str]:
+    """Those that are known, and those of the agents that were registered."""
+    from mplp_cli.store.registrations import RegistrationFile
+
+    kept = RegistrationFile(lambda make: state_dir()).read()
+    return frozenset(known) | {one.agent.id for one in kept.registered}
 
 
 def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Clock, ids: Ids) -> Registry:
@@ -90,13 +94,6 @@ def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Cl
     from mplp_cli.store.registrations import RegistrationFile
 
     return Registry(RegistrationFile(find), clock, ids, roster.entries)
-
-
-def registered_ids(state_dir: Path | None) -> list[str]:
-    """The ids of the agents that were registered there."""
-    from mplp_cli.store.registrations import RegistrationFile
-
-    return [one.agent.id for one in RegistrationFile(lambda make: state_dir).read().registered]
 
 
 def agent_files(settings: Settings, cwd: Path) -> list[Path]:

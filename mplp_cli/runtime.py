@@ -303,11 +303,9 @@ class Runtime:
     @cached_property
     def roster(self) -> Roster:
         """The agents that the project's files define."""
-        from mplp_cli.roster import project_roster, registered_ids
+        from mplp_cli.roster import project_roster
 
-        return project_roster(
-            self.settings, self.cwd, self.environ, lambda: registered_ids(self.existing_state_dir())
-        )
+        return project_roster(self.settings, self.cwd, self.environ, self.existing_state_dir)
 
     @cached_property
     def registry(self) -> Registry:

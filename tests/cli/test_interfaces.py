@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,8 +144,10 @@ def test_only_what_is_there_and_reserved_can_be_called_or_activated(project: Ter
     assert "plan.generatePlanSuggestions\tPlans" in project("__complete", "interfaces").out
 
 
-def test_an_agent_that_missed_its_heartbeats_takes_over_nothing(terminal: Terminal, tmp_path: Path) -> None:
+def test_an_agent_that_missed_its_heartbeats_takes_over_nothing(terminal: Terminal) -> None:
     text = "id: late\nkind: mock\ncapabilities: [plan.create]\nheartbeat: {interval: 1ms}\ndefault: []\n"
     terminal.write("late.yaml", text)
     terminal("agents", "register", "late.yaml")
-    assert terminal("interfaces", "activate", "-o", "json").document["status"] == "skipped"
+    terminal.write("agents.yaml", "agents: []\nactivation: {plan.optimizePlanWithAI: {agent: late}}\n")
+    ended = terminal("interfaces", "activate", "-o", "json")
+    assert (ended.document["status"], ended.err) == ("skipped", ""), "a registered agent is one to bind"
