@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
+        'interfaces	List the reserved interfaces of the modules: inert, or taken over by agents'
         'cassette	Look at what agents were asked and have answered in a recorded run: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
@@ -74,6 +75,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description', '--input	Data: JSON or YAML, @FILE, or `-` for stdin', '-i	Data: JSON or YAML, @FILE, or `-` for stdin', '--prompt	Text')
+    $options['interfaces'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--input	Parameters: JSON or YAML, @FILE, or `-` for stdin', '-i	Parameters: JSON or YAML, @FILE, or `-` for stdin')
     $options['cassette'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
@@ -227,12 +229,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['agents -c'] = @('text', @())
     $values['agents --any-of'] = @('text', @())
     $values['agents --tag'] = @('text', @())
-    $values['agents --kind'] = @('choices', @('python', 'command', 'http', 'openai', 'mock'))
+    $values['agents --kind'] = @('kinds', @())
     $values['agents --status'] = @('choices', @('active', 'degraded', 'unreachable'))
     $values['agents --text'] = @('text', @())
     $values['agents --input'] = @('text', @())
     $values['agents -i'] = @('text', @())
     $values['agents --prompt'] = @('text', @())
+    $values['interfaces --output'] = @('choices', @('text', 'json'))
+    $values['interfaces -o'] = @('choices', @('text', 'json'))
+    $values['interfaces --state-dir'] = @('directory', @())
+    $values['interfaces --input'] = @('text', @())
+    $values['interfaces -i'] = @('text', @())
     $values['cassette --output'] = @('choices', @('text', 'json'))
     $values['cassette -o'] = @('choices', @('text', 'json'))
     $values['modules --output'] = @('choices', @('text', 'json'))
@@ -304,6 +311,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))
     $arguments['agents 1'] = @('agents', @())
+    $arguments['interfaces 0'] = @('choices', @('list', 'activate', 'deactivate', 'call'))
+    $arguments['interfaces *'] = @('modules', @())
     $arguments['cassette 0'] = @('choices', @('show', 'diff', 'check'))
     $arguments['cassette 1'] = @('file', @())
     $arguments['cassette 2'] = @('text', @())
@@ -315,7 +324,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -159,6 +159,7 @@ def make_hub(runtime: Parts) -> Hub:
         newer=store.newer,
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
+        activation=lambda: runtime.roster.activation,
     )
     if seeded is not None:
         hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")

@@ -250,11 +250,20 @@ class Subscription(Struct, frozen=True):
     type: str
 
 
+class Switched(Struct, frozen=True):
+    """When (ms since the epoch) somebody (`by`) has switched something on."""
+
+    at: int
+    by: str = ""
+
+
 class Wiring(Struct, frozen=True):
-    """States by module, of those that were ever put into one, and who is told what."""
+    """States by module, of those that were ever put into one, who is told what, and the reserved interfaces that
+    agents have taken over: `plan.optimizePlanWithAI`."""
 
     states: dict[str, ModuleState] = {}
     subscriptions: list[Subscription] = []
+    active: dict[str, Switched] = {}
 
 
 class Communication(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -295,6 +304,14 @@ class Switchboard(Protocol):
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Those that are there go."""
+        ...
+
+    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
+        """Durable when it returns; one that is active already stays as it is."""
+        ...
+
+    def deactivate(self, interfaces: Sequence[str]) -> None:
+        """Durable when it returns."""
         ...
 
     def log(self, limit: int, module: str | None = None) -> list[Communication]:

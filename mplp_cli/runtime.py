@@ -303,7 +303,7 @@ class Runtime:
         """The agents that the project's files define."""
         from mplp_cli.roster import project_roster
 
-        return project_roster(self.settings, self.cwd, self.environ)
+        return project_roster(self.settings, self.cwd, self.environ, self.existing_state_dir)
 
     @cached_property
     def registry(self) -> Registry:

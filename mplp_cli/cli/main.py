@@ -46,6 +46,7 @@ COMMANDS = {
     "events": "events",
     "call": "call",
     "agents": "agents",
+    "interfaces": "interfaces",
     "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
@@ -72,6 +73,12 @@ SUBCOMMANDS = {
         "doctor": "agent:doctor",
         "call": "agent_call:call",
         "ping": "agent_call:ping",
+    },
+    "interfaces": {
+        "list": "interfaces",
+        "activate": "activating:activate",
+        "deactivate": "activating:deactivate",
+        "call": "interface_call:call",
     },
     "modules": {
         "describe": "describe",

@@ -52,6 +52,7 @@ def check_agents(
         yield from _transport(agent, path)
         yield from _installed(agent, path, beside)
     yield from _cycles(mappings)
+    yield from _bindings(document.get("activation"), ids, beside)
 
 
 def _budget(agent: dict[str, Any], path: Path, there: list[str], beside: Beside) -> Iterator[Problem]:
@@ -114,6 +115,23 @@ def _cycles(agents: Sequence[tuple[Path, dict[str, Any]]]) -> Iterator[Problem]:
 
 def _is_named(agent: dict[str, Any]) -> bool:
     return isinstance(agent.get("id"), str) and isinstance(agent.get("fallback"), list)
+
+
+def _bindings(activation: Any, ids: list[str], beside: Beside) -> Iterator[Problem]:
+    for interface, binding in activation.items() if isinstance(activation, dict) else ():
+        name = binding.get("agent") if isinstance(binding, dict) else None
+        if not isinstance(name, str) or name in ids:
+            continue
+        known = [*ids, *sorted(beside.known().agents)]
+        if name not in known:
+            listing = f"the agents are {', '.join(known[:20])}" if known else "define it under `agents`"
+            yield Problem(
+                code="agent-unknown-binding",
+                severity="warning",  # it may be registered later, and another may be unregistered
+                message=f"there is no agent {quoted(name)}; {interface} stays inert until there is",
+                hint=did_you_mean(name, known) or listing,
+                path=("activation", interface, "agent"),
+            )
 
 
 def check_schema(key: str, schema: dict[str, Any], path: Path) -> Iterator[Problem]:

@@ -100,7 +100,7 @@ def load_agents(
     """The agents that a file defines (None if any problem is an error), and every problem with its place.
 
     `alone`: the file is the definition of one agent, which must have capabilities. `inside`: only the keys
-    `agents`, `budgets` and `prices` of the file are looked at. `read` reads the files that it names.
+    `agents`, `budgets`, `prices` and `activation` of the file are looked at. `read` reads the files that it names.
     """
     reader = Reader(read, directory, name)
     judged = _load(source, reader, beside or Beside(), alone=alone, inside=inside)
@@ -116,11 +116,21 @@ def _load(
     if reading.value is not UNSET:
         value = reading.value
         if inside and isinstance(value, dict):
-            value = {key: value[key] for key in ("agents", "budgets", "prices") if key in value}
+            value = _own_part(value)
         judged = judge(value, reader, beside, alone=alone, inside=inside)
     placed = listed([*reading.problems, *judged.problems], placeable, reader.name)
     failed = any(p.severity == "error" for p in (*placed, *judged.elsewhere))
     return msgspec.structs.replace(judged, file=None if failed else judged.file, problems=placed)
+
+
+def _own_part(value: dict[str, Any]) -> dict[str, Any]:
+    """What a file with other things in it says of agents itself, without the names of files that say it."""
+    agents = value.get("agents")
+    named = isinstance(agents, str) or (
+        isinstance(agents, list) and bool(agents) and all(isinstance(one, str) for one in agents)
+    )
+    said = ("agents", "budgets", "prices", "activation")
+    return {key: value[key] for key in said if key in value and not (named and key == "agents")}
 
 
 def judge(value: Any, reader: Reader, beside: Beside, *, alone: bool = False, inside: bool = False) -> Judged:
@@ -190,6 +200,7 @@ def _judge_named(
             there.file,
             budgets={**there.file.budgets, **own.file.budgets},
             prices={**there.file.prices, **own.file.prices},
+            activation=own.file.activation or there.file.activation,
         )
 
 
@@ -312,6 +323,10 @@ def _in_milliseconds(document: dict[str, Any]) -> dict[str, Any]:
         made["budgets"] = {
             name: dict(_spans(held, ("max-time",))) for name, held in document["budgets"].items()
         }
+    if "activation" in document:
+        bindings = {name: held for name, held in document["activation"].items() if name != "mode"}
+        mode = document["activation"].get("mode", "auto")
+        made["activation"] = {"mode": mode, "bindings": bindings}
     return made
 
 

@@ -72,6 +72,7 @@ CODES: Final[dict[str, str]] = {
     "agent-unknown-budget": "an agent names a budget that is not there",
     "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",
     "agent-fallback-cycle": "agents fall back to each other in a circle",
+    "agent-unknown-binding": "a reserved interface is bound to an agent that is not there",
     "agent-schema": "what is to be the schema of an agent's input or output is not a JSON Schema",
     "agent-schema-reference": "the schema of an agent's input or output refers to something outside itself",
     "agent-file": "a file that a definition names cannot be read, or is not a path relative to this file",

@@ -39,7 +39,7 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
         "retry-policy": "plain", "fallback-actions": "step", "error-handling": "step", "defaults": "plain",
     },
     "plain": {},
-    "agents file": {"agents": "agent", "budgets": "named", "prices": "named"},
+    "agents file": {"agents": "agent", "budgets": "named", "prices": "named", "activation": "named"},
     "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer", "tools": "plain"},
     "answer": {"error": "plain"},
     # Names of the user's, each with a mapping of the language.

@@ -211,6 +211,27 @@ def offers(offered: Collection[str], wanted: Iterable[str]) -> bool:
     return all(any(fnmatchcase(one, pattern) for one in offered) for pattern in wanted)
 
 
+class Binding(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Who takes over a reserved interface: one agent, or whoever offers a capability."""
+
+    agent: str = ""
+    capability: str = ""
+
+
+class Activation(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Who takes over which reserved interfaces, by their names (`plan.optimizePlanWithAI`).
+
+    `auto`: also who offers the capability that belongs to an interface; `explicit`: only what `bindings` say.
+    """
+
+    mode: Literal["auto", "explicit"] = "auto"
+    bindings: dict[str, Binding] = {}
+
+
 class AgentFile(
     Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -221,6 +242,8 @@ class AgentFile(
     budgets: dict[str, Budget] = {}
     #: By the name of a model.
     prices: dict[str, Price] = {}
+    #: None: the file does not say.
+    activation: Activation | None = None
 
 
 class Registered(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

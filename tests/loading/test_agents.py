@@ -13,7 +13,9 @@ from mplp_cli.loading import load_workflow
 from mplp_cli.loading.agents import Beside, Known, load_agents
 from mplp_cli.loading.including import on_disk
 from mplp_cli.workflow.agents import (
+    Activation,
     AgentFile,
+    Binding,
     CommandAgent,
     Heartbeat,
     HttpAgent,
@@ -251,6 +253,48 @@ def test_what_an_agent_says_itself_that_it_offers_may_be_wanted_by_a_step() -> N
     bad_one = "agents: [{id: a, kind: mcp, command: [sh], capabilities: [x]}]\n"
     found = load_workflow((text + bad_one).encode(), "flow.yaml").problems
     assert [problem.code for problem in found] == ["agent-capability"]
+
+
+def test_interfaces_are_bound_to_agents_or_capabilities() -> None:
+    bound = (
+        "activation: {mode: explicit, plan.optimizePlanWithAI: {agent: a},"
+        " core.predictSystemBehavior: {capability: x.y}}\n"
+    )
+    found = good(agent("id: a, kind: mock") + bound)
+    assert found.activation == Activation(
+        mode="explicit",
+        bindings={
+            "plan.optimizePlanWithAI": Binding(agent="a"),
+            "core.predictSystemBehavior": Binding(capability="x.y"),
+        },
+    )
+    assert good(agent("id: a, kind: mock")).activation is None
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "column", "hint"),
+    [
+        ("plan.optimisePlanWithAI: {agent: a}", "schema-unknown-key", 14, "`plan.optimizePlanWithAI`"),
+        ("mode: never", "schema-value", 20, "auto, explicit"),
+        ("plan.optimizePlanWithAI: {}", "schema-missing-key", 39, "`agent`"),
+        (
+            "plan.optimizePlanWithAI: {agent: a, capability: b}",
+            "schema-conflict",
+            50,
+            "keep `agent` or `capability`",
+        ),
+        ("plan.optimizePlanWithAI: a", "schema-type", 39, None),
+        ("plan.optimizePlanWithAI: {agent: ab}", "agent-unknown-binding", 47, "did you mean `abc`?"),
+    ],
+)
+def test_a_binding_that_is_none_is_refused_where_it_stands(
+    said: str, code: str, column: int, hint: str | None
+) -> None:
+    text = "agents: [{id: a, kind: mock}, {id: abc, kind: mock}]\nactivation: {" + said + "}\n"
+    _, [problem] = read(text)
+    assert (problem.code, problem.line, problem.column) == (code, 2, column)
+    assert problem.severity == ("warning" if code == "agent-unknown-binding" else "error")
+    assert hint is None or hint in (problem.hint or "")
 
 
 def test_the_files_of_its_agents_are_stored_with_the_run(tmp_path: Path) -> None:

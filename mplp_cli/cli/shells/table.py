@@ -26,6 +26,7 @@ _KINDS = {
     "TARGET": "modules",
     "PUBLISHER": "modules",
     "MODULE.OPERATION": "operations",
+    "MODULE.INTERFACE": "interfaces",
     "MODULE[.OPERATION": "operations",
     "KIND": "kinds",
     "OBJECT": "objects",
