@@ -36,6 +36,7 @@ from mplp_cli.agents.adapters.wire import Endpoint
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Resumed, Tell
 from mplp_cli.errors import AgentError
 from mplp_cli.workflow.agents import A2aAgent
+from mplp_cli.workflow.values import Json
 
 #: Seconds between looks at a task: the first wait, how much longer each next one is, and the longest.
 _FIRST, _LONGER, _LONGEST = 0.05, 1.5, 2.0
@@ -209,8 +210,11 @@ class Conversation:
 
     # ---- what goes wrong
 
-    def _error(self, code: str, what: str, *, again: bool = False, **details: object) -> AgentError:
-        return self._endpoint.error(code, self._endpoint.masker.text(what), again=again, **details)  # type: ignore[arg-type]  # JSON
+    def _error(
+        self, code: str, what: str, *, again: bool = False, hint: str | None = None, **details: Json
+    ) -> AgentError:
+        said, endpoint = self._endpoint.masker.text(what), self._endpoint
+        return endpoint.error(code, said, again=again, hint=hint, **endpoint.masked(details))
 
     @contextmanager
     def _spoken(self) -> Iterator[None]:
