@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Clock, Ids
+from mplp_cli.protocols import Candidate, Clock, Ids
+from mplp_cli.roster import agent_kinds
 from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
+    from mplp_cli.workflow.plan import PlanStep
 
 
 class Parts(Starts, Protocol):
@@ -90,11 +92,13 @@ def assemble(
         deny_private=given.deny_private,
         subruns=subruns,
     )
-    if any(step.kind == "agent" for step in plan.steps):
+    candidates: Callable[[], Sequence[Candidate]] = tuple
+    if any(_may_ask(step) for step in plan.steps):
         from mplp_cli.agents.asking import ask_for_step
 
         agents = _agents(runtime, state, given, screen, workplace, masker)
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
+        candidates = partial(candidates_of, agents, runtime.registry)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -103,6 +107,8 @@ def assemble(
         operations=runtime.hub,
         misfits=misfits,
         runners=runners.by_kind,
+        advise=runners.advise,
+        candidates=candidates,
         conditions=runtime.conditions,
         secrets=given.secrets,
         environ=_environ(runtime, state, given),
@@ -145,7 +151,6 @@ def make_agents(
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
-    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.workshop import Workshop
     from mplp_cli.engine.programs import keep_process, run_program
     from mplp_cli.engine.steps.http import Connections
@@ -153,7 +158,7 @@ def make_agents(
 
     connections = Connections(deny_private=deny_private)
     levels: Levels = {}
-    kinds = Kinds(misfits)
+    kinds = agent_kinds()
 
     def make(agent: AgentDefinition) -> Adapter:
         directory = definitions[agent.id][1]
@@ -186,7 +191,7 @@ def _agents(
     from mplp_cli.agents.budget import Ledger
 
     stated, roster = state.plan.agents, runtime.roster
-    asks = next(step.id for step in state.plan.steps if step.kind == "agent")
+    asks = next(step.id for step in state.plan.steps if _may_ask(step))
     environ = {**runtime.environ, **given.env, **given.secrets}
     ledger = Ledger(
         {**roster.budgets, **stated.budgets},
@@ -210,6 +215,25 @@ def _agents(
         workflow=state.plan.workflow.id,
         output=screen.output,
     )
+
+
+def _may_ask(step: PlanStep) -> bool:
+    """Whether a step asks agents: an agent step, or a module operation that consults them."""
+    return step.kind == "agent" or (step.effect and step.target is not None)
+
+
+def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:
+    """The agents that a run may ask, each as it stands now."""
+    stand = {entry.id: registry.status(entry) for entry in registry.entries()}
+    return [
+        Candidate(
+            id=name,
+            capabilities=agent.capabilities,
+            tags=agent.tags,
+            status=stand.get(name, ""),
+        )
+        for name, agent in agents.definitions.items()
+    ]
 
 
 def make_hub(runtime: Parts) -> Hub:

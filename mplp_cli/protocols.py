@@ -515,12 +515,61 @@ class Outcome(Struct, frozen=True):
     writes: list[ProtocolObject]
 
 
+class Question(Struct, frozen=True, kw_only=True):
+    """What a module operation asks an agent. `key` names it among the questions of one call, and stays the same
+    when the call is made again: what was answered is not asked twice.
+
+    `agent` is an id; empty: any that offers `capability`. `schema` is the JSON Schema that the answer is to fit.
+    """
+
+    key: str
+    agent: str = ""
+    capability: str = ""
+    input: Json = None
+    prompt: str | None = None
+    schema: dict[str, Any] | None = None
+
+
+class Advice(Struct, frozen=True):
+    """What an agent has said: who, and the answer as JSON, text for one that answers in prose."""
+
+    agent: str
+    output: Json
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """An agent that may be asked. `status`: active, degraded, unreachable; empty if nobody knows."""
+
+    id: str
+    capabilities: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    status: str = ""
+
+
+class Advisers(Protocol):
+    """The agents that a call of an operation may ask."""
+
+    def candidates(self) -> Sequence[Candidate]:
+        """Those that are known, in the order of their definition."""
+        ...
+
+    async def ask(self, question: Question) -> Advice:
+        """The answer, which fits the schema. AgentError."""
+        ...
+
+
 class Operations(Protocol):
     """The hub, as the engine sees it. Local operations have no effect but their writes: the engine calls them
     inside its turn, applies the writes, and stores them in the commit that records the result."""
 
     def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
         """OperationError, or a kind of it, when the operation refuses."""
+        ...
+
+    async def consult(
+        self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller, advisers: Advisers
+    ) -> Mapping[str, Any]:
+        """The parameters of an operation that asks agents, with what they have said filled in. It writes nothing."""
         ...
 
     def apply(self, writes: Sequence[ProtocolObject]) -> None:
@@ -658,10 +707,13 @@ class Answered(Struct, frozen=True):
 
     output: Json
     remark: str
+    agent: str = ""
 
 
 #: Asks an agent for an `agent` step; the second argument is told the answer's text as it comes.
 AskAgent = Callable[[Attempt, Callable[[str], None]], Awaitable[Answered]]
+#: The same for a module operation; the question is the attempt's body.
+Advise = Callable[[Attempt], Awaitable[Answered]]
 #: Told every committed batch of facts.
 Subscriber = Callable[[Sequence[Event]], None]
 #: The one client for requests of a run, which is opened with the first of them; who gives it closes it.

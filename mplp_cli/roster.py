@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from mplp_cli.errors import Exit, Problem, WorkflowValidationError
-from mplp_cli.protocols import AgentKinds, Clock, Ids
+from mplp_cli.protocols import Clock, Ids
 from mplp_cli.workflow.agents import AgentFile, Budget, Price
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Entry, Registry
     from mplp_cli.loading.agents import Beside
     from mplp_cli.settings import Settings
@@ -44,9 +46,8 @@ class InvalidAgentsError(WorkflowValidationError):
         self.texts = dict(texts)
 
 
-def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str], kinds: AgentKinds) -> Roster:
-    """The agents that the project's files define; the first file that defines an id wins. `kinds` are those that
-    packages bring along.
+def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) -> Roster:
+    """The agents that the project's files define; the first file that defines an id wins.
 
     InvalidAgentsError if a file is not valid or cannot be read.
     """
@@ -59,7 +60,7 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str], ki
     known: set[str] = set()
     for path in files:
         inside = path == settings.file
-        found, problems, texts = _load(path, environ, kinds, inside=inside, known=known, roster=made)
+        found, problems, texts = _load(path, environ, inside=inside, known=known, roster=made)
         directory, name = str(path.parent), shown(path, cwd)
         fresh = [Entry(agent=a, directory=directory, source=name) for a in found.agents if a.id not in known]
         known |= {entry.id for entry in fresh}
@@ -81,6 +82,15 @@ def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Cl
     return Registry(RegistrationFile(find), clock, ids, roster.entries)
 
 
+@cache
+def agent_kinds() -> Kinds:
+    """The kinds of agents that installed packages bring along."""
+    from mplp_cli.agents.plugged import Kinds
+    from mplp_cli.loading.values import misfits
+
+    return Kinds(misfits)
+
+
 def agent_files(settings: Settings, cwd: Path) -> list[Path]:
     """The files that define agents of the project: what `mplp.yaml` names, else `agents.yaml` beside it, or here."""
     if settings.agents is not None:
@@ -98,7 +108,6 @@ def shown(path: Path, cwd: Path) -> str:
 def _load(
     path: Path,
     environ: Mapping[str, str],
-    kinds: AgentKinds,
     *,
     inside: bool,
     known: set[str],
@@ -125,7 +134,7 @@ def _load(
         lambda: Known(frozenset(known), frozenset(roster.budgets)),
         lambda program, cwd: is_program(program, cwd, directory, environ),
         missing=missing_extra,
-        kinds=kinds,
+        kinds=agent_kinds(),
     )
 
     def read(place: str) -> bytes:
@@ -147,8 +156,6 @@ class Surroundings(Protocol):
     def roster(self) -> Roster: ...
     @property
     def registry(self) -> Registry: ...
-    @property
-    def agent_kinds(self) -> AgentKinds: ...
 
 
 def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Beside:
@@ -166,5 +173,5 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
         stored,
         missing_extra,
-        runtime.agent_kinds,
+        agent_kinds(),
     )

@@ -34,7 +34,6 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Registry
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
@@ -122,13 +121,14 @@ class Runtime:
         """The workflow, its plan and every problem found."""
         from mplp_cli.loading import load_workflow
         from mplp_cli.loading.including import on_disk, stored
-        from mplp_cli.modules.catalogue import check_operation, signature_of
+        from mplp_cli.modules.catalogue import call_asks_agents, check_operation, signature_of
         from mplp_cli.roster import beside
 
         return load_workflow(
             source.text,
             source.name,
             check_operation=check_operation,
+            asks_agents=call_asks_agents,
             conditions=self.conditions,
             directory=str(source.directory),
             read=on_disk if source.included is None else stored(source.included),
@@ -301,15 +301,7 @@ class Runtime:
         """The agents that the project's files define."""
         from mplp_cli.roster import project_roster
 
-        return project_roster(self.settings, self.cwd, self.environ, self.agent_kinds)
-
-    @cached_property
-    def agent_kinds(self) -> Kinds:
-        """The kinds of agents that installed packages bring along."""
-        from mplp_cli.agents.plugged import Kinds
-        from mplp_cli.assembly import misfits
-
-        return Kinds(misfits)
+        return project_roster(self.settings, self.cwd, self.environ)
 
     @cached_property
     def registry(self) -> Registry:

@@ -14,7 +14,7 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
 from mplp_cli.loading.values import misfits
-from mplp_cli.modules.catalogue import builtin_modules
+from mplp_cli.modules.catalogue import builtin_modules, call_asks_agents
 from mplp_cli.modules.hub import Hub
 from mplp_cli.protocols import Attempt, Journal, NewRun
 from mplp_cli.store.memory import MemoryStore
@@ -48,7 +48,9 @@ def workflow(steps: list[dict[str, Any]], **more: Any) -> Workflow:
 
 def planned(steps: list[dict[str, Any]], **more: Any) -> Plan:
     """The plan of a workflow that is expected to have one."""
-    plan, problems = make_plan(workflow(steps, **more), conditions=frozenset(BUILTIN_CONDITIONS))
+    plan, problems = make_plan(
+        workflow(steps, **more), conditions=frozenset(BUILTIN_CONDITIONS), asks_agents=call_asks_agents
+    )
     assert plan is not None, problems
     return plan
 

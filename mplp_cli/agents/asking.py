@@ -1,12 +1,12 @@
-"""How a step of type `agent` asks."""
+"""How a step of type `agent` asks, and a module operation that is called without a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mplp_cli.agents.boundary import Agents
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Resumed
-from mplp_cli.protocols import Answered, Attempt
+from mplp_cli.protocols import Advice, Answered, Attempt, Candidate, Question
 
 
 async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents: Agents) -> Answered:
@@ -29,7 +29,7 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
         ),
         tell,
     )
-    return Answered(result.output, remark(result))
+    return Answered(result.output, remark(result), result.agent)
 
 
 def remark(result: AgentResult) -> str:
@@ -45,3 +45,26 @@ def remark(result: AgentResult) -> str:
     if result.finish not in ("", "stop"):
         said += f" (it ended with: {result.finish})"
     return said
+
+
+class Advisory:
+    """The `Advisers` of an operation that is called without a run: nobody keeps what was said."""
+
+    def __init__(self, agents: Agents, run: str, candidates: Callable[[], Sequence[Candidate]]) -> None:
+        self._agents, self._run = agents, run
+        self.candidates = candidates
+
+    async def ask(self, question: Question) -> Advice:
+        """The answer of an agent. AgentError."""
+        request = AgentRequest(
+            run=self._run,
+            step="call",
+            agent=question.agent,
+            capability=question.capability,
+            input=question.input,
+            prompt=question.prompt,
+            schema=question.schema,
+            idempotency_key=f"{self._run}.{question.key}",
+        )
+        result = await self._agents.ask(request, lambda _text: None)
+        return Advice(result.agent, result.output)

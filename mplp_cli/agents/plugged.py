@@ -70,7 +70,7 @@ class Kinds:
 
     def names(self) -> Collection[str]:
         """What definitions call them. Nothing is imported for it."""
-        return [name for name in self._points if name not in _TAKEN]
+        return list(self._points)
 
     def package_of(self, kind: str) -> str:
         """The package that brings a kind along, with its version."""
@@ -88,7 +88,8 @@ class Kinds:
         cannot be used at all."""
         found = self._kind(kind)
         if isinstance(found, str):
-            return [((), f"the kind `{kind}` of {self.package_of(kind)} cannot be used: {found}")]
+            of = f" of {self.package_of(kind)}" if kind in self._points else ""
+            return [((), f"the kind `{kind}`{of} cannot be used: {found}")]
         if isinstance(found.options, dict):
             return self._misfits(msgspec.json.encode(found.options), options)
         try:
@@ -186,7 +187,9 @@ class _Guarded:
             result: Any = await self._adapter.call(request, tell)
             if not isinstance(result, AgentResult):
                 raise TypeError(f"the answer is {type(result).__name__}, and not an AgentResult")
-            return msgspec.structs.replace(result, output=msgspec.to_builtins(result.output))
+            return msgspec.structs.replace(
+                result, output=msgspec.json.decode(msgspec.json.encode(result.output))
+            )
         except (AgentError, TimeoutError):
             raise
         except Exception as error:

@@ -73,6 +73,7 @@ def doctor(
     from mplp_cli.cli.agents import registry_of
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.agents import doctor_screen
+    from mplp_cli.roster import agent_kinds
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.agents import kind_of
 
@@ -82,7 +83,7 @@ def doctor(
     known: dict[str, Any] = {
         "agents": [entry.id for entry in entries],
         "budgets": list(runtime.roster.budgets),
-        "kinds": runtime.agent_kinds,
+        "kinds": agent_kinds(),
     }
     found = []
     for entry in entries if name is None else [registry.find(name)]:

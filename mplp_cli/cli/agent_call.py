@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mplp_cli.cli.asking import with_agents
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents
     from mplp_cli.agents.contract import AgentResult
     from mplp_cli.errors import AgentError
-    from mplp_cli.runtime import Runtime
-
-T = TypeVar("T")
 
 
 def call(
@@ -166,46 +163,3 @@ def _document(result: AgentResult) -> dict[str, Any]:
     usage = None if result.usage is None else to_builtins(result.usage)
     named = {"agentId": result.agent, "model": result.model or None, "finish": result.finish or None}
     return {"output": result.output, **named, "usage": usage}
-
-
-def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
-    """What comes of some work with the agents of the project; what they have started ends with it."""
-    import asyncio
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from mplp_cli.assembly import make_agents
-    from mplp_cli.engine.guardian import Guardian
-    from mplp_cli.engine.workplace import Workplace, attempt_mark
-    from mplp_cli.render.theme import safe
-    from mplp_cli.workflow.masking import Masker
-
-    def say(_step: str, _stream: str, text: str) -> None:
-        sys.stderr.write("\n".join(safe(line) for line in text.split("\n")))
-
-    async def go() -> T:
-        agents = make_agents(
-            {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
-            workplace,
-            Masker({}),
-            run=run,
-            deny_private=runtime.settings.deny_private,
-            discovered=runtime.registry.discovered,
-            clock=runtime.clock,
-            environ=runtime.environ,
-            open_environ=runtime.environ,
-            cwd=str(runtime.cwd),
-            output=say,
-        )
-        try:
-            return await work(agents)
-        finally:
-            await agents.aclose()
-
-    guardian = Guardian(attempt_mark(run, "call"))
-    with TemporaryDirectory(prefix="mplp-") as folder:
-        workplace = Workplace(log_dir=Path(folder), grace=5, owner="call", guardian=guardian)
-        try:
-            return asyncio.run(go())
-        finally:
-            guardian.close()

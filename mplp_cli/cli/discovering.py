@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
-
-if TYPE_CHECKING:
-    from mplp_cli.runtime import Runtime
 
 
 class Reach(StrEnum):
@@ -75,7 +72,7 @@ def discover(
         all_of=capability or (),
         any_of=any_of or (),
         tags=tag or (),
-        kind=_kind(kind, runtime),
+        kind=_kind(kind),
         status=status or "",
         text=text,
     )
@@ -92,15 +89,16 @@ def discover(
     raise typer.Exit(0 if found else 1)
 
 
-def _kind(name: str, runtime: Runtime) -> str:
+def _kind(name: str) -> str:
     """A kind of agents that there is. UsageError."""
     if not name:
         return name
     from mplp_cli.errors import UsageError
     from mplp_cli.loading.agent_kinds import kinds
+    from mplp_cli.roster import agent_kinds
     from mplp_cli.workflow.suggest import did_you_mean
 
-    known = kinds(runtime.agent_kinds)
+    known = kinds(agent_kinds())
     if name not in known:
         listing = f"kinds: {', '.join(known)}"
         raise UsageError(f"there is no kind of agent {name!r}", hint=did_you_mean(name, known) or listing)
@@ -126,7 +124,7 @@ def capabilities(
     with Runtime(state_dir=state_dir) as runtime:
         registry = registry_of(runtime, output)
         if registry.find(name).agent.discovers and not registry.capabilities(name):
-            from mplp_cli.cli.agent_call import with_agents
+            from mplp_cli.cli.asking import with_agents
 
             with_agents(runtime, lambda agents: agents.probe(name), runtime.ids.uuid())
         offered = registry.capabilities(name)

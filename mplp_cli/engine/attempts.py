@@ -7,7 +7,9 @@ import hashlib
 from collections.abc import Callable
 
 from mplp_cli.engine.caching import keep_of
+from mplp_cli.engine.consulting import Consultation, Filled
 from mplp_cli.engine.keeping import kept
+from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
 from mplp_cli.errors import (
     Failure,
@@ -32,7 +34,8 @@ Fail = Callable[[PlanStep, int, Failure], None]
 
 
 class Attempts:
-    """The attempts that run now. Ends are posted as facts; failures go to `fail`, which judges them."""
+    """The attempts that run now. Ends are posted as facts; failures go to `fail`, which judges them; what an operation
+    has learnt from agents goes to `filled`."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Attempts:
         tasks: asyncio.TaskGroup,
         post: Post,
         fail: Fail,
+        filled: list[Filled],
         wake: Callable[[], None],
     ) -> None:
         self._state = state
@@ -49,6 +53,7 @@ class Attempts:
         self._tasks = tasks
         self._post = post
         self._fail = fail
+        self._filled = filled
         self._wake = wake
         #: Runs of sub-workflows that are brought to their end, because their step is over.
         self._leaving: set[RunId] = set()
@@ -122,6 +127,12 @@ class Attempts:
         self._fresh.discard(step.number)
         try:
             runner = self._world.runners.get(step.kind)
+            if runner is None and step.target is not None:
+                filled = await self._consult(step, attempt, body)
+                if step.number not in self._late:
+                    self._filled.append((step, attempt, filled))
+                    self._wake()
+                    return
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
             result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
@@ -145,6 +156,14 @@ class Attempts:
                 self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result, keep=keep))
         finally:
             self._forget(step.number)
+
+    async def _consult(self, step: PlanStep, attempt: int, body: Json) -> Json:
+        """The parameters of a module operation, with what agents have said filled in."""
+        assert step.target is not None
+        advisers = Consultation(self._attempt(step, attempt, body), self._state, self._world, self._post)
+        caller = caller_of(self._state, step)
+        filled = await self._world.operations.consult(*step.target, body, caller, advisers)
+        return dict(filled)
 
     async def _run(self, runner: Runner, attempt: Attempt) -> Json:
         """What the work gives; the files that it leaves are kept, also if it failed or was stopped."""

@@ -18,16 +18,17 @@ from typing import assert_never
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
-from mplp_cli.engine.containers import concluded, opened
+from mplp_cli.engine.consulting import Filled, carry_out
+from mplp_cli.engine.containers import concluded
 from mplp_cli.engine.deadlines import Deadlines, rang
-from mplp_cli.engine.judging import judged, may_run, skip_reason
+from mplp_cli.engine.judging import judged
 from mplp_cli.engine.keeping import checked
-from mplp_cli.engine.local import assigned, operate
+from mplp_cli.engine.local import done_at_once, operate
 from mplp_cli.engine.people import Verb, aftermath, answer, doubt, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
-from mplp_cli.engine.waiting import WAITS, Arrivals, begun
+from mplp_cli.engine.waiting import Arrivals
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import Communication, ProtocolObject
@@ -51,7 +52,7 @@ from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.language.templates import fill
-from mplp_cli.workflow.plan import CONTAINERS, PlanStep
+from mplp_cli.workflow.plan import PlanStep
 from mplp_cli.workflow.values import Json
 
 #: A run with one of these is driven on.
@@ -77,6 +78,8 @@ class Drive:
         self._early: list[tuple[int, int, Json]] = []
         #: Steps that are claimed in a commit and have not begun.
         self._claimed: set[int] = set()
+        #: Operations that have asked agents: (step, attempt, parameters).
+        self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
         self._asked: list[Command] = []
         self._turn_due = False
@@ -98,7 +101,9 @@ class Drive:
             self._asked = [command for fact in self._written for command in self.state.handle(fact)]
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._attempts = Attempts(self.state, self.world, tasks, self.post, self.fail, self._wake)
+                self._attempts = Attempts(
+                    self.state, self.world, tasks, self.post, self.fail, self._filled, self._wake
+                )
                 self._wake()
                 try:
                     await over
@@ -170,6 +175,9 @@ class Drive:
         for command in asked:
             self._obey(command)
         self._fold()
+        if self._filled and not self._facts:
+            carry_out(self._filled, self)
+            self._fold()
         early, self._early = self._early, []
         self._begin(early)
         over = state.status not in _GOING
@@ -181,7 +189,7 @@ class Drive:
             self._later = self._loop.call_later(self.world.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
-        if self._facts:
+        if self._facts or self._filled:
             self._wake()
         return over
 
@@ -286,19 +294,13 @@ class Drive:
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
-        step, facts = self.state.plan.steps[i], self._facts
-        scope, now = self.scope.at(step), self.world.clock.now()
+        step = self.state.plan.steps[i]
+        scope = self.scope.at(step)
         try:
-            if step.when is not None and not step.effect and not may_run(step, scope):
-                facts.append(h.StepSkipped(now, step.id, skip_reason(step)))
-            elif step.kind == "set":
-                facts.append(assigned(step, attempt, scope, self.world))
-            elif step.kind in CONTAINERS:
-                facts.append(opened(step, attempt, scope, self.world, now))
-            elif step.kind in WAITS:
-                self.post(*begun(step, attempt, scope, self.world))
+            if (done := done_at_once(step, attempt, scope, self.world)) is not None:
+                self.post(*done)
             elif isinstance(begins := beginning(step, attempt, scope, self.world), h.StepCompleted):
-                facts.append(begins)
+                self._facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
                 (self._early if i in self._claimed else self._acts).append(act)
@@ -306,9 +308,7 @@ class Drive:
                 self._record(begins)
             else:
                 self._record(begins)
-                done, writes = operate(step, attempt, scope, self.world)
-                self._attached |= {_key(done): writes} if writes else {}
-                facts.append(done)
+                self.post(*operate(step, attempt, scope, self.world))
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self.fail(step, attempt, failure_of(error))
 
@@ -329,12 +329,7 @@ class Drive:
 
     def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
         """An attempt failed: a retry, a fallback, or the end of the step."""
-        world = self.world
-        if why := self.state.doomed(step.number):
-            why += f"; its attempt failed: {failure.message}"
-            self.post(h.StepCancelled(world.clock.now(), step.id, attempt, why))
-            return
-        self.post(*aftermath(step, attempt, failure, self.scope.at(step), world))
+        self.post(*aftermath(step, attempt, failure, self.scope.at(step), self.world))
 
     # ---- time, and requests of other processes
 

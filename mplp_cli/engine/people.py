@@ -49,6 +49,9 @@ def aftermath(
     step: PlanStep, attempt: int, failure: Failure, scope: RunScope, world: World
 ) -> tuple[h.Event, Writes | None]:
     """What becomes of a failed attempt, with the objects of a question if a person is to decide."""
+    if why := scope.state.doomed(step.number):
+        why += f"; its attempt failed: {failure.message}"
+        return h.StepCancelled(world.clock.now(), step.id, attempt, why), None
     if failure.type == UndecidedError.__name__:
         return _open_question(step, attempt, failure, world), None
     if wants_input(failure):

@@ -13,7 +13,7 @@ from mplp_cli.workflow.masking import Masker
 if TYPE_CHECKING:
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.subruns import Subruns
-    from mplp_cli.protocols import AskAgent
+    from mplp_cli.protocols import Advise, AskAgent
 
 
 class Runners:
@@ -62,13 +62,16 @@ class Runners:
         if subruns is not None:
             made["workflow"] = subruns.run
         self.by_kind = made
+        #: Asks an agent for a module operation, if there are agents.
+        self.advise: Advise | None = None
 
     def add_agents(self, ask: AskAgent, close: Callable[[], Awaitable[None]]) -> None:
         """Let steps ask agents; `close` is called at the end."""
-        from mplp_cli.engine.steps.agent import run_agent
+        from mplp_cli.engine.steps.agent import ask_aloud, run_agent
 
         self._close_agents = close
         self.by_kind["agent"] = partial(run_agent, ask=ask, masker=self._masker, workplace=self._workplace)
+        self.advise = partial(ask_aloud, ask=ask, masker=self._masker, workplace=self._workplace)
 
     async def aclose(self) -> None:
         """Close what the runners have opened."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
+    Advise,
     Attempt,
     Board,
     CachedResult,
+    Candidate,
     Clock,
     Ids,
     Journal,
@@ -55,6 +57,9 @@ class World:
     kill: Callable[[], None] = lambda: None
     #: The runs of sub-workflows, if the plan has any.
     subruns: Subruns | None = None
+    #: Asks an agent for a module operation, and who may be asked; None: the plan asks nobody.
+    advise: Advise | None = None
+    candidates: Callable[[], Sequence[Candidate]] = tuple
     #: Asks for the run's place under its concurrency key; None if it needs none.
     turn: Callable[[], Awaitable[Standing]] | None = None
     #: Facts in one commit at most, and seconds until a commit at most.

@@ -26,7 +26,7 @@ BUILT_IN = frozenset(
 def kinds(added: AgentKinds | None) -> list[str]:
     """What definitions may call a kind; `added` are those of packages."""
     own: list[str] = definition("agent")["properties"]["kind"]["anyOf"][0]["enum"]
-    return [*own, *(added.names() if added is not None else ())]
+    return list(dict.fromkeys([*own, *(added.names() if added is not None else ())]))
 
 
 def why_not(agent: Any, path: Path, beside: Beside) -> list[Problem]:

@@ -22,7 +22,8 @@ from mplp_cli.workflow.plan import Plan
 if TYPE_CHECKING:
     from mplp_cli.loading.agents import Beside, Judged
     from mplp_cli.loading.including import Read
-    from mplp_cli.workflow.planning.compiling import CheckOperation, Include
+    from mplp_cli.workflow.planning.asking import CheckOperation
+    from mplp_cli.workflow.planning.compiling import AsksAgents, Include
     from mplp_cli.workflow.shapes.schemas import Signatures
 
 
@@ -48,7 +49,7 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
     *,
     check_operation: CheckOperation | None = None,
     conditions: Collection[str] = (),
-    effectful: Callable[[str, str], bool] = lambda module, operation: False,
+    asks_agents: AsksAgents = lambda module, operation, parameters: False,
     directory: str = "",
     read: Read | None = None,
     signatures: Signatures | None = None,
@@ -56,14 +57,14 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
-    `conditions` are the names of registered condition handlers; `check_operation` and `effectful` know
+    `conditions` are the names of registered condition handlers; `check_operation` and `asks_agents` know
     the module operations; `read` reads the files that it includes, from its `directory` on; `signatures`
     knows what operations take and give (without it nobody asks whether values fit where they are used);
     `beside` gives what definitions of agents in the file are judged by.
     Nothing is executed, imported or fetched.
     """
     make = _Planning(
-        check_operation, conditions, effectful, signatures, beside=beside, read=read, directory=directory
+        check_operation, conditions, asks_agents, signatures, beside=beside, read=read, directory=directory
     )
     if read is None:
         return _load(source, name, make)
@@ -229,7 +230,7 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
 class _Planning:
     check_operation: CheckOperation | None
     conditions: Collection[str]
-    effectful: Callable[[str, str], bool]
+    asks_agents: AsksAgents
     signatures: Signatures | None = None
     include: Include | None = None
     beside: Callable[[], Beside] | None = None
@@ -274,7 +275,7 @@ class _Planning:
             workflow,
             check_operation=self.check_operation,
             conditions=self.conditions,
-            effectful=self.effectful,
+            asks_agents=self.asks_agents,
             include=self.include,
             signatures=self.signatures,
             agents=None if judged and judged.file is None else partial(self._capabilities, judged),
@@ -289,7 +290,8 @@ class _Planning:
                 return None
             made.update(dict.fromkeys(beside.known().agents))
         if judged is not None and judged.file is not None:
-            made.update({agent.id: agent.capabilities for agent in judged.file.agents})
+            own = judged.file.agents
+            made.update({agent.id: None if agent.discovers else agent.capabilities for agent in own})
         return made
 
     def despite(self, document: Any, problems: list[Problem], agents: Judged | None) -> list[Problem]:

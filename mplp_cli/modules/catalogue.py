@@ -21,7 +21,7 @@ from mplp_cli.modules.builtin import (
 )
 from mplp_cli.modules.contract import Module, Operation
 from mplp_cli.modules.lookup import find_operation
-from mplp_cli.modules.parameters import static_issues
+from mplp_cli.modules.parameters import asks_agents, static_issues
 from mplp_cli.modules.plugged import Modules
 from mplp_cli.modules.schemas import object_schema
 from mplp_cli.workflow.shapes.schemas import Signature
@@ -91,6 +91,14 @@ def check_operation(module: str, operation: str, parameters: Mapping[str, Any]) 
         )
         for issue in static_issues(found, parameters)
     ]
+
+
+def call_asks_agents(module: str, operation: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether a call asks agents before it does its work; no, if there is no such operation."""
+    try:
+        return asks_agents(find_operation(all_modules(), module, operation), parameters)
+    except (UnknownModuleError, UnknownOperationError):
+        return False
 
 
 @cache

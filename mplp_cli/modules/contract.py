@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from mplp_cli.modules.session import Session
+    from mplp_cli.protocols import Advisers
 
 
 class Parameters(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -35,6 +36,11 @@ class Operation(Struct, frozen=True, kw_only=True):
     module: str = ""
     #: Groups of parameters (camelCase); of each group at least one must be given.
     any_of: tuple[tuple[str, ...], ...] = ()
+    #: Asks agents first: takes the parameters, gives them back with what agents have said filled in, for `handler`.
+    #: It may read objects, and changes none. The same call asks the same questions under the same keys.
+    consult: Callable[[Any, Session, Advisers], Awaitable[Any]] | None = None
+    #: The parameters (camelCase) any of which makes it ask; empty: it always asks.
+    asks: tuple[str, ...] = ()
     #: The protocol's own name (camelCase) of a reserved interface, "" for an operation that works by itself.
     reserved: str = ""
 

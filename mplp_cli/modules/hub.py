@@ -18,7 +18,7 @@ from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
+from mplp_cli.protocols import Advisers, Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
 
 #: Takes over a reserved interface: what it was given (by the protocol's names), and the session of the call.
 Implementation = Callable[[Mapping[str, Any], Session], Any]
@@ -117,6 +117,22 @@ class Hub:
         writes = session.writes()
         self._notify(writes)
         return Outcome(msgspec.to_builtins(result), writes)
+
+    async def consult(
+        self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller, advisers: Advisers
+    ) -> Mapping[str, Any]:
+        """The parameters with what agents have said filled in. It changes nothing; `call` does, with what it gives."""
+        found = find_operation(self._modules, module, operation)
+        self._check_running(module)
+        given = convert_parameters(found, parameters)
+        if found.consult is None:
+            return parameters
+        session = Session(
+            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+        )
+        filled = msgspec.to_builtins(await found.consult(given, session, advisers))
+        assert isinstance(filled, dict)
+        return filled
 
     def apply(self, writes: Iterable[ProtocolObject]) -> None:
         """Make the writes of a call visible to the calls that follow."""

@@ -69,6 +69,14 @@ def _parts(kind: Any) -> Iterator[Any]:
         yield from _parts(argument)
 
 
+def asks_agents(operation: Operation, given: Mapping[str, Any]) -> bool:
+    """Whether a call with these parameters (in either spelling) asks agents first."""
+    if operation.consult is None:
+        return False
+    spellings = _shape(operation.parameters).spellings
+    return not operation.asks or any(spellings.get(key) in operation.asks for key in given)
+
+
 def convert_parameters(operation: Operation, given: Mapping[str, Any]) -> Parameters:
     """The parameters as the handler gets them. OperationError names everything that is wrong with them."""
     values, issues = _normalise(operation, given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mplp_cli.errors import MplpError, OperationError, UnknownModuleError
 from mplp_cli.modules.contract import Configuration, Module, Operation, Parameters
 from mplp_cli.modules.session import Session
+from mplp_cli.protocols import Advisers
 
 GROUP: Final = "mplp.modules"
 
@@ -184,7 +185,7 @@ def _check_operation(called: str, operation: Any) -> None:
     except TypeError as error:
         raise _UnfitError(f"the parameters or the result of `{called}` are not JSON: {error}") from error
     known = {field.encode_name for field in msgspec.structs.fields(operation.parameters)}
-    for wanted in (name for group in operation.any_of for name in group):
+    for wanted in (*(name for group in operation.any_of for name in group), *operation.asks):
         if wanted not in known:
             raise _UnfitError(f"`{called}` names a parameter `{wanted}` that it does not have")
 
@@ -195,7 +196,12 @@ def _check_operation(called: str, operation: Any) -> None:
 def _guarded(module: Module) -> dict[str, Operation]:
     """The operations, so that what they raise or give is something that everybody can handle."""
     return {
-        name: replace(operation, module=module.name, handler=_guard(module.name, operation))
+        name: replace(
+            operation,
+            module=module.name,
+            handler=_guard(module.name, operation),
+            consult=_guard_consult(module.name, operation),
+        )
         for name, operation in module.operations.items()
     }
 
@@ -220,6 +226,30 @@ def _guard(module: str, operation: Operation) -> Callable[[Any, Session], Any]:
         return result
 
     return handler
+
+
+def _guard_consult(
+    module: str, operation: Operation
+) -> Callable[[Any, Session, Advisers], Awaitable[Any]] | None:
+    if operation.consult is None:
+        return None
+    ask = operation.consult
+
+    async def consult(given: Any, session: Session, advisers: Advisers) -> Any:
+        try:
+            filled = await ask(given, session, advisers)
+        except MplpError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise OperationError(
+                f"`{module}/{operation.name}` failed: {_said(error)}",
+                details={"exception": type(error).__name__},
+            ) from error
+        if not isinstance(filled, operation.parameters):
+            raise OperationError(f"`{module}/{operation.name}` did not give its parameters back")
+        return filled
+
+    return consult
 
 
 def _check_events(kind: str, session: Session) -> None:

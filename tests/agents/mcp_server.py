@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 SCHEMA = {"type": "object"}
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"name": "echo", "inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}},
     {"name": "about", "inputSchema": SCHEMA, "annotations": {"destructiveHint": False}},
     {"name": "erase", "inputSchema": SCHEMA},
@@ -49,6 +49,7 @@ def send(message: dict[str, Any]) -> None:
 
 
 def serve() -> None:
+    result: dict[str, Any] | None
     for line in sys.stdin:
         message = json.loads(line)
         params = message.get("params") or {}

@@ -52,7 +52,7 @@ async def nothing(attempt: Attempt) -> Any:
 def prepared(runtime: Runtime, file: str, watch: Watch) -> Run:
     """The run of that file, ready to go, whose module operations do nothing."""
     source = read_source(file)
-    loaded = load_workflow(source.text, source.name, effectful=lambda module, operation: True)
+    loaded = load_workflow(source.text, source.name, asks_agents=lambda *called: True)
     assert loaded.plan is not None, loaded.problems
     run = runtime.start(source, loaded.plan, {}, {}, Screen(subscribers=[watch]))
     world = dataclasses.replace(run.drive.world, runners={"module-operation": nothing})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import terminal as terminal
 from tests.counterparts import programs
 
 

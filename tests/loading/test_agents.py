@@ -243,6 +243,16 @@ def test_an_agent_that_is_wrong_makes_its_workflow_wrong_beside_what_else_is_wro
     assert found == [("schema-unknown-step-type", 5), ("agent-unknown-kind", 6)]
 
 
+def test_what_an_agent_says_itself_that_it_offers_may_be_wanted_by_a_step() -> None:
+    text = STEPS.replace("type: set, values: {}", "type: agent, capability: mcp:read, prompt: x")
+    assert "mcp:read" in text
+    good_one = "agents: [{id: a, kind: mcp, command: [sh]}]\n"
+    assert load_workflow((text + good_one).encode(), "flow.yaml").problems == []
+    bad_one = "agents: [{id: a, kind: mcp, command: [sh], capabilities: [x]}]\n"
+    found = load_workflow((text + bad_one).encode(), "flow.yaml").problems
+    assert [problem.code for problem in found] == ["agent-capability"]
+
+
 def test_the_files_of_its_agents_are_stored_with_the_run(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "team.yaml").write_text(agent("id: a, kind: mock, output-schema: {file: s.json}"))

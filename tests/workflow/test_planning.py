@@ -77,10 +77,10 @@ def test_only_attempts_with_effects_take_slots() -> None:
     assert [s.effect for s in plan.steps] == [False, False, True, False, False]
 
 
-def test_which_module_operations_have_effects_is_asked() -> None:
+def test_module_operations_that_ask_agents_have_effects() -> None:
     operation = step("module-operation", "m", module="context", operation="create-context", parameters={})
     plan, _ = make_plan(
-        workflow([operation]), effectful=lambda module, name: (module, name) == ("context", "create-context")
+        workflow([operation]), asks_agents=lambda *called: called == ("context", "create-context", {})
     )
     assert plan is not None
     assert plan.steps[0].effect

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.workplace import Workplace, file_place
-from mplp_cli.protocols import AskAgent, Attempt
+from mplp_cli.protocols import Answered, AskAgent, Attempt
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
 
 
 async def run_agent(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplace: Workplace) -> Json:
-    """Run one attempt of an agent step: the answer. What is told on the way is output of the step, masked."""
+    """Run one attempt of an agent step: the answer."""
+    return (await ask_aloud(attempt, ask=ask, masker=masker, workplace=workplace)).output
+
+
+async def ask_aloud(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplace: Workplace) -> Answered:
+    """The answer, masked. What is told on the way is output of the step, masked as well."""
     log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
 
     def emit(stream: str, text: str) -> None:
         attempt.output(attempt.step, stream, text)
 
     told = Capture("stdout", masker, log, emit)
+
+    def tell(text: str) -> None:
+        told.feed(text.encode("utf-8", "replace"))
+        log.flush()  # who follows the log reads an answer while it is given
+
     remark = ""
     try:
-        answered = await ask(attempt, lambda text: told.feed(text.encode("utf-8", "replace")))
+        answered = await ask(attempt, tell)
         remark = masker.value(answered.remark)
     finally:
         told.close()
@@ -31,4 +41,4 @@ async def run_agent(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplac
         log.close()
         if log.problem:
             emit("note", f"the log of this step could not be written: {log.problem}\n")
-    return answered.output
+    return Answered(masker.value(answered.output), remark, answered.agent)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct, structs
 
-from mplp_cli.errors import Failure, RejectedError, RunStateError, StepTimeoutError
+from mplp_cli.errors import AgentError, Failure, RejectedError, RunStateError, StepTimeoutError
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.history import StepDecided
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
@@ -45,6 +45,17 @@ def complete(state: RunState, i: int, result: Json, at: int) -> None:
     state.errors.pop(i, None)
     state.close(i, COMPLETED, at)
     state.ask(Tell(i))
+
+
+def doubt_advice(state: RunState, i: int, error: Failure) -> None:
+    """What agents have said to step `i` is kept if one of them has failed, but for the answer that could not be used;
+    else it may be what made the step fail."""
+    if i not in state.advice:
+        return
+    if error.type != AgentError.__name__:
+        state.advice.pop(i, None)
+    elif said := state.advice.get(i):
+        said.pop((error.details or {}).get("question", ""), None)
 
 
 def _result(fact: StepDecided) -> dict[str, Json]:

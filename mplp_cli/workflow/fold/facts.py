@@ -7,7 +7,14 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import answer_of_own, complete, drop_reply, keep_reply, refusal
+from mplp_cli.workflow.fold.answers import (
+    answer_of_own,
+    complete,
+    doubt_advice,
+    drop_reply,
+    keep_reply,
+    refusal,
+)
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.ends import close_one, spread, withdraw
 from mplp_cli.workflow.fold.growth import add_items, repeat
@@ -185,6 +192,10 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
         state.open_container(i, fact.branch, fact.at)
 
 
+def step_advised(state: RunState, fact: h.StepAdvised) -> None:
+    state.advice.setdefault(state.plan.number[fact.step], {})[fact.key] = fact
+
+
 def step_repeated(state: RunState, fact: h.StepRepeated) -> None:
     repeat(state, state.plan.number[fact.step], fact)
 
@@ -201,6 +212,7 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.mended[i] = fact.mended
     elif state.errors:
         state.errors.pop(i, None)
+    state.advice.pop(i, None)
     if fact.hit is not None:
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     state.close(i, COMPLETED, fact.at)
@@ -213,6 +225,7 @@ def step_failed(state: RunState, fact: h.StepFailed) -> None:
         state.refused.add(i)
     state.ending(fact.step)
     state.attempts[i] = fact.attempt
+    doubt_advice(state, i, fact.error)
     state.fail(i, fact.error, fact.at, fact.result)
 
 
@@ -223,6 +236,7 @@ def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
+    doubt_advice(state, i, fact.error)
     drop_reply(state, i, fact.error)
     if _cut_short(state, i, fact.at):
         return
@@ -378,6 +392,7 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepQueued: step_queued,
     h.StepsClaimed: steps_claimed,
     h.StepStarted: step_started,
+    h.StepAdvised: step_advised,
     h.StepRepeated: step_repeated,
     h.StepCompleted: step_completed,
     h.StepFailed: step_failed,

@@ -227,6 +227,19 @@ class StepStarted(_Fact, tag="step.started"):
     missed: Literal["", "none", "expired", "changed", "off"] = ""
 
 
+class StepAdvised(_Fact, tag="step.advised", gc=True):
+    """An agent has answered one of the questions of a module operation. Until the step ends, it is not asked again.
+
+    `key` names the question within the step; `digest` tells whether it is still the same question.
+    """
+
+    step: str
+    key: str
+    digest: str
+    agent: str
+    output: Any = None
+
+
 class StepRepeated(_Fact, tag="step.repeated"):
     """Iteration `index` (from 0) of a loop begins, at `due` (ms since the epoch) if that is later."""
 
@@ -417,6 +430,7 @@ Event: TypeAlias = (
     | StepQueued
     | StepsClaimed
     | StepStarted
+    | StepAdvised
     | StepRepeated
     | StepCompleted
     | StepFailed

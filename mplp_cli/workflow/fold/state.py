@@ -110,6 +110,8 @@ class RunState:
         self.replies: dict[int, Reply] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
+        #: Answers of agents to the questions of steps that have not ended, by the name of the question.
+        self.advice: dict[int, dict[str, h.StepAdvised]] = {}
         #: Which runs `workflow` steps get when they start once more.
         self.renewals = Renewals()
 

@@ -27,7 +27,7 @@ from mplp_cli.workflow.language.references import Names, ReferenceSyntaxError
 from mplp_cli.workflow.language.shelltext import ShellTextError, hoist
 from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, is_template
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
-from mplp_cli.workflow.planning.asking import Offered, check_agent
+from mplp_cli.workflow.planning.asking import CheckOperation, Offered, check_agent, check_call
 from mplp_cli.workflow.planning.comparing import step_result
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
@@ -37,7 +37,8 @@ from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import duration_ms
 
 #: Says what is wrong with a module operation: (module, operation, parameters) -> problems with relative paths.
-CheckOperation = Callable[[str, str, dict[str, Any]], list[Problem]]
+#: Whether a module's operation, so called, asks agents before it does its work.
+AsksAgents = Callable[[str, str, dict[str, Any]], bool]
 #: Reads the workflow of a step: what it found, and what is wrong, with relative paths.
 Include = Callable[[model.WorkflowStep], tuple[Included | None, list[Problem]]]
 
@@ -53,7 +54,7 @@ class StepCompiler:
         *,
         check_operation: CheckOperation | None,
         conditions: Collection[str],
-        effectful: Callable[[str, str], bool],
+        asks_agents: AsksAgents,
         include: Include | None,
     ) -> None:
         self._include = include
@@ -65,7 +66,7 @@ class StepCompiler:
         self._problems = problems
         self._check_operation = check_operation
         self._conditions = conditions
-        self._effectful = effectful
+        self._asks_agents = asks_agents
         self._number = scoping.number
         self._names = Names(scoping.number)
         note = None if scoping.uses is None else scoping.note
@@ -149,13 +150,11 @@ class StepCompiler:
             case model.ApprovalStep():
                 return {"body": approval_body(step, path, self)}
             case model.ModuleOperationStep():
-                if self._check_operation is not None:
-                    self._found(self._check_operation(step.module, step.operation, step.parameters), path)
-                return {
-                    "body": self.values(step.parameters, (*path, "parameters")),
-                    "target": (step.module, step.operation),
-                    "effect": self._effectful(step.module, step.operation),
-                }
+                asks = self._asks_agents(step.module, step.operation, step.parameters)
+                check, agents = self._check_operation, self.agents if asks else None
+                self._found(check_call(step, check, agents), path)
+                body = self.values(step.parameters, (*path, "parameters"))
+                return {"body": body, "target": (step.module, step.operation), "effect": asks}
             case model.ShellStep():
                 return {"body": self._shell(step, path), "effect": True}
             case model.HttpStep():

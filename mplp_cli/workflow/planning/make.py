@@ -6,7 +6,7 @@ if nothing is. Which step may refer to which is decided in `scoping`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from msgspec import structs
@@ -18,9 +18,9 @@ from mplp_cli.workflow.language.references import WORDS
 from mplp_cli.workflow.language.templates import Template, is_template
 from mplp_cli.workflow.plan import CONTAINERS, DEFAULT_TIMEOUT, REPEATING, SPREAD, Plan, PlanStep
 from mplp_cli.workflow.planning.absences import Absences
-from mplp_cli.workflow.planning.asking import Offered
+from mplp_cli.workflow.planning.asking import CheckOperation, Offered
 from mplp_cli.workflow.planning.checking import Checking
-from mplp_cli.workflow.planning.compiling import CheckOperation, Include, StepCompiler
+from mplp_cli.workflow.planning.compiling import AsksAgents, Include, StepCompiler
 from mplp_cli.workflow.planning.links import ENV, OUTPUTS, Where
 from mplp_cli.workflow.planning.producing import Producers
 from mplp_cli.workflow.planning.ranks import start_order
@@ -35,19 +35,19 @@ def make_plan(
     *,
     check_operation: CheckOperation | None = None,
     conditions: Collection[str] = (),
-    effectful: Callable[[str, str], bool] = lambda module, operation: False,
+    asks_agents: AsksAgents = lambda module, operation, parameters: False,
     include: Include | None = None,
     signatures: Signatures | None = None,
     agents: Offered | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
-    `conditions` are the names of registered condition handlers; `effectful` says which module
-    operations act outside the journal; `include` reads the workflows of `workflow` steps; `signatures`
+    `conditions` are the names of registered condition handlers; `asks_agents` says which module
+    operations ask agents first; `include` reads the workflows of `workflow` steps; `signatures`
     knows what operations take and give: without it nobody asks whether values fit where they are used;
     `agents` says whom steps may ask: without it nobody asks whether they are there.
     """
-    planner = _Planner(workflow, check_operation, conditions, effectful, include, signatures, agents)
+    planner = _Planner(workflow, check_operation, conditions, asks_agents, include, signatures, agents)
     plan = planner.plan()
     return plan, planner.problems
 
@@ -61,7 +61,7 @@ class _Planner:
         workflow: model.Workflow,
         check_operation: CheckOperation | None,
         conditions: Collection[str],
-        effectful: Callable[[str, str], bool],
+        asks_agents: AsksAgents,
         include: Include | None,
         signatures: Signatures | None,
         agents: Offered | None,
@@ -79,7 +79,7 @@ class _Planner:
             self.problems,
             check_operation=check_operation,
             conditions=conditions,
-            effectful=effectful,
+            asks_agents=asks_agents,
             include=include,
         )
         self.compiler.agents = agents

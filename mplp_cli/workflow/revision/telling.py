@@ -154,6 +154,7 @@ def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
         state.mended[i] = fact.mended
     else:
         state.errors.pop(i, None)
+    state.advice.pop(i, None)
 
 
 def _failed(state: RunState, i: int, fact: h.StepFailed) -> None:
@@ -161,6 +162,7 @@ def _failed(state: RunState, i: int, fact: h.StepFailed) -> None:
         state.refused.add(i)
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error
+    answers.doubt_advice(state, i, fact.error)
     if fact.result is not None:
         state.results[i] = fact.result
     _over(state, i, FAILED, fact)
@@ -169,6 +171,7 @@ def _failed(state: RunState, i: int, fact: h.StepFailed) -> None:
 def _retrying(state: RunState, i: int, fact: h.StepRetrying) -> None:
     state.step_status[i], state.attempts[i] = RETRYING, fact.attempt
     state.errors[i], state.due[i] = fact.error, fact.due
+    answers.doubt_advice(state, i, fact.error)
     answers.drop_reply(state, i, fact.error)
 
 
@@ -232,6 +235,10 @@ def _woken(state: RunState, i: int, _fact: h.StepWoken) -> None:
     state.step_status[i] = PENDING
 
 
+def _advised(state: RunState, i: int, fact: h.StepAdvised) -> None:
+    state.advice.setdefault(i, {})[fact.key] = fact
+
+
 def _emitted(state: RunState, i: int, fact: h.StepEmitted) -> None:
     state.emitted[fact.event.id] = len(state.emitted)
     state.attempts[i] = fact.attempt
@@ -282,6 +289,7 @@ _OF_A_STEP: dict[type, Callable[[RunState, int, Any], None]] = {
     h.StepKept: _kept,
     h.StepQueued: _queued,
     h.StepStarted: _step_started,
+    h.StepAdvised: _advised,
     h.StepRepeated: _repeated,
     h.StepCompleted: _completed,
     h.StepFailed: _failed,

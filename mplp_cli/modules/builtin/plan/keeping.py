@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mplp_cli.errors import InvalidTransitionError, OperationError
+from mplp_cli.modules.builtin.plan.drafting import draft_steps
 from mplp_cli.modules.builtin.plan.model import (
     DONE,
     TRANSITIONS,
@@ -51,6 +52,10 @@ class CreatePlan(NewUngoverned, frozen=True, kw_only=True):
         Meta(description="assignments or names of roles; one step each unless `steps` is given"),
     ] = None
     steps: Annotated[list[NewStep], Meta(min_length=1)] | None = None
+    agent: Annotated[Text | None, Meta(description="the agent that thinks of the steps")] = None
+    capability: Annotated[Text | None, Meta(description="any agent that offers it thinks of the steps")] = (
+        None
+    )
     name: Text | None = None
     title: Text | None = None
     objective: Annotated[Text | None, Meta(description="the workflow's description unless given")] = None
@@ -246,7 +251,9 @@ OPERATIONS = (
         parameters=CreatePlan,
         result=PlanNow,
         handler=create_plan,
-        any_of=(("assignedRoles", "steps"),),
+        any_of=(("assignedRoles", "steps", "agent", "capability"),),
+        consult=draft_steps,
+        asks=("agent", "capability"),
     ),
     Operation(name="get-plan", summary="Read a plan", parameters=OnePlan, result=PlanNow, handler=get_plan),
     Operation(

@@ -1,0 +1,78 @@
+"""Agents of the project, asked by a command itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from mplp_cli.agents.boundary import Agents
+    from mplp_cli.modules.contract import Operation
+    from mplp_cli.protocols import Caller
+    from mplp_cli.runtime import Runtime
+
+T = TypeVar("T")
+
+
+def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
+    """What comes of some work with the agents of the project; what they have started ends with it."""
+    import asyncio
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from mplp_cli.assembly import make_agents
+    from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.workplace import Workplace, attempt_mark
+    from mplp_cli.render.theme import safe
+    from mplp_cli.workflow.masking import Masker
+
+    def say(_step: str, _stream: str, text: str) -> None:
+        sys.stderr.write("\n".join(safe(line) for line in text.split("\n")))
+
+    async def go() -> T:
+        agents = make_agents(
+            {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
+            workplace,
+            Masker({}),
+            run=run,
+            deny_private=runtime.settings.deny_private,
+            discovered=runtime.registry.discovered,
+            clock=runtime.clock,
+            environ=runtime.environ,
+            open_environ=runtime.environ,
+            cwd=str(runtime.cwd),
+            output=say,
+        )
+        try:
+            return await work(agents)
+        finally:
+            await agents.aclose()
+
+    guardian = Guardian(attempt_mark(run, "call"))
+    with TemporaryDirectory(prefix="mplp-") as folder:
+        workplace = Workplace(log_dir=Path(folder), grace=5, owner="call", guardian=guardian)
+        try:
+            return asyncio.run(go())
+        finally:
+            guardian.close()
+
+
+def consulted(
+    runtime: Runtime, operation: Operation, given: Mapping[str, Any], caller: Caller
+) -> Mapping[str, Any]:
+    """The parameters of an operation, with what the agents of the project have said filled in."""
+    from functools import partial
+
+    from mplp_cli.agents.asking import Advisory
+    from mplp_cli.assembly import candidates_of
+
+    async def consult(agents: Agents) -> Mapping[str, Any]:
+        advisers = Advisory(agents, caller.run, partial(candidates_of, agents, runtime.registry))
+        filled: Mapping[str, Any] = await runtime.hub.consult(
+            operation.module, operation.name, given, caller, advisers
+        )
+        return filled
+
+    return with_agents(runtime, consult, caller.run)

@@ -1,0 +1,123 @@
+"""Module operations that ask agents: what they say is kept, and the operation works with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mplp_cli.errors import AgentError
+from mplp_cli.protocols import Answered, Attempt
+from mplp_cli.workflow.fold import history as h
+from tests.bench_of_runs import Bench, error_of, facts, planned, result_of
+
+TWO = {"steps": [{"description": "Look"}, {"description": "Leap", "dependsOn": [0]}]}
+
+
+class Planner:
+    """An agent that takes a second, and answers one thing after another; an error is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[Attempt] = []
+
+    async def __call__(self, attempt: Attempt) -> Answered:
+        self.asked.append(attempt)
+        await asyncio.sleep(1)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return Answered(answer, "", "planner")
+
+
+def steps(**plan: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": "context", "type": "module-operation", "module": "context", "operation": "create-context",
+            "parameters": {"name": "Ship"},
+        },
+        {
+            "id": "plan", "type": "module-operation", "module": "plan", "operation": "create-plan",
+            "parameters": {"contextId": "${context.result.contextId}", "objective": "Ship it", "agent": "planner"},
+            **plan,
+        },
+    ]  # fmt: skip
+
+
+def bench_with(planner: Planner, **plan: Any) -> Bench:
+    return Bench(planned(steps(**plan)), advise=planner)
+
+
+def test_an_operation_works_with_what_an_agent_has_said() -> None:
+    planner = Planner(TWO)
+    bench = bench_with(planner)
+    state = bench.start()
+    assert state.status == "completed", state.error
+    [plan] = [item.body for item in bench.store.objects("plan")]
+    first, second = plan["steps"]
+    assert [first["description"], second["description"]] == ["Look", "Leap"]
+    assert second["dependencies"] == [first["step_id"]]
+    [asked] = planner.asked
+    assert asked.body["input"]["objective"] == "Ship it"
+    assert asked.body["agent"] == "planner"
+    assert result_of(state, "plan")["planId"] == plan["plan_id"]
+
+
+def test_without_the_parameter_nobody_is_asked() -> None:
+    made = steps(parameters={"contextId": "${context.result.contextId}", "assignedRoles": ["dev"]})
+    planner = Planner(TWO)
+    bench = Bench(planned(made), advise=planner)
+    assert bench.start().status == "completed"
+    assert planner.asked == []
+    assert not bench.plan.steps[1].effect
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_answer_that_is_stored_is_never_asked_for_again(*, after: bool) -> None:
+    whole = bench_with(Planner(TWO))
+    whole.start()
+    for commit in range(1, len(whole.commits) + 1):
+        planner = Planner(TWO)
+        bench = bench_with(planner)
+        state = bench.whole_in_spite_of((commit, after))
+        assert state.status == "completed", state.error
+        assert len(list(bench.store.objects("plan"))) == 1
+        lost = 0 if any(isinstance(fact, h.RunResumed) for fact in bench.history()) else 1
+        assert len(planner.asked) <= 2 - lost
+        assert len(facts(bench, h.StepAdvised)) == 1
+
+
+def test_what_was_answered_stands_when_another_agent_fails() -> None:
+    planner = Planner(AgentError("agent.unavailable", "not now", retryable=True), TWO)
+    bench = bench_with(planner, **{"retry-policy": {"max-retries": 1}})
+    assert bench.start().status == "completed"
+    assert len({attempt.idempotency_key for attempt in planner.asked}) == 1
+
+
+def test_an_answer_that_the_operation_refuses_is_asked_for_anew() -> None:
+    circle = {"steps": [{"description": "A", "dependsOn": [1]}, {"description": "B", "dependsOn": [0]}]}
+    planner = Planner(circle, TWO)
+    bench = bench_with(planner, **{"retry-policy": {"max-retries": 1}})
+    state = bench.start()
+    assert state.status == "completed", state.error
+    assert len(planner.asked) == 2
+    assert state.advice == {}
+
+
+def test_where_there_are_no_agents_the_step_says_so() -> None:
+    state = Bench(planned(steps())).start()
+    assert state.status == "failed"
+    assert error_of(state, "plan").details["code"] == "agent.not_found"
+
+
+def test_a_run_that_is_cancelled_meanwhile_writes_nothing() -> None:
+    bench = bench_with(Planner(TWO))
+    state = bench.start(during=[(0.5, lambda drive: drive.cancel("ann"))])
+    assert state.status == "cancelled"
+    assert list(bench.store.objects("plan")) == []
+
+
+def test_a_step_that_asks_keeps_to_its_timeout() -> None:
+    state = bench_with(Planner(TWO), timeout="500ms").start()
+    assert error_of(state, "plan").type == "StepTimeoutError"
