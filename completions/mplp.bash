@@ -65,8 +65,8 @@ _mplp_takes_value() {
     "examples --output" | "examples -o") return 0 ;;
     "validate --output" | "validate -o") return 0 ;;
     "plan --output" | "plan -o") return 0 ;;
-    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --state-dir") return 0 ;;
-    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --state-dir") return 0 ;;
+    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --state-dir") return 0 ;;
+    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
     "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
     "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
     "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
@@ -88,6 +88,7 @@ _mplp_takes_value() {
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
+    "cassette --output" | "cassette -o") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
@@ -109,11 +110,18 @@ _mplp_value() {
     "run --junit") _mplp_complete file ;;
     "run --env-file") _mplp_complete file ;;
     "run --secrets-file") _mplp_complete file ;;
+    "run --record") _mplp_complete text ;;
+    "run --replay") _mplp_complete text ;;
+    "run --record-missing") _mplp_complete text ;;
+    "run --seed") _mplp_complete text ;;
     "run --state-dir") _mplp_complete directory ;;
     "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
     "resume --junit") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
+    "resume --record") _mplp_complete text ;;
+    "resume --replay") _mplp_complete text ;;
+    "resume --record-missing") _mplp_complete text ;;
     "resume --state-dir") _mplp_complete directory ;;
     "retry --output" | "retry -o") _mplp_complete choices auto json jsonl github quiet ;;
     "retry --junit") _mplp_complete file ;;
@@ -199,6 +207,7 @@ _mplp_value() {
     "agents --text") _mplp_complete text ;;
     "agents --input" | "agents -i") _mplp_complete text ;;
     "agents --prompt") _mplp_complete text ;;
+    "cassette --output" | "cassette -o") _mplp_complete choices text json ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
     "modules --state-dir") _mplp_complete directory ;;
     "modules --type" | "modules -t") _mplp_complete text ;;
@@ -231,8 +240,8 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --no-cache --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --no-cache --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
     "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;
@@ -254,6 +263,7 @@ _mplp_options() {
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
+    "cassette") _mplp_complete choices --output -o --no-color -h --help ;;
     "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
@@ -303,6 +313,9 @@ _mplp_argument() {
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
+    "cassette 0") _mplp_complete choices show diff check ;;
+    "cassette 1") _mplp_complete file ;;
+    "cassette 2") _mplp_complete text ;;
     "modules 0") _mplp_complete choices describe list show status initialize start stop restart send broadcast subscribe log ;;
     "modules 1") _mplp_complete operations ;;
     "modules 2") _mplp_complete modules ;;
@@ -311,7 +324,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -347,7 +360,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

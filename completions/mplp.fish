@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --record' 'run --replay' 'run --record-missing' 'run --seed' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --record' 'resume --replay' 'resume --record-missing' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'cassette --output' 'cassette -o' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -83,6 +83,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks:
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a call -d 'Call one operation of a module, without a workflow'
 complete -c mplp -n '__mplp_verb \'\'' -a agents -d 'List the agents of files, and those that were registered'
+complete -c mplp -n '__mplp_verb \'\'' -a cassette -d 'Look at what agents were asked and have answered in a recorded run: show, diff, check'
 complete -c mplp -n '__mplp_verb \'\'' -a modules -d 'List the modules, those of packages too, and how they stand'
 complete -c mplp -n '__mplp_verb \'\'' -a objects -d 'List the objects that operations wrote, last changed first'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
@@ -129,6 +130,11 @@ complete -c mplp -n '__mplp_verb run' -l detach -d 'Leave the run to a process o
 complete -c mplp -n '__mplp_verb run' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb run' -l env-file -r -F -d 'More environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb run' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb run' -l record -x -d 'Write down what agents are asked and answer'
+complete -c mplp -n '__mplp_verb run' -l replay -x -d 'Ask no agent: what was recorded answers'
+complete -c mplp -n '__mplp_verb run' -l record-missing -x -d 'Replay what is there, ask and add the rest'
+complete -c mplp -n '__mplp_verb run' -l strict -d 'With --replay: every answer is given once, and all have to be'
+complete -c mplp -n '__mplp_verb run' -l seed -x -d 'Ids of objects follow from N'
 complete -c mplp -n '__mplp_verb run' -l no-cache -d 'Take no result from the cache'
 complete -c mplp -n '__mplp_verb run' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb run' -l no-color -d 'Plain text (NO_COLOR does the same)'
@@ -143,6 +149,9 @@ complete -c mplp -n '__mplp_verb resume' -l detach -d 'Leave the run to a proces
 complete -c mplp -n '__mplp_verb resume' -l take-over -d 'Also if another process holds the run: that one stops'
 complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
 complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
+complete -c mplp -n '__mplp_verb resume' -l record -x -d 'Write down what agents are asked and answer'
+complete -c mplp -n '__mplp_verb resume' -l replay -x -d 'Ask no agent: what was recorded answers'
+complete -c mplp -n '__mplp_verb resume' -l record-missing -x -d 'Replay what is there, ask and add the rest'
 complete -c mplp -n '__mplp_verb resume' -l no-cache -d 'Take no result from the cache'
 complete -c mplp -n '__mplp_verb resume' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
 complete -c mplp -n '__mplp_verb resume' -l no-color -d 'Plain text (NO_COLOR does the same)'
@@ -332,6 +341,12 @@ complete -c mplp -n '__mplp_verb agents' -l prompt -x -d 'Text'
 complete -c mplp -n '__mplp_at agents 0' -a 'list show register unregister discover capabilities heartbeat doctor call ping'
 complete -c mplp -n '__mplp_at agents 1' -k -a '(__mplp_ask agents)'
 
+complete -c mplp -n '__mplp_verb cassette' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb cassette' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb cassette' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at cassette 0' -a 'show diff check'
+complete -c mplp -n '__mplp_at cassette 1' -F
+
 complete -c mplp -n '__mplp_verb modules' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb modules' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb modules' -s h -l help -d 'Show the help and exit'
@@ -388,4 +403,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents modules objects backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help'

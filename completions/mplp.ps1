@@ -33,6 +33,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
+        'cassette	Look at what agents were asked and have answered in a recorded run: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
         'backup	Write a copy of the store, also while runs go on'
@@ -48,8 +49,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--strict	With --replay: every answer is given once, and all have to be', '--seed	Ids of objects follow from N', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['retry'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['rerun'] = @('--from	Run STEP and what depends on it', '--failed	Run what did not complete and what depends on it', '--only	Run nothing but STEP', '--input	Another value of an input (repeatable)', '-i	Another value of an input (repeatable)', '--definition	Another definition of the same workflow', '--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['pause'] = @('--reason	Why, for the record', '--wait	Come back only when nothing runs any more, however long that takes', '--no-wait	Leave the request and do not wait until it is heard', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -71,6 +72,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description', '--input	Data: JSON or YAML, @FILE, or `-` for stdin', '-i	Data: JSON or YAML, @FILE, or `-` for stdin', '--prompt	Text')
+    $options['cassette'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -95,12 +97,19 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['run --junit'] = @('file', @())
     $values['run --env-file'] = @('file', @())
     $values['run --secrets-file'] = @('file', @())
+    $values['run --record'] = @('text', @())
+    $values['run --replay'] = @('text', @())
+    $values['run --record-missing'] = @('text', @())
+    $values['run --seed'] = @('text', @())
     $values['run --state-dir'] = @('directory', @())
     $values['resume --definition'] = @('file', @())
     $values['resume --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
     $values['resume -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
     $values['resume --junit'] = @('file', @())
     $values['resume --secrets-file'] = @('file', @())
+    $values['resume --record'] = @('text', @())
+    $values['resume --replay'] = @('text', @())
+    $values['resume --record-missing'] = @('text', @())
     $values['resume --state-dir'] = @('directory', @())
     $values['retry --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
     $values['retry -o'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
@@ -217,6 +226,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['agents --input'] = @('text', @())
     $values['agents -i'] = @('text', @())
     $values['agents --prompt'] = @('text', @())
+    $values['cassette --output'] = @('choices', @('text', 'json'))
+    $values['cassette -o'] = @('choices', @('text', 'json'))
     $values['modules --output'] = @('choices', @('text', 'json'))
     $values['modules -o'] = @('choices', @('text', 'json'))
     $values['modules --state-dir'] = @('directory', @())
@@ -285,6 +296,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))
     $arguments['agents 1'] = @('agents', @())
+    $arguments['cassette 0'] = @('choices', @('show', 'diff', 'check'))
+    $arguments['cassette 1'] = @('file', @())
+    $arguments['cassette 2'] = @('text', @())
     $arguments['modules 0'] = @('choices', @('describe', 'list', 'show', 'status', 'initialize', 'start', 'stop', 'restart', 'send', 'broadcast', 'subscribe', 'log'))
     $arguments['modules 1'] = @('operations', @())
     $arguments['modules 2'] = @('modules', @())
@@ -293,7 +307,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -39,7 +39,7 @@ def plan(file: str | PathLike[str]) -> dict[str, Any]:
     return plan_document(loaded.plan)
 
 
-def run(
+def run(  # noqa: PLR0913 - options as of the command
     file: str | PathLike[str],
     inputs: Mapping[str, Any] | None = None,
     *,
@@ -47,12 +47,19 @@ def run(
     ephemeral: bool = False,
     secrets_file: str | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    record: str | PathLike[str] | None = None,
+    replay: str | PathLike[str] | None = None,
+    strict: bool = False,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     """Run a workflow to its end (or to where only a person can take it on) and give its report.
 
     The report is that of `mplp run --output json`; `on_event` is called with every committed history
-    event. WorkflowValidationError and InputError come before anything has started.
+    event. `record`, `replay`, `strict` and `seed` are as in `mplp run`. WorkflowValidationError, InputError and
+    UsageError come before anything has started.
     """
+    from mplp_cli.agents.recording.opening import Wanted, open_tape
+    from mplp_cli.ids import SeededIds
     from mplp_cli.loading import resolve_inputs
 
     with Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral) as runtime:
@@ -62,8 +69,20 @@ def run(
             raise WorkflowValidationError(loaded.problems)
         given = resolve_inputs(loaded.workflow, inputs or {})
         secrets = read_secrets(loaded.plan.secrets, runtime.environ, secrets_file)
-        ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
-        state = asyncio.run(ready.go())
+        files = [None if one is None else str(one) for one in (record, replay)]
+        wanted = Wanted(record=files[0], replay=files[1], strict=strict)
+        if seed is not None:
+            runtime.seeded = SeededIds(seed, lambda: {item.id for item in runtime.store.objects()})
+        runtime.tape = open_tape(wanted, loaded.workflow.id, runtime.clock, runtime.environ)
+        runtime.uses_cache = runtime.tape is None
+        over = False
+        try:
+            ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
+            state = asyncio.run(ready.go())
+            over = state.status in ("completed", "failed")
+        finally:
+            if runtime.tape is not None:
+                runtime.tape.end(over=over)
         return run_document(loaded.plan, state, now=runtime.clock.now())
 
 

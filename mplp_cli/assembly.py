@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.json import encode
 
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
+    from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.roster import Roster
@@ -48,6 +53,10 @@ class Parts(Starts, Protocol):
     def uses_cache(self) -> bool: ...
     @property
     def state_dir(self) -> Path: ...
+    @property
+    def seeded(self) -> SeededIds | None: ...
+    @property
+    def tape(self) -> Tape | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -142,12 +151,14 @@ def make_agents(
     deny_private: bool,
     discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
     ledger: Ledger | None = None,
+    tape: Tape | None = None,
     **around: Any,
 ) -> Agents:
     """The agents that may be asked, by id, each with the directory that its relative paths start from.
 
-    `run` marks what they start; `discovered` is told what they say that they offer; `ledger` keeps their budgets.
-    `around` is what a `Workshop` has beside that, and beside what the engine does for it.
+    `run` marks what they start; `discovered` is told what they say that they offer; `ledger` keeps their budgets,
+    `tape` records their calls or answers them. `around` is what a `Workshop` has beside that, and beside what the
+    engine does for it.
     """
     from mplp_cli.agents.boundary import Agents, Around
     from mplp_cli.agents.making import make_adapter
@@ -176,9 +187,13 @@ def make_agents(
         return make_adapter(agent, workshop)
 
     known = {name: agent for name, (agent, _) in definitions.items()}
-    budgeted = Around(reserve=ledger.before_call, settle=ledger.after_call) if ledger else None
+    every = Around()
+    if ledger is not None:
+        every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
+    if tape is not None:
+        every = replace(every, order=tape.order, carry=tape.carry)
     return Agents(
-        known, make, misfits=misfits, around=budgeted, discovered=discovered, also_close=connections.aclose
+        known, make, misfits=misfits, around=every, discovered=discovered, also_close=connections.aclose
     )
 
 
@@ -200,6 +215,13 @@ def _agents(
         lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
         environ=environ,
     )
+    if runtime.tape is not None:
+        from mplp_cli.agents.recording.redaction import secrets_of
+
+        definition = runtime.store.definition(state.run_id)
+        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
+        known = secrets_of((agent for agent, _ in (own | others).values()), environ)
+        runtime.tape.knows(known | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
     return make_agents(
         own | others,
         workplace,
@@ -208,6 +230,7 @@ def _agents(
         deny_private=given.deny_private,
         discovered=lambda agent, found: None if agent in own else runtime.registry.discovered(agent, found),
         ledger=ledger,
+        tape=runtime.tape,
         clock=runtime.clock,
         environ=environ,
         open_environ=_environ(runtime, state, given),
@@ -240,8 +263,8 @@ def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
 
-    store = runtime.store
-    return Hub(
+    store, seeded = runtime.store, runtime.seeded
+    hub = Hub(
         runtime.modules,
         store.objects,
         runtime.clock,
@@ -250,6 +273,9 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
     )
+    if seeded is not None:
+        hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
+    return hub
 
 
 def end_survivors(run_id: str) -> None:

@@ -34,7 +34,9 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
+    from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.roster import Roster
@@ -67,6 +69,8 @@ class Runtime:
         self.conditions = ConditionHandlers()
         #: Whether steps take results from the cache.
         self.uses_cache = uses_cache
+        self.tape: Tape | None = None  #: records what agents answer, or answers for them
+        self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self._scratch: Any = None
 
     def __enter__(self) -> Self:

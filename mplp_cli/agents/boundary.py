@@ -49,15 +49,21 @@ async def _called(_agent: AgentDefinition, _request: AgentRequest, call: Call) -
     return await call()
 
 
+def _as_they_come(_request: AgentRequest, agents: Sequence[AgentDefinition]) -> Sequence[AgentDefinition]:
+    return agents
+
+
 @dataclass(frozen=True, kw_only=True)
 class Around:
-    """What happens around every single call, repairs too."""
+    """What happens around every single call, repairs too; `order` once for all of a request."""
 
+    #: Who is asked, in this order, of those that could be.
+    order: Callable[[AgentRequest, Sequence[AgentDefinition]], Sequence[AgentDefinition]] = _as_they_come
     #: Before it; AgentError `budget.exceeded` refuses it.
     reserve: Callable[[AgentDefinition, AgentRequest], Any] = _nothing_reserved
     #: After each that was reserved, with what was; None: it was stopped, or nobody knows what happened.
     settle: Callable[[Any, AgentResult | AgentError | None], None] = _nothing_settled
-    #: Makes the call, or answers in its place.
+    #: Makes the call, or answers in its place. Only a call that is made needs an adapter.
     carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
 
 
@@ -95,7 +101,8 @@ class Agents:
         if not request.agent:
             await self._look_for(request.capability.split())
         refused: AgentError | None = None
-        for agent in route(self.definitions, request, self._inflight):
+        could = route(self.definitions, request, self._inflight)
+        for agent in self._around.order(request, could):
             try:
                 return await self._in_turn(agent, replace(request, agent=agent.id), tell)
             except AgentError as error:
@@ -154,7 +161,7 @@ class Agents:
         try:
             async with self._place(agent):
                 check_input(agent, request, self._misfits)
-                return await self._in_time(agent, request, tell)
+                return await self._answer(agent, request, tell)
         finally:
             self._inflight[agent.id] -= 1
 
@@ -164,32 +171,16 @@ class Agents:
             return contextlib.nullcontext()
         return self._places.setdefault(agent.id, asyncio.Semaphore(most))
 
-    async def _in_time(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
-        limit = time_for(request, agent)
-        time = asyncio.timeout(limit)
-        try:
-            async with time:
-                return await self._answer(agent, request, tell)
-        except TimeoutError as error:
-            if limit is None or not time.expired():
-                raise
-            raise AgentError(
-                "agent.timeout",
-                f"agent `{agent.id}` gave no answer within {duration_text(round(limit * 1000))}",
-                agent=agent.id,
-                retryable=True,
-                details={"timeout": round(limit * 1000)},
-            ) from error
-
     async def _answer(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
-        """One call, and further ones while its answer does not fit."""
-        adapter = self._adapter(agent)
+        """One call, and further ones while its answer does not fit, all of them within one deadline."""
+        limit = time_for(request, agent)
+        until = None if limit is None else asyncio.get_running_loop().time() + limit
         schema = agent.output_schema if request.schema is None else request.schema
         asked = replace(request, schema=schema)
         used = None
         for left in range(agent.repair_attempts, -1, -1):
             try:
-                result = await self._call(adapter, agent, asked, tell)
+                result = await self._call(agent, asked, tell, until)
                 used = together(used, result.usage)
                 output = fitting(agent, result.output, schema, self._misfits)
                 return replace(result, output=output, usage=used, agent=agent.id)
@@ -200,15 +191,38 @@ class Agents:
         raise AssertionError(agent.repair_attempts)
 
     async def _call(
-        self, adapter: Adapter, agent: AgentDefinition, request: AgentRequest, tell: Tell
+        self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None
     ) -> AgentResult:
+        async def call() -> AgentResult:
+            return await self._in_time(agent, request, tell, until)
+
         reserved = self._around.reserve(agent, request)
         outcome: AgentResult | AgentError | None = None
         try:
-            outcome = await self._around.carry(agent, request, lambda: adapter.call(request, tell))
+            outcome = await self._around.carry(agent, request, call)
             return outcome
         except AgentError as error:
             outcome = error
             raise
         finally:
             self._around.settle(reserved, outcome)
+
+    async def _in_time(
+        self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None
+    ) -> AgentResult:
+        """The call of the adapter, until that time of the event loop. AgentError `agent.timeout`."""
+        time = asyncio.timeout_at(until)
+        try:
+            async with time:
+                return await self._adapter(agent).call(request, tell)
+        except TimeoutError as error:
+            limit = time_for(request, agent)
+            if limit is None or not time.expired():
+                raise
+            raise AgentError(
+                "agent.timeout",
+                f"agent `{agent.id}` gave no answer within {duration_text(round(limit * 1000))}",
+                agent=agent.id,
+                retryable=True,
+                details={"timeout": round(limit * 1000)},
+            ) from error

@@ -45,6 +45,7 @@ COMMANDS = {
     "events": "events",
     "call": "call",
     "agents": "agents",
+    "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
     "backup": "backup",
@@ -86,6 +87,7 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 
 ABOUT = """Run declarative multi-agent workflows on a durable local engine.

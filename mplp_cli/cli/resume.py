@@ -21,6 +21,7 @@ from mplp_cli.cli.options import (
     StateDir,
     TextOrJson,
 )
+from mplp_cli.cli.taping import Record, RecordMissing, Replay
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -40,6 +41,9 @@ def main(
     ] = False,
     junit: JUnit = None,
     secrets_file: SecretsFile = None,
+    record: Record = None,
+    replay: Replay = None,
+    record_missing: RecordMissing = None,
     no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -53,6 +57,9 @@ def main(
 
     With --definition it goes on with a changed file: what differs is shown, and refused if it changes what a
     completed step does, or one that is at work or waits.
+
+    Agents are asked unless --replay is given again. With --record a recording goes on: in its partial file, else at
+    the end of the cassette.
 
     Exit codes as for `mplp run`; 0 also if the run has completed already, 2: refused, or it was cancelled; 75:
     another process holds the run, or has taken it over.
@@ -68,28 +75,28 @@ def main(
       mplp resume 3f2a --take-over
     """
     from mplp_cli.again import Revised, go_on
+    from mplp_cli.agents.recording.opening import Wanted
     from mplp_cli.cli.driving import go
     from mplp_cli.cli.pausing import take_back, until_left
     from mplp_cli.cli.redefined import read_definition, show_changes
     from mplp_cli.cli.showing import tell_status
+    from mplp_cli.cli.taping import taped
     from mplp_cli.errors import RunStateError
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
-    record = runtime.find_run(
-        run, fits=lambda found: found.status not in ("completed", "cancelled") and not found.parent
+    found = runtime.find_run(
+        run, fits=lambda one: one.status not in ("completed", "cancelled") and not one.parent
     )
     if not take_over:
-        if take_back(runtime, record):
-            tell_status(
-                record, "running", TextOrJson.json if output in MACHINE else TextOrJson.text, " again"
-            )
+        if take_back(runtime, found):
+            tell_status(found, "running", TextOrJson.json if output in MACHINE else TextOrJson.text, " again")
             return
-        record = until_left(runtime, record)
+        found = until_left(runtime, found)
     take_up = partial(
         go_on,
         runtime,
-        record.id,
+        found.id,
         secrets_file=secrets_file,
         revised=Revised(
             definition=read_definition(runtime, definition, output, no_color=no_color),
@@ -98,13 +105,15 @@ def main(
         ),
         take_over=take_over,
     )
-    source = runtime.stored_source(record.id)
+    source = runtime.stored_source(found.id)
     try:
-        code = go(runtime, take_up, source, output, detach=detach, junit=junit, no_color=no_color)
+        drive = partial(go, runtime, take_up, source, output, detach=detach, junit=junit, no_color=no_color)
+        wanted = Wanted(record=record, replay=replay, record_missing=record_missing)
+        code = taped(runtime, wanted, found.workflow_id, drive, detach=detach, goes_on=True)
     except RunStateError as error:
         if error.details.get("status") != "completed":
             raise
-        _say_completed(runtime, record.id, output, junit)
+        _say_completed(runtime, found.id, output, junit)
         return
     raise typer.Exit(code)
 

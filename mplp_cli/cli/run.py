@@ -20,6 +20,7 @@ from mplp_cli.cli.options import (
     SecretsFile,
     StateDir,
 )
+from mplp_cli.cli.taping import Record, RecordMissing, Replay, Strict
 
 if TYPE_CHECKING:
     from mplp_cli.errors import Problem, WorkflowValidationError
@@ -52,6 +53,13 @@ def main(
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
     secrets_file: SecretsFile = None,
+    record: Record = None,
+    replay: Replay = None,
+    record_missing: RecordMissing = None,
+    strict: Strict = False,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Ids of objects follow from N.")
+    ] = None,
     no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -68,8 +76,13 @@ def main(
       mplp run workflow.yaml -i tag=v1.2 --output json
 
       mplp run workflow.yaml --detach
+
+      mplp run workflow.yaml --replay cassette.jsonl --seed 1 --ephemeral
     """
+    from mplp_cli.agents.recording.opening import Wanted
     from mplp_cli.cli.driving import go
+    from mplp_cli.cli.taping import taped
+    from mplp_cli.ids import SeededIds
     from mplp_cli.loading import resolve_inputs
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
@@ -88,7 +101,11 @@ def main(
         return
     secrets = read_secrets(plan.secrets, runtime.environ, secrets_file)
     begin = partial(runtime.start, source, plan, resolved, secrets)
-    raise typer.Exit(go(runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color))
+    wanted = Wanted(record=record, replay=replay, record_missing=record_missing, strict=strict)
+    if seed is not None:
+        runtime.seeded = SeededIds(seed, lambda: {item.id for item in runtime.store.objects()})
+    drive = partial(go, runtime, begin, source, output, detach=detach, junit=junit, no_color=no_color)
+    raise typer.Exit(taped(runtime, wanted, valid.id, drive, detach=detach))
 
 
 def checked(runtime: Runtime, source: Source, output: RunOutput, *, no_color: bool) -> tuple[Workflow, Plan]:

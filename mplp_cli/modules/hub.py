@@ -95,6 +95,8 @@ class Hub:
         self._objects = Objects(load, newer)
         self._clock = clock
         self._ids = ids
+        #: Where the ids of what a call makes come from.
+        self.ids_of: Callable[[Caller], Ids] = lambda _caller: ids
         self._wiring = wiring
         #: What `mplp.yaml` has under `modules`.
         self._settings = settings or {}
@@ -109,8 +111,9 @@ class Hub:
     def call(self, module: str, operation: str, parameters: Mapping[str, Any], caller: Caller) -> Outcome:
         """Call an operation with resolved parameters. OperationError, or a kind of it, when it refuses."""
         found = find_operation(self._modules, module, operation)
+        ids = self.ids_of(caller)
         session = Session(
-            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+            self._objects, caller, self._clock, ids, self._modules[module], self._configuration(module)
         )
         session.connect(self._nested)
         result = self._carry_out(found, parameters, session, author_of(caller))
