@@ -142,7 +142,7 @@ def assemble(
     )
 
 
-def make_agents(
+def make_agents(  # noqa: PLR0913 - what differs between runs is handed in, by name
     definitions: Mapping[str, tuple[AgentDefinition, str]],
     workplace: Workplace,
     masker: Masker,

@@ -51,8 +51,15 @@ logging.getLogger("a2a").addHandler(logging.NullHandler())
 async def find_remote(agent: A2aAgent, endpoint: Endpoint) -> Remote:
     """The agent as its card describes it. AgentError if there is no such card."""
     url = endpoint.url.copy_with(path=endpoint.url.path.rstrip("/") + agent.card_path)
-    async with endpoint.asked("GET", url, headers={"accept": "application/json"}) as response:
-        found = await endpoint.read(response)
+    try:
+        async with endpoint.asked("GET", url, headers={"accept": "application/json"}) as response:
+            found = await endpoint.read(response)
+    except AgentError as error:
+        if error.details.get("status") != 404:
+            raise
+        what = f"there is no card at {url.path}: 404 Not Found"
+        hint = "`endpoint` and `card-path` say where it is"
+        raise endpoint.error("agent.http", what, hint=hint, status=404) from None
     try:
         card = parse_agent_card(found)
     except _NOT_ONE as error:
