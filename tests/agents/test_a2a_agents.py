@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +42,21 @@ def task(state: str, words: str = "", **more: Any) -> dict[str, Any]:
 
 def talk(
     folder: Path,
-    say: Callable[[str, dict[str, Any]], Any],
+    say: Any,
     *asked: AgentRequest,
     private: bool = False,
-    cards: Callable[[str], Any] = card,
+    cards: Any = None,
     **keys: Any,
 ) -> tuple[Any, list[Seen]]:
-    """What comes of requests to an agent that answers `say(method, params)`, and what it was sent."""
+    """What comes of requests to an agent, and what it was sent. It answers `say(method, params)`, or `say` itself;
+    `cards` is its card if it has another."""
 
     async def main() -> tuple[Any, list[Seen]]:
         def reply(seen: Seen) -> bytes | list[bytes]:
             if seen.method == "GET":
-                found = cards(service.url)
+                found = card(service.url) if cards is None else cards
                 return found if isinstance(found, bytes) else answer(found)
-            said = say(seen.json["method"], seen.json["params"])
+            said = say(seen.json["method"], seen.json["params"]) if callable(say) else say
             if isinstance(said, (bytes, list)):
                 return said
             return answer({"jsonrpc": "2.0", "id": seen.json["id"], **said})
@@ -92,7 +92,7 @@ def test_a_card_that_is_none_or_leads_nowhere_is_told_as_such(tmp_path: Path) ->
         ({"name": "R", "skills": []}, "agent.remote", "its card has nothing"),
     ]
     for found, code, words in cards:
-        error, _ = talk(tmp_path, completed, cards=lambda _url, found=found: found)
+        error, _ = talk(tmp_path, completed, cards=found)
         assert error.code == code, error.message
         assert words in error.message
         assert not error.failure().retryable
@@ -103,7 +103,7 @@ def test_tokens_go_to_the_server_of_the_endpoint_only_and_come_back_from_nowhere
     assert output == "echo ***"
     assert [one.headers["authorization"] for one in seen] == [f"Bearer {TOKEN}"] * 2
     elsewhere = card("http://localhost:1")
-    error, seen = talk(tmp_path, completed, bearer_env="TOKEN", cards=lambda _url: elsewhere)
+    error, seen = talk(tmp_path, completed, bearer_env="TOKEN", cards=elsewhere)
     assert (error.code, error.details["sent"], len(seen)) == ("guard.denied", False, 1)
     assert "http://localhost:1" in error.message
 
@@ -130,7 +130,7 @@ def test_what_is_not_of_the_protocol_is_an_error_of_the_agent(tmp_path: Path) ->
         ({"result": {"task": task("CANCELED")}}, "agent.cancelled", "cancelled"),
     ]
     for reply, code, words in said:
-        error, _ = talk(tmp_path, lambda _method, _params, reply=reply: reply)
+        error, _ = talk(tmp_path, reply)
         assert error.code == code, error.message
         assert words in error.message
 

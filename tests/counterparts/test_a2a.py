@@ -128,7 +128,7 @@ def test_a_task_that_nobody_knows_any_more_is_an_error_in_the_words_of_the_agent
 
     gone = Resumed(asked={"agent": "a", "taskId": "gone", "contextId": "c", "question": "q"}, answer="x")
     for transport in ("JSONRPC", "HTTP+JSON"):
-        agent = A2aAgent(id="a", endpoint=server.url, transport=transport)  # type: ignore[arg-type]  # one of two
+        agent = A2aAgent(id="a", endpoint=server.url, transport=transport)
         error = Place(tmp_path).ask(agent, ask(resumed=gone, prompt="p"))
         assert error.code == "agent.remote"
         assert "not found" in error.message.lower()
