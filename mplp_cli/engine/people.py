@@ -26,7 +26,7 @@ from mplp_cli.workflow.fold.answers import (
 )
 from mplp_cli.workflow.fold.commands import Withdraw
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
-from mplp_cli.workflow.fold.replies import wants_input
+from mplp_cli.workflow.fold.replies import FORM, wants_input
 from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.templates import fill
