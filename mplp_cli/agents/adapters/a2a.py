@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mplp_cli.agents.adapters.wire import PROBE, Endpoint
@@ -40,7 +41,10 @@ class RemoteAgent:
                 try:
                     found = await asyncio.shield(asking)
                 except asyncio.CancelledError:
-                    await _last_word(conversation, tell)
+                    parting = tasks.create_task(_last_word(conversation, tell))
+                    while not parting.done():  # a deadline and who has asked may both tell us to stop
+                        with suppress(asyncio.CancelledError):
+                            await asyncio.shield(parting)
                     asking.cancel()
                     raise
         finally:
