@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from msgspec import Struct
 
 from mplp_cli.workflow.agents import KeptAgents
-from mplp_cli.workflow.fold.answers import NOTHING, Given, Reply, question_digest
+from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
+from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 

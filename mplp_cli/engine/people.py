@@ -19,15 +19,14 @@ from mplp_cli.errors import (
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.answers import (
-    ANSWER,
     NOTHING,
     Given,
     check_answerer,
     question_digest,
-    wants_input,
 )
 from mplp_cli.workflow.fold.commands import Withdraw
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
+from mplp_cli.workflow.fold.replies import FORM, wants_input
 from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.spending import asks_for_more, form_for
 from mplp_cli.workflow.fold.state import RunState
@@ -55,7 +54,7 @@ def aftermath(
         return h.StepCancelled(world.clock.now(), step.id, attempt, why), None
     if failure.type == UndecidedError.__name__:
         return _open_question(step, attempt, failure, world), None
-    if wants_input(failure):
+    if step.kind == "agent" and wants_input(failure):
         return _agents_question(step, attempt, failure, scope, world)
     if asks_for_more(failure):
         message = f"`{step.id}`: {failure.message}. May more be spent?"
@@ -109,7 +108,7 @@ def _agents_question(
         of_step if of_step and of_step.action == "escalate-to-human" else Fallback("any", "escalate-to-human")
     )
     return question(
-        step, attempt, failure, structs.replace(asks, message=failure.message), scope, world, ANSWER
+        step, attempt, failure, structs.replace(asks, message=failure.message), scope, world, FORM
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mplp_cli.agents.adapters.wire import PROBE, Endpoint
@@ -14,7 +15,7 @@ from mplp_cli.errors import AgentError
 from mplp_cli.workflow.agents import A2aAgent
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.adapters.a2a_client import Remote
+    from mplp_cli.agents.adapters.a2a_client import Conversation, Remote
 
 #: Seconds that a remote task has to be cancelled, when nobody waits for it any more.
 LAST_WORD = 3.0
@@ -34,18 +35,23 @@ class RemoteAgent:
         remote = await self._opened()
         conversation = remote.conversation(request, tell)
         try:
-            return await conversation.answer()
-        except asyncio.CancelledError:
-            if conversation.is_open:
+            # In a task of its own, so that it can still be heard who is asked when nobody waits any more.
+            async with asyncio.TaskGroup() as tasks:
+                asking = tasks.create_task(conversation.outcome())
                 try:
-                    async with asyncio.timeout(LAST_WORD):
-                        await conversation.cancel()
-                except (TimeoutError, AgentError) as error:
-                    why = error.message if isinstance(error, AgentError) else "no answer in time"
-                    tell(f"the remote task may still be at work: {why}\n")
-            raise
+                    found = await asyncio.shield(asking)
+                except asyncio.CancelledError:
+                    parting = tasks.create_task(_last_word(conversation, tell))
+                    while not parting.done():  # a deadline and who has asked may both tell us to stop
+                        with suppress(asyncio.CancelledError):
+                            await asyncio.shield(parting)
+                    asking.cancel()
+                    raise
         finally:
             await conversation.close()
+        if isinstance(found, AgentError):
+            raise found
+        return found
 
     async def probe(self) -> Sequence[str]:
         """Fetch its card; the capabilities are those of its skills."""
@@ -72,6 +78,16 @@ class RemoteAgent:
                 module = await asyncio.to_thread(_load)
                 self._remote = await module.find_remote(self._agent, self._endpoint)
             return self._remote
+
+
+async def _last_word(conversation: Conversation, tell: Tell) -> None:
+    """Cancel the remote task, if there is one, or is about to be."""
+    try:
+        async with asyncio.timeout(LAST_WORD):
+            await conversation.cancel()
+    except (TimeoutError, AgentError) as error:
+        why = error.message if isinstance(error, AgentError) else "no answer in time"
+        tell(f"the remote task may still be at work: {why}\n")
 
 
 def _load():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a module has no type of its own

@@ -36,6 +36,7 @@ from mplp_cli.agents.adapters.wire import Endpoint
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Resumed, Tell
 from mplp_cli.errors import AgentError
 from mplp_cli.workflow.agents import A2aAgent
+from mplp_cli.workflow.values import Json
 
 #: Seconds between looks at a task: the first wait, how much longer each next one is, and the longest.
 _FIRST, _LONGER, _LONGEST = 0.05, 1.5, 2.0
@@ -50,8 +51,15 @@ logging.getLogger("a2a").addHandler(logging.NullHandler())
 async def find_remote(agent: A2aAgent, endpoint: Endpoint) -> Remote:
     """The agent as its card describes it. AgentError if there is no such card."""
     url = endpoint.url.copy_with(path=endpoint.url.path.rstrip("/") + agent.card_path)
-    async with endpoint.asked("GET", url, headers={"accept": "application/json"}) as response:
-        found = await endpoint.read(response)
+    try:
+        async with endpoint.asked("GET", url, headers={"accept": "application/json"}) as response:
+            found = await endpoint.read(response)
+    except AgentError as error:
+        if error.details.get("status") != 404:
+            raise
+        what = f"there is no card at {url.path}: 404 Not Found"
+        hint = "`endpoint` and `card-path` say where it is"
+        raise endpoint.error("agent.http", what, hint=hint, status=404) from None
     try:
         card = parse_agent_card(found)
     except _NOT_ONE as error:
@@ -90,6 +98,8 @@ class Conversation:
         self._card = card
         self._request = request
         self._told = Told(lambda text: tell(endpoint.masker.text(text)))
+        #: Set when the agent has said what becomes of a message; None: it was told nothing.
+        self._began: asyncio.Event | None = None
         self._carrier = Carrier(endpoint)
         # The timeouts are those of the run; this client only knows how to hand requests on.
         http = httpx.AsyncClient(transport=self._carrier, timeout=None, trust_env=False)  # noqa: S113
@@ -110,13 +120,14 @@ class Conversation:
                 sent=False,
             ) from None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a task that is still at work, or waits."""
-        return self._told.is_open
+    async def outcome(self) -> AgentResult | AgentError:
+        """Ask, or go on with what was asked before, and wait for what it comes to."""
+        try:
+            return await self._answer()
+        except AgentError as error:
+            return error
 
-    async def answer(self) -> AgentResult:
-        """Ask, or go on with what was asked before, and wait for what it comes to. AgentError."""
+    async def _answer(self) -> AgentResult:
         resumed = self._request.resumed
         mine = resumed is not None and resumed.asked.get("agent") in ("", self._request.agent)
         if resumed is None or not mine:
@@ -131,7 +142,11 @@ class Conversation:
         return AgentResult(output=masked["output"], text=masked["text"])
 
     async def cancel(self) -> None:
-        """End the task. AgentError if that cannot be done."""
+        """End the task, as soon as it is known. AgentError if that cannot be done."""
+        if self._began is not None:
+            await self._began.wait()
+        if not self._told.is_open:
+            return
         with self._spoken():
             await self._client.cancel_task(CancelTaskRequest(id=self._told.task_id))
 
@@ -148,21 +163,26 @@ class Conversation:
         request = SendMessageRequest(
             message=message, configuration=SendMessageConfiguration(return_immediately=begun)
         )
+        self._began = began = asyncio.Event()
         try:
             with self._spoken():
                 async with aclosing(self._client.send_message(request)) as events:  # type: ignore[type-var]  # a generator
                     async for event in events:
                         self._told.add(event)
+                        began.set()
                         if self._told.has_ended:
                             break
         except AgentError as error:
             # The task goes on where only the stream has broken off.
             if error.code != "agent.truncated" or not self._told.is_open:
                 raise
+        finally:
+            began.set()
 
     async def _resume(self, resumed: Resumed) -> None:
         """Give the answer to the task that waits for it. One that asks no more has got it already."""
         task, question = str(resumed.asked.get("taskId") or ""), resumed.asked.get("question", "")
+        self._told.task_id = task
         await self._look(task)
         if self._told.asks_for_input and self._told.question == question:
             context = str(resumed.asked.get("contextId") or "")
@@ -209,8 +229,11 @@ class Conversation:
 
     # ---- what goes wrong
 
-    def _error(self, code: str, what: str, *, again: bool = False, **details: object) -> AgentError:
-        return self._endpoint.error(code, self._endpoint.masker.text(what), again=again, **details)  # type: ignore[arg-type]  # JSON
+    def _error(
+        self, code: str, what: str, *, again: bool = False, hint: str | None = None, **details: Json
+    ) -> AgentError:
+        said, endpoint = self._endpoint.masker.text(what), self._endpoint
+        return endpoint.error(code, said, again=again, hint=hint, **endpoint.masked(details))
 
     @contextmanager
     def _spoken(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from a2a.types import Message, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Value
 
 from mplp_cli.agents.contract import AgentResult
 from mplp_cli.errors import AgentError
@@ -134,7 +134,8 @@ class Told:
                 return _result(found or [self._status.message.parts])
             case TaskState.TASK_STATE_INPUT_REQUIRED:
                 said = words or "it wants to know more, and does not say what"
-                raise wrong("agent.input_required", f"asks: {said}", **named, question=words)
+                hint = "a run asks a person, and goes on with the answer"
+                raise wrong("agent.input_required", f"it asks: {said}", hint=hint, **named, question=words)
             case TaskState.TASK_STATE_AUTH_REQUIRED:
                 said = f"it wants credentials that it was not given{_after(words)}"
                 hint = "`bearer-env` or `headers` of the agent can hold them"
@@ -172,7 +173,23 @@ def _text(parts: Iterable[Part]) -> str:
 
 def _value(part: Part) -> Json:
     if part.WhichOneof("content") == "data":
-        return MessageToDict(part.data)
+        return _json(part.data)
     held: dict[str, Any] = {"url": part.url} if part.url else {"base64": b64encode(part.raw).decode("ascii")}
     named = {"mediaType": part.media_type, "filename": part.filename}
     return held | {key: value for key, value in named.items() if value}
+
+
+def _json(value: Value) -> Json:
+    """A value as it was sent. On the way whole numbers lost their form, and maps their order: they get one by name."""
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            fields = value.struct_value.fields
+            return {name: _json(fields[name]) for name in sorted(fields)}
+        case "list_value":
+            return [_json(one) for one in value.list_value.values]
+        case "number_value":
+            return int(value.number_value) if value.number_value.is_integer() else value.number_value
+        case "null_value" | None:
+            return None
+        case kind:
+            return getattr(value, kind)

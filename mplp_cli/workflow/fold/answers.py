@@ -12,7 +12,6 @@ from msgspec import Struct, structs
 from mplp_cli.errors import AgentError, Failure, RejectedError, RunStateError, StepTimeoutError
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.history import StepDecided
-from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
 from mplp_cli.workflow.fold.statuses import COMPLETED
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import Json, duration_text, rfc3339
@@ -76,39 +75,6 @@ def refusal(fact: StepDecided) -> Failure:
 def _silence(step: str, timeout: int) -> Failure:
     failure = StepTimeoutError(step, timeout).failure()
     return structs.replace(failure, message=f"nobody answered within {duration_text(timeout)}")
-
-
-# ---- answers that the work itself goes on with ----------------------------------------------------
-
-
-class Reply(Struct, frozen=True):
-    """What a person has answered to an agent that asked. `asked` are the details of its question: its failure."""
-
-    asked: dict[str, Json]
-    given: dict[str, Json]
-
-
-#: What the form of such a question takes.
-ANSWER: dict[str, dict[str, Any]] = {"answer": {"type": "string", "description": "what the agent is told"}}
-
-
-def wants_input(failure: Failure) -> bool:
-    """Whether an attempt ended because an agent wants to know something before it goes on."""
-    return failure.details is not None and failure.details.get("code") == "agent.input_required"
-
-
-def keep_reply(state: RunState, i: int, fact: StepDecided) -> None:
-    """The next attempt of step `i` goes on with this answer, if an agent has asked for it."""
-    failure = state.errors.get(i)
-    if failure is not None and wants_input(failure):
-        state.replies[i] = Reply(dict(failure.details or {}), fact.inputs)
-
-
-def drop_reply(state: RunState, i: int, failure: Failure | None) -> None:
-    """After this failure of step `i` an agent is asked anew, unless the answer may not have reached it."""
-    lost = failure is None or failure.retryable or failure.type == UnknownOutcomeError.__name__
-    if state.replies and not lost:
-        state.replies.pop(i, None)
 
 
 # ---- what an answer is bound to ----------------------------------------------------------------

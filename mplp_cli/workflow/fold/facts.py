@@ -7,13 +7,8 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import (
-    answer_of_own,
-    complete,
-    doubt_advice,
-    drop_reply,
-    keep_reply,
-)
+from mplp_cli.workflow.fold import replies
+from mplp_cli.workflow.fold.answers import answer_of_own, complete, doubt_advice
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.course import (
     run_admitted,
@@ -141,9 +136,8 @@ def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     starts_again(state, i, retried=True)
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
-    state.errors[i] = fact.error
+    replies.tried(state, i, fact.error)
     doubt_advice(state, i, fact.error)
-    drop_reply(state, i, fact.error)
     if _cut_short(state, i, fact.at):
         return
     state.due[i] = fact.due
@@ -191,7 +185,6 @@ def step_waiting(state: RunState, fact: h.StepWaiting) -> None:
         state.started_at[i] = fact.at
     if fact.error is not None:
         state.errors[i] = fact.error
-        drop_reply(state, i, fact.error)
     state.doubtful.discard(i)
     if fact.approval is not None:
         state.approvals[i] = fact.approval
@@ -218,9 +211,8 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     if asked.own:
         answer_of_own(state, i, fact)
     elif asked.open or fact.decision == "approved":
-        keep_reply(state, i, fact)
         raise_limit(state, i, fact)
-        state.uncounted[i] = state.attempts[i]
+        replies.may_go_on(state, i, fact)
         starts_again(state, i)
         state.make_ready(i)
     else:

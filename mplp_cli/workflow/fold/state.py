@@ -13,13 +13,13 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import Reply
 from mplp_cli.workflow.fold.commands import Command, Conclude, Stop, Tell
 from mplp_cli.workflow.fold.ends import halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
 from mplp_cli.workflow.fold.pausing import set_off
+from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.fold.slots import release, unpark
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.fold.statuses import (

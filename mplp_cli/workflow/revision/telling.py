@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.workflow.fold import answers, course, pausing
+from mplp_cli.workflow.fold import answers, course, pausing, replies
 from mplp_cli.workflow.fold import facts as fold
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.ends import mark_ended
@@ -171,9 +171,9 @@ def _failed(state: RunState, i: int, fact: h.StepFailed) -> None:
 
 def _retrying(state: RunState, i: int, fact: h.StepRetrying) -> None:
     state.step_status[i], state.attempts[i] = RETRYING, fact.attempt
-    state.errors[i], state.due[i] = fact.error, fact.due
+    state.due[i] = fact.due
+    replies.tried(state, i, fact.error)
     answers.doubt_advice(state, i, fact.error)
-    answers.drop_reply(state, i, fact.error)
 
 
 def _retry_due(state: RunState, i: int, _fact: h.StepRetryDue) -> None:
@@ -205,7 +205,6 @@ def _waiting(state: RunState, i: int, fact: h.StepWaiting) -> None:
     state.doubtful.discard(i)
     if fact.error is not None:
         state.errors[i] = fact.error
-        answers.drop_reply(state, i, fact.error)
     if fact.approval is not None:
         state.approvals[i] = fact.approval
     if fact.event is not None:
@@ -222,9 +221,8 @@ def _decided(state: RunState, i: int, fact: h.StepDecided) -> None:
         if fact.decision != "approved":  # else its end follows
             state.errors[i], state.due[i] = answers.failure_of(state, i, fact), fact.at
     elif fact.decision == "approved":
-        answers.keep_reply(state, i, fact)
         raise_limit(state, i, fact)
-        state.uncounted[i] = state.attempts[i]
+        replies.may_go_on(state, i, fact)
         state.step_status[i] = PENDING
         state.doubtful.discard(i)
     else:
