@@ -69,6 +69,62 @@ class Oversight:
         return every
 
 
+class _Bench:
+    """What the adapters of a run work with, and what they have started."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, tuple[AgentDefinition, str]],
+        workplace: Workplace,
+        masker: Masker,
+        run: str,
+        around: Mapping[str, Any],
+        *,
+        deny_private: bool,
+    ) -> None:
+        from mplp_cli.engine.steps.http import Connections
+
+        self._definitions, self._masker, self._run, self._around = definitions, masker, run, around
+        # No step's name: what steps have started on purpose is not ended with the agents.
+        self._workplace = replace(workplace, owner=f"{workplace.owner}/agents:")
+        self._connections = Connections(deny_private=deny_private)
+        self._levels: Levels = {}
+        #: Whether anybody was made who starts processes.
+        self._starts = False
+
+    def make(self, agent: AgentDefinition) -> Adapter:
+        """The adapter of an agent."""
+        from mplp_cli.agents.making import make_adapter
+        from mplp_cli.agents.workshop import Workshop
+        from mplp_cli.engine.programs import keep_process, run_program
+        from mplp_cli.engine.steps.python import run_python
+        from mplp_cli.workflow.agents import CommandAgent, McpAgent, PythonAgent
+
+        directory, workplace = self._definitions[agent.id][1], self._workplace
+        self._starts |= isinstance(agent, CommandAgent | McpAgent | PythonAgent)
+        workshop = Workshop(
+            run_program=partial(run_program, masker=self._masker, workplace=workplace),
+            call_function=partial(run_python, masker=self._masker, source_dir=directory, workplace=workplace),
+            connect=self._connections.client,
+            keep_process=partial(keep_process, run=self._run, workplace=workplace),
+            mask=self._masker.text,
+            kinds=agent_kinds(),
+            levels=self._levels,
+            directory=directory,
+            **self._around,
+        )
+        return make_adapter(agent, workshop)
+
+    async def aclose(self) -> None:
+        """Close the connections, and end what was started and left behind."""
+        from mplp_cli.engine.survivors import end_marked
+        from mplp_cli.engine.workplace import attempt_mark
+
+        await self._connections.aclose()
+        if self._starts:
+            end_marked(attempt_mark(self._run, self._workplace.owner))
+
+
 def make_agents(
     definitions: Mapping[str, tuple[AgentDefinition, str]],
     workplace: Workplace,
@@ -85,51 +141,16 @@ def make_agents(
     `Workshop` has beside what the engine does for it.
     """
     from mplp_cli.agents.boundary import Agents
-    from mplp_cli.agents.making import make_adapter
-    from mplp_cli.agents.workshop import Workshop
-    from mplp_cli.engine.programs import keep_process, run_program
-    from mplp_cli.engine.steps.http import Connections
-    from mplp_cli.engine.steps.python import run_python
-    from mplp_cli.engine.survivors import end_marked
-    from mplp_cli.engine.workplace import attempt_mark
-    from mplp_cli.workflow.agents import CommandAgent, PythonAgent
 
-    connections = Connections(deny_private=deny_private)
-    levels: Levels = {}
-    kinds = agent_kinds()
-    # No step's name: what steps have started on purpose is not ended with the agents.
-    workplace = replace(workplace, owner=f"{workplace.owner}/agents:")
-    starting: set[str] = set()
-
-    def make(agent: AgentDefinition) -> Adapter:
-        directory = definitions[agent.id][1]
-        starting.update({agent.id} if isinstance(agent, CommandAgent | PythonAgent) else ())
-        workshop = Workshop(
-            run_program=partial(run_program, masker=masker, workplace=workplace),
-            call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
-            connect=connections.client,
-            keep_process=partial(keep_process, run=run, workplace=workplace),
-            mask=masker.text,
-            kinds=kinds,
-            levels=levels,
-            directory=directory,
-            **around,
-        )
-        return make_adapter(agent, workshop)
-
-    async def close() -> None:
-        await connections.aclose()
-        if starting:
-            end_marked(attempt_mark(run, workplace.owner))
-
+    bench = _Bench(definitions, workplace, masker, run, around, deny_private=deny_private)
     over = oversight or Oversight()
     return Agents(
         {name: agent for name, (agent, _) in definitions.items()},
-        make,
+        bench.make,
         misfits=misfits,
         around=over.around(),
         discovered=over.discovered,
-        also_close=close,
+        also_close=bench.aclose,
         presence=over.presence,
     )
 
@@ -166,12 +187,9 @@ def agents_of_run(
     for lost in _lost(state, {name: agent for name, (agent, _) in known.items()}):
         ledger.lose(lost)
     if runtime.tape is not None:
-        from mplp_cli.agents.recording.redaction import secrets_of
-
-        definition = runtime.store.definition(state.run_id)
-        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
-        hidden = secrets_of((agent for agent, _ in known.values()), environ)
-        runtime.tape.knows(hidden | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
+        _instruct(
+            runtime.tape, runtime, state, given, {name: one for name, (one, _) in known.items()}, environ
+        )
     return make_agents(
         known,
         workplace,
@@ -194,6 +212,23 @@ def agents_of_run(
         workflow=state.plan.workflow.id,
         output=screen.output,
     )
+
+
+def _instruct(
+    tape: Tape,
+    runtime: Employer,
+    state: RunState,
+    given: Given,
+    known: Mapping[str, AgentDefinition],
+    environ: Mapping[str, str],
+) -> None:
+    """Tell a tape what it is to hide, and which texts were written by people."""
+    from mplp_cli.agents.recording.redaction import secrets_of
+
+    definition = runtime.store.definition(state.run_id)
+    texts = [definition.source, *definition.included.values(), encode(state.inputs)]
+    hidden = secrets_of(known.values(), environ)
+    tape.knows(hidden | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
 
 
 def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[AgentDefinition]:

@@ -236,7 +236,8 @@ class Registry:
         """
         found = self.matching(structs.replace(criteria, status=""))
         if not found:
-            raise self._nobody(criteria)
+            missing = [name for name in (*criteria.all_of, *criteria.any_of) if not self._offer(name)]
+            raise _nobody(criteria, missing, self._offering)
         reachable = [entry for entry in found if (now := self._status(entry)) != "unreachable"
                      and criteria.status in ("", now)]  # fmt: skip
         if not reachable:
@@ -292,14 +293,15 @@ class Registry:
         said = f"{agent.id}\n{agent.name}\n{agent.description}".casefold()
         return criteria.text.casefold() in said and criteria.status in ("", self._status(entry))
 
-    def _nobody(self, criteria: Criteria) -> UnknownAgentError:
-        wanted = [*criteria.all_of, *criteria.any_of]
-        missing = [name for name in wanted if not self._offer(name)]
-        said = "no agent offers " + " and ".join(f"`{name}`" for name in missing or wanted)
-        near = next((found for name in missing if (found := nearest(name, self._offering))), None)
-        hint = f"did you mean `{near}`?" if near else "`mplp agents list` shows what they offer"
-        said = said if wanted else "no agent fits"
-        return UnknownAgentError(said, hint=hint, details={"capabilities": wanted})
+
+def _nobody(criteria: Criteria, missing: Sequence[str], offered: Iterable[str]) -> UnknownAgentError:
+    wanted = [*criteria.all_of, *criteria.any_of]
+    known = list(offered)
+    said = "no agent offers " + " and ".join(f"`{name}`" for name in missing or wanted)
+    near = next((found for name in missing if (found := nearest(name, known))), None)
+    hint = f"did you mean `{near}`?" if near else "`mplp agents list` shows what they offer"
+    said = said if wanted else "no agent fits"
+    return UnknownAgentError(said, hint=hint, details={"capabilities": wanted})
 
 
 def registration_of(made: Registered) -> Registration:
