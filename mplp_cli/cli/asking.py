@@ -25,7 +25,7 @@ def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: s
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.workplace import Workplace, attempt_mark
     from mplp_cli.render.theme import safe
-    from mplp_cli.staffing import make_agents
+    from mplp_cli.staffing import Oversight, make_agents
     from mplp_cli.workflow.masking import Masker
 
     def say(_step: str, _stream: str, text: str) -> None:
@@ -38,7 +38,7 @@ def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: s
             Masker({}),
             run=run,
             deny_private=runtime.settings.deny_private,
-            discovered=runtime.registry.discovered,
+            oversight=Oversight(discovered=runtime.registry.discovered),
             clock=runtime.clock,
             environ=runtime.environ,
             open_environ=runtime.environ,

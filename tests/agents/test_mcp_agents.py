@@ -21,7 +21,7 @@ from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark
 from mplp_cli.errors import AgentError
 from mplp_cli.loading.agents import Beside, load_agents
-from mplp_cli.staffing import make_agents
+from mplp_cli.staffing import Oversight, make_agents
 from mplp_cli.workflow.agents import AgentDefinition, McpAgent, MockAgent, Tools
 from mplp_cli.workflow.masking import Masker
 from tests.agents.services import Seen, Service, answer
@@ -68,7 +68,7 @@ class Place:
             Masker({}),
             run=RUN,
             deny_private=deny_private,
-            discovered=self.offered.__setitem__,
+            oversight=Oversight(discovered=self.offered.__setitem__),
             clock=SystemClock(),
             environ=environ,
             open_environ=environ,
