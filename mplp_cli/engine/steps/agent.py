@@ -25,9 +25,14 @@ async def ask_aloud(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplac
         attempt.output(attempt.step, stream, text)
 
     told = Capture("stdout", masker, log, emit)
+
+    def tell(text: str) -> None:
+        told.feed(text.encode("utf-8", "replace"))
+        log.flush()  # who follows the log reads an answer while it is given
+
     remark = ""
     try:
-        answered = await ask(attempt, lambda text: told.feed(text.encode("utf-8", "replace")))
+        answered = await ask(attempt, tell)
         remark = masker.value(answered.remark)
     finally:
         told.close()
