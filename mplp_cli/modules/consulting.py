@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -20,7 +20,15 @@ MaxTurns = Annotated[int, Meta(ge=1, le=1000, description="so many turns at most
 ContextWindow = Annotated[
     int, Meta(ge=1, description="so many of the last ones an agent gets to see; all unless given")
 ]
+#: So many turns, where nobody says how many.
 TURNS = 10
+
+T = TypeVar("T")
+
+
+def last(said: Sequence[T], window: int | None) -> list[T]:
+    """The last ones, so many as an agent gets to see."""
+    return list(said if window is None else said[-window:])
 
 
 def unusable(question: Question, advice: Advice, why: str) -> AgentError:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import AgentError, OperationError
 from mplp_cli.modules.builtin.dialog.model import NewMessage, participants_of
-from mplp_cli.modules.consulting import TURNS, ask_all, ending, unusable
+from mplp_cli.modules.consulting import TURNS, ask_all, ending, last, unusable
 from mplp_cli.modules.contract import Parameters
 from mplp_cli.modules.shapes import Text
 from mplp_cli.protocols import Advice, Advisers, Question
@@ -175,8 +175,7 @@ class _Exchange:
         raise unusable(question, advice, said)
 
     def _background(self) -> dict[str, Any]:
-        window = self.given.context_window or len(self._said)
-        messages = self._said[-window:] if window else []
+        messages = last(self._said, self.given.context_window)
         return {"topic": self.given.topic, "participants": self._everybody, "messages": messages}
 
 
