@@ -67,7 +67,7 @@ class NewDialog(Result, frozen=True, kw_only=True):
 def facilitate_communication(given: FacilitateCommunication, session: Session) -> NewDialog:
     """Opens a dialog; its first message names the participants and the topic."""
     talk = given.talk
-    if talk is None and (given.mode is not None or given.max_turns is not None):
+    if talk is None and any((given.mode, given.max_turns, given.until, given.moderator)):
         raise OperationError(
             "agents cannot be asked here", hint="call `dialog/facilitate-communication` itself"
         )
@@ -129,5 +129,5 @@ FACILITATE = Operation(
     result=NewDialog,
     handler=facilitate_communication,
     consult=hold,
-    asks=("mode", "maxTurns"),
+    asks=("mode", "maxTurns", "until", "moderator"),
 )
