@@ -9,6 +9,7 @@ from msgspec import Meta
 from mplp_cli.errors import UndecidedError
 from mplp_cli.modules.approvals import panel_of
 from mplp_cli.modules.contract import Operation, Parameters, Result
+from mplp_cli.modules.recommending import told
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import ConfirmBody, ObjectId
 
@@ -30,9 +31,11 @@ def wait_for_approval(given: WaitForApproval, session: Session) -> Answered:
     if body["status"] == "pending":
         panel, votes = panel_of(body)
         about = f"the {body['target_type']} {body['target_id']}"
+        asked = body.get("reason") or f"{body['requested_by_role']} asks for an approval of {about}"
+        advice = [told(e["data"]) for e in body.get("events", ()) if e["event_type"] == "confirm.recommended"]
         raise UndecidedError(
             given.confirm_id,
-            body.get("reason") or f"{body['requested_by_role']} asks for an approval of {about}",
+            "; ".join([asked, *advice]),
             panel.waits_for(votes),
             given.timeout,
         )

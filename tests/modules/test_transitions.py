@@ -42,7 +42,7 @@ MODULES: dict[str, tuple[dict[str, str], Transitions, str]] = {
     "context": (CONTEXT, context.TRANSITIONS, "draft"),
     "plan": (PLAN, plan.TRANSITIONS, "draft"),
     "dialog": (DIALOG, dialog.TRANSITIONS, "active"),
-    "confirm": (CONFIRM, confirm.TRANSITIONS, "pending"),
+    "confirm": (CONFIRM, confirm.MODULE.transitions, "pending"),
     "collab": (COLLAB, {s: to for s, to in collab.TRANSITIONS.items() if s != "draft"}, "active"),
     "extension": (EXTENSION, extension.TRANSITIONS, "registered"),
     "network": (NETWORK, network.TRANSITIONS, "draft"),

@@ -1,16 +1,17 @@
 """Whether a plan can be carried out, and in which order.
 
-Nobody in this module works: `execute-plan` begins a plan and says which steps can go on.
-`update-step-status` says how far they are.
+Nobody in this module works: `execute-plan` begins a plan, takes what agents have made of its steps, and says which
+can go on. `update-step-status` says how far they are.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from mplp_cli.errors import InvalidTransitionError, OperationError
+from mplp_cli.modules.builtin.plan.delegating import delegate_steps
 from mplp_cli.modules.builtin.plan.model import (
     DONE,
     OnePlan,
@@ -18,13 +19,15 @@ from mplp_cli.modules.builtin.plan.model import (
     Status,
     check_steps,
     faults_of,
+    needs_of,
     progress_of,
 )
+from mplp_cli.modules.builtin.plan.steps import moved
 from mplp_cli.modules.contract import Operation, Parameters, Result
 from mplp_cli.modules.ordering import longest_first, waves
 from mplp_cli.modules.records import change_object, make_event
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import ObjectId, PlanBody
+from mplp_cli.modules.shapes import Assignment, ObjectId, PlanBody, Text
 
 Strategy = Literal["balanced", "time_optimal", "resource_optimal", "cost_optimal", "quality_optimal"]
 
@@ -35,6 +38,16 @@ _UNKNOWABLE = {
     "quality_optimal": "how well they can be done",
 }
 _EXECUTABLE = ("approved", "in_progress", "failed")
+
+
+class Outcome(Parameters, frozen=True, kw_only=True):
+    """What came of a step that somebody has done."""
+
+    step_id: ObjectId
+    status: Literal["completed", "failed"] = "completed"
+    output: Any = None
+    agent_id: Text | None = None
+    error: str | None = None
 
 
 class ExecutePlan(Parameters, frozen=True, kw_only=True):
@@ -50,6 +63,20 @@ class ExecutePlan(Parameters, frozen=True, kw_only=True):
     validate_dependencies: Annotated[
         bool, Meta(description="refuse a plan with faults; else `stuck` has the steps that cannot go on")
     ] = True
+    assignments: Annotated[
+        list[Assignment] | None,
+        Meta(description="who does the steps: what `role/assign-roles` gives; agents among them are asked"),
+    ] = None
+    on_failure: Annotated[
+        Literal["fail", "record"],
+        Meta(
+            description="when an agent fails: the call fails after the other steps, or the plan's step has failed"
+        ),
+    ] = "fail"
+    outcomes: Annotated[
+        list[Outcome],
+        Meta(description="what came of steps, in the order in which they ended; agents give theirs"),
+    ] = field(default_factory=list)
 
 
 class OptimizePlan(Parameters, frozen=True, kw_only=True):
@@ -65,7 +92,8 @@ class Validity(Result, frozen=True, kw_only=True):
 
 
 class Execution(Result, frozen=True, kw_only=True):
-    """`waves`: steps that are not done, in lists of those that can go on together. `ready`: what can start now."""
+    """`waves`: steps that are not done, in lists of those that can go on together. `ready`: what can start now.
+    `outputs`: what the steps have given that were done by this call, by their ids."""
 
     plan_id: ObjectId
     status: Status
@@ -76,6 +104,7 @@ class Execution(Result, frozen=True, kw_only=True):
     stuck: list[ObjectId]
     progress: int
     steps: list[dict[str, Any]]
+    outputs: dict[str, Any]
     plan: PlanBody
 
 
@@ -99,14 +128,16 @@ def execute_plan(given: ExecutePlan, session: Session) -> Execution:
             hint="`balanced` and `time_optimal` need no more than the plan has",
             details={"strategy": given.strategy},
         )
-    _check_executable(body)
+    check_executable(body)
     if given.validate_dependencies:
         check_steps(body["steps"])
     if body["status"] != "in_progress" and not given.dry_run:
         event = make_event(session, "plan", "started", {"strategy": given.strategy})
         body = session.put("plan", change_object(session, body, event, status="in_progress"))
+    if not given.dry_run:
+        body = _done(given.outcomes, body, session)
     steps = body["steps"]
-    needs = _needs(steps)
+    needs = needs_of(steps)
     found, stuck = waves(needs)
     if given.strategy == "time_optimal":
         found = longest_first(needs, found)
@@ -121,8 +152,22 @@ def execute_plan(given: ExecutePlan, session: Session) -> Execution:
         stuck=stuck,
         progress=progress_of(body),
         steps=steps,
+        outputs={one.step_id: one.output for one in given.outcomes if one.status == "completed"},
         plan=body,
     )
+
+
+def _done(outcomes: list[Outcome], body: dict[str, Any], session: Session) -> dict[str, Any]:
+    """The plan after its steps were done: each begins and ends, and the plan ends with the last of them."""
+    for one in outcomes:
+        who = {} if one.agent_id is None else {"agentId": one.agent_id}
+        why = {} if one.error is None else {"reason": one.error}
+        body = moved(session, body, one.step_id, "in_progress", who)
+        body = moved(session, body, one.step_id, one.status, {**who, **why})
+    if outcomes and all(step["status"] in DONE for step in body["steps"]):
+        event = make_event(session, "plan", "completed")
+        body = session.put("plan", change_object(session, body, event, status="completed"))
+    return body
 
 
 def optimize_plan(given: OptimizePlan, session: Session) -> Reserved:
@@ -131,7 +176,8 @@ def optimize_plan(given: OptimizePlan, session: Session) -> Reserved:
     return Reserved(status="reserved")
 
 
-def _check_executable(body: dict[str, Any]) -> None:
+def check_executable(body: dict[str, Any]) -> None:
+    """InvalidTransitionError unless the plan is in a status from which it is carried out."""
     status = body["status"]
     if status in _EXECUTABLE:
         return
@@ -148,18 +194,6 @@ def _check_executable(body: dict[str, Any]) -> None:
     )
 
 
-def _needs(steps: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Per step that is not done what it still waits for, in the order that the plan states."""
-    done = {step["step_id"] for step in steps if step["status"] in DONE}
-    # Those without an index come after those with one, as they stand.
-    ordered = sorted(steps, key=lambda step: (step.get("order_index") is None, step.get("order_index", 0)))
-    return {
-        step["step_id"]: [other for other in step.get("dependencies", ()) if other not in done]
-        for step in ordered
-        if step["step_id"] not in done
-    }
-
-
 OPERATIONS = (
     Operation(
         name="validate-plan",
@@ -170,10 +204,12 @@ OPERATIONS = (
     ),
     Operation(
         name="execute-plan",
-        summary="Begin a plan and say which steps can go on, wave by wave; the work is somebody else's",
+        summary="Begin a plan and say which steps can go on, wave by wave; agents do those of their roles",
         parameters=ExecutePlan,
         result=Execution,
         handler=execute_plan,
+        consult=delegate_steps,
+        asks=("assignments",),
     ),
     Operation(
         name="optimize-plan",

@@ -125,3 +125,15 @@ def check_steps(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         "; ".join(fault.message for fault in faults),
         details={"errors": [{"code": f.code, "stepIds": f.step_ids} for f in faults]},
     )
+
+
+def needs_of(steps: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Per step that is not done what it still waits for, in the order that the plan states."""
+    done = {step["step_id"] for step in steps if step["status"] in DONE}
+    # Those without an index come after those with one, as they stand.
+    ordered = sorted(steps, key=lambda step: (step.get("order_index") is None, step.get("order_index", 0)))
+    return {
+        step["step_id"]: [other for other in step.get("dependencies", ()) if other not in done]
+        for step in ordered
+        if step["step_id"] not in done
+    }

@@ -154,24 +154,31 @@ def remove_step(given: RemoveStep, session: Session) -> StepNow:
 def update_step_status(given: UpdateStepStatus, session: Session) -> PlanNow:
     """A step changes while its plan is in progress, and starts when what it depends on is done."""
     body = session.get("plan", given.plan_id)
-    step = step_of(body, given.step_id)
+    said = {} if given.reason is None else {"reason": given.reason}
+    return plan_now(moved(session, body, given.step_id, given.status, said))
+
+
+def moved(
+    session: Session, body: dict[str, Any], step_id: str, status: StepStatus, said: dict[str, Any]
+) -> dict[str, Any]:
+    """A plan in progress whose step has another status; `said` is what its event holds."""
+    step = step_of(body, step_id)
     if body["status"] != "in_progress":
         raise InvalidTransitionError(
-            f"the plan {given.plan_id} is `{body['status']}`; its steps change while it is `in_progress`",
+            f"the plan {body['plan_id']} is `{body['status']}`; its steps change while it is `in_progress`",
             hint="`plan/start-plan` starts it",
-            details={"kind": "plan", "id": given.plan_id, "status": body["status"]},
+            details={"kind": "plan", "id": body["plan_id"], "status": body["status"]},
         )
-    check_move("plan step", given.step_id, STEP_TRANSITIONS, step["status"], given.status)
+    check_move("plan step", step_id, STEP_TRANSITIONS, step["status"], status)
     done = {other["step_id"] for other in body["steps"] if other["status"] in DONE}
     waits = [other for other in step.get("dependencies", ()) if other not in done]
-    if given.status == "in_progress" and waits:
+    if status == "in_progress" and waits:
         raise OperationError(
-            f"the step {given.step_id} cannot start before {', '.join(waits)}", details={"waitsFor": waits}
+            f"the step {step_id} cannot start before {', '.join(waits)}", details={"waitsFor": waits}
         )
-    data = {"stepId": given.step_id, **({} if given.reason is None else {"reason": given.reason})}
-    event = make_event(session, "plan", _VERBS[given.status], data)
-    changed = [{**s, "status": given.status} if s is step else s for s in body["steps"]]
-    return plan_now(session.put("plan", change_object(session, body, event, steps=changed)))
+    event = make_event(session, "plan", _VERBS[status], {"stepId": step_id, **said})
+    changed = [{**s, "status": status} if s is step else s for s in body["steps"]]
+    return session.put("plan", change_object(session, body, event, steps=changed))
 
 
 def _at_rest(session: Session, plan_id: str) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, to_builtins
+from msgspec import Meta, field, to_builtins
 
 from mplp_cli.errors import DuplicateObjectError, OperationError, UnknownObjectError
+from mplp_cli.modules.builtin.role.choosing import choose_agents
 from mplp_cli.modules.builtin.role.model import assignments_of, check_name, new_role, tag_of
 from mplp_cli.modules.contract import Operation, Parameters, Result
 from mplp_cli.modules.records import change_object, make_event, open_context
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import Assignment, ObjectId, RoleBody, Text
 from mplp_cli.workflow.suggest import did_you_mean
+
+Select = Annotated[str, Meta(pattern="^(first|least-loaded|round-robin|agent:.+)$")]
 
 
 class AssignRoles(Parameters, frozen=True, kw_only=True):
@@ -24,6 +27,26 @@ class AssignRoles(Parameters, frozen=True, kw_only=True):
         dict[str, Text] | list[Text] | None,
         Meta(description="agent ids: by name of role, or one for each of `roles`"),
     ] = None
+    select: Annotated[
+        Select | None,
+        Meta(
+            description="finds an agent for each role that `agents` does not name: the first that can take it, the "
+            "one with the fewest roles in the context, one after the other, or the one that agent `ID` chooses",
+        ),
+    ] = None
+    capabilities: Annotated[
+        dict[str, Text | list[Text]],
+        Meta(description="what an agent must offer, by name of role; `role.NAME` unless given"),
+    ] = field(default_factory=dict)
+    on_missing: Annotated[
+        Literal["fail", "human", "system"],
+        Meta(
+            description="what becomes of a role that no agent can take: its kind, unless that fails the call"
+        ),
+    ] = "fail"
+    reasons: Annotated[
+        dict[str, Text], Meta(description="why somebody has a role, by name of role; `select` gives its own")
+    ] = field(default_factory=dict)
 
 
 class AssignRole(Parameters, frozen=True, kw_only=True):
@@ -72,14 +95,21 @@ def assign_roles(given: AssignRoles, session: Session) -> Assignments:
             role=name,
             role_id=body["role_id"],
             participant_id=_free_name(agent or name, taken),
+            kind="agent" if agent or given.select is None else _left_to(given),
             agent_id=agent,
             context_id=given.context_id,
         )
-        event = make_event(session, "role", "assigned", to_builtins(assignment))
+        why = {"reason": given.reasons[name]} if name in given.reasons else {}
+        event = make_event(session, "role", "assigned", {**to_builtins(assignment), **why})
         known[name] = change_object(session, body, event)
         assignments.append(assignment)
     used = [session.put("role", known[name]) for name in dict.fromkeys(given.roles)]
     return Assignments(context_id=given.context_id, assignments=assignments, roles=used)
+
+
+def _left_to(given: AssignRoles) -> Literal["human", "system"]:
+    """Who has a role that no agent could take."""
+    return "human" if given.on_missing == "human" else "system"
 
 
 def assign_role(given: AssignRole, session: Session) -> AssignmentNow:
@@ -218,6 +248,8 @@ OPERATIONS = (
         parameters=AssignRoles,
         result=Assignments,
         handler=assign_roles,
+        consult=choose_agents,
+        asks=("select",),
     ),
     Operation(
         name="assign-role",

@@ -1,15 +1,10 @@
-"""Module `confirm`: questions to people who decide, and the answers.
-
-The protocol's confirm object has no list of approvers: mode, approvers and weights stand in the event
-`confirm.requested`, and as they are from then on in `confirm.delegated` and `confirm.escalated`. An answer that does
-not settle the question is an event `confirm.decision.approved` or `.rejected`.
-"""
+"""Asking for approvals, and deciding them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta, field
+from msgspec import to_builtins
 
 from mplp_cli.errors import InvalidTransitionError, OperationError
 from mplp_cli.modules.approvals import (
@@ -23,127 +18,30 @@ from mplp_cli.modules.approvals import (
     status_of,
 )
 from mplp_cli.modules.awaiting import WAIT_FOR_APPROVAL
-from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
-from mplp_cli.modules.records import Transitions, change_object, check_move, make_event, make_object, page_of
+from mplp_cli.modules.builtin.confirm.model import (
+    KEPT,
+    TRANSITIONS,
+    Answer,
+    CancelApproval,
+    ConfirmNow,
+    Confirms,
+    Decide,
+    Decided,
+    DelegateApproval,
+    EscalateApproval,
+    GetApproval,
+    GivenDecision,
+    ListApprovals,
+    Reject,
+    RequestApproval,
+    Status,
+    TargetType,
+)
+from mplp_cli.modules.contract import Operation
+from mplp_cli.modules.recommending import ask_advisers
+from mplp_cli.modules.records import change_object, check_move, make_event, make_object, page_of
 from mplp_cli.modules.session import Session
-from mplp_cli.modules.shapes import ConfirmBody, Listed, NewObject, ObjectId, PageNumber, PageSize, Text
-from mplp_cli.modules.voting import Mode, Panel, Weight
-
-Status = Literal["pending", "approved", "rejected", "cancelled"]
-Answer = Literal["approved", "rejected", "cancelled"]
-TargetType = Literal["context", "plan", "trace", "extension", "other"]
-
-TRANSITIONS: Transitions = {
-    "pending": ("approved", "rejected", "cancelled"),
-    # Asking again under the same id makes a rejected question pending.
-    "rejected": ("pending",),
-    "approved": (),
-    "cancelled": (),
-}
-#: Kinds of targets that this version keeps, so that a target must be there.
-_KEPT = {"context", "plan", "trace", "extension"}
-
-
-class GivenDecision(Parameters, frozen=True, kw_only=True):
-    status: Answer
-    decided_by_role: Text
-    decided_at: Annotated[Text | None, Meta(description="now unless given")] = None
-    reason: str | None = None
-    decision_id: ObjectId | None = None
-
-
-class RequestApproval(NewObject, frozen=True, kw_only=True):
-    target_type: Annotated[
-        TargetType | None, Meta(description="unless given: `other`, or `plan` when it is a plan")
-    ] = None
-    target_id: Annotated[
-        ObjectId | None, Meta(description="unless given: the run's newest plan, else the run itself")
-    ] = None
-    plan_id: Annotated[ObjectId | None, Meta(description="short for a target of type `plan`")] = None
-    requested_by_role: Annotated[Text | None, Meta(description="the workflow's id unless given")] = None
-    requested_at: Annotated[Text | None, Meta(description="now unless given")] = None
-    reason: Text | None = None
-    approvers: Annotated[list[Text], Meta(description="roles that may decide; anybody if empty")] = field(
-        default_factory=list
-    )
-    mode: Annotated[Mode | None, Meta(description="`single_approver` unless given")] = None
-    weights: Annotated[
-        dict[str, Weight] | None, Meta(description="of approvers, for `weighted_vote`; 1 unless given")
-    ] = None
-    decisions: Annotated[list[GivenDecision] | None, Meta(description="answers there are already")] = None
-    status: Annotated[Status | None, Meta(description="what the decisions say unless given")] = None
-    confirm_id: Annotated[ObjectId | None, Meta(description="that of a rejected question asks it again")] = (
-        None
-    )
-
-
-class Decide(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-    decided_by_role: Text
-    reason: Text | None = None
-    decision_id: ObjectId | None = None
-
-
-class Reject(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-    decided_by_role: Text
-    reason: Text
-    decision_id: ObjectId | None = None
-
-
-class CancelApproval(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-    decided_by_role: Annotated[Text | None, Meta(description="who asked, unless given")] = None
-    reason: Text | None = None
-    decision_id: ObjectId | None = None
-
-
-class DelegateApproval(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-    from_: Text = field(name="from")
-    to: Text
-    reason: Text | None = None
-
-
-class EscalateApproval(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-    from_: Annotated[
-        Text | None, Meta(description="who does not answer; may be left out where that is clear")
-    ] = field(default=None, name="from")
-    to: Annotated[Text | None, Meta(description="in the mode `escalation` the next one unless given")] = None
-    reason: Text | None = None
-
-
-class GetApproval(Parameters, frozen=True, kw_only=True):
-    confirm_id: ObjectId
-
-
-class ListApprovals(Parameters, frozen=True, kw_only=True):
-    status: Status | None = None
-    approver: Annotated[Text | None, Meta(description="one of the approvers, or anybody may decide")] = None
-    requester: Text | None = None
-    target_type: TargetType | None = None
-    page: PageNumber = 1
-    limit: PageSize = 100
-
-
-class ConfirmNow(Result, frozen=True, kw_only=True):
-    """`approvers`: everybody who decides; `waiting_for`: who may now. Both are empty if anybody may."""
-
-    confirm_id: ObjectId
-    status: Status
-    mode: Mode
-    approvers: list[str]
-    waiting_for: list[str]
-    confirm: ConfirmBody
-
-
-class Decided(ConfirmNow, frozen=True, kw_only=True):
-    decision_id: ObjectId
-
-
-class Confirms(Listed, frozen=True, kw_only=True):
-    confirms: list[ConfirmBody]
+from mplp_cli.modules.voting import Panel
 
 
 def request_approval(given: RequestApproval, session: Session) -> ConfirmNow:
@@ -172,7 +70,7 @@ def request_approval(given: RequestApproval, session: Session) -> ConfirmNow:
         reason=given.reason,
         decisions=decisions or None,
     )
-    return _now(session.put("confirm", body))
+    return _advised(given, session.put("confirm", body), session)
 
 
 def approve(given: Decide, session: Session) -> Decided:
@@ -238,7 +136,7 @@ def _target(given: RequestApproval, session: Session) -> tuple[TargetType, str, 
     if given.target_id is None:
         return _usual_target(given.target_type, session)
     target_type = given.target_type or "other"
-    target = session.get(target_type, given.target_id) if target_type in _KEPT else {}
+    target = session.get(target_type, given.target_id) if target_type in KEPT else {}
     return target_type, given.target_id, target.get("context_id")
 
 
@@ -294,7 +192,22 @@ def _ask_again(given: RequestApproval, body: dict[str, Any], session: Session) -
         requested_by_role=given.requested_by_role,
         reason=given.reason,
     )
-    return _now(session.put("confirm", changed))
+    return _advised(given, session.put("confirm", changed), session)
+
+
+def _advised(given: RequestApproval, body: dict[str, Any], session: Session) -> ConfirmNow:
+    """The question with what advisers have said to it; those whose word counts may settle it."""
+    for said in given.recommendations:
+        data = {key: value for key, value in to_builtins(said).items() if value is not None}
+        event = make_event(session, "confirm", "recommended", data)
+        body = session.put("confirm", change_object(session, body, event))
+    for said in given.recommendations:
+        if said.counts and said.role and body["status"] == "pending":
+            decide = Decide if said.decision == "approve" else Reject
+            answer = decide(confirm_id=body["confirm_id"], decided_by_role=said.role, reason=said.reason)
+            verb: Answer = "approved" if said.decision == "approve" else "rejected"
+            body = _decide(answer, verb, session).confirm
+    return _now(body)
 
 
 def _decide(given: Decide | Reject | CancelApproval, said: Answer, session: Session) -> Decided:
@@ -366,10 +279,16 @@ def _operation(name: str, summary: str, parameters: Any, result: Any, handler: A
     return Operation(name=name, summary=summary, parameters=parameters, result=result, handler=handler)
 
 
-MODULE = make_module(
-    "confirm",
-    "Approvals",
-    _operation("request-approval", "Ask for an approval", RequestApproval, ConfirmNow, request_approval),
+OPERATIONS = (
+    Operation(
+        name="request-approval",
+        summary="Ask for an approval, of agents first if there are `advisers`",
+        parameters=RequestApproval,
+        result=ConfirmNow,
+        handler=request_approval,
+        consult=ask_advisers,
+        asks=("advisers",),
+    ),
     _operation("approve", "Say yes", Decide, Decided, approve),
     _operation("reject", "Say no, and why", Reject, Decided, reject),
     _operation("cancel-approval", "Take a question back", CancelApproval, Decided, cancel_approval),
@@ -390,5 +309,4 @@ MODULE = make_module(
     _operation("get-approval", "Read a question and its answers", GetApproval, ConfirmNow, get_approval),
     _operation("list-approvals", "List questions, oldest first", ListApprovals, Confirms, list_approvals),
     WAIT_FOR_APPROVAL,
-    transitions=TRANSITIONS,
 )
