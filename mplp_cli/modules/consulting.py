@@ -10,15 +10,18 @@ from msgspec import Meta
 from mplp_cli.errors import AgentError
 from mplp_cli.protocols import Advice, Advisers, Question
 
-OnError = Annotated[
+OnFailure = Annotated[
     Literal["fail", "record"],
     Meta(
         description="`fail`: the step fails if an agent does; `record`: what was said is kept, with the failure"
     ),
 ]
-MaxTurns = Annotated[int, Meta(ge=1, le=1000, description="so many turns at most; 10 unless given")]
+MaxTurns = Annotated[
+    Annotated[int, Meta(ge=1, le=1000)] | None, Meta(description="so many turns at most; 10 unless given")
+]
 ContextWindow = Annotated[
-    int, Meta(ge=1, description="so many of the last ones an agent gets to see; all unless given")
+    Annotated[int, Meta(ge=1)] | None,
+    Meta(description="so many of the last messages, or turns, an agent gets to see; all unless given"),
 ]
 #: So many turns, where nobody says how many.
 TURNS = 10
@@ -57,7 +60,7 @@ async def ask_all(advisers: Advisers, questions: Sequence[Question]) -> list[Adv
     return [task.result() for task in asked]
 
 
-def ending(error: AgentError, on_error: str, turns: int) -> Literal["budget", "error"] | None:
+def ending(error: AgentError, on_failure: str, turns: int) -> Literal["budget", "error"] | None:
     """Why an exchange ends with what was said when an agent has failed; None if it does not, and the step fails.
 
     Nothing is kept where nothing was said. A recording that misses an answer is never passed over.
@@ -66,4 +69,4 @@ def ending(error: AgentError, on_error: str, turns: int) -> Literal["budget", "e
         return None
     if error.code == "budget.exceeded":
         return "budget"
-    return "error" if on_error == "record" else None
+    return "error" if on_failure == "record" else None

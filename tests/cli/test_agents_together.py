@@ -84,7 +84,7 @@ workflow:
         collabId: ${session.result.collabId}
         roleId: ${roles.result.assignments[0].roleId}
         task: last
-        onError: record
+        onFailure: record
     - id: vote
       type: module-operation
       module: collab

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from referencing import Registry, Resource
 
 from mplp_cli.modules.catalogue import builtin_modules
 from mplp_cli.modules.hub import Hub
-from mplp_cli.protocols import Advice, Advisers, Caller, Candidate, ProtocolObject, Question
+from mplp_cli.protocols import Caller, ProtocolObject
 
 KINDS = tuple(builtin_modules())
 
@@ -46,32 +45,6 @@ class CountingIds:
         return 0.5
 
 
-class Told:
-    """Agents that answer as `say` does; what it raises is their failure. Counts what it was asked."""
-
-    def __init__(self, say: Callable[[Question], Any], **capabilities: list[str]) -> None:
-        self.say = say
-        self.asked: list[Question] = []
-        self.kept: dict[str, Advice] = {}
-        self.offered = capabilities
-
-    def candidates(self) -> list[Candidate]:
-        return [Candidate(id=name, capabilities=offered) for name, offered in self.offered.items()]
-
-    def has_asked(self, key: str) -> bool:
-        return key in self.kept
-
-    async def ask(self, question: Question) -> Advice:
-        if question.key not in self.kept:
-            self.asked.append(question)
-            said = self.say(question)
-            await asyncio.sleep(0)
-            if isinstance(said, Exception):
-                raise said
-            self.kept[question.key] = Advice(question.agent or "any", said, 1_767_225_600_000)
-        return self.kept[question.key]
-
-
 class World:
     """A hub and the store behind it. `call` does what the engine does: call, store, apply."""
 
@@ -95,12 +68,6 @@ class World:
         self.hub.apply(outcome.writes)
         result: dict[str, Any] = outcome.result
         return result
-
-    def consult(self, operation: str, advisers: Advisers, /, **parameters: Any) -> dict[str, Any]:
-        """The same of an operation that asks agents first."""
-        module, name = operation.split("/")
-        asked = self.hub.consult(module, name, parameters, self.caller, advisers)
-        return self(operation, **asyncio.run(asked))
 
     def newest(self) -> dict[tuple[str, str], ProtocolObject]:
         return {(item.kind, item.id): item for item in sorted(self.stored, key=lambda item: item.version)}
@@ -139,9 +106,3 @@ def protocol_problems(shared: Path) -> Callable[[str, dict[str, Any]], list[str]
 def new_world() -> type[World]:
     """For tests that need several, or a new one for every example."""
     return World
-
-
-@pytest.fixture(scope="session")
-def told() -> type[Told]:
-    """Agents that say what a test wants."""
-    return Told

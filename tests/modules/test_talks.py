@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import AgentError, DuplicateObjectError, OperationError
+from tests.modules.advisers import Told, consulted
 
 BUDGET = AgentError("budget.exceeded", "no more calls")
 DOWN = AgentError("agent.unavailable", "not now", retryable=True)
 
 
 @pytest.fixture
-def talk(world: Any, told: Any) -> Any:
+def talk(world: Any) -> Any:
     context = world("context/create-context", name="Talk")["contextId"]
     people = [
         {"role": "author", "participantId": "ann", "agentId": "writer"},
@@ -23,9 +24,9 @@ def talk(world: Any, told: Any) -> Any:
 
     def go(*answers: Any, **given: Any) -> tuple[dict[str, Any], Any]:
         left = list(answers)
-        advisers = told(lambda _question: left.pop(0) if len(left) > 1 else left[0])
+        advisers = Told(lambda _question: left.pop(0) if len(left) > 1 else left[0])
         given = {"contextId": context, "participants": people, "topic": "T"} | given
-        return world.consult("dialog/facilitate-communication", advisers, **given), advisers
+        return consulted(world, "dialog/facilitate-communication", advisers, **given), advisers
 
     return go
 
@@ -57,8 +58,8 @@ def test_those_with_an_agent_speak_in_turn_for_whole_rounds(talk: Any, protocol_
         (["no", "PASS", "", None], {}, 1, "consensus"),
         (["no", {"pass": True}, "but", "PASS", "PASS"], {}, 2, "consensus"),
         (["no", "yes", BUDGET], {}, 2, "budget"),
-        (["no", DOWN], {"onError": "record"}, 1, "error"),
-        (["no", 7], {"onError": "record"}, 1, "error"),
+        (["no", DOWN], {"onFailure": "record"}, 1, "error"),
+        (["no", 7], {"onFailure": "record"}, 1, "error"),
         (["no", "yes"], {"mode": "pair", "maxTurns": 3}, 3, "max_turns"),
     ],
 )

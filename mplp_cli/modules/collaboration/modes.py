@@ -168,7 +168,7 @@ def _look_at(course: Course, answers: Sequence[Advice | AgentError]) -> None:
     failures = [answer for answer in answers if isinstance(answer, AgentError)]
     alone = len(failures) == len(answers)
     for failure in failures:
-        if alone or course.given.on_error == "fail" or failure.code in ("budget.exceeded", "replay.miss"):
+        if alone or course.given.on_failure == "fail" or failure.code in ("budget.exceeded", "replay.miss"):
             raise failure
 
 
@@ -306,7 +306,7 @@ class _Swarm:
             answer = await self._course.advisers.ask(self._question(number, member))
         except AgentError as error:
             answer = error
-            if error.code == "budget.exceeded" or self._course.given.on_error == "fail":
+            if error.code == "budget.exceeded" or self._course.given.on_failure == "fail":
                 self._left.clear()
         self.answers[number] = member, answer
 

@@ -12,7 +12,7 @@ from mplp_cli.modules.collaboration.asking import turn_events
 from mplp_cli.modules.collaboration.modes import MODES, Course, Ended, StopReason, Taken, Work
 from mplp_cli.modules.collaboration.people import Body, agents_of, at_work, operation, participant
 from mplp_cli.modules.collaboration.turns import next_number, open_turns, turns_of
-from mplp_cli.modules.consulting import ContextWindow, MaxTurns, OnError, ending
+from mplp_cli.modules.consulting import ContextWindow, MaxTurns, OnFailure, ending
 from mplp_cli.modules.contract import Parameters, Result
 from mplp_cli.modules.records import change_object, make_event
 from mplp_cli.modules.session import Session
@@ -25,19 +25,16 @@ class RunCollab(Parameters, frozen=True, kw_only=True):
     task: Annotated[
         Text | None, Meta(description="what the turns are for; the purpose of the collab unless given")
     ] = None
-    tasks: (
-        Annotated[
-            list[Work | Text],
-            Meta(min_length=1, description="in the mode `swarm`: what there is to do, a turn for each"),
-        ]
-        | None
-    ) = None
-    max_turns: MaxTurns | None = None
-    context_window: ContextWindow | None = None
+    tasks: Annotated[
+        Annotated[list[Work | Text], Meta(min_length=1)] | None,
+        Meta(description="in the mode `swarm`: what there is to do, a turn for each"),
+    ] = None
+    max_turns: MaxTurns = None
+    context_window: ContextWindow = None
     orchestrator: Annotated[
         Text | None, Meta(description="a `participantId`; who has the role `orchestrator` unless given")
     ] = None
-    on_error: OnError = "fail"
+    on_failure: OnFailure = "fail"
     turns: Annotated[
         list[Taken] | None, Meta(description="turns that were taken elsewhere; nobody is asked then")
     ] = None
@@ -112,7 +109,7 @@ async def work_together(given: RunCollab, session: Session, advisers: Advisers) 
     try:
         await MODES[body["mode"]](course)
     except AgentError as error:
-        stopped = ending(error, given.on_error, len(course.turns))
+        stopped = ending(error, given.on_failure, len(course.turns))
         if stopped is None:
             raise
         course.end(stopped, reason=error.message)

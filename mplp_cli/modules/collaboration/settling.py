@@ -37,10 +37,10 @@ class ProposeDecision(Parameters, frozen=True, kw_only=True):
     proposed_by: Annotated[Text | None, Meta(description="a participant's `participantId`")] = None
     decision_id: ObjectId | None = None
     agents: Annotated[bool, Meta(description="everybody who has an agent votes, as the agent says")] = False
-    voters: (
-        Annotated[list[Text], Meta(min_length=1, description="`participantId` of those whose agents vote")]
-        | None
-    ) = None
+    voters: Annotated[
+        Annotated[list[Text], Meta(min_length=1)] | None,
+        Meta(description="`participantId` of those whose agents vote"),
+    ] = None
     votes: Annotated[
         list[Ballot] | None, Meta(description="votes that are cast with it; no agent is asked then")
     ] = None

@@ -18,7 +18,7 @@ from mplp_cli.modules.collaboration.turns import (
     open_turns,
     turns_of,
 )
-from mplp_cli.modules.consulting import ContextWindow, OnError, ending, last
+from mplp_cli.modules.consulting import ContextWindow, OnFailure, ending, last
 from mplp_cli.modules.contract import Parameters, Result
 from mplp_cli.modules.records import change_object, make_event
 from mplp_cli.modules.session import Session
@@ -38,8 +38,8 @@ class DispatchTurn(Parameters, frozen=True, kw_only=True):
         Text | None,
         Meta(description="what it is for; an agent that has the role is asked and completes the turn"),
     ] = None
-    context_window: ContextWindow | None = None
-    on_error: OnError = "fail"
+    context_window: ContextWindow = None
+    on_failure: OnFailure = "fail"
     outcome: Annotated[Outcome | None, Meta(description="completes the turn at once; nobody is asked")] = None
 
 
@@ -144,7 +144,7 @@ async def take_turn(given: DispatchTurn, session: Session, advisers: Advisers) -
     try:
         advice = await advisers.ask(question)
     except AgentError as error:
-        if ending(error, given.on_error, 1) != "error":
+        if ending(error, given.on_failure, 1) != "error":
             raise
         return replace(asked, outcome=failed(name, error))
     return replace(asked, outcome=Outcome(participant_id=name, result=advice.output))

@@ -15,7 +15,7 @@ from mplp_cli.modules.builtin.dialog.model import (
     participants_of,
 )
 from mplp_cli.modules.builtin.dialog.talking import Mode, StopReason, Talk, hold
-from mplp_cli.modules.consulting import ContextWindow, MaxTurns, OnError
+from mplp_cli.modules.consulting import ContextWindow, MaxTurns, OnFailure
 from mplp_cli.modules.contract import Operation, Result
 from mplp_cli.modules.records import make_event, make_object, open_context
 from mplp_cli.modules.session import Session
@@ -35,14 +35,14 @@ class FacilitateCommunication(NewObject, frozen=True, kw_only=True):
     mode: Annotated[
         Mode | None, Meta(description="who speaks when, if agents speak; `round-robin` unless given")
     ] = None
-    max_turns: MaxTurns | None = None
+    max_turns: MaxTurns = None
     until: Annotated[Text | None, Meta(description="the talk ends with a message that contains this")] = None
-    context_window: ContextWindow | None = None
+    context_window: ContextWindow = None
     moderator: Annotated[
         Text | None,
         Meta(description="the agent that moderates; any that offers `dialog.moderate` unless given"),
     ] = None
-    on_error: OnError = "fail"
+    on_failure: OnFailure = "fail"
     talk: Annotated[
         Talk | None, Meta(description="how a talk has ended whose messages are given; nobody is asked then")
     ] = None

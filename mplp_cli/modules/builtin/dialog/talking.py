@@ -58,7 +58,7 @@ async def hold(
     try:
         await _MODES[given.mode or "round-robin"](exchange)
     except AgentError as error:
-        stopped = ending(error, given.on_error, exchange.turns)
+        stopped = ending(error, given.on_failure, exchange.turns)
         if stopped is None:
             raise
         exchange.end(stopped, error.message)
