@@ -64,6 +64,7 @@ _mplp_takes_value() {
     "init --from") return 0 ;;
     "examples --output" | "examples -o") return 0 ;;
     "validate --output" | "validate -o") return 0 ;;
+    "test --case" | "test -k" | "test --junit" | "test --output" | "test -o") return 0 ;;
     "plan --output" | "plan -o") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --state-dir") return 0 ;;
     "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
@@ -88,6 +89,7 @@ _mplp_takes_value() {
     "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
+    "interfaces --output" | "interfaces -o" | "interfaces --state-dir" | "interfaces --input" | "interfaces -i") return 0 ;;
     "cassette --output" | "cassette -o") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
@@ -103,6 +105,9 @@ _mplp_value() {
     "init --from") _mplp_complete examples ;;
     "examples --output" | "examples -o") _mplp_complete choices text json ;;
     "validate --output" | "validate -o") _mplp_complete choices text json github sarif ;;
+    "test --case" | "test -k") _mplp_complete text ;;
+    "test --junit") _mplp_complete file ;;
+    "test --output" | "test -o") _mplp_complete choices text json github ;;
     "plan --output" | "plan -o") _mplp_complete choices text json ;;
     "run --input" | "run -i") _mplp_complete text ;;
     "run --inputs") _mplp_complete file ;;
@@ -202,11 +207,14 @@ _mplp_value() {
     "agents --capability" | "agents -c") _mplp_complete text ;;
     "agents --any-of") _mplp_complete text ;;
     "agents --tag") _mplp_complete text ;;
-    "agents --kind") _mplp_complete choices python command http openai mock ;;
+    "agents --kind") _mplp_complete kinds ;;
     "agents --status") _mplp_complete choices active degraded unreachable ;;
     "agents --text") _mplp_complete text ;;
     "agents --input" | "agents -i") _mplp_complete text ;;
     "agents --prompt") _mplp_complete text ;;
+    "interfaces --output" | "interfaces -o") _mplp_complete choices text json ;;
+    "interfaces --state-dir") _mplp_complete directory ;;
+    "interfaces --input" | "interfaces -i") _mplp_complete text ;;
     "cassette --output" | "cassette -o") _mplp_complete choices text json ;;
     "modules --output" | "modules -o") _mplp_complete choices text json ;;
     "modules --state-dir") _mplp_complete directory ;;
@@ -239,6 +247,7 @@ _mplp_options() {
     "init") _mplp_complete choices --from --force -f --list -h --help ;;
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
+    "test") _mplp_complete choices --case -k --fail-fast --update --junit --output -o --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --no-color -h --help ;;
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --no-cache --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
@@ -263,6 +272,7 @@ _mplp_options() {
     "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
+    "interfaces") _mplp_complete choices --output -o --state-dir --no-color -h --help --input -i ;;
     "cassette") _mplp_complete choices --output -o --no-color -h --help ;;
     "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
@@ -281,6 +291,7 @@ _mplp_argument() {
     "init 0") _mplp_complete file ;;
     "examples 0") _mplp_complete examples ;;
     "validate "*) _mplp_complete workflow ;;
+    "test "*) _mplp_complete file ;;
     "plan 0") _mplp_complete workflow ;;
     "run 0") _mplp_complete workflow ;;
     "resume 0") _mplp_complete runs ;;
@@ -313,6 +324,8 @@ _mplp_argument() {
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
+    "interfaces 0") _mplp_complete choices list activate deactivate call ;;
+    "interfaces "*) _mplp_complete modules ;;
     "cassette 0") _mplp_complete choices show diff check ;;
     "cassette 1") _mplp_complete file ;;
     "cassette 2") _mplp_complete text ;;
@@ -324,7 +337,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -360,7 +373,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects backup doctor health schema completion help
   else
     _mplp_argument
   fi

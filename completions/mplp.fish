@@ -53,12 +53,13 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --record' 'run --replay' 'run --record-missing' 'run --seed' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --record' 'resume --replay' 'resume --record-missing' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'cassette --output' 'cassette -o' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'test --case' 'test -k' 'test --junit' 'test --output' 'test -o' 'plan --output' 'plan -o' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --record' 'run --replay' 'run --record-missing' 'run --seed' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --record' 'resume --replay' 'resume --record-missing' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --keep-days' 'runs --keep' 'runs --workflow' 'runs -w' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --source' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'interfaces --output' 'interfaces -o' 'interfaces --state-dir' 'interfaces --input' 'interfaces -i' 'cassette --output' 'cassette -o' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
 complete -c mplp -n '__mplp_verb \'\'' -a examples -d 'List the workflows that come with mplp, or print one'
 complete -c mplp -n '__mplp_verb \'\'' -a validate -d 'Check workflow files and show every problem with its place'
+complete -c mplp -n '__mplp_verb \'\'' -a test -d 'Run the test cases of workflows, offline'
 complete -c mplp -n '__mplp_verb \'\'' -a plan -d 'Show what a run would do'
 complete -c mplp -n '__mplp_verb \'\'' -a run -d 'Validate a workflow and run it'
 complete -c mplp -n '__mplp_verb \'\'' -a resume -d 'Go on with a paused, interrupted, waiting or failed run'
@@ -83,6 +84,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks:
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a call -d 'Call one operation of a module, without a workflow'
 complete -c mplp -n '__mplp_verb \'\'' -a agents -d 'List the agents of files, and those that were registered'
+complete -c mplp -n '__mplp_verb \'\'' -a interfaces -d 'List the reserved interfaces of the modules: inert, or taken over by agents'
 complete -c mplp -n '__mplp_verb \'\'' -a cassette -d 'Look at what agents were asked and have answered in a recorded run: show, diff, check'
 complete -c mplp -n '__mplp_verb \'\'' -a modules -d 'List the modules, those of packages too, and how they stand'
 complete -c mplp -n '__mplp_verb \'\'' -a objects -d 'List the objects that operations wrote, last changed first'
@@ -114,6 +116,15 @@ complete -c mplp -n '__mplp_verb validate' -l no-color -d 'Plain text (NO_COLOR 
 complete -c mplp -n '__mplp_verb validate' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_verb validate' -F
 complete -c mplp -n '__mplp_verb validate' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb test' -s k -l case -x -d 'Only cases whose name contains it'
+complete -c mplp -n '__mplp_verb test' -l fail-fast -d 'Stop after the first that fails'
+complete -c mplp -n '__mplp_verb test' -l update -d 'Write what came out in the place of expected values'
+complete -c mplp -n '__mplp_verb test' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb test' -s o -l output -x -a 'text json github' -d 'How to show the cases'
+complete -c mplp -n '__mplp_verb test' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb test' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb test' -F
 
 complete -c mplp -n '__mplp_verb plan' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb plan' -l no-color -d 'Plain text (NO_COLOR does the same)'
@@ -333,13 +344,21 @@ complete -c mplp -n '__mplp_verb agents' -s h -l help -d 'Show the help and exit
 complete -c mplp -n '__mplp_verb agents' -s c -l capability -x -d 'It offers this'
 complete -c mplp -n '__mplp_verb agents' -l any-of -x -d 'It offers one of these'
 complete -c mplp -n '__mplp_verb agents' -l tag -x -d 'It has this tag'
-complete -c mplp -n '__mplp_verb agents' -l kind -x -a 'python command http openai mock' -d 'It is of this kind'
+complete -c mplp -n '__mplp_verb agents' -l kind -x -k -a '(__mplp_ask kinds)' -d 'It is of this kind'
 complete -c mplp -n '__mplp_verb agents' -l status -x -a 'active degraded unreachable' -d 'It stands like this'
 complete -c mplp -n '__mplp_verb agents' -l text -x -d 'Part of its id, name or description'
 complete -c mplp -n '__mplp_verb agents' -s i -l input -x -d 'Data: JSON or YAML, @FILE, or `-` for stdin'
 complete -c mplp -n '__mplp_verb agents' -l prompt -x -d 'Text'
 complete -c mplp -n '__mplp_at agents 0' -a 'list show register unregister discover capabilities heartbeat doctor call ping'
 complete -c mplp -n '__mplp_at agents 1' -k -a '(__mplp_ask agents)'
+
+complete -c mplp -n '__mplp_verb interfaces' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb interfaces' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb interfaces' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb interfaces' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb interfaces' -s i -l input -x -d 'Parameters: JSON or YAML, @FILE, or `-` for stdin'
+complete -c mplp -n '__mplp_at interfaces 0' -a 'list activate deactivate call'
+complete -c mplp -n '__mplp_verb interfaces' -k -a '(__mplp_ask modules)'
 
 complete -c mplp -n '__mplp_verb cassette' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb cassette' -l no-color -d 'Plain text (NO_COLOR does the same)'
@@ -403,4 +422,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents cassette modules objects backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects backup doctor health schema completion help'

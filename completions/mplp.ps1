@@ -9,6 +9,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'init	Write a commented workflow to start from'
         'examples	List the workflows that come with mplp, or print one'
         'validate	Check workflow files and show every problem with its place'
+        'test	Run the test cases of workflows, offline'
         'plan	Show what a run would do'
         'run	Validate a workflow and run it'
         'resume	Go on with a paused, interrupted, waiting or failed run'
@@ -33,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'events	List the last published events, in their order'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
+        'interfaces	List the reserved interfaces of the modules: inert, or taken over by agents'
         'cassette	Look at what agents were asked and have answered in a recorded run: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
@@ -48,6 +50,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['init'] = @('--from	Start from a bundled workflow instead', '--force	Write over a file that is there', '-f	Write over a file that is there', '--list	Print what --from takes and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['test'] = @('--case	Only cases whose name contains it', '-k	Only cases whose name contains it', '--fail-fast	Stop after the first that fails', '--update	Write what came out in the place of expected values', '--junit	Write a JUnit report to FILE', '--output	How to show the cases', '-o	How to show the cases', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--strict	With --replay: every answer is given once, and all have to be', '--seed	Ids of objects follow from N', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -72,6 +75,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--source	Who publishes it')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description', '--input	Data: JSON or YAML, @FILE, or `-` for stdin', '-i	Data: JSON or YAML, @FILE, or `-` for stdin', '--prompt	Text')
+    $options['interfaces'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--input	Parameters: JSON or YAML, @FILE, or `-` for stdin', '-i	Parameters: JSON or YAML, @FILE, or `-` for stdin')
     $options['cassette'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
@@ -87,6 +91,11 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['examples -o'] = @('choices', @('text', 'json'))
     $values['validate --output'] = @('choices', @('text', 'json', 'github', 'sarif'))
     $values['validate -o'] = @('choices', @('text', 'json', 'github', 'sarif'))
+    $values['test --case'] = @('text', @())
+    $values['test -k'] = @('text', @())
+    $values['test --junit'] = @('file', @())
+    $values['test --output'] = @('choices', @('text', 'json', 'github'))
+    $values['test -o'] = @('choices', @('text', 'json', 'github'))
     $values['plan --output'] = @('choices', @('text', 'json'))
     $values['plan -o'] = @('choices', @('text', 'json'))
     $values['run --input'] = @('text', @())
@@ -220,12 +229,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['agents -c'] = @('text', @())
     $values['agents --any-of'] = @('text', @())
     $values['agents --tag'] = @('text', @())
-    $values['agents --kind'] = @('choices', @('python', 'command', 'http', 'openai', 'mock'))
+    $values['agents --kind'] = @('kinds', @())
     $values['agents --status'] = @('choices', @('active', 'degraded', 'unreachable'))
     $values['agents --text'] = @('text', @())
     $values['agents --input'] = @('text', @())
     $values['agents -i'] = @('text', @())
     $values['agents --prompt'] = @('text', @())
+    $values['interfaces --output'] = @('choices', @('text', 'json'))
+    $values['interfaces -o'] = @('choices', @('text', 'json'))
+    $values['interfaces --state-dir'] = @('directory', @())
+    $values['interfaces --input'] = @('text', @())
+    $values['interfaces -i'] = @('text', @())
     $values['cassette --output'] = @('choices', @('text', 'json'))
     $values['cassette -o'] = @('choices', @('text', 'json'))
     $values['modules --output'] = @('choices', @('text', 'json'))
@@ -264,6 +278,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
     $arguments['validate *'] = @('workflow', @())
+    $arguments['test *'] = @('file', @())
     $arguments['plan 0'] = @('workflow', @())
     $arguments['run 0'] = @('workflow', @())
     $arguments['resume 0'] = @('runs', @())
@@ -296,6 +311,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))
     $arguments['agents 1'] = @('agents', @())
+    $arguments['interfaces 0'] = @('choices', @('list', 'activate', 'deactivate', 'call'))
+    $arguments['interfaces *'] = @('modules', @())
     $arguments['cassette 0'] = @('choices', @('show', 'diff', 'check'))
     $arguments['cassette 1'] = @('file', @())
     $arguments['cassette 2'] = @('text', @())
@@ -307,7 +324,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec.json import encode
-
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Candidate, Clock, Ids
-from mplp_cli.running import Given, How, Run, Screen, Starts, kill_all, subruns_of
+from mplp_cli.protocols import Candidate, Clock, Ids, Runner
+from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
+from mplp_cli.staffing import agents_of_run, candidates_of, may_ask, misfits, open_environ
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.boundary import Agents
-    from mplp_cli.agents.budget import Ledger
-    from mplp_cli.agents.contract import Adapter
-    from mplp_cli.agents.ladder import Levels
     from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
-    from mplp_cli.engine.workplace import Workplace
     from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
-    from mplp_cli.workflow.agents import AgentDefinition
-    from mplp_cli.workflow.fold.history import RunResumed, RunStarted, Turn
+    from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
-    from mplp_cli.workflow.masking import Masker
-    from mplp_cli.workflow.plan import PlanStep
 
 
 class Parts(Starts, Protocol):
@@ -56,6 +46,8 @@ class Parts(Starts, Protocol):
     def seeded(self) -> SeededIds | None: ...
     @property
     def tape(self) -> Tape | None: ...
+    @property
+    def stand_ins(self) -> StandIns | None: ...
     @property
     def hub(self) -> Any: ...
     @property
@@ -82,7 +74,7 @@ def assemble(
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.runners import Runners
     from mplp_cli.engine.workplace import Workplace, attempt_mark
-    from mplp_cli.engine.world import World
+    from mplp_cli.engine.world import World, its_own_work
     from mplp_cli.workflow.masking import Masker
 
     plan, masker = state.plan, Masker(given.secrets)
@@ -101,10 +93,13 @@ def assemble(
         subruns=subruns,
     )
     candidates: Callable[[], Sequence[Candidate]] = tuple
-    if any(_may_ask(step) for step in plan.steps):
+    if any(may_ask(step) for step in plan.steps):
         from mplp_cli.agents.asking import ask_for_step
 
-        agents = _agents(runtime, state, given, screen, workplace, masker)
+        def record(fact: AgentAsked) -> None:
+            drive.post(fact)
+
+        agents = agents_of_run(runtime, state, given, screen, workplace, masker, record)
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
         candidates = partial(candidates_of, agents, runtime.registry)
     world = World(
@@ -113,13 +108,13 @@ def assemble(
         journal=journal,
         board=runtime.store.board,
         operations=runtime.hub,
-        misfits=_misfits,
-        runners=runners.by_kind,
+        misfits=misfits,
+        runners=_runners(runners.by_kind, runtime.stand_ins),
         advise=runners.advise,
         candidates=candidates,
         conditions=runtime.conditions,
         secrets=given.secrets,
-        environ=_environ(runtime, state, given),
+        environ=open_environ(runtime, state, given),
         mask=masker.value,
         cached=runtime.store.cached if runtime.uses_cache else None,
         keep_files=None if runtime.ephemeral else _keeper(log_dir),
@@ -128,12 +123,16 @@ def assemble(
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
+        instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
+        # In a test waits of days are skipped in steps of this length, and nobody else asks anything of the run.
+        poll=0.1 if runtime.stand_ins is None else 10.0,
     )
+    drive = Drive(state, world)
     return Run(
         plan=plan,
         state=state,
         journal=journal,
-        drive=Drive(state, world),
+        drive=drive,
         guardian=guardian,
         runners=runners,
         subruns=subruns,
@@ -141,110 +140,10 @@ def assemble(
     )
 
 
-def make_agents(
-    definitions: Mapping[str, tuple[AgentDefinition, str]],
-    workplace: Workplace,
-    masker: Masker,
-    *,
-    deny_private: bool,
-    ledger: Ledger | None = None,
-    tape: Tape | None = None,
-    **around: Any,
-) -> Agents:
-    """The agents that may be asked, by id, each with the directory that its relative paths start from.
-
-    `ledger` keeps their budgets, `tape` records their calls or answers them. `around` is what a `Workshop` has beside
-    that, and beside what the engine does for it.
-    """
-    from mplp_cli.agents.boundary import Agents, Around
-    from mplp_cli.agents.making import make_adapter
-    from mplp_cli.agents.workshop import Workshop
-    from mplp_cli.engine.programs import run_program
-    from mplp_cli.engine.steps.http import Connections
-    from mplp_cli.engine.steps.python import run_python
-
-    connections = Connections(deny_private=deny_private)
-    levels: Levels = {}
-
-    def make(agent: AgentDefinition) -> Adapter:
-        directory = definitions[agent.id][1]
-        workshop = Workshop(
-            run_program=partial(run_program, masker=masker, workplace=workplace),
-            call_function=partial(run_python, masker=masker, source_dir=directory, workplace=workplace),
-            connect=connections.client,
-            levels=levels,
-            directory=directory,
-            **around,
-        )
-        return make_adapter(agent, workshop)
-
-    known = {name: agent for name, (agent, _) in definitions.items()}
-    every = Around()
-    if ledger is not None:
-        every = replace(every, reserve=ledger.before_call, settle=ledger.after_call)
-    if tape is not None:
-        every = replace(every, order=tape.order, carry=tape.carry)
-    return Agents(known, make, misfits=_misfits, around=every, also_close=connections.aclose)
-
-
-def _agents(
-    runtime: Parts, state: RunState, given: Given, screen: Screen, workplace: Workplace, masker: Masker
-) -> Agents:
-    """The agents that the steps of a run may ask: those of its file, then those of the project."""
-    own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
-    others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
-    from mplp_cli.agents.budget import Ledger
-
-    stated, roster = state.plan.agents, runtime.roster
-    asks = next(step.id for step in state.plan.steps if _may_ask(step))
-    environ = {**runtime.environ, **given.env, **given.secrets}
-    ledger = Ledger(
-        {**roster.budgets, **stated.budgets},
-        {**roster.prices, **stated.prices},
-        runtime.clock,
-        lambda notice: screen.output(asks, "note", f"{notice.message}\n"),
-        environ=environ,
-    )
-    if runtime.tape is not None:
-        from mplp_cli.agents.recording.redaction import secrets_of
-
-        definition = runtime.store.definition(state.run_id)
-        texts = [definition.source, *definition.included.values(), encode(state.inputs)]
-        known = secrets_of((agent for agent, _ in (own | others).values()), environ)
-        runtime.tape.knows(known | dict(given.secrets), (text.decode("utf-8", "replace") for text in texts))
-    return make_agents(
-        own | others,
-        workplace,
-        masker,
-        deny_private=given.deny_private,
-        ledger=ledger,
-        tape=runtime.tape,
-        clock=runtime.clock,
-        environ=environ,
-        open_environ=_environ(runtime, state, given),
-        cwd=state.cwd,
-        workflow=state.plan.workflow.id,
-        output=screen.output,
-    )
-
-
-def _may_ask(step: PlanStep) -> bool:
-    """Whether a step asks agents: an agent step, or a module operation that consults them."""
-    return step.kind == "agent" or (step.effect and step.target is not None)
-
-
-def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:
-    """The agents that a run may ask, each as it stands now."""
-    stand = {entry.id: registry.status(entry) for entry in registry.entries()}
-    return [
-        Candidate(
-            id=name,
-            capabilities=agent.capabilities,
-            tags=agent.tags,
-            status=stand.get(name, ""),
-        )
-        for name, agent in agents.definitions.items()
-    ]
+def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:
+    if stand_ins is None:
+        return by_kind
+    return {kind: stand_ins.runner(kind, runner) for kind, runner in by_kind.items()}
 
 
 def make_hub(runtime: Parts) -> Hub:
@@ -260,6 +159,7 @@ def make_hub(runtime: Parts) -> Hub:
         newer=store.newer,
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
+        activation=lambda: runtime.roster.activation,
     )
     if seeded is not None:
         hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
@@ -272,12 +172,6 @@ def end_survivors(run_id: str) -> None:
     from mplp_cli.engine.workplace import attempt_mark
 
     end_marked(attempt_mark(run_id))
-
-
-def _environ(runtime: Parts, state: RunState, given: Given) -> dict[str, str]:
-    """What the steps get: the workflow's `env` over the process's, without secrets."""
-    hidden = {*state.plan.secrets, *given.secrets}
-    return {name: value for name, value in runtime.environ.items() if name not in hidden} | dict(given.env)
 
 
 def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> AskForTurn | None:
@@ -301,10 +195,3 @@ def _keeper(log_dir: Path) -> Any:
     from mplp_cli.engine.artifacts import keep_artifacts
 
     return partial(keep_artifacts, log_dir=log_dir)
-
-
-def _misfits(schema: bytes, value: Any) -> Sequence[tuple[tuple[str | int, ...], str]]:
-    """Where a result does not fit a schema; the validator is loaded when there is one."""
-    from mplp_cli.loading.values import misfits
-
-    return misfits(schema, value)

@@ -6,7 +6,8 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.fold.answers import NOTHING, Given, question_digest
 from mplp_cli.workflow.fold.history import Approval, Event, RunRedefined, Turn
+from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
@@ -249,11 +251,20 @@ class Subscription(Struct, frozen=True):
     type: str
 
 
+class Switched(Struct, frozen=True):
+    """When (ms since the epoch) somebody (`by`) has switched something on."""
+
+    at: int
+    by: str = ""
+
+
 class Wiring(Struct, frozen=True):
-    """States by module, of those that were ever put into one, and who is told what."""
+    """States by module, of those that were ever put into one, who is told what, and the reserved interfaces that
+    agents have taken over: `plan.optimizePlanWithAI`."""
 
     states: dict[str, ModuleState] = {}
     subscriptions: list[Subscription] = []
+    active: dict[str, Switched] = {}
 
 
 class Communication(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -294,6 +305,14 @@ class Switchboard(Protocol):
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Those that are there go."""
+        ...
+
+    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
+        """Durable when it returns; one that is active already stays as it is."""
+        ...
+
+    def deactivate(self, interfaces: Sequence[str]) -> None:
+        """Durable when it returns."""
         ...
 
     def log(self, limit: int, module: str | None = None) -> list[Communication]:
@@ -616,6 +635,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     again: bool = False
     #: Patterns of the files that are to be kept.
     artifacts: list[str] = []
+    #: For an `agent` step: what a person has answered to the agent, which goes on with it.
+    reply: Reply | None = None
 
 
 class Parked(Exception):  # noqa: N818 - no error: it ends an attempt for now
@@ -673,6 +694,35 @@ class RunProgram(Protocol):
         """Its end. `hear` is told its standard output as it comes; what goes to standard error is output of the
         attempt. OSError or ValueError if it cannot be started. Cancelled, it ends the process with all it started.
         """
+        ...
+
+
+class KeepProcess(Protocol):
+    """Looks after a process that somebody else starts, and talks to, while a run lasts."""
+
+    def __call__(self, name: str) -> AbstractContextManager[dict[str, str]]:
+        """The variables that it must carry in its environment; `name` is whose it is.
+
+        At the end of the context what is left of it, and of what it has started, is killed; so it is when this process
+        is lost.
+        """
+        ...
+
+
+class AgentKinds(Protocol):
+    """Kinds of agents that installed packages bring along."""
+
+    def names(self) -> Collection[str]:
+        """What definitions call them. Nothing is imported for it."""
+        ...
+
+    def package_of(self, kind: str) -> str:
+        """The package that brings a kind along, with its version."""
+        ...
+
+    def misfits(self, kind: str, options: Json) -> Sequence[tuple[tuple[str | int, ...], str]]:
+        """Where the options of a definition are not what the kind takes, and what is wrong there; with an empty
+        place: why the package cannot be used at all."""
         ...
 
 

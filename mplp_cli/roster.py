@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,9 +12,10 @@ from msgspec import Struct
 
 from mplp_cli.errors import Exit, Problem, WorkflowValidationError
 from mplp_cli.protocols import Clock, Ids
-from mplp_cli.workflow.agents import AgentFile, Budget, Price
+from mplp_cli.workflow.agents import Activation, AgentFile, Budget, Price
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Entry, Registry
     from mplp_cli.loading.agents import Beside
     from mplp_cli.settings import Settings
@@ -29,6 +31,7 @@ class Roster(Struct, frozen=True, kw_only=True):
     entries: list[Entry] = []
     budgets: dict[str, Budget] = {}
     prices: dict[str, Price] = {}
+    activation: Activation = Activation()
     problems: list[Problem] = []
     texts: dict[str, bytes] = {}
 
@@ -44,8 +47,11 @@ class InvalidAgentsError(WorkflowValidationError):
         self.texts = dict(texts)
 
 
-def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) -> Roster:
-    """The agents that the project's files define; the first file that defines an id wins.
+def project_roster(
+    settings: Settings, cwd: Path, environ: Mapping[str, str], state_dir: Callable[[], Path | None]
+) -> Roster:
+    """The agents that the project's files define; the first file that defines an id, or says how reserved
+    interfaces are taken over, wins; of the latter `mplp.yaml` does. `state_dir`: where agents are registered.
 
     InvalidAgentsError if a file is not valid or cannot be read.
     """
@@ -56,8 +62,11 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) ->
 
     made = Roster()
     known: set[str] = set()
+    activation: Activation | None = None
     for path in files:
-        found, problems, texts = _load(path, environ, inside=path == settings.file, known=known, roster=made)
+        inside, others = path == settings.file, partial(_ids, known, state_dir)
+        found, problems, texts = _load(path, environ, inside=inside, known=others, roster=made)
+        activation = (found.activation if inside else None) or activation or found.activation
         directory, name = str(path.parent), shown(path, cwd)
         fresh = [Entry(agent=a, directory=directory, source=name) for a in found.agents if a.id not in known]
         known |= {entry.id for entry in fresh}
@@ -65,10 +74,19 @@ def project_roster(settings: Settings, cwd: Path, environ: Mapping[str, str]) ->
             entries=[*made.entries, *fresh],
             budgets={**found.budgets, **made.budgets},
             prices={**found.prices, **made.prices},
+            activation=activation or Activation(),
             problems=[*made.problems, *problems],
             texts={**made.texts, **texts},
         )
     return made
+
+
+def _ids(known: Iterable[str], state_dir: Callable[[], Path | None]) -> frozenset[str]:
+    """Those that are known, and those of the agents that were registered."""
+    from mplp_cli.store.registrations import RegistrationFile
+
+    kept = RegistrationFile(lambda make: state_dir()).read()
+    return frozenset(known) | {one.agent.id for one in kept.registered}
 
 
 def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Clock, ids: Ids) -> Registry:
@@ -79,12 +97,26 @@ def make_registry(roster: Roster, find: Callable[[bool], Path | None], clock: Cl
     return Registry(RegistrationFile(find), clock, ids, roster.entries)
 
 
+@cache
+def agent_kinds() -> Kinds:
+    """The kinds of agents that installed packages bring along."""
+    from mplp_cli.agents.plugged import Kinds
+    from mplp_cli.loading.values import misfits
+
+    return Kinds(misfits)
+
+
 def agent_files(settings: Settings, cwd: Path) -> list[Path]:
-    """The files that define agents of the project: what `mplp.yaml` names, else `agents.yaml` beside it, or here."""
-    if settings.agents is not None:
-        return settings.agents
-    beside = (settings.file.parent if settings.file else cwd) / FILE
-    return [beside] if beside.is_file() else []
+    """The files that define agents of the project: what `mplp.yaml` names, else `agents.yaml` beside it, or here;
+    and `mplp.yaml` itself if it says who takes over reserved interfaces."""
+    files = settings.agents
+    if files is None:
+        beside = (settings.file.parent if settings.file else cwd) / FILE
+        files = [beside] if beside.is_file() else []
+    if settings.activation and settings.file is not None and settings.file not in files:
+        # Last, for what it binds is defined in the others; what it says of interfaces goes before theirs all the same.
+        files = [*files, settings.file]
+    return files
 
 
 def shown(path: Path, cwd: Path) -> str:
@@ -94,9 +126,15 @@ def shown(path: Path, cwd: Path) -> str:
 
 
 def _load(
-    path: Path, environ: Mapping[str, str], *, inside: bool, known: set[str], roster: Roster
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    inside: bool,
+    known: Callable[[], frozenset[str]],
+    roster: Roster,
 ) -> tuple[AgentFile, list[Problem], dict[str, bytes]]:
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known, load_agents
     from mplp_cli.loading.including import on_disk
 
@@ -113,8 +151,10 @@ def _load(
         raise InvalidAgentsError([problem], {}) from None
     directory, texts = str(path.parent), {name: text}
     around = Beside(
-        lambda: Known(frozenset(known), frozenset(roster.budgets)),
+        lambda: Known(known(), frozenset(roster.budgets)),
         lambda program, cwd: is_program(program, cwd, directory, environ),
+        missing=missing_extra,
+        kinds=agent_kinds(),
     )
 
     def read(place: str) -> bytes:
@@ -143,6 +183,7 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
     and the programs of this machine. Relative paths start from `directory`. Of what is `stored`, nobody asks
     whether its programs are still there."""
     from mplp_cli.agents.ailments import is_program
+    from mplp_cli.agents.extras import missing_extra
     from mplp_cli.loading.agents import Beside, Known
 
     return Beside(
@@ -151,4 +192,6 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         ),
         lambda program, cwd: stored or is_program(program, cwd, directory, runtime.environ),
         stored,
+        missing_extra,
+        agent_kinds(),
     )

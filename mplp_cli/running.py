@@ -7,20 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mplp_cli.errors import RunStateError
+from msgspec import UnsetType
+
+from mplp_cli.errors import Exit, RunStateError
 from mplp_cli.protocols import (
     Attempt,
     Clock,
     Journal,
     Output,
     Relation,
+    Runner,
     RunRecord,
     Standing,
     Store,
     Subscriber,
 )
 from mplp_cli.sources import Source
-from mplp_cli.workflow.values import RunId, StepId
+from mplp_cli.workflow.values import Json, RunId, StepId
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
@@ -32,6 +35,16 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.resume import Onward
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
+
+
+#: Status of a run that is not driven any more -> exit code.
+EXITS = {
+    "completed": Exit.OK,
+    "failed": Exit.NO,
+    "waiting": Exit.WAITING,
+    "paused": Exit.WAITING,
+    "cancelled": Exit.CANCELLED,
+}
 
 
 @dataclass(kw_only=True)
@@ -105,6 +118,18 @@ class How:
     take_over: bool = False
     #: It is the run of that step of another, which knows its secrets.
     child: tuple[StepId, Mapping[str, str]] | None = None
+
+
+class StandIns(Protocol):
+    """What takes the place of the work of steps, where a run is a test."""
+
+    def runner(self, kind: str, runner: Runner) -> Runner:
+        """What runs the steps of that type."""
+        ...
+
+    def instead(self, step: StepId, attempt: int) -> Json | UnsetType:
+        """The result of a step without effects that does not do its own work. StepError: it fails."""
+        ...
 
 
 #: Gone on with as it is.

@@ -17,13 +17,14 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, NewRun, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
     How,
     Run,
     Screen,
+    StandIns,
     refuse_child,
     relation_of,
     workflow_env,
@@ -64,13 +65,13 @@ class Runtime:
         self.environ = dict(os.environ if environ is None else environ)
         self.explicit_state_dir = state_dir
         self.ephemeral = ephemeral
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.ids = RandomIds()
         self.conditions = ConditionHandlers()
-        #: Whether steps take results from the cache.
-        self.uses_cache = uses_cache
+        self.uses_cache = uses_cache  #: whether steps take results from the cache
         self.tape: Tape | None = None  #: records what agents answer, or answers for them
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
+        self.stand_ins: StandIns | None = None  #: do the work of steps in a test
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -112,10 +113,7 @@ class Runtime:
         return SqliteStore(self.state_dir, self.clock)
 
     def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
-        """The one run that `name` means: an id, a unique prefix of one, or a workflow id with one run that fits.
-
-        Where the name means several, those that do not fit are passed over.
-        """
+        """The one run that `name` means: an id, its prefix, or a workflow id; of several the one that fits."""
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return _one_of(found, name, fits)
 
@@ -305,7 +303,7 @@ class Runtime:
         """The agents that the project's files define."""
         from mplp_cli.roster import project_roster
 
-        return project_roster(self.settings, self.cwd, self.environ)
+        return project_roster(self.settings, self.cwd, self.environ, self.existing_state_dir)
 
     @cached_property
     def registry(self) -> Registry:

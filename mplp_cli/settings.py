@@ -19,7 +19,7 @@ from mplp_cli.workflow.values import Json
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
 LATER: Final = ("alerts", "events", "resources")
-KNOWN: Final = ("agents", "modules", "policy", "retention", "state-dir")
+KNOWN: Final = ("activation", "agents", "modules", "policy", "retention", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
@@ -43,6 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     state_dir: Path | None = None
     #: Files that define the project's agents, absolute; `file` itself among them if it does. None: it names none.
     agents: list[Path] | None = None
+    #: Whether `file` says who takes over reserved interfaces; that is judged where agents are asked for.
+    activation: bool = False
     #: Module name -> what the module is initialised with.
     modules: dict[str, dict[str, Json]] = {}
     #: Whether requests may go to public addresses only.
@@ -63,6 +65,7 @@ def load_settings(start: Path) -> Settings:
         file=path,
         state_dir=_state_dir(path, document.get("state-dir")),
         agents=_agents(path, document.get("agents")),
+        activation="activation" in document,
         modules=_modules(path, document.get("modules")),
         deny_private=_deny_private(path, document.get("policy")),
         retention=_retention(path, document.get("retention")),

@@ -6,6 +6,6 @@ deciding     the decisions of the boundary, without its waiting
 asking       how a step of type `agent` asks
 making       which adapter calls an agent; workshop: what those that run processes are handed
 ladder       how a model is brought to answer with JSON
-budget       what agents may spend, and have spent
+budget       what agents may spend, and have spent; amounts: what is counted
 adapters     how the agents of each kind are called
 """

@@ -12,14 +12,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from mplp_cli.agents.extras import missing_extra
+from mplp_cli.protocols import AgentKinds
 from mplp_cli.workflow.agents import (
+    A2aAgent,
     AgentDefinition,
     CommandAgent,
     HttpAgent,
+    McpAgent,
     MockAgent,
     OpenAIAgent,
+    PluggedAgent,
     PythonAgent,
     filled,
+    kind_of,
     variables_of,
 )
 from mplp_cli.workflow.suggest import did_you_mean
@@ -40,15 +46,28 @@ def ailments(
     *,
     agents: Collection[str] = (),
     budgets: Collection[str] = (),
+    kinds: AgentKinds | None = None,
 ) -> Iterator[Ailment]:
-    """Every reason that can be found without asking anybody. `agents` and `budgets` are the names that there are."""
+    """Every reason that can be found without asking anybody. `agents` and `budgets` are the names that there are,
+    `kinds` those that packages bring along."""
+    if missing := missing_extra(kind_of(agent)):
+        yield _ailment("extra-missing", *missing)
     match agent:
         case PythonAgent():
             yield from _function(agent.entrypoint, directory)
         case CommandAgent():
             yield from _command(agent, directory, environ)
-        case HttpAgent() | OpenAIAgent():
+        case HttpAgent() | OpenAIAgent() | A2aAgent():
             yield from _endpoint(agent, environ)
+        case McpAgent(command=[]):
+            yield from _endpoint(agent, environ)
+        case McpAgent():
+            yield from _command(agent, directory, environ)
+        case PluggedAgent():
+            for _, said in kinds.misfits(agent.of, agent.options) if kinds is not None else ():
+                yield _ailment(
+                    "kind-unusable", said, "mend the package of that kind, or the agent's `options`"
+                )
         case MockAgent():
             if not agent.script and not agent.has_default:
                 yield _ailment("mock-silent", "it has no answer", "write `script` or `default`")
@@ -73,7 +92,7 @@ def _ailment(code: str, message: str, hint: str) -> Ailment:
     return Ailment(code=code, message=message, hint=hint)
 
 
-def _command(agent: CommandAgent, directory: str, environ: Mapping[str, str]) -> Iterator[Ailment]:
+def _command(agent: CommandAgent | McpAgent, directory: str, environ: Mapping[str, str]) -> Iterator[Ailment]:
     if agent.cwd and not Path(directory, agent.cwd).is_dir():
         hint = f"it is looked for from {directory}"
         yield _ailment("cwd-missing", f"there is no directory `{agent.cwd}`", hint)
@@ -84,7 +103,9 @@ def _command(agent: CommandAgent, directory: str, environ: Mapping[str, str]) ->
         yield _ailment("command-missing", f"there is no program `{program}`", hint)
 
 
-def _endpoint(agent: HttpAgent | OpenAIAgent, environ: Mapping[str, str]) -> Iterator[Ailment]:
+def _endpoint(
+    agent: HttpAgent | OpenAIAgent | McpAgent | A2aAgent, environ: Mapping[str, str]
+) -> Iterator[Ailment]:
     unset = [name for name in variables_of(agent) if not environ.get(name)]
     for name in unset:
         what = "its token" if name == agent.bearer_env else "a part of its definition"

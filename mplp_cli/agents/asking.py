@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mplp_cli.agents.boundary import Agents
-from mplp_cli.agents.contract import AgentRequest, AgentResult
+from mplp_cli.agents.contract import AgentRequest, AgentResult, Resumed
 from mplp_cli.protocols import Advice, Answered, Attempt, Candidate, Question
 
 
 async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents: Agents) -> Answered:
     """Ask what the step's body says (`{agent | capability, input?, prompt?, schema?}`). AgentError."""
-    body = attempt.body
+    body, reply = attempt.body, attempt.reply
+    asker = "" if reply is None else str(reply.asked.get("agent", ""))
     result = await agents.ask(
         AgentRequest(
             run=attempt.run,
             step=attempt.step,
-            agent=body.get("agent") or "",
+            agent=asker or body.get("agent") or "",
             capability=" ".join(body.get("capability") or ()),
             input=body.get("input"),
             prompt=body.get("prompt"),
@@ -24,6 +25,7 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
             timeout=attempt.timeout / 1000,
             attempt=attempt.number,
             idempotency_key=attempt.idempotency_key,
+            resumed=None if reply is None else Resumed(asked=reply.asked, answer=reply.given.get("answer")),
         ),
         tell,
     )

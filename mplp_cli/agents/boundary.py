@@ -12,16 +12,20 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
 from mplp_cli.agents.contract import Adapter, AgentRequest, AgentResult, Tell
 from mplp_cli.agents.deciding import (
     Misfits,
+    Standing,
+    always_there,
     check_input,
     fitting,
+    may_offer,
     named,
+    offering,
     repair_text,
     route,
     time_for,
@@ -33,6 +37,8 @@ from mplp_cli.workflow.values import duration_text
 
 #: The call itself, as what stands around it sees it.
 Call = Callable[[], Awaitable[AgentResult]]
+#: Seconds that an agent has to show that it is there.
+_LOOK: Final = 5.0
 
 
 def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
@@ -65,9 +71,22 @@ class Around:
     carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
 
 
+class Presence(Protocol):
+    """What is known of whether agents can be reached."""
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        """How it stands now."""
+        ...
+
+    def saw(self, agent: AgentDefinition) -> None:
+        """It has answered."""
+        ...
+
+
 class Agents:
     """The agents that one run may ask. `make` gives the adapter of a definition, on first use;
-    `also_close` is called last."""
+    `discovered` is told what an agent says that it offers; `also_close` is called last. `presence`: None, nobody waits
+    to hear from agents."""
 
     def __init__(
         self,
@@ -76,10 +95,17 @@ class Agents:
         *,
         misfits: Misfits,
         around: Around | None = None,
+        discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None,
         also_close: Callable[[], Awaitable[None]] | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        self._presence = presence
         self._also_close = also_close
-        self.definitions = definitions
+        self.definitions = dict(definitions)
+        self._discovered = discovered
+        #: Those that have said what they offer; and who is being asked.
+        self._looked: set[str] = set()
+        self._looking: dict[str, asyncio.Lock] = {}
         self._make = make
         self._misfits = misfits
         self._around = around or Around()
@@ -91,11 +117,19 @@ class Agents:
 
     async def ask(self, request: AgentRequest, tell: Tell) -> AgentResult:
         """The answer to a request, from the agent that it names or from one that stands in for it. AgentError."""
+        if not request.agent:
+            await self._look_for(request.capability.split())
         refused: AgentError | None = None
-        could = route(self.definitions, request, self._inflight)
+        standing = always_there if self._presence is None else self._presence.standing
+        could = route(self.definitions, request, self._inflight, standing)
         for agent in self._around.order(request, could):
             try:
-                return await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if standing(agent) == "unreachable":
+                    await self._look(agent)
+                result = await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                if self._presence is not None:
+                    self._presence.saw(agent)
+                return result
             except AgentError as error:
                 if error.code != "agent.unavailable":
                     raise
@@ -103,9 +137,54 @@ class Agents:
         assert refused is not None
         raise refused
 
+    async def _look(self, agent: AgentDefinition) -> None:
+        """Look whether an agent is there that has not shown itself. AgentError `agent.unavailable` if not."""
+        why = "no answer"
+        try:
+            async with asyncio.timeout(_LOOK):
+                await self._adapter(agent).probe()
+            return
+        except TimeoutError:
+            pass
+        except AgentError as error:
+            why = error.message
+        raise AgentError(
+            "agent.unavailable",
+            f"agent `{agent.id}` has not shown itself for a while, and cannot be reached: {why}",
+            agent=agent.id,
+            retryable=True,
+            hint="`mplp agents doctor` says what is missing; `mplp agents heartbeat ID` tells that it is there",
+        )
+
     async def probe(self, name: str) -> None:
-        """Look whether an agent could answer. AgentError."""
-        await self._adapter(named(self.definitions, name)).probe()
+        """Look whether an agent could answer, and at what it offers, if it says so itself. AgentError."""
+        agent = named(self.definitions, name)
+        offered = await self._adapter(agent).probe()
+        if agent.discovers and offered is not None:
+            self.definitions[name] = replace(agent, capabilities=list(offered))
+            self._discovered(name, offered)
+
+    async def _look_for(self, wanted: Sequence[str]) -> None:
+        """Where nobody is known to offer what is wanted: ask those that say it themselves, until somebody does.
+
+        AgentError of the first that could not be asked, if nobody does.
+        """
+        failed: AgentError | None = None
+        for name, agent in list(self.definitions.items()):
+            if offering(self.definitions, wanted):
+                return
+            if not may_offer(agent, wanted):
+                continue
+            async with self._looking.setdefault(name, asyncio.Lock()):
+                if name in self._looked:
+                    continue
+                try:
+                    await self.probe(name)
+                    self._looked.add(name)
+                except AgentError as error:
+                    failed = failed or error
+        if failed is not None and not offering(self.definitions, wanted):
+            raise failed
 
     async def aclose(self) -> None:
         """Close what the adapters have opened."""

@@ -9,86 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
+from mplp_cli.agents.amounts import (
+    Amount,
+    Limit,
+    Notice,
+    Reservation,
+    Spent,
+    limits_of,
+    shown,
+    units,
+    value_of,
+)
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.protocols import Clock
 from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, filled
+from mplp_cli.workflow.fold.history import AgentAsked, Share, Used
+from mplp_cli.workflow.fold.spending import Spending
 
-Limit = Literal["max-calls", "max-tokens", "max-usd", "max-time"]
 #: Shares of a limit that are told of, in percent.
 _TOLD = (80, 100)
-#: Dollars are counted in billionths, so that what was reserved can be given back to the last digit.
-_NANO = 1_000_000_000
-
-
-class Amount(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """So much of everything. `nano_usd`: billionths of a dollar; `time`: milliseconds."""
-
-    calls: int = 0
-    tokens: int = 0
-    nano_usd: int = 0
-    time: int = 0
-
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(
-            calls=self.calls + other.calls,
-            tokens=self.tokens + other.tokens,
-            nano_usd=self.nano_usd + other.nano_usd,
-            time=self.time + other.time,
-        )
-
-    def __sub__(self, other: Amount) -> Amount:
-        return Amount(
-            calls=self.calls - other.calls,
-            tokens=self.tokens - other.tokens,
-            nano_usd=self.nano_usd - other.nano_usd,
-            time=self.time - other.time,
-        )
-
-    @property
-    def usd(self) -> float:
-        """Dollars."""
-        return self.nano_usd / _NANO
-
-
-class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was spent of a budget, and of how many calls it is not known: those of models without a price, and
-    those that did not say how many tokens they used (what they had reserved counts)."""
-
-    amount: Amount = Amount()
-    unpriced: int = 0
-    unmetered: int = 0
-
-
-class Notice(Struct, frozen=True, kw_only=True):
-    """Something about a budget that is worth telling. `share`: percent of a limit that is spent."""
-
-    budget: str
-    about: Limit | Literal["unpriced"]
-    message: str
-    share: int = 0
-
-
-class Reservation(Struct, frozen=True, kw_only=True):
-    """What a call has reserved of each of its budgets. It is settled once."""
-
-    budgets: tuple[str, ...]
-    agent: str
-    model: str
-    amount: Amount
-    number: int
-    #: When the call began, in seconds of the monotonic clock.
-    began: float
 
 
 class Ledger:
-    """The budgets of a run. `spent` is what was spent before, by name; `told` gets what is worth telling;
-    models may be named by variables of `environ`."""
+    """The budgets of a run. `told` gets what is worth telling, `record` every call that is over.
+
+    `spending` is what the run has spent before, and what was allowed beyond limits, now and later. Models may be
+    named by variables of `environ`.
+    """
 
     def __init__(
         self,
@@ -96,15 +47,19 @@ class Ledger:
         prices: Mapping[str, Price],
         clock: Clock,
         told: Callable[[Notice], None],
-        spent: Mapping[str, Spent] | None = None,
+        spending: Spending | None = None,
         environ: Mapping[str, str] | None = None,
+        record: Callable[[AgentAsked], None] = lambda fact: None,
     ) -> None:
+        spending = spending or Spending()
         self._environ = environ or {}
         self._budgets = budgets
         self._prices = prices
         self._clock = clock
         self._told = told
-        self._spent: dict[str, Spent] = dict(spent or {})
+        self._record = record
+        self._raised = spending.raised
+        self._spent: dict[str, Spent] = {}
         self._reserved: dict[str, Amount] = {}
         #: The numbers of the reservations that are not settled, and of the last one.
         self._open: set[int] = set()
@@ -112,14 +67,34 @@ class Ledger:
         #: What the calls of an agent have used, and how many there were that said so.
         self._used: dict[str, Amount] = {}
         #: What was told: it is told once.
-        self._said: set[tuple[str, str, int | str]] = set()
+        self._said: set[tuple[str, str, int | str, float]] = set()
+        for agent, _, budget, used in spending.each():
+            self._count(agent, [budget] if budget else [], used)
+        for name in self._spent:
+            if name in budgets:
+                self._notices(name)
 
     def spent(self, budget: str) -> Spent:
         """What was spent of a budget so far, without what is reserved."""
         return self._spent.get(budget, Spent())
 
+    def lose(self, agent: AgentDefinition) -> None:
+        """Nobody knows what became of a call of that agent: it counts as one that did not say what it used."""
+        model, most = self._asks(agent)
+        amount = self._estimate(agent.id, model, most)
+        used = Used(calls=1, assumed=amount.tokens, nano_usd=amount.nano_usd, time=amount.time, unmetered=1)
+        for name in [agent.budget] if agent.budget else []:
+            self._spent[name] = self.spent(name).plus(used)
+
     def reserve(
-        self, budgets: Sequence[str], *, agent: str, model: str = "", max_tokens: int | None = None
+        self,
+        budgets: Sequence[str],
+        *,
+        agent: str,
+        model: str = "",
+        max_tokens: int | None = None,
+        step: str = "",
+        attempt: int = 0,
     ) -> Reservation:
         """Reserve a call in all of these budgets, or in none: budget.exceeded names the limit that stands against it.
 
@@ -144,69 +119,93 @@ class Ledger:
             amount=amount,
             number=self._last,
             began=self._clock.monotonic(),
+            step=step,
+            attempt=attempt,
         )
         self._open.add(reservation.number)
         return reservation
 
     def settle(
-        self, reservation: Reservation, usage: Usage | None, *, model: str = "", calls: int = 1
-    ) -> Spent:
+        self,
+        reservation: Reservation,
+        usage: Usage | None,
+        *,
+        model: str = "",
+        calls: int = 1,
+        code: str = "",
+    ) -> Used:
         """The call is over, well or badly: what it has used takes the place of what it had reserved.
 
         `usage` None: it did not say, and the tokens that it had reserved count. Settling again changes nothing.
         What this call has used is given back.
         """
         if reservation.number not in self._open:
-            return Spent()
+            return Used()
         self._open.discard(reservation.number)
+        reserved, model = reservation.amount, model or reservation.model
         time = max(0, round((self._clock.monotonic() - reservation.began) * 1000))
         cost, priced = self._cost(usage, reservation.model, model)
-        used = Amount(
+        unmetered = int(usage is None and reserved.tokens > 0)
+        used = Used(
             calls=calls,
-            tokens=reservation.amount.tokens if usage is None else usage.total,
-            nano_usd=reservation.amount.nano_usd if usage is None else cost,
+            nano_usd=reserved.nano_usd if usage is None else cost,
             time=time,
+            unpriced=int(not priced),
+            unmetered=unmetered,
+            **({"assumed": reserved.tokens} if usage is None else asdict(usage)),
         )
-        unknown = usage is None and reservation.amount.tokens > 0
-        this = Spent(amount=used, unpriced=int(not priced), unmetered=int(unknown))
-        if not unknown:
-            self._used[reservation.agent] = self._used.get(reservation.agent, Amount()) + used
         for name in reservation.budgets:
-            self._reserved[name] = self._reserved[name] - reservation.amount
-            before = self.spent(name)
-            self._spent[name] = replace(
-                before,
-                amount=before.amount + used,
-                unpriced=before.unpriced + this.unpriced,
-                unmetered=before.unmetered + this.unmetered,
-            )
-            self._tell(name, model or reservation.model, priced=priced)
-        return this
+            self._reserved[name] = self._reserved[name] - reserved
+        self._count(reservation.agent, reservation.budgets, used)
+        notices = [one for name in reservation.budgets for one in self._notices(name, model, priced=priced)]
+        for notice in {one.message: one for one in notices}.values():  # what passed 80 and 100 % at once
+            self._told(replace(notice, step=reservation.step))
+        shares = [Share(one.budget, one.about, one.share, one.allowed) for one in notices if one.share]
+        at, budget = self._clock.now(), reservation.budgets[0] if reservation.budgets else ""
+        step, agent = reservation.step, reservation.agent
+        self._record(AgentAsked(at, step, reservation.attempt, agent, used, model, budget, code, shares))
+        return used
 
-    def before_call(self, agent: AgentDefinition, _request: AgentRequest) -> Reservation | None:
+    def before_call(self, agent: AgentDefinition, request: AgentRequest) -> Reservation:
         """Reserve a call of an agent in its budget, if it has one."""
-        if not agent.budget:
-            return None
-        model, most = "", None
-        if isinstance(agent, OpenAIAgent):
-            model, most = agent.model, most_tokens(agent)
-            with suppress(KeyError):
-                model = filled(model, self._environ)
-        return self.reserve([agent.budget], agent=agent.id, model=model, max_tokens=most)
+        model, most = self._asks(agent)
+        return self.reserve(
+            [agent.budget] if agent.budget else [],
+            agent=agent.id,
+            model=model,
+            max_tokens=most,
+            step=request.step,
+            attempt=request.attempt,
+        )
 
-    def after_call(self, reserved: Reservation | None, outcome: AgentResult | AgentError | None) -> None:
+    def after_call(self, reserved: Reservation, outcome: AgentResult | AgentError | None) -> None:
         """Settle what `before_call` gave, with how the call ended; None: it was stopped, or nobody knows."""
-        if reserved is None:
-            return
         match outcome:
             case AgentResult():
                 self.settle(reserved, outcome.usage, model=outcome.model, calls=outcome.calls)
             case AgentError():
-                self.settle(reserved, usage_in(outcome), calls=outcome.details.get("calls", 1))
+                calls = outcome.details.get("calls", 1)
+                self.settle(reserved, usage_in(outcome), calls=calls, code=outcome.code)
             case None:
-                self.settle(reserved, None)
+                self.settle(reserved, None, code="stopped")
+
+    def _count(self, agent: str, budgets: Sequence[str], used: Used) -> None:
+        if not used.unmetered:
+            this = Spent().plus(used).amount
+            self._used[agent] = self._used.get(agent, Amount()) + this
+        for name in budgets:
+            self._spent[name] = self.spent(name).plus(used)
 
     # ---- what a call may spend -------------------------------------------------------------------------
+
+    def _asks(self, agent: AgentDefinition) -> tuple[str, int | None]:
+        """The model that is asked, and how long its answer may be."""
+        if not isinstance(agent, OpenAIAgent):
+            return "", None
+        model = agent.model
+        with suppress(KeyError):
+            model = filled(model, self._environ)
+        return model, most_tokens(agent)
 
     def _estimate(self, agent: str, model: str, max_tokens: int | None) -> Amount:
         used = self._used.get(agent, Amount())
@@ -222,29 +221,32 @@ class Ledger:
 
     def _look(self, name: str, agent: str, amount: Amount) -> None:
         """budget.exceeded if a call that needs so much does not fit in any more."""
-        budget = self._budgets[name]
         spent, reserved = self.spent(name).amount, self._reserved.get(name, Amount())
-        for limit, allowed, of in _limits(budget):
+        stated = {limit: allowed for limit, allowed, _ in limits_of(self._budgets[name])}
+        pauses = self._budgets[name].on_exceed == "pause"
+        for limit, allowed, of in self._limits(name):
             # What needs nothing that is known of does not fit either where nothing is left.
             if of(spent) + of(reserved) + max(1, of(amount)) <= allowed:
                 continue
-            left = f"{_shown(limit, of(spent))} spent"
+            lacking = of(spent) + of(reserved) + of(amount) - allowed
+            left = f"{shown(limit, of(spent))} spent"
             if of(reserved):
-                left += f", {_shown(limit, of(reserved))} reserved by calls that are being made"
+                left += f", {shown(limit, of(reserved))} reserved by calls that are being made"
             if of(amount) > 1:
-                left += f", about {_shown(limit, of(amount))} needed"
+                left += f", about {shown(limit, of(amount))} needed"
             raise AgentError(
                 "budget.exceeded",
-                f"the budget `{name}` allows {_shown(limit, allowed)}: {left}",
+                f"the budget `{name}` allows {shown(limit, allowed)}: {left}",
                 agent=agent,
                 hint=f"raise `{limit}` of the budget `{name}`",
                 details={
                     "budget": name,
                     "limit": limit,
-                    "allowed": _value(limit, allowed),
-                    "spent": _value(limit, of(spent)),
-                    "reserved": _value(limit, of(reserved)),
-                    "needed": _value(limit, of(amount)),
+                    "allowed": value_of(limit, allowed),
+                    "spent": value_of(limit, of(spent)),
+                    "reserved": value_of(limit, of(reserved)),
+                    "needed": value_of(limit, of(amount)),
+                    **({"more": value_of(limit, max(stated[limit], lacking)) or 1} if pauses else {}),
                 },
             )
 
@@ -266,24 +268,36 @@ class Ledger:
 
     # ---- what is told --------------------------------------------------------------------------
 
-    def _tell(self, name: str, model: str, *, priced: bool) -> None:
-        spent, budget = self.spent(name).amount, self._budgets[name]
-        for limit, allowed, of in _limits(budget):
+    def _notices(self, name: str, model: str = "", *, priced: bool = True) -> list[Notice]:
+        """What is to be told of a budget and was not told yet."""
+        spent, found = self.spent(name).amount, []
+        for limit, allowed, of in self._limits(name):
             for share in _TOLD:
-                if of(spent) * 100 >= allowed * share and self._is_new(name, limit, share):
-                    said = f"{_shown(limit, of(spent))} of {_shown(limit, allowed)} spent"
+                if of(spent) * 100 >= allowed * share and self._is_new(name, limit, share, allowed):
+                    said = f"{shown(limit, of(spent))} of {shown(limit, allowed)} spent"
                     message = f"the budget `{name}` has {said}"
-                    self._told(Notice(budget=name, about=limit, share=share, message=message))
-        if not priced and budget.max_usd is not None and self._is_new(name, "unpriced", model):
+                    value = value_of(limit, allowed)
+                    found.append(
+                        Notice(budget=name, about=limit, share=share, message=message, allowed=value)
+                    )
+        if not priced and self._budgets[name].max_usd is not None and self._is_new(name, "unpriced", model):
             message = f"the model `{model}` has no price: the budget `{name}` cannot count what it costs"
-            self._told(Notice(budget=name, about="unpriced", message=message))
+            found.append(Notice(budget=name, about="unpriced", message=message))
+        return found
 
-    def _is_new(self, name: str, about: str, which: int | str) -> bool:
-        key = (name, about, which)
+    def _is_new(self, name: str, about: str, which: int | str, allowed: float = 0) -> bool:
+        key = (name, about, which, allowed)
         if key in self._said:
             return False
         self._said.add(key)
         return True
+
+    def _limits(self, name: str) -> list[tuple[Limit, int, Callable[[Amount], int]]]:
+        """The limits that a budget has, with what was allowed beyond them, and what each of them counts."""
+        return [
+            (limit, allowed + units(limit, self._raised.get((name, limit), 0)), of)
+            for limit, allowed, of in limits_of(self._budgets[name])
+        ]
 
 
 def most_tokens(agent: OpenAIAgent) -> int | None:
@@ -307,34 +321,3 @@ def usage_in(error: AgentError) -> Usage | None:
     if error.code in refused or error.code.startswith(("guard.", "budget.", "replay.")):
         return Usage()
     return None
-
-
-def _limits(budget: Budget) -> list[tuple[Limit, int, Callable[[Amount], int]]]:
-    """The limits that a budget has, and what each of them counts."""
-    usd = None if budget.max_usd is None else round(budget.max_usd * _NANO)
-    found: list[tuple[Limit, int | None, Callable[[Amount], int]]] = [
-        ("max-calls", budget.max_calls, lambda amount: amount.calls),
-        ("max-tokens", budget.max_tokens, lambda amount: amount.tokens),
-        ("max-usd", usd, lambda amount: amount.nano_usd),
-        ("max-time", budget.max_time, lambda amount: amount.time),
-    ]
-    return [(limit, allowed, of) for limit, allowed, of in found if allowed is not None]
-
-
-def _value(limit: Limit, amount: int) -> float:
-    """As the definition states it: dollars for `max-usd`, milliseconds for `max-time`."""
-    return amount / _NANO if limit == "max-usd" else amount
-
-
-def _shown(limit: Limit, amount: int) -> str:
-    from mplp_cli.workflow.values import duration_text
-
-    match limit:
-        case "max-calls":
-            return f"{amount} call{'' if amount == 1 else 's'}"
-        case "max-tokens":
-            return f"{amount:,} tokens"
-        case "max-usd":
-            return f"${amount / _NANO:.4f}"
-        case "max-time":
-            return duration_text(amount)

@@ -6,7 +6,7 @@ malformed answer, records) is done once, around this boundary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -15,6 +15,13 @@ from mplp_cli.workflow.values import Json, RunId, StepId
 
 #: Told pieces of an answer's text as they come.
 Tell = Callable[[str], None]
+
+
+class Resumed(Struct, frozen=True, kw_only=True):
+    """A person's answer to an agent that had to ask: AgentError `agent.input_required`, whose details `asked` are."""
+
+    asked: dict[str, Json]
+    answer: Json
 
 
 class AgentRequest(Struct, frozen=True, kw_only=True):
@@ -37,6 +44,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""
+    #: It was asked before and goes on with an answer; the rest of the request is what it was.
+    resumed: Resumed | None = None
     #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
     repair: str = ""
 
@@ -78,8 +87,11 @@ class Adapter(Protocol):
         """The answer. AgentError says what went wrong. Cancelled, it stops what it has started."""
         ...
 
-    async def probe(self) -> None:
-        """Look whether the agent could answer, without asking it anything; AgentError if not."""
+    async def probe(self) -> Sequence[str] | None:
+        """Look whether the agent could answer, without asking it anything; AgentError if not.
+
+        What it offers, if it says so itself.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from mplp_cli.agents.contract import AgentRequest, Usage
 from mplp_cli.errors import AgentError, Path
-from mplp_cli.workflow.agents import NO_AGENTS, AgentDefinition, offers
+from mplp_cli.workflow.agents import NO_AGENTS, AgentDefinition, PluggedAgent, kind_of, offers
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import Json
 
@@ -23,15 +23,38 @@ _GOT: Final = 300
 # ---- who -----------------------------------------------------------------------------------------
 
 
+Standing = Literal["active", "unknown", "degraded", "unreachable"]
+#: The better, the earlier.
+_STANDINGS: Final = ("active", "unknown", "degraded", "unreachable")
+
+
+def always_there(_agent: AgentDefinition) -> Standing:
+    """Nobody waits to hear from agents."""
+    return "active"
+
+
 def route(
-    definitions: Mapping[str, AgentDefinition], request: AgentRequest, inflight: Mapping[str, int]
+    definitions: Mapping[str, AgentDefinition],
+    request: AgentRequest,
+    inflight: Mapping[str, int],
+    standing: Callable[[AgentDefinition], Standing] = always_there,
 ) -> list[AgentDefinition]:
-    """Who is asked, and who instead if that one cannot be reached, in order. AgentError `agent.not_found`."""
+    """Who is asked, and who instead if that one cannot be reached, in order. AgentError `agent.not_found`.
+
+    Where any will do that offers a capability: the least loaded of the best, and always the same one in the same
+    situation. Those that fit by the very word go before those that a pattern finds.
+    """
     if request.agent:
         first = [named(definitions, request.agent)]
     else:
         wanted = request.capability.split()
-        first = sorted(offering(definitions, wanted), key=lambda agent: inflight.get(agent.id, 0))
+
+        def rank(agent: AgentDefinition) -> tuple[int, bool, float, int]:
+            calls, most = inflight.get(agent.id, 0), agent.limits.max_concurrency
+            exact = set(wanted) <= set(agent.capabilities)
+            return _STANDINGS.index(standing(agent)), not exact, calls / most if most else 0.0, calls
+
+        first = sorted(offering(definitions, wanted), key=rank)
         if not first:
             raise _nobody_offers(definitions, wanted)
     ids = dict.fromkeys([*(agent.id for agent in first), *first[0].fallback])
@@ -58,6 +81,13 @@ def known_hint(name: str, known: Mapping[str, Any]) -> str:
 def offering(definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]) -> list[AgentDefinition]:
     """The agents that offer all of these, in the order of their definitions; `plan.*` is a pattern."""
     return [agent for agent in definitions.values() if offers(agent.capabilities, wanted)]
+
+
+def may_offer(agent: AgentDefinition, wanted: Sequence[str]) -> bool:
+    """Whether an agent that says itself what it offers could offer that: a built-in kind marks it, as `mcp:NAME`."""
+    marks = (kind_of(agent), "*")
+    marked = any(one.partition(":")[0] in marks for one in wanted)
+    return agent.discovers and (marked or isinstance(agent, PluggedAgent))
 
 
 def _nobody_offers(definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]) -> AgentError:

@@ -7,11 +7,14 @@ from typing import assert_never
 from mplp_cli.agents.contract import Adapter
 from mplp_cli.agents.workshop import Workshop
 from mplp_cli.workflow.agents import (
+    A2aAgent,
     AgentDefinition,
     CommandAgent,
     HttpAgent,
+    McpAgent,
     MockAgent,
     OpenAIAgent,
+    PluggedAgent,
     PythonAgent,
 )
 
@@ -39,5 +42,15 @@ def make_adapter(agent: AgentDefinition, workshop: Workshop) -> Adapter:
             from mplp_cli.agents.adapters.openai import OpenAIAdapter
 
             return OpenAIAdapter(agent, workshop.connect, workshop.environ, workshop.clock, workshop.levels)
+        case McpAgent():
+            from mplp_cli.agents.adapters.mcp import McpTools
+
+            return McpTools(agent, workshop)
+        case A2aAgent():
+            from mplp_cli.agents.adapters.a2a import RemoteAgent
+
+            return RemoteAgent(agent, workshop)
+        case PluggedAgent():
+            return workshop.kinds.make(agent, workshop)
         case _:
             assert_never(agent)

@@ -6,12 +6,14 @@ Whether one can be reached is not kept but worked out, from when it was seen las
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct, structs
 
-from mplp_cli.errors import AgentError, UnknownAgentError, UsageError
+from mplp_cli.agents.deciding import Standing
+from mplp_cli.errors import AgentError, StoreError, UnknownAgentError, UsageError
 from mplp_cli.protocols import AgentRecords, Clock, Ids
 from mplp_cli.workflow.agents import AgentDefinition, KeptAgents, Registered, endpoints_of, kind_of
 from mplp_cli.workflow.suggest import did_you_mean, nearest
@@ -112,7 +114,8 @@ class Registry:
         def add(kept: KeptAgents) -> KeptAgents:
             listed = {other.agent.id: other for other in kept.registered} | {agent.id: made}
             seen = {**kept.seen, agent.id: now}
-            return structs.replace(kept, registered=list(listed.values()), seen=seen)
+            offered = {name: said for name, said in kept.offered.items() if name != agent.id}
+            return structs.replace(kept, registered=list(listed.values()), seen=seen, offered=offered)
 
         self._records.change(add)
         return registration_of(made)
@@ -130,7 +133,8 @@ class Registry:
             if len(left) == len(kept.registered):
                 raise _unknown(agent, [other.agent.id for other in kept.registered])
             seen = {name: at for name, at in kept.seen.items() if name != agent}
-            return structs.replace(kept, registered=left, seen=seen)
+            offered = {name: said for name, said in kept.offered.items() if name != agent}
+            return structs.replace(kept, registered=left, seen=seen, offered=offered)
 
         self._records.change(remove)
 
@@ -139,6 +143,14 @@ class Registry:
         entry, now = self.find(agent), self._clock.now()
         self._records.change(lambda kept: structs.replace(kept, seen={**kept.seen, agent: now}))
         return self.info(entry)
+
+    def discovered(self, agent: str, capabilities: Sequence[str]) -> None:
+        """Keep what an agent that discovers its capabilities has said that it offers."""
+        said = list(capabilities)
+        self._look()
+        entry = self._entries.get(agent)
+        if entry is not None and entry.agent.discovers and self._kept.offered.get(agent) != said:
+            self._records.change(lambda kept: structs.replace(kept, offered={**kept.offered, agent: said}))
 
     # ---- what is told of them
 
@@ -169,6 +181,26 @@ class Registry:
         if misses < 1:
             return "active"
         return "unreachable" if misses >= owed.stale_after else "degraded"
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        """As `status`; `unknown` is one that owes a heartbeat and was never seen. Agents of a workflow owe none."""
+        self._look()
+        entry = self._entries.get(agent.id)
+        if entry is None or entry.agent != agent:
+            return "active"
+        owes = agent.heartbeat is not None and agent.id not in self._kept.seen
+        return "unknown" if owes else self._status(entry)
+
+    def saw(self, agent: AgentDefinition) -> None:
+        """The agent has answered: its heartbeat, written down once an interval at most. Nothing depends on it, so
+        what cannot be written is left."""
+        entry, now = self._entries.get(agent.id), self._clock.now()
+        if entry is None or entry.agent != agent or agent.heartbeat is None:
+            return
+        if abs(now - self._kept.seen.get(agent.id, 0)) >= agent.heartbeat.interval:
+            with suppress(StoreError):
+                self._records.change(lambda kept: structs.replace(kept, seen={**kept.seen, agent.id: now}))
+                self._look()
 
     def capabilities(self, agent: str) -> list[str]:
         """What it offers. UnknownAgentError if there is none with that id."""
@@ -204,7 +236,8 @@ class Registry:
         """
         found = self.matching(structs.replace(criteria, status=""))
         if not found:
-            raise self._nobody(criteria)
+            missing = [name for name in (*criteria.all_of, *criteria.any_of) if not self._offer(name)]
+            raise _nobody(criteria, missing, self._offering)
         reachable = [entry for entry in found if (now := self._status(entry)) != "unreachable"
                      and criteria.status in ("", now)]  # fmt: skip
         if not reachable:
@@ -236,6 +269,10 @@ class Registry:
         for one in kept.registered:
             entry = Entry(agent=one.agent, directory=one.directory, registered=one)
             self._entries.setdefault(entry.id, entry)
+        for name, offered in kept.offered.items():
+            if name in self._entries and self._entries[name].agent.discovers:
+                agent = structs.replace(self._entries[name].agent, capabilities=offered)
+                self._entries[name] = structs.replace(self._entries[name], agent=agent)
         self._offering = _offering(self._entries)
 
     def _offer(self, wanted: str) -> set[str]:
@@ -256,14 +293,15 @@ class Registry:
         said = f"{agent.id}\n{agent.name}\n{agent.description}".casefold()
         return criteria.text.casefold() in said and criteria.status in ("", self._status(entry))
 
-    def _nobody(self, criteria: Criteria) -> UnknownAgentError:
-        wanted = [*criteria.all_of, *criteria.any_of]
-        missing = [name for name in wanted if not self._offer(name)]
-        said = "no agent offers " + " and ".join(f"`{name}`" for name in missing or wanted)
-        near = next((found for name in missing if (found := nearest(name, self._offering))), None)
-        hint = f"did you mean `{near}`?" if near else "`mplp agents list` shows what they offer"
-        said = said if wanted else "no agent fits"
-        return UnknownAgentError(said, hint=hint, details={"capabilities": wanted})
+
+def _nobody(criteria: Criteria, missing: Sequence[str], offered: Iterable[str]) -> UnknownAgentError:
+    wanted = [*criteria.all_of, *criteria.any_of]
+    known = list(offered)
+    said = "no agent offers " + " and ".join(f"`{name}`" for name in missing or wanted)
+    near = next((found for name in missing if (found := nearest(name, known))), None)
+    hint = f"did you mean `{near}`?" if near else "`mplp agents list` shows what they offer"
+    said = said if wanted else "no agent fits"
+    return UnknownAgentError(said, hint=hint, details={"capabilities": wanted})
 
 
 def registration_of(made: Registered) -> Registration:

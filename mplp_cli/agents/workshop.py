@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mplp_cli.agents.contract import AgentRequest
 from mplp_cli.agents.ladder import Levels
-from mplp_cli.protocols import Attempt, Clock, Connect, Output, Runner, RunProgram
+from mplp_cli.protocols import Attempt, Clock, Connect, KeepProcess, Output, Runner, RunProgram
 from mplp_cli.workflow.values import Json
+
+if TYPE_CHECKING:
+    from mplp_cli.agents.plugged import Kinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,12 @@ class Workshop:
     """How processes are run and requests sent, and what is found around them."""
 
     run_program: RunProgram
+    #: Looks after programs that are talked to while the run lasts.
+    keep_process: KeepProcess
+    #: Takes secrets of the run out of a text.
+    mask: Callable[[str], str] = lambda text: text
+    #: The kinds that packages bring along.
+    kinds: Kinds
     #: Runs the body of a python step.
     call_function: Runner
     #: Where variables are looked up that a definition names, secrets included.

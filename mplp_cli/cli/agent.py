@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def doctor(
 ) -> None:
     """Say why an agent, or any of them, cannot be used here: what is missing on this machine.
 
-    A program, a function, a variable, a fallback. Nothing is started, imported or asked over the network.
+    A package, a program, a function, a variable, a fallback. Nothing is started, imported or asked over the network.
 
     Exit codes: 0 all can be used, 1 one cannot, 2 there is no such agent or a file is not valid.
 
@@ -73,16 +73,21 @@ def doctor(
     from mplp_cli.cli.agents import registry_of
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.agents import doctor_screen
+    from mplp_cli.roster import agent_kinds
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.agents import kind_of
 
     runtime = Runtime(state_dir=state_dir)
     registry = registry_of(runtime, output, no_color=no_color)
     entries = registry.entries()
-    ids, budgets = [entry.id for entry in entries], list(runtime.roster.budgets)
+    known: dict[str, Any] = {
+        "agents": [entry.id for entry in entries],
+        "budgets": list(runtime.roster.budgets),
+        "kinds": agent_kinds(),
+    }
     found = []
     for entry in entries if name is None else [registry.find(name)]:
-        ill = list(ailments(entry.agent, entry.directory, runtime.environ, agents=ids, budgets=budgets))
+        ill = list(ailments(entry.agent, entry.directory, runtime.environ, **known))
         status = registry.status(entry)
         usable = not ill and status != "unreachable"
         found.append(

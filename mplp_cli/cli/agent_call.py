@@ -85,7 +85,9 @@ def ping(
     """Look whether agents could answer, without asking them anything.
 
     Of a program it is looked whether it is there, of a function whether its module is, of a service whether it
-    answers. Exit code 1 if one could not answer.
+    answers. A server of tools is started, or called, and asked for its tools, which are remembered.
+
+    Exit code 1 if one could not answer.
 
     Examples:
 

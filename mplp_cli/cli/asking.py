@@ -22,10 +22,10 @@ def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: s
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from mplp_cli.assembly import make_agents
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.workplace import Workplace, attempt_mark
     from mplp_cli.render.theme import safe
+    from mplp_cli.staffing import Oversight, make_agents
     from mplp_cli.workflow.masking import Masker
 
     def say(_step: str, _stream: str, text: str) -> None:
@@ -36,7 +36,9 @@ def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: s
             {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
             workplace,
             Masker({}),
+            run=run,
             deny_private=runtime.settings.deny_private,
+            oversight=Oversight(discovered=runtime.registry.discovered),
             clock=runtime.clock,
             environ=runtime.environ,
             open_environ=runtime.environ,
@@ -64,7 +66,7 @@ def consulted(
     from functools import partial
 
     from mplp_cli.agents.asking import Advisory
-    from mplp_cli.assembly import candidates_of
+    from mplp_cli.staffing import candidates_of
 
     async def consult(agents: Agents) -> Mapping[str, Any]:
         advisers = Advisory(agents, caller.run, partial(candidates_of, agents, runtime.registry))

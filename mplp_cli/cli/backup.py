@@ -25,8 +25,8 @@ def main(
     """Write a copy of the store, also while runs go on.
 
     The copy is one moment of the store, verified before it gets its name, and readable by you alone. As
-    DIR/state.db it is a state directory of its own: `mplp runs --state-dir DIR` reads it. The output of steps
-    is not in it.
+    DIR/state.db it is a state directory of its own, with the agents that were registered: `mplp runs
+    --state-dir DIR` reads it. The output of steps is not in it.
 
     Exit codes: 0 written, 2 the file exists or nothing is stored here, 74 it cannot be written.
 
@@ -58,8 +58,23 @@ def _write(runtime: Runtime, target: Path, *, force: bool) -> dict[str, Any]:
     from mplp_cli.cli.keeping import opened
     from mplp_cli.errors import UsageError
     from mplp_cli.store.backup import back_up
+    from mplp_cli.store.layout import database_path
 
     with opened(runtime) as found:
         if found is None:
             raise UsageError("nothing is stored here", hint="`--state-dir` names another state directory")
-        return back_up(found[1], target, force=force)
+        written = back_up(found[1], target, force=force)
+    if target == database_path(target.parent):
+        written["agents"] = _keep_agents(runtime, target.parent)
+    return written
+
+
+def _keep_agents(runtime: Runtime, directory: Path) -> int:
+    """Write what is registered beside the copy; how many agents that are."""
+    from mplp_cli.store.registrations import RegistrationFile
+
+    kept = RegistrationFile(lambda make: runtime.existing_state_dir()).read()
+    copy = RegistrationFile(lambda make: directory)
+    if kept.registered or copy.read().registered:
+        copy.change(lambda before: kept)
+    return len(kept.registered)

@@ -60,7 +60,7 @@ def main(
     from mplp_cli.runtime import Runtime
 
     found = find_target(operation)
-    given = _given(found, pairs or (), params)
+    given = given_for(found, pairs or (), params)
     with Runtime(state_dir=state_dir) as runtime:
         outcome = call(runtime, found, given)
     if output is TextOrJson.json:
@@ -145,7 +145,7 @@ def _nearby(text: str) -> str:
     return did_you_mean(text, modules) or "`mplp modules` lists the modules"
 
 
-def _given(operation: Operation, pairs: Sequence[str], params: str | None) -> dict[str, Any]:
+def given_for(operation: Operation, pairs: Sequence[str], params: str | None) -> dict[str, Any]:
     """What `--params` and `--param` say; exit code 2 if the operation does not take it."""
     from mplp_cli.errors import Exit, InputError, OperationError
     from mplp_cli.loading.inputs import parse_value

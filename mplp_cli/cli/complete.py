@@ -12,6 +12,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     agents                  ids of the agents of the project
     modules                 names of the modules
     operations              MODULE.OPERATION of every module, and the names of the modules
+    interfaces              MODULE.INTERFACE of every reserved one, and the names of the modules
     kinds                   kinds of objects
     objects                 ids of the objects that were changed last
 """
@@ -158,6 +159,14 @@ def _operations(_: Sequence[str]) -> Iterator[Pair]:
         yield from ((f"{name}.{one.name}", one.summary) for one in module.operations.values())
 
 
+def _interfaces(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.modules.reserved import RESERVED
+
+    for name in dict.fromkeys(one.module for one in RESERVED):
+        yield name, ""
+    yield from ((one.full_name, one.schema["description"]) for one in RESERVED)
+
+
 def _kinds(_: Sequence[str]) -> Iterator[Pair]:
     yield from ((name, "") for name, _ in _modules(()))
 
@@ -181,6 +190,7 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "agents": _agents,
     "modules": _modules,
     "operations": _operations,
+    "interfaces": _interfaces,
     "kinds": _kinds,
     "objects": _objects,
 }

@@ -11,16 +11,6 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 
-class Kind(StrEnum):
-    """Kinds of agents."""
-
-    python = "python"
-    command = "command"
-    http = "http"
-    openai = "openai"
-    mock = "mock"
-
-
 class Reach(StrEnum):
     """How agents can stand."""
 
@@ -44,7 +34,9 @@ def discover(
         typer.Option("--any-of", metavar="NAME", help="It offers one of these."),
     ] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="It has this tag.")] = None,
-    kind: Annotated[Kind | None, typer.Option("--kind", help="It is of this kind.")] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="It is of this kind.", show_default=False)
+    ] = "",
     status: Annotated[Reach | None, typer.Option("--status", help="It stands like this.")] = None,
     text: Annotated[
         str,
@@ -80,7 +72,7 @@ def discover(
         all_of=capability or (),
         any_of=any_of or (),
         tags=tag or (),
-        kind=kind or "",
+        kind=_kind(kind),
         status=status or "",
         text=text,
     )
@@ -97,12 +89,30 @@ def discover(
     raise typer.Exit(0 if found else 1)
 
 
+def _kind(name: str) -> str:
+    """A kind of agents that there is. UsageError."""
+    if not name:
+        return name
+    from mplp_cli.errors import UsageError
+    from mplp_cli.loading.agent_kinds import kinds
+    from mplp_cli.roster import agent_kinds
+    from mplp_cli.workflow.suggest import did_you_mean
+
+    known = kinds(agent_kinds())
+    if name not in known:
+        listing = f"kinds: {', '.join(known)}"
+        raise UsageError(f"there is no kind of agent {name!r}", hint=did_you_mean(name, known) or listing)
+    return name
+
+
 def capabilities(
     name: Annotated[str, typer.Argument(metavar="AGENT", help="The id of an agent.", show_default=False)],
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
     """Print what an agent can do, one capability a line.
+
+    One that says it itself is asked if it was not asked before; `mplp agents ping` asks it again.
 
     Example:
 
@@ -111,7 +121,13 @@ def capabilities(
     from mplp_cli.cli.agents import registry_of
     from mplp_cli.runtime import Runtime
 
-    offered = registry_of(Runtime(state_dir=state_dir), output).capabilities(name)
+    with Runtime(state_dir=state_dir) as runtime:
+        registry = registry_of(runtime, output)
+        if registry.find(name).agent.discovers and not registry.capabilities(name):
+            from mplp_cli.cli.asking import with_agents
+
+            with_agents(runtime, lambda agents: agents.probe(name), runtime.ids.uuid())
+        offered = registry.capabilities(name)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 

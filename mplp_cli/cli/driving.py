@@ -17,6 +17,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
+from mplp_cli.running import EXITS as EXITS
 from mplp_cli.runtime import Run, Runtime, Screen, failed_places
 from mplp_cli.sources import Source
 from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed, StepStarted
@@ -26,15 +27,6 @@ from mplp_cli.workflow.plan import Plan
 if TYPE_CHECKING:
     from mplp_cli.render.lines import Lines
     from mplp_cli.render.live import LiveView
-
-#: Status of a run that is not driven any more -> exit code.
-EXITS = {
-    "completed": Exit.OK,
-    "failed": Exit.NO,
-    "waiting": Exit.WAITING,
-    "paused": Exit.WAITING,
-    "cancelled": Exit.CANCELLED,
-}
 
 
 class Shown(Protocol):

@@ -53,7 +53,7 @@ class _Telling:
     def __init__(self, watch: Watch, log_dir: Path) -> None:
         self._watch = watch
         self._facts: list[Event] = []
-        self.logs = Logs(log_dir, self._wrote)
+        self.logs = Logs(log_dir, self._wrote, live=True)
 
     def tell(self, facts: list[Event]) -> None:
         """New facts, and what was written meanwhile."""
@@ -65,10 +65,10 @@ class _Telling:
         self._tell_facts()
         self.logs.read()
 
-    def _wrote(self, tail: Tail, lines: Iterator[tuple[str, str]]) -> None:
-        for stream, line in lines:
+    def _wrote(self, tail: Tail, told: Iterator[tuple[str, str]]) -> None:
+        for stream, text in told:
             self._tell_facts()
-            self._watch.screen.output(tail.step, stream, f"{line}\n")
+            self._watch.screen.output(tail.step, stream, text)
 
     def _tell_facts(self) -> None:
         if self._facts:
@@ -108,10 +108,9 @@ def remember_failures(runtime: Runtime, run: Followed, watch: Watch) -> None:
     for number in run.state.errors:
         step, attempt = run.plan.steps[number].id, run.state.attempts[number]
         if not watch.knows(step):
-            for stream, line in Tail(log_path(folder, step, attempt), step, attempt, behind=_BEHIND).read(
-                last=True
-            ):
-                watch.remember(step, stream, f"{line}\n")
+            tail = Tail(log_path(folder, step, attempt), step, attempt, behind=_BEHIND)
+            for stream, text in tail.read(last=True):
+                watch.remember(step, stream, text)
 
 
 def interrupted(record: RunRecord) -> RunStateError:

@@ -26,10 +26,10 @@ def main(
 ) -> None:
     """Check whether mplp can do its work.
 
-    Checked are the store, the disk, the bundled schemas, the modules, the packages and Python, each by
-    itself: one that is broken keeps no other from being checked. Any error makes the whole critical, more
-    than 3 in 10 unhealthy ones degraded, fewer a warning. The disk is unhealthy with less than 256 MiB or
-    1,000 files free.
+    Checked are the store, the disk, the bundled schemas, the modules, the kinds of agents of packages, the
+    packages and Python, each by itself: one that is broken keeps no other from being checked. Any error makes
+    the whole critical, more than 3 in 10 unhealthy ones degraded, fewer a warning. The disk is unhealthy with
+    less than 256 MiB or 1,000 files free.
 
     Exit codes: 0 healthy or warning, 1 degraded or critical.
 
@@ -72,6 +72,7 @@ def _show(report: dict[str, Any], *, no_color: bool) -> None:
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
     from mplp_cli.observe.surroundings import check_disk, check_packages, check_platform
+    from mplp_cli.roster import agent_kinds
 
     modules = runtime.modules
     return {
@@ -79,6 +80,7 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
         "disk": lambda: check_disk(_place(runtime)),
         "schemas": _check_schemas,
         **{f"module:{name}": partial(_check_module, runtime, name) for name in (*modules, *modules.broken())},
+        **{f"agent-kind:{name}": partial(_check_kind, name) for name in agent_kinds().names()},
         "packages": check_packages,
         "platform": check_platform,
     }
@@ -154,6 +156,17 @@ def _check_module(runtime: Runtime, name: str) -> Finding:
         raise ValueError(found.details["error"])
     details = {key: found.details[key] for key in ("operations", "state")}
     return Finding(healthy=found.status == "healthy", details=details)
+
+
+def _check_kind(name: str) -> Finding:
+    """The kind of agents that a package brings along can be used."""
+    from mplp_cli.observe.health import Finding
+    from mplp_cli.roster import agent_kinds
+
+    why = agent_kinds().broken().get(name)
+    if why is not None:
+        raise ValueError(why)
+    return Finding(healthy=True, details={"package": agent_kinds().package_of(name)})
 
 
 def _wiring(runtime: Runtime) -> Wiring:

@@ -41,8 +41,8 @@ def main(
     """Print what the steps of a run have written.
 
     Steps come in the order in which they started; lines of several steps begin with the step. Control
-    characters are shown escaped unless --raw is given. With --follow it stops when no process drives the
-    run any more.
+    characters are shown escaped unless --raw is given. With --follow a line is shown as far as it is written,
+    and it stops when no process drives the run any more.
 
     Examples:
 
@@ -65,7 +65,7 @@ def main(
     told = (
         History(record.id, step)
         if history
-        else Output(log_dir(runtime.state_dir, record.id), step, attempt, theme)
+        else Output(log_dir(runtime.state_dir, record.id), step, attempt, theme, live=follow)
     )
     if not _read(runtime, record, told, follow=follow):
         _say_nothing(record, step, runtime)

@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "init",
     "examples": "examples",
     "validate": "validate",
+    "test": "test",
     "plan": "plan",
     "run": "run",
     "resume": "resume",
@@ -45,6 +46,7 @@ COMMANDS = {
     "events": "events",
     "call": "call",
     "agents": "agents",
+    "interfaces": "interfaces",
     "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
@@ -71,6 +73,12 @@ SUBCOMMANDS = {
         "doctor": "agent:doctor",
         "call": "agent_call:call",
         "ping": "agent_call:ping",
+    },
+    "interfaces": {
+        "list": "interfaces",
+        "activate": "activating:activate",
+        "deactivate": "activating:deactivate",
+        "call": "interface_call:call",
     },
     "modules": {
         "describe": "describe",

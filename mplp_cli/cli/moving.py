@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mplp_cli.cli.options import Output, StateDir, TextOrJson
+
+if TYPE_CHECKING:
+    from mplp_cli.runtime import Runtime
 
 Names = Annotated[
     list[str], typer.Argument(metavar="MODULE...", help="Such as context or plan.", show_default=False)
@@ -20,7 +23,9 @@ def initialize(names: Names, output: Output = TextOrJson.text, state_dir: StateD
 
 
 def start(names: Names, output: Output = TextOrJson.text, state_dir: StateDir = None) -> None:
-    """Start modules that are initialised or stopped."""
+    """Start modules that are initialised or stopped. Where there are agents, they take over the reserved interfaces
+    of these modules, as with `mplp interfaces activate`.
+    """
     _move("start", names, output, state_dir)
 
 
@@ -33,7 +38,7 @@ def stop(names: Names, output: Output = TextOrJson.text, state_dir: StateDir = N
 
 
 def restart(names: Names, output: Output = TextOrJson.text, state_dir: StateDir = None) -> None:
-    """Bring modules back to work, whatever state they are in."""
+    """Bring modules back to work, whatever state they are in. What is said of `start` goes for it, too."""
     _move("restart", names, output, state_dir)
 
 
@@ -57,3 +62,23 @@ def _move(verb: str, names: list[str], output: TextOrJson, state_dir: str | None
             write_document(to_builtins(moved))
         else:
             sys.stdout.write(f"{name} is {moved.status}\n")
+    if verb in ("start", "restart"):
+        _take_over(runtime, names, output)
+
+
+def _take_over(runtime: Runtime, names: list[str], output: TextOrJson) -> None:
+    """Let agents take over the reserved interfaces of modules that have started; what fails there is told."""
+    from mplp_cli.cli.activating import activate_now
+    from mplp_cli.cli.interfaces import activator_of
+    from mplp_cli.cli.showing import note
+    from mplp_cli.modules.reserved import RESERVED
+
+    having = [name for name in names if any(one.module == name for one in RESERVED)]
+    if not having or not runtime.registry.entries():
+        return
+    result = activate_now(runtime, activator_of(runtime, output), having)
+    for one in result.module_results or ():
+        if one.error:
+            note(f"{one.module_id}: its interfaces stay as they were: {one.error}")
+        elif one.activated_interfaces and output is TextOrJson.text:
+            note(f"{one.module_id}: agents answer {', '.join(one.activated_interfaces)}")

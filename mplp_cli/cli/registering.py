@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,12 +46,23 @@ def register(
     directory = str(source.directory)
     agent = _definition(runtime, source.text, source.name, directory, output, no_color=no_color)
     made = registry.register(agent, directory)
+    _publish(runtime, "agent.registered", to_builtins(made))
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
         write_document(to_builtins(made))
     else:
         sys.stdout.write(f"{made.agent_id} is registered ({made.id})\n")
+
+
+def _publish(runtime: Runtime, kind: str, data: dict[str, Any]) -> None:
+    """Tell whoever waits for it, and `mplp events`, that the list has changed."""
+    from mplp_cli.workflow.published import Published
+
+    event = Published(
+        id=runtime.ids.uuid(), type=kind, source="mplp/agents", at=runtime.clock.now(), data=data
+    )
+    runtime.store.board.publish(event)
 
 
 def _definition(
@@ -88,7 +99,9 @@ def unregister(name: Name, output: Output = TextOrJson.text, state_dir: StateDir
     from mplp_cli.cli.agents import registry_of
     from mplp_cli.runtime import Runtime
 
-    registry_of(Runtime(state_dir=state_dir), output).unregister(name)
+    runtime = Runtime(state_dir=state_dir)
+    registry_of(runtime, output).unregister(name)
+    _publish(runtime, "agent.unregistered", {"agentId": name})
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 from mplp_cli.workflow.fold.history import Event, StepStarted
 
 if TYPE_CHECKING:
-    from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
 #: Bytes that are read, and lines that are printed, at once.
@@ -45,19 +44,23 @@ class History:
 class Tail:
     """The log of one attempt, read from where the last reading ended.
 
-    `behind`: so many of the bytes that it has by now are read, and not all of them.
+    `behind`: so many of the bytes that it has by now are read, and not all of them. `live`: pieces of a line are given
+    as they come, not when it has ended.
     """
 
-    def __init__(self, path: Path, step: str, attempt: int, *, behind: int | None = None) -> None:
+    def __init__(
+        self, path: Path, step: str, attempt: int, *, behind: int | None = None, live: bool = False
+    ) -> None:
         self.step = step
         self.attempt = attempt
         self._path = path
+        self._live = live
         self._offset = 0 if behind is None else _whole_line(path, behind)
         #: Stream -> the pieces of a line that has not ended.
         self._open: dict[str, str] = {}
 
     def read(self, *, last: bool) -> Iterator[tuple[str, str]]:
-        """(stream, line) pairs that are new; with `last`, also lines without an end."""
+        """(stream, text) pairs that are new, lines with their ends; `last` gives one to those that have none."""
         from mplp_cli.engine.capture import log_line
 
         for row in self._rows():
@@ -65,14 +68,19 @@ class Tail:
             if told is None:
                 continue
             stream, text = told
+            if stream == "note":  # a remark is behind all that was written before
+                yield from self._ended()
             text = self._open.pop(stream, "") + text
-            if text.endswith("\n"):
-                yield stream, text.removesuffix("\n")
+            if self._live or text.endswith("\n"):
+                yield stream, text
             else:
                 self._open[stream] = text
         if last:
-            yield from self._open.items()
-            self._open.clear()
+            yield from self._ended()
+
+    def _ended(self) -> Iterator[tuple[str, str]]:
+        yield from ((stream, f"{text}\n") for stream, text in self._open.items())
+        self._open.clear()
 
     def _rows(self) -> Iterator[bytes]:
         """The whole lines of the file behind the offset, which they move on."""
@@ -105,11 +113,14 @@ def _whole_line(path: Path, behind: int) -> int:
 
 
 class Logs:
-    """The logs of attempts that are at work. `tell` gets (stream, line) pairs of one as they come."""
+    """The logs of attempts that are at work. `tell` gets what `Tail.read` gives of one."""
 
-    def __init__(self, log_dir: Path, tell: Callable[[Tail, Iterator[tuple[str, str]]], None]) -> None:
+    def __init__(
+        self, log_dir: Path, tell: Callable[[Tail, Iterator[tuple[str, str]]], None], *, live: bool
+    ) -> None:
         self._log_dir = log_dir
         self._tell = tell
+        self._live = live
         #: Step -> its present attempt, in the order in which they started.
         self._tails: dict[str, Tail] = {}
 
@@ -117,7 +128,8 @@ class Logs:
         """An attempt has begun to write; see `Tail` for `behind`."""
         from mplp_cli.engine.capture import log_path
 
-        self._tails[step] = Tail(log_path(self._log_dir, step, attempt), step, attempt, behind=behind)
+        path = log_path(self._log_dir, step, attempt)
+        self._tails[step] = Tail(path, step, attempt, behind=behind, live=self._live)
 
     def end(self, step: str) -> None:
         """The present attempt of a step, if it has one, writes nothing more."""
@@ -134,15 +146,20 @@ class Logs:
 class Output:
     """Prints what attempts have written. Lines of several steps begin with the step.
 
-    `theme` None: as they were written.
+    `theme` None: as they were written. `live`: a line that has not ended is printed as far as it goes, and goes on in
+    its place unless another has begun.
     """
 
-    def __init__(self, log_dir: Path, step: str | None, attempt: int | None, theme: Theme | None) -> None:
+    def __init__(
+        self, log_dir: Path, step: str | None, attempt: int | None, theme: Theme | None, *, live: bool
+    ) -> None:
         self._step = step
         self._attempt = attempt
         self._theme = theme
-        self._logs = Logs(log_dir, self._print)
+        self._logs = Logs(log_dir, self._print, live=live)
         self._printed = False
+        #: The attempt and the stream whose line has not ended yet.
+        self._unended: tuple[Tail, str] | None = None
 
     def __call__(self, facts: Sequence[tuple[int, Event]], *, last: bool) -> bool:
         self._printed = False
@@ -152,27 +169,34 @@ class Output:
             if isinstance(fact, StepStarted) and self._is_chosen(fact):
                 self._logs.begin(fact.step, fact.attempt)
         self._logs.read(last=last)
+        if last and self._unended is not None:
+            sys.stdout.write("\n")
         return self._printed
 
     def _is_chosen(self, fact: StepStarted) -> bool:
         return self._step in (None, fact.step) and self._attempt in (None, fact.attempt)
 
-    def _print(self, tail: Tail, lines: Iterator[tuple[str, str]]) -> None:
-        from mplp_cli.render.ink import write
+    def _print(self, tail: Tail, told: Iterator[tuple[str, str]]) -> None:
+        from mplp_cli.render.ink import put
 
-        while some := list(islice(lines, _LINES)):
-            if self._theme is None:
-                sys.stdout.write("".join(f"{text}\n" for _, text in some))
-                sys.stdout.flush()
-            else:
-                write(sys.stdout, self._drawn(tail, some, self._theme), self._theme)
+        while some := list(islice(told, _LINES)):
+            put(sys.stdout, "".join(self._drawn(tail, stream, text) for stream, text in some))
             self._printed = True
 
-    def _drawn(self, tail: Tail, lines: Iterable[tuple[str, str]], theme: Theme) -> Iterator[Line]:
+    def _drawn(self, tail: Tail, stream: str, text: str) -> str:
+        """A line, or a piece of one, behind what was printed before."""
+        line, end = text.removesuffix("\n"), "\n" if text.endswith("\n") else ""
+        before, self._unended = self._unended, None if end else (tail, stream)
+        goes_on = before == (tail, stream)
+        broken = "\n" if before is not None and not goes_on else ""
+        theme = self._theme
+        if theme is None:
+            return f"{broken}{line}{end}"
         from mplp_cli.render.ink import Line
         from mplp_cli.render.theme import safe_output
 
         again = f" ({tail.attempt})" if tail.attempt > 1 else ""
-        head = f"{tail.step}{again} {theme.glyph('gutter')} " if self._step is None else ""
-        for stream, text in lines:
-            yield Line(head, "dim").add(safe_output(text), "warn" if stream == "note" else "")
+        head = f"{tail.step}{again} {theme.glyph('gutter')} " if self._step is None and not goes_on else ""
+        ink = Line(head, "dim").add(safe_output(line), "warn" if stream == "note" else "")
+        drawn = ink.ansi() if theme.color else ink.plain
+        return f"{broken}{drawn.rstrip() if end else drawn}{end}"

@@ -219,6 +219,7 @@ class Attempts:
             child=child_id(state, step.id) if step.kind == KIND else "",
             again=step.id in state.renewals.again,
             artifacts=fill(step.artifacts, self._scope.at(step)) or [],
+            reply=state.replies.get(step.number),
         )
 
 

@@ -4,7 +4,7 @@ The log of an attempt has one line of output a line, told apart by its first let
 
     O text      a line of standard output
     E text      a line of standard error
-    o, e        a piece of a line that goes on in the next piece (very long, or without an end)
+    o, e        a piece of a line that goes on in the next piece (very long, still being written, or without an end)
     M text      a remark by mplp
 
 `read_log` reads it. The file is private (0600), made with the first output, and has an upper size.
@@ -59,15 +59,20 @@ class StepLog:
         elif rest:
             self._unfinished[stream] = rest
 
+    def flush(self) -> None:
+        """Write what waits for the end of its line, which goes on with what comes next."""
+        for stream, rest in self._unfinished.items():
+            self._append(_LETTERS[stream][1] + rest + b"\n")
+        self._unfinished.clear()
+
     def remark(self, text: str) -> None:
-        """A line of ours."""
+        """A line of ours, behind all that was written before."""
+        self.flush()
         self._append(b"M " + text.replace("\n", " ").encode("utf-8", "replace") + b"\n")
 
     def close(self) -> None:
         """Write what waits for the end of its line, and close the file."""
-        for stream, rest in self._unfinished.items():
-            self._append(_LETTERS[stream][1] + rest + b"\n")
-        self._unfinished.clear()
+        self.flush()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -358,7 +358,7 @@ class Drive:
 def _too_late(state: RunState, fact: h.Event) -> bool:
     """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
     step = getattr(fact, "step", None)
-    if step is None:
+    if step is None or isinstance(fact, h.AgentAsked):
         return False
     status = state.step_status[state.plan.number[step]]
     return status in ENDED or (isinstance(fact, h.StepRetryDue) and status not in (RETRYING, WAITING))
@@ -366,4 +366,6 @@ def _too_late(state: RunState, fact: h.Event) -> bool:
 
 def _key(fact: h.Event) -> tuple[str, int]:
     """What objects are attached by: the step and the attempt (0 for a decision)."""
+    if isinstance(fact, h.AgentAsked):  # it has none, and comes before the fact that may have some
+        return "", -1
     return getattr(fact, "step", ""), getattr(fact, "attempt", 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.containers import opened
 from mplp_cli.engine.judging import may_run, skip_reason
@@ -24,6 +26,8 @@ def done_at_once(
     """The fact that a step is skipped, set, open or waiting, with its objects; None if an attempt has to begin."""
     if step.when is not None and not step.effect and not may_run(step, scope):
         return StepSkipped(world.clock.now(), step.id, skip_reason(step)), None
+    if (given := stood_in(step, attempt, world)) is not None:
+        return given, None
     if step.kind == "set":
         return assigned(step, attempt, scope, world), None
     if step.kind in CONTAINERS:
@@ -34,6 +38,14 @@ def done_at_once(
 def assigned(step: PlanStep, attempt: int, scope: RunScope, world: World) -> StepCompleted:
     """The end of a `set` step: its values, filled in."""
     return StepCompleted(world.clock.now(), step.id, attempt, kept(step, fill(step.body, scope), world))
+
+
+def stood_in(step: PlanStep, attempt: int, world: World) -> StepCompleted | None:
+    """The end of a step whose work something stands in for, in a test. None: it does its work, or a runner does."""
+    given = world.instead(step.id, attempt) if step.target is not None or not step.effect else UNSET
+    if given is UNSET:
+        return None
+    return StepCompleted(world.clock.now(), step.id, attempt, kept(step, given, world))
 
 
 def operate(

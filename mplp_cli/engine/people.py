@@ -18,10 +18,17 @@ from mplp_cli.errors import (
 )
 from mplp_cli.protocols import Caller, ProtocolObject
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import NOTHING, Given, check_answerer, question_digest
+from mplp_cli.workflow.fold.answers import (
+    NOTHING,
+    Given,
+    check_answerer,
+    question_digest,
+)
 from mplp_cli.workflow.fold.commands import Withdraw
 from mplp_cli.workflow.fold.outcomes import UnknownOutcomeError
+from mplp_cli.workflow.fold.replies import FORM, wants_input
 from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.spending import asks_for_more, form_for
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
@@ -47,6 +54,12 @@ def aftermath(
         return h.StepCancelled(world.clock.now(), step.id, attempt, why), None
     if failure.type == UndecidedError.__name__:
         return _open_question(step, attempt, failure, world), None
+    if step.kind == "agent" and wants_input(failure):
+        return _agents_question(step, attempt, failure, scope, world)
+    if asks_for_more(failure):
+        message = f"`{step.id}`: {failure.message}. May more be spent?"
+        asks = Fallback("any", "escalate-to-human", message)
+        return question(step, attempt, failure, asks, scope, world, form_for(failure))
     found = after_failure(step, attempt, failure, scope, world)
     return (
         question(step, attempt, failure, found, scope, world)
@@ -56,9 +69,16 @@ def aftermath(
 
 
 def question(
-    step: PlanStep, attempt: int, failure: Failure, fallback: Fallback, scope: RunScope, world: World
+    step: PlanStep,
+    attempt: int,
+    failure: Failure,
+    fallback: Fallback,
+    scope: RunScope,
+    world: World,
+    form: dict[str, dict[str, Any]] | None = None,
 ) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
-    """A failed step asks a person whether to try again. It fails for good if that cannot be asked."""
+    """A failed step asks a person whether to try again; with a `form`, what to go on with. It fails for good if that
+    cannot be asked."""
     now = world.clock.now()
     message = _message(step, failure, fallback, scope)
     parameters = {"reason": message, "requestedByRole": "engine", "approvers": list(fallback.approvers)}
@@ -73,8 +93,23 @@ def question(
         return h.StepFailed(now, step.id, attempt, unasked), []
     world.operations.apply(outcome.writes)
     deadline = now + fallback.timeout if fallback.timeout else 0
-    approval = h.Approval(outcome.result["confirmId"], message, list(fallback.approvers), deadline)
+    confirm, approvers = outcome.result["confirmId"], list(fallback.approvers)
+    approval = h.Approval(confirm, message, approvers, deadline, form=form or {})
     return h.StepWaiting(now, step.id, attempt, deadline, approval, failure), outcome.writes
+
+
+def _agents_question(
+    step: PlanStep, attempt: int, failure: Failure, scope: RunScope, world: World
+) -> tuple[h.StepWaiting | h.StepFailed, Writes]:
+    """An agent wants to know something before it goes on. Those are asked whom the step's fallback would ask, and for
+    as long."""
+    of_step = fallback_for(step.fallbacks, failure)
+    asks = (
+        of_step if of_step and of_step.action == "escalate-to-human" else Fallback("any", "escalate-to-human")
+    )
+    return question(
+        step, attempt, failure, structs.replace(asks, message=failure.message), scope, world, FORM
+    )
 
 
 def _open_question(step: PlanStep, attempt: int, failure: Failure, world: World) -> h.StepWaiting:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.processes import Child, Launch
+from mplp_cli.engine.survivors import MARK, end_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity
 from mplp_cli.errors import OutputLimitError
 from mplp_cli.protocols import Attempt, Ended
 from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.values import RunId
 
 #: Bytes of standard output that are read; a program that prints more is ended.
 MAX_ANSWER = 10 * 1024 * 1024
@@ -41,6 +45,18 @@ async def run_program(
         stderr.close()
         log.close()
     return Ended(code, stdout.end(), stderr.text)
+
+
+@contextmanager
+def keep_process(name: str, *, run: RunId, workplace: Workplace) -> Iterator[dict[str, str]]:
+    """A `protocols.KeepProcess` for the processes of one run."""
+    if workplace.guardian is not None:
+        workplace.guardian.watch()
+    mark = attempt_mark(run, workplace.owner, f"agent {name}", 1)
+    try:
+        yield {MARK: os.environ.get(MARK, "") + mark, "MPLP_RUN_ID": run}
+    finally:
+        end_marked(mark)
 
 
 class _Whole:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import UNSET, UnsetType
+
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
     Advise,
@@ -23,7 +25,12 @@ from mplp_cli.protocols import (
     Subscriber,
 )
 from mplp_cli.workflow.language.conditions import Handler
-from mplp_cli.workflow.values import Json
+from mplp_cli.workflow.values import Json, StepId
+
+
+def its_own_work(_step: StepId, _attempt: int) -> UnsetType:
+    """Nothing stands in for a step."""
+    return UNSET
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +69,9 @@ class World:
     candidates: Callable[[], Sequence[Candidate]] = tuple
     #: Asks for the run's place under its concurrency key; None if it needs none.
     turn: Callable[[], Awaitable[Standing]] | None = None
+    #: In a test: the result of an attempt of a step that does not do its own work; UNSET, it does. StepError: it fails.
+    #: Of steps that no runner does; `runners` are told by themselves.
+    instead: Callable[[StepId, int], Json | UnsetType] = its_own_work
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from mplp_cli.exchange.costs import Costs
 from mplp_cli.exchange.graph import graph_of, updates
 from mplp_cli.exchange.moments import Change, Moment, Recorded, StepShape
 from mplp_cli.workflow.fold import history as h
@@ -60,6 +61,7 @@ class Families:
         self._stages: dict[str, str] = {}
         #: Attempts at work: step -> number.
         self._open: dict[str, int] = {}
+        self._costs = Costs(run.workflow)
         self._homes = {
             item.id: str(item.body["context_id"])
             for item in (*run.others, *run.versions)
@@ -81,6 +83,7 @@ class Families:
                 if not shape.blueprint and "[" not in step:
                     yield from self._stage(step, "pending")
         yield from self._executions(moment)
+        yield from self._costs.of(moment)
         yield from self._steps(moment)
 
     # ---- steps of the workflow

@@ -49,6 +49,10 @@ def check_agents(
                 yield from check_schema(key, held, (*path, key))
         yield from _address(agent, path)
         yield from _program(agent, path, beside)
+        yield from _transport(agent, path)
+        yield from _installed(agent, path, beside)
+    yield from _cycles(mappings)
+    yield from _bindings(document.get("activation"), ids, beside)
 
 
 def _budget(agent: dict[str, Any], path: Path, there: list[str], beside: Beside) -> Iterator[Problem]:
@@ -80,6 +84,54 @@ def _fallbacks(agent: dict[str, Any], path: Path, ids: list[str], beside: Beside
         else:
             continue
         yield Problem(code="agent-unknown-fallback", message=said, hint=hint, path=(*path, "fallback", n))
+
+
+def _cycles(agents: Sequence[tuple[Path, dict[str, Any]]]) -> Iterator[Problem]:
+    """Agents that fall back to each other in a circle: when one is gone, so are the others' ways out."""
+    found = {agent["id"]: (path, agent["fallback"]) for path, agent in agents if _is_named(agent)}
+    done: set[str] = set()
+    for start in found:
+        trail = [start]
+        while trail:
+            path, named = found[trail[-1]]
+            following = next(
+                (one for one in named if isinstance(one, str) and one in found and one not in done), None
+            )
+            if following is None or following == trail[-1]:
+                done.add(trail.pop())
+                continue
+            if following in trail:
+                circle = [*trail[trail.index(following) :], following]
+                yield Problem(
+                    code="agent-fallback-cycle",
+                    message=f"agents fall back to each other in a circle: {' -> '.join(circle)}",
+                    hint="let the last one of a chain stand by itself",
+                    path=(*path, "fallback", named.index(following)),
+                )
+                done.update(trail)
+                break
+            trail.append(following)
+
+
+def _is_named(agent: dict[str, Any]) -> bool:
+    return isinstance(agent.get("id"), str) and isinstance(agent.get("fallback"), list)
+
+
+def _bindings(activation: Any, ids: list[str], beside: Beside) -> Iterator[Problem]:
+    for interface, binding in activation.items() if isinstance(activation, dict) else ():
+        name = binding.get("agent") if isinstance(binding, dict) else None
+        if not isinstance(name, str) or name in ids:
+            continue
+        known = [*ids, *sorted(beside.known().agents)]
+        if name not in known:
+            listing = f"the agents are {', '.join(known[:20])}" if known else "define it under `agents`"
+            yield Problem(
+                code="agent-unknown-binding",
+                severity="warning",  # it may be registered later, and another may be unregistered
+                message=f"there is no agent {quoted(name)}; {interface} stays inert until there is",
+                hint=did_you_mean(name, known) or listing,
+                path=("activation", interface, "agent"),
+            )
 
 
 def check_schema(key: str, schema: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -136,7 +188,7 @@ def _address(agent: dict[str, Any], path: Path) -> Iterator[Problem]:
 
 def _program(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Problem]:
     command, cwd = agent.get("command"), agent.get("cwd", "")
-    if agent.get("kind") != "command" or not isinstance(command, list) or not command:
+    if agent.get("kind") not in ("command", "mcp") or not isinstance(command, list) or not command:
         return
     program = command[0]
     if isinstance(program, str) and isinstance(cwd, str) and not beside.is_program(program, cwd):
@@ -146,4 +198,34 @@ def _program(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Prob
             message=f"the program {quoted(program)} is not found on this machine",
             hint="install it, or correct the first item of `command`; the agent cannot be called without it",
             path=(*path, "command", 0),
+        )
+
+
+#: Keys of `mcp` agents that belong to one way of reaching the server.
+_OF_COMMANDS, _OF_ENDPOINTS = ("pass-env", "env", "cwd"), ("headers", "bearer-env")
+
+
+def _transport(agent: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Keys of a `mcp` agent that nothing would look at."""
+    if agent.get("kind") != "mcp" or ("command" in agent) == ("endpoint" in agent):
+        return
+    there, foreign = ("command", _OF_ENDPOINTS) if "command" in agent else ("endpoint", _OF_COMMANDS)
+    for key in foreign:
+        if key in agent:
+            said = f"`{key}` means nothing beside `{there}`"
+            hint = "a program has pass-env, env and cwd, an address headers and bearer-env"
+            yield Problem(code="schema-conflict", message=said, hint=hint, path=(*path, key), on="key")
+
+
+def _installed(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Problem]:
+    """A kind that needs a package that is not there."""
+    kind = agent.get("kind")
+    missing = beside.missing(kind) if isinstance(kind, str) and not beside.stored else None
+    if missing is not None:
+        yield Problem(
+            code="agent-extra",
+            severity="warning",
+            message=missing[0],
+            hint=missing[1],
+            path=(*path, "kind"),
         )

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from mplp_cli.errors import Path, Problem
+from mplp_cli.loading.agent_kinds import BUILT_IN, DISCOVERING, why_not
 from mplp_cli.loading.explain import reasons
 from mplp_cli.loading.including import Read
 from mplp_cli.loading.load import listed, read_document
-from mplp_cli.loading.schema import definition, verdict
+from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.spelling import normalise_agents
 from mplp_cli.loading.wording import count_of, kind_of, quoted
+from mplp_cli.protocols import AgentKinds
 from mplp_cli.workflow.agents import AgentFile
-from mplp_cli.workflow.suggest import did_you_mean, nearest
+from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import duration_ms
 
-#: Kinds of the format that nothing calls yet.
-LATER = ("a2a", "mcp")
 _FROM_FILES = ("instructions", "input-schema", "output-schema")
 
 
@@ -42,6 +42,10 @@ class Beside:
     is_program: Callable[[str, str], bool] = lambda program, cwd: True
     #: Whether the file was judged before, so that nobody asks whether its agents are still there.
     stored: bool = False
+    #: A kind of agent -> what must be installed before agents of it can be called, and how; None: nothing.
+    missing: Callable[[str], tuple[str, str] | None] = lambda kind: None
+    #: The kinds that installed packages bring along; None: nobody has looked.
+    kinds: AgentKinds | None = None
 
 
 @dataclass
@@ -96,7 +100,7 @@ def load_agents(
     """The agents that a file defines (None if any problem is an error), and every problem with its place.
 
     `alone`: the file is the definition of one agent, which must have capabilities. `inside`: only the keys
-    `agents`, `budgets` and `prices` of the file are looked at. `read` reads the files that it names.
+    `agents`, `budgets`, `prices` and `activation` of the file are looked at. `read` reads the files that it names.
     """
     reader = Reader(read, directory, name)
     judged = _load(source, reader, beside or Beside(), alone=alone, inside=inside)
@@ -112,11 +116,21 @@ def _load(
     if reading.value is not UNSET:
         value = reading.value
         if inside and isinstance(value, dict):
-            value = {key: value[key] for key in ("agents", "budgets", "prices") if key in value}
+            value = _own_part(value)
         judged = judge(value, reader, beside, alone=alone, inside=inside)
     placed = listed([*reading.problems, *judged.problems], placeable, reader.name)
     failed = any(p.severity == "error" for p in (*placed, *judged.elsewhere))
     return msgspec.structs.replace(judged, file=None if failed else judged.file, problems=placed)
+
+
+def _own_part(value: dict[str, Any]) -> dict[str, Any]:
+    """What a file with other things in it says of agents itself, without the names of files that say it."""
+    agents = value.get("agents")
+    named = isinstance(agents, str) or (
+        isinstance(agents, list) and bool(agents) and all(isinstance(one, str) for one in agents)
+    )
+    said = ("agents", "budgets", "prices", "activation")
+    return {key: value[key] for key in said if key in value and not (named and key == "agents")}
 
 
 def judge(value: Any, reader: Reader, beside: Beside, *, alone: bool = False, inside: bool = False) -> Judged:
@@ -152,7 +166,7 @@ def _judge_one(document: dict[str, Any], reader: Reader, beside: Beside, made: J
         hint = "write the keys of the agent at the top of the file: `id:`, `kind:`, `capabilities:`"
         made.problems.append(Problem(code="file-root", message=said, hint=hint, path=("agents",), on="key"))
         return
-    if not document.get("capabilities"):
+    if not document.get("capabilities") and document.get("kind") not in DISCOVERING:
         said = "an agent that is registered needs the key `capabilities`"
         hint = "say what it can do, such as [plan.create]: others find it by that"
         made.problems.append(Problem(code="schema-missing-key", message=said, hint=hint))
@@ -174,7 +188,7 @@ def _judge_named(
         return
     known = beside.known
     more = frozenset(document["budgets"]) if isinstance(document.get("budgets"), dict) else frozenset()
-    widened = Beside(lambda: Known(known().agents, known().budgets | more), beside.is_program)
+    widened = replace(beside, known=lambda: Known(known().agents, known().budgets | more))
     there = _load(text[0], reader.inside(file), widened)
     made.elsewhere += [*there.problems, *there.elsewhere]
     errors = sum(p.severity == "error" for p in made.elsewhere)
@@ -186,6 +200,7 @@ def _judge_named(
             there.file,
             budgets={**there.file.budgets, **own.file.budgets},
             prices={**there.file.prices, **own.file.prices},
+            activation=own.file.activation or there.file.activation,
         )
 
 
@@ -200,7 +215,7 @@ def _judge_list(
     from mplp_cli.loading.agent_rules import check_agents
 
     for path, agent in placed:
-        made.problems += _reasons(agent, path)
+        made.problems += why_not(agent, path, beside)
     made.problems += check_agents(document, placed, beside)
     filled = [_with_files(agent, path, reader, made) for path, agent in placed]
     if any(p.severity == "error" for p in (*made.problems, *made.elsewhere)):
@@ -224,31 +239,6 @@ def _check_shape(document: dict[str, Any], made: Judged, named: Any) -> None:
         made.problems += reasons("agents-file", bare, ())
     if named is not None and not verdict("agents").is_valid(named):
         made.problems += reasons("agents", named, ("agents",))
-
-
-def _reasons(agent: Any, path: Path) -> list[Problem]:
-    """Why the schema refuses an agent, in words about its kind only."""
-    kind = agent.get("kind") if isinstance(agent, dict) else None
-    known: list[str] = definition("agent")["properties"]["kind"]["enum"]
-    if kind in known and isinstance(kind, str):
-        valid = verdict(f"{kind}-agent").is_valid(agent)
-        return [] if valid else reasons(f"{kind}-agent", agent, path)
-    if kind is None or not isinstance(kind, str):
-        return [p for p in reasons("agent", agent, path) if p.path != (*path, "kind") or kind is not None]
-    where, listing = (*path, "kind"), f"kinds: {', '.join(known)}"
-    if kind in LATER:
-        said = f"`{kind}` agents are part of the format, but this version does not call them yet"
-        return [_wrong("agent-unsupported-kind", said, listing, where)]
-    near = _KIND_WORDS.get(kind) or nearest(kind, [*known, *LATER])
-    hint = f"did you mean `{near}`? {listing}" if near else listing
-    return [_wrong("agent-unknown-kind", f"there is no kind of agent {quoted(kind)}", hint, where)]
-
-
-_KIND_WORDS = {
-    "shell": "command", "exec": "command", "program": "command", "process": "command", "function": "python",
-    "py": "python", "llm": "openai", "chat": "openai", "model": "openai", "gpt": "openai", "ollama": "openai",
-    "https": "http", "rest": "http", "webhook": "http", "fake": "mock", "test": "mock", "script": "mock",
-}  # fmt: skip
 
 
 # ---- files that definitions name -----------------------------------------------------------------
@@ -333,13 +323,22 @@ def _in_milliseconds(document: dict[str, Any]) -> dict[str, Any]:
         made["budgets"] = {
             name: dict(_spans(held, ("max-time",))) for name, held in document["budgets"].items()
         }
+    if "activation" in document:
+        bindings = {name: held for name, held in document["activation"].items() if name != "mode"}
+        mode = document["activation"].get("mode", "auto")
+        made["activation"] = {"mode": mode, "bindings": bindings}
     return made
 
 
 def _agent(agent: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(_spans(agent, ("timeout",)))
+    made = dict(_spans(agent, ("timeout", "connect-timeout")))
     if "heartbeat" in made:
         made["heartbeat"] = dict(_spans(made["heartbeat"], ("interval",)))
+    if made.get("capabilities", "auto" if agent["kind"] in DISCOVERING else "") == "auto":
+        made.pop("capabilities", None)
+        made["discovers"] = True
+    if agent["kind"] not in BUILT_IN:
+        made |= {"kind": "plugged", "of": agent["kind"]}
     if agent["kind"] == "mock":
         made["has-default"] = "default" in agent
         made["script"] = [_answer(entry) for entry in agent.get("script", ())]

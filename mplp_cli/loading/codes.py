@@ -68,10 +68,11 @@ CODES: Final[dict[str, str]] = {
     "include-input": "an input of a sub-workflow is unknown, missing or of the wrong type",
     # ---- agents
     "agent-unknown-kind": "a kind of agent that does not exist",
-    "agent-unsupported-kind": "a kind of agent that this version does not call yet",
     "agent-duplicate-id": "two agents with the same id in one file",
     "agent-unknown-budget": "an agent names a budget that is not there",
     "agent-unknown-fallback": "an agent falls back to one that is not there, or to itself",
+    "agent-fallback-cycle": "agents fall back to each other in a circle",
+    "agent-unknown-binding": "a reserved interface is bound to an agent that is not there",
     "agent-schema": "what is to be the schema of an agent's input or output is not a JSON Schema",
     "agent-schema-reference": "the schema of an agent's input or output refers to something outside itself",
     "agent-file": "a file that a definition names cannot be read, or is not a path relative to this file",
@@ -79,7 +80,18 @@ CODES: Final[dict[str, str]] = {
     "agent-url": "an endpoint that no request can be sent to, or that holds credentials",
     "agent-header": "a header that the connection sets by itself",
     "agent-reference": "a definition holds a reference to something else than a variable of the environment",
+    "agent-options": "the options of an agent are not what the package of its kind takes",
+    "agent-extra": "a kind of agent needs a package that is not installed",
     "agent-command": "the program of an agent is not found on this machine",
+    # ---- test cases
+    "test-workflow": "the workflow of a test file cannot be read, or is not valid",
+    "test-duplicate-name": "two test cases with the same name in one file",
+    "test-unknown-step": "a test case names a step that the workflow does not have",
+    "test-unknown-agent": "a test case names an agent that is not there",
+    "test-unknown-secret": "a test case gives a secret that the workflow does not declare",
+    "test-mock": "a step cannot be mocked like that",
+    "test-matcher": "a matcher that cannot be used",
+    "test-cassette": "the recording that a test case names is not there",
     # ---- in place of many
     "more-problems": "the file has more problems than are listed",
 }

@@ -290,7 +290,8 @@ class _Planning:
                 return None
             made.update(dict.fromkeys(beside.known().agents))
         if judged is not None and judged.file is not None:
-            made.update({agent.id: agent.capabilities for agent in judged.file.agents})
+            own = judged.file.agents
+            made.update({agent.id: None if agent.discovers else agent.capabilities for agent in own})
         return made
 
     def despite(self, document: Any, problems: list[Problem], agents: Judged | None) -> list[Problem]:

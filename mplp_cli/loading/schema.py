@@ -31,14 +31,30 @@ def workflow_schema() -> dict[str, Any]:
     return made
 
 
+@cache
+def case_schema() -> dict[str, Any]:
+    """The entries of `schemas/test.schema.json`, which all begin with `test-`; `test-file` is the whole file."""
+    text = (bundled("schemas") / "test.schema.json").read_bytes()
+    made = dict(msgspec.json.decode(text))
+    entries = made.pop("$defs")
+    del made["$id"], made["$schema"]
+    return {"test-file": made, **entries}
+
+
+def _definitions(name: str) -> dict[str, Any]:
+    """The entries among which that one is found."""
+    entries: dict[str, Any] = case_schema() if name.startswith("test-") else workflow_schema()["$defs"]
+    return entries
+
+
 def definition(name: str) -> dict[str, Any]:
-    """One entry of the schema's `$defs`."""
-    return dict(workflow_schema()["$defs"][name])
+    """One entry of the schemas' `$defs`."""
+    return dict(_definitions(name)[name])
 
 
 def part(name: str) -> dict[str, Any]:
     """A schema that judges one entry of `$defs` alone."""
-    return {"$ref": f"#/$defs/{name}", "$defs": workflow_schema()["$defs"]}
+    return {"$ref": f"#/$defs/{name}", "$defs": _definitions(name)}
 
 
 @cache

@@ -87,18 +87,19 @@ def _one_of(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Probl
             hint = _described(keys[0], schema["properties"])
             yield Problem(code="schema-missing-key", message=message, path=path, hint=hint)
         return
+    apart = ", and put the other into a step of its own" if "step" in _holder(schema, path) else ""
     yield Problem(
         code="schema-conflict",
         path=(*path, there[1]),
         on="key",
         message=f"{_article(_holder(schema, path))} takes one of {listed}, not several",
-        hint=f"keep `{there[0]}` or `{there[1]}`, and put the other into a step of its own",
+        hint=f"keep `{there[0]}` or `{there[1]}`{apart}",
     )
 
 
 def _holder(schema: Mapping[str, Any], path: Path) -> str:
     if not path:
-        return "workflow file"
+        return _title(schema) if _title(schema).endswith(" file") else "workflow file"
     return _title(schema) if "title" in schema else str(path[-1])
 
 

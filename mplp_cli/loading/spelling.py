@@ -13,6 +13,7 @@ _KEYS = (
     "tolerated-failures", "max-iterations", "expect-status", "follow-redirects", "on-limit", "time-zone", "catch-up",
     "input-schema", "output-schema", "repair-attempts", "pass-env", "bearer-env", "max-concurrency", "stale-after",
     "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
+    "connect-timeout", "card-path", "agents-called", "input-tokens", "output-tokens",
 )  # fmt: skip
 
 
@@ -38,11 +39,17 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
         "retry-policy": "plain", "fallback-actions": "step", "error-handling": "step", "defaults": "plain",
     },
     "plain": {},
-    "agents file": {"agents": "agent", "budgets": "named", "prices": "named"},
-    "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer"},
+    "agents file": {"agents": "agent", "budgets": "named", "prices": "named", "activation": "named"},
+    "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer", "tools": "plain"},
     "answer": {"error": "plain"},
     # Names of the user's, each with a mapping of the language.
     "named": {"*": "plain"},
+    "test file": {"cases": "test case"},
+    "test case": {"mocks": "mocks", "approvals": "plain", "expect": "expectations"},
+    "mocks": {"agents": "turns", "steps": "turns"},
+    "turns": {"*": "turn"},
+    "turn": {"error": "plain", "fail": "plain", "usage": "plain"},
+    "expectations": {"steps": "named", "budget": "plain", "events": "plain"},
 }  # fmt: skip
 
 
@@ -68,6 +75,12 @@ def normalise_agents(document: Any, *, alone: bool) -> tuple[Any, list[Problem]]
     """The same for a mapping with agents, budgets and prices; `alone`: for one agent."""
     problems: list[Problem] = []
     return _mapping(document, "agent" if alone else "agents file", (), problems), problems
+
+
+def normalise_cases(document: Any) -> tuple[Any, list[Problem]]:
+    """The same for a file of test cases."""
+    problems: list[Problem] = []
+    return _mapping(document, "test file", (), problems), problems
 
 
 def _mapping(value: Any, kind: str, path: Path, problems: list[Problem]) -> Any:

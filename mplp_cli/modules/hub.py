@@ -10,18 +10,18 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError
-from mplp_cli.modules.contract import Configuration, Module, Operation
+from mplp_cli.modules.activation import binding_of, question_for
+from mplp_cli.modules.contract import Configuration, Module, Operation, Parameters
 from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
 from mplp_cli.modules.lookup import find_module, find_operation
 from mplp_cli.modules.objects import Newer, Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
+from mplp_cli.modules.reserved import BY_NAME, ReservedInterface
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
 from mplp_cli.protocols import Advisers, Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
-
-#: Takes over a reserved interface: what it was given (by the protocol's names), and the session of the call.
-Implementation = Callable[[Mapping[str, Any], Session], Any]
+from mplp_cli.workflow.agents import Activation, Binding
 
 _MESSAGE_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,199}")
 
@@ -80,7 +80,7 @@ class Hub:
     what `said` gives. Throw the hub away when a commit fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it knows is handed in
         self,
         modules: Mapping[str, Module],
         load: Callable[[], Iterable[ProtocolObject]],
@@ -90,6 +90,7 @@ class Hub:
         newer: Newer | None = None,
         wiring: Callable[[], Wiring] = Wiring,
         settings: Settings | None = None,
+        activation: Callable[[], Activation] = Activation,
     ) -> None:
         self._modules = modules
         self._objects = Objects(load, newer)
@@ -100,10 +101,10 @@ class Hub:
         self._wiring = wiring
         #: What `mplp.yaml` has under `modules`.
         self._settings = settings or {}
+        #: Who takes over reserved interfaces where they are active.
+        self._activation = activation
         self._configurations: dict[str, Configuration] = {}
         self._tallies: dict[str, _Tally] = {}
-        #: (module, operation) -> what has taken a reserved interface over.
-        self._active: dict[tuple[str, str], Implementation] = {}
         self._said: list[Communication] = []
 
     # ---- calls
@@ -128,11 +129,14 @@ class Hub:
         found = find_operation(self._modules, module, operation)
         self._check_running(module)
         given = convert_parameters(found, parameters)
-        if found.consult is None:
+        if found.consult is None and not found.reserved:
             return parameters
+        ids = self.ids_of(caller)
         session = Session(
-            self._objects, caller, self._clock, self._ids, self._modules[module], self._configuration(module)
+            self._objects, caller, self._clock, ids, self._modules[module], self._configuration(module)
         )
+        if found.consult is None:
+            return await self._ask_in_place(found, given, session, advisers)
         filled = msgspec.to_builtins(await found.consult(given, session, advisers))
         assert isinstance(filled, dict)
         return filled
@@ -165,11 +169,9 @@ class Hub:
             if not session.caller.settles:
                 self._check_running(module)
             given = convert_parameters(operation, parameters)
-            taken_over = self._active.get((module, name)) if self._active else None
-            if taken_over is None:
-                result = operation.handler(given, session)
-            else:
-                result = taken_over(msgspec.to_builtins(given), session)
+            if operation.reserved:
+                self._check_answered(operation, given)
+            result = operation.handler(given, session)
             tally.completed += 1
         except MplpError as refusal:
             tally.last_error = f"{name}: {refusal.message}"
@@ -276,22 +278,34 @@ class Hub:
 
     # ---- reserved interfaces
 
-    def activate(self, module: str, interface: str, implementation: Implementation) -> None:
-        """Put an implementation in the place of an inert reserved interface (either of its names).
+    async def _ask_in_place(
+        self, operation: Operation, given: Parameters, session: Session, advisers: Advisers
+    ) -> Mapping[str, Any]:
+        """The parameters of a reserved interface with its answer: that of an agent where one has taken it over."""
+        parameters: dict[str, Any] = msgspec.to_builtins(given)
+        interface, binding = self._taken_over(operation)
+        if interface is None or parameters.get("answer") is not None:
+            return parameters
+        if binding is None:
+            return {**parameters, "answer": interface.answer()}
+        question = question_for(interface, binding, parameters, session, advisers.candidates())
+        return {**parameters, "answer": (await advisers.ask(question)).output}
 
-        OperationError if that operation is not a reserved one.
-        """
-        self._active[self._reserved(module, interface)] = implementation
+    def _taken_over(self, operation: Operation) -> tuple[ReservedInterface | None, Binding | None]:
+        """The reserved interface of an operation, and who has taken it over; None: nobody, it is inert."""
+        interface = BY_NAME.get(f"{operation.module}.{operation.reserved}")
+        if interface is None or interface.full_name not in self._wiring().active:
+            return interface, None
+        return interface, binding_of(interface, self._activation())
 
-    def deactivate(self, module: str, interface: str) -> None:
-        """Make a reserved interface inert again."""
-        self._active.pop(self._reserved(module, interface), None)
-
-    def _reserved(self, module: str, interface: str) -> tuple[str, str]:
-        found = find_operation(self._modules, module, interface)
-        if not found.reserved:
-            raise OperationError(f"`{module}/{found.name}` is no reserved interface")
-        return module, found.name
+    def _check_answered(self, operation: Operation, given: Any) -> None:
+        """OperationError if agents have taken the operation over, and none was asked."""
+        interface, binding = self._taken_over(operation)
+        if interface is not None and binding is not None and given.answer is None:
+            raise OperationError(
+                f"`{operation.module}/{operation.name}` is answered by agents, and nobody is asked here",
+                hint="let a step, or `mplp interfaces call`, call it",
+            )
 
     # ---- health
 

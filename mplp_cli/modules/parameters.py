@@ -72,7 +72,7 @@ def _parts(kind: Any) -> Iterator[Any]:
 def asks_agents(operation: Operation, given: Mapping[str, Any]) -> bool:
     """Whether a call with these parameters (in either spelling) asks agents first."""
     if operation.consult is None:
-        return False
+        return bool(operation.reserved) and given.get("answer") is None
     spellings = _shape(operation.parameters).spellings
     return not operation.asks or any(spellings.get(key) in operation.asks for key in given)
 

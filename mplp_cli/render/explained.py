@@ -12,6 +12,7 @@ from mplp_cli.clock import rfc3339
 from mplp_cli.observe.explanation import Explanation, Looked, Question, Try
 from mplp_cli.observe.judged import Judged, Operand
 from mplp_cli.observe.reasons import came_to_start, rule_name, why_missed, why_so
+from mplp_cli.render.asked import agents_table, step_agents
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.machine import failure_object
@@ -53,6 +54,7 @@ def explained_screen(told: Explanation, run_status: str, now: int, theme: Theme,
         _start(told, theme, width),
         _conditions(told, theme, width),
         _tries(told, now, theme, width),
+        _agents(told, theme, width),
     ):
         lines += part
     lines += _questions(told, width)
@@ -174,6 +176,11 @@ def _after(one: Try) -> str:
     return "; ".join(said)
 
 
+def _agents(told: Explanation, theme: Theme, width: int) -> list[Line]:
+    rows = list(agents_table(told.state.spending, told.step.id, theme, width))
+    return [*_title("Agents that it asked"), *rows] if rows else []
+
+
 def _questions(told: Explanation, width: int) -> list[Line]:
     lines = _title("Asked of a person") if told.questions else []
     for asked in told.questions:
@@ -255,6 +262,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
     }
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
+    if agents := step_agents(state.spending, step.id):
+        document["agents"] = agents
     if told.status == "completed" and i in state.kept:
         document["keptFrom"] = state.kept[i]
     if (taken := state.branches.get(i)) is not None:

@@ -156,7 +156,11 @@ class Screen:
 
 def write(stream: IO[str], lines: Iterable[Line], theme: Theme) -> None:
     """Print lines, in colour if the theme has it; what the stream cannot encode is shown as an escape."""
-    text = "".join((line.ansi() if theme.color else line.plain).rstrip() + "\n" for line in lines)
+    put(stream, "".join((line.ansi() if theme.color else line.plain).rstrip() + "\n" for line in lines))
+
+
+def put(stream: IO[str], text: str) -> None:
+    """Print text at once; what the stream cannot encode is shown as an escape."""
     if not text:
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"

@@ -127,7 +127,7 @@ def run_document(
         "outputs": state.outputs,
         "result": {s.id: result for s in steps if (result := state.results[s.number]) is not UNSET},
         "duration": run_took(state, now),
-        "steps": {s.id: _step_object(state, s.number, now) for s in steps},
+        "steps": {s.id: _step_object(state, s.number, s.id, now) for s in steps},
     }
     if (pausing := state.pausing) is not None:
         document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
@@ -137,12 +137,16 @@ def run_document(
         document["error"] = failure_object(state.error)
     if state.rerun is not None:
         document["rerunOf"] = state.rerun.of
+    if state.spending.by_step:
+        from mplp_cli.render.asked import run_agents
+
+        document["agents"] = run_agents(state.spending)
     if state.warnings:
         document["warnings"] = list(state.warnings)
     return document
 
 
-def _step_object(state: RunView, i: int, now: int) -> dict[str, Any]:
+def _step_object(state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
     from mplp_cli.render.view import took
 
     step: dict[str, Any] = {
@@ -158,6 +162,10 @@ def _step_object(state: RunView, i: int, now: int) -> dict[str, Any]:
         step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
+    if name in state.spending.by_step:
+        from mplp_cli.render.asked import step_agents
+
+        step["agents"] = step_agents(state.spending, name)
     return step
 
 

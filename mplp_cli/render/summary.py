@@ -95,6 +95,11 @@ def _verdict(plan: Plan, state: RunView, theme: Theme, width: int, now: int) -> 
             below.append(Line("   "))
         below[-1].add(" " if number else "").add(text, STATUS_STYLE[status])
     run = state.run_id if len(state.run_id) + 6 <= width else short_id(state.run_id)
+    if state.spending.by_step:
+        from mplp_cli.render.asked import agents_text
+
+        said = wrapped(Line(agents_text(state.spending), "dim"), width - 2)
+        below += [Line("  ").extend(part) for part in said]
     return [line, *below, Line(f"  run {run}", "dim")]
 
 

@@ -10,6 +10,7 @@ from msgspec import json
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
+from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
 from mplp_cli.workflow.values import duration_text
 
@@ -70,6 +71,8 @@ class RunView(Protocol):
     def turn(self) -> Turn | None: ...
     @property
     def warnings(self) -> Sequence[str]: ...
+    @property
+    def spending(self) -> Spending: ...
 
 
 def is_leaf(step: PlanStep) -> bool:

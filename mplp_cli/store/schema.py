@@ -9,7 +9,7 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 3
+VERSION = 4
 
 #: Tables that format 2 has and format 1 had not.
 #:
@@ -77,6 +77,15 @@ CREATE TABLE communication(
 ) STRICT;
 """
 
+#: Table that format 4 has and format 3 had not: the reserved interfaces that agents have taken over.
+_ADDED_IN_4 = """
+CREATE TABLE active(
+    interface TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    "by" TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.
 UPGRADES = {
     1: f"""
@@ -87,6 +96,7 @@ ALTER TABLE approval ADD COLUMN form BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 """,
     2: _ADDED_IN_3,
+    3: _ADDED_IN_4,
 }
 
 SCHEMA = f"""
@@ -164,6 +174,7 @@ CREATE TABLE object(
 ) STRICT, WITHOUT ROWID;
 {_ADDED_IN_2}
 {_ADDED_IN_3}
+{_ADDED_IN_4}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -201,6 +212,9 @@ SET_MODULE = 'INSERT OR REPLACE INTO module(name, status, at, "by") VALUES(?, ?,
 SUBSCRIPTIONS = "SELECT subscriber, publisher, type FROM subscription ORDER BY publisher, type, subscriber"
 ADD_SUBSCRIPTION = "INSERT OR IGNORE INTO subscription(subscriber, publisher, type) VALUES(?, ?, ?)"
 DROP_SUBSCRIPTION = "DELETE FROM subscription WHERE subscriber = ? AND publisher = ? AND type = ?"
+ACTIVE = 'SELECT interface, at, "by" FROM active ORDER BY interface'
+ACTIVATE = 'INSERT OR IGNORE INTO active(interface, at, "by") VALUES(?, ?, ?)'
+DEACTIVATE = "DELETE FROM active WHERE interface = ?"
 ADD_COMMUNICATION = "INSERT INTO communication(source, target, body) VALUES(?, ?, ?)"
 #: The newest first.
 LOG = (

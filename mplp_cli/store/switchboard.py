@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
-from mplp_cli.protocols import Communication, ModuleState, Subscription, Wiring
+from mplp_cli.protocols import Communication, ModuleState, Subscription, Switched, Wiring
 from mplp_cli.store import schema
 from mplp_cli.store.database import UNREADABLE, Database, corrupt
 
@@ -17,7 +18,7 @@ _communication: Final = msgspec.json.Decoder(Communication).decode
 
 
 class SqliteSwitchboard:
-    """The tables `module`, `subscription` and `communication`."""
+    """The tables `module`, `subscription`, `active` and `communication`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,6 +32,7 @@ class SqliteSwitchboard:
             self._wiring = Wiring(
                 {name: ModuleState(status, at, by) for name, status, at, by in self._rows(schema.MODULES)},
                 [Subscription(*row) for row in self._rows(schema.SUBSCRIPTIONS)],
+                {name: Switched(at, by) for name, at, by in self._rows(schema.ACTIVE)},
             )
             self._change = change
         return self._wiring
@@ -45,6 +47,16 @@ class SqliteSwitchboard:
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         self._write(schema.DROP_SUBSCRIPTION, subscriptions)
+
+    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
+        self._change = None
+        with self._database.writing() as db:
+            db.executemany(schema.ACTIVATE, ((name, switched.at, switched.by) for name in interfaces))
+
+    def deactivate(self, interfaces: Sequence[str]) -> None:
+        self._change = None
+        with self._database.writing() as db:
+            db.executemany(schema.DEACTIVATE, ((name,) for name in interfaces))
 
     def log(self, limit: int, module: str | None = None) -> list[Communication]:
         found = []
@@ -80,15 +92,22 @@ class MemorySwitchboard:
         return self._wiring
 
     def set_state(self, module: str, state: ModuleState) -> None:
-        self._wiring = Wiring({**self._wiring.states, module: state}, self._wiring.subscriptions)
+        self._wiring = replace(self._wiring, states={**self._wiring.states, module: state})
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         everybody = sorted({*self._wiring.subscriptions, *subscriptions}, key=_order)
-        self._wiring = Wiring(self._wiring.states, everybody)
+        self._wiring = replace(self._wiring, subscriptions=everybody)
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         others = [s for s in self._wiring.subscriptions if s not in subscriptions]
-        self._wiring = Wiring(self._wiring.states, others)
+        self._wiring = replace(self._wiring, subscriptions=others)
+
+    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
+        self._wiring = replace(self._wiring, active=dict.fromkeys(interfaces, switched) | self._wiring.active)
+
+    def deactivate(self, interfaces: Sequence[str]) -> None:
+        left = {name: on for name, on in self._wiring.active.items() if name not in interfaces}
+        self._wiring = replace(self._wiring, active=left)
 
     def log(self, limit: int, module: str | None = None) -> list[Communication]:
         return [c for c in self._log if module in (None, c.source, c.target)][-limit:]

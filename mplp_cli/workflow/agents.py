@@ -17,7 +17,7 @@ from mplp_cli.workflow.values import Json
 
 #: Words of letters, digits, `.`, `_` and `-`, beginning with a letter.
 AGENT_ID = r"^[a-z][a-z0-9._-]{0,62}$"
-OnExceed = Literal["stop", "warn"]
+OnExceed = Literal["stop", "pause", "warn"]
 OutputMode = Literal["auto", "json_schema", "json_object", "prompt", "raw", "json", "jsonl", "text"]
 
 
@@ -81,6 +81,8 @@ class _Agent(
     description: str = ""
     #: Dotted names, such as `plan.create`; a request for `plan.*` finds it.
     capabilities: list[str] = []
+    #: It says itself what it offers; what it has said is kept by the registry, and stands in `capabilities` then.
+    discovers: bool = False
     tags: list[str] = []
     timeout: int | None = None
     input_schema: dict[str, Any] | None = None
@@ -149,7 +151,55 @@ class MockAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mock")
     has_default: bool = False
 
 
-AgentDefinition = PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | MockAgent
+class Tools(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Which tools of a server may be called: those that a glob of `allow` fits and none of `deny`."""
+
+    #: None: all of them.
+    allow: list[str] | None = None
+    deny: list[str] = []
+    #: `refuse`: of the tools that may destroy something, only those whose very names are in `allow`.
+    destructive: Literal["allow", "refuse"] = "allow"
+
+
+class McpAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="mcp"):
+    """The tools of a server that speaks the Model Context Protocol: a program (`command`) or an address."""
+
+    command: list[str] = []
+    endpoint: str = ""
+    headers: dict[str, str] = {}
+    bearer_env: str = ""
+    #: As those of a `command` agent.
+    pass_env: list[str] = []
+    env: dict[str, str] = {}
+    cwd: str = ""
+    tools: Tools = Tools()
+    #: How long it may take until the server speaks, in milliseconds.
+    connect_timeout: int = 30_000
+
+
+class A2aAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="a2a"):
+    """A remote agent that speaks the A2A protocol; its card is at `card_path` of the endpoint."""
+
+    endpoint: str
+    card_path: str = "/.well-known/agent-card.json"
+    transport: Literal["JSONRPC", "HTTP+JSON"] = "JSONRPC"
+    headers: dict[str, str] = {}
+    bearer_env: str = ""
+    stream: bool = False
+
+
+class PluggedAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="plugged"):
+    """An agent of a kind that an installed package has brought along; `options` are the package's own."""
+
+    of: str
+    options: dict[str, Json] = {}
+
+
+AgentDefinition = (
+    PythonAgent | CommandAgent | HttpAgent | OpenAIAgent | McpAgent | A2aAgent | MockAgent | PluggedAgent
+)
 
 
 #: What to do about an agent where there are none.
@@ -159,6 +209,27 @@ NO_AGENTS = "no agent is defined; `mplp help agents` says how"
 def offers(offered: Collection[str], wanted: Iterable[str]) -> bool:
     """Whether all that is wanted is among the capabilities offered; `plan.*` is wanted by a pattern."""
     return all(any(fnmatchcase(one, pattern) for one in offered) for pattern in wanted)
+
+
+class Binding(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Who takes over a reserved interface: one agent, or whoever offers a capability."""
+
+    agent: str = ""
+    capability: str = ""
+
+
+class Activation(
+    Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Who takes over which reserved interfaces, by their names (`plan.optimizePlanWithAI`).
+
+    `auto`: also who offers the capability that belongs to an interface; `explicit`: only what `bindings` say.
+    """
+
+    mode: Literal["auto", "explicit"] = "auto"
+    bindings: dict[str, Binding] = {}
 
 
 class AgentFile(
@@ -171,6 +242,8 @@ class AgentFile(
     budgets: dict[str, Budget] = {}
     #: By the name of a model.
     prices: dict[str, Price] = {}
+    #: None: the file does not say.
+    activation: Activation | None = None
 
 
 class Registered(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -186,11 +259,13 @@ class Registered(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkno
 
 
 class KeptAgents(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What is kept of agents from one command to the next. `seen`: when each showed itself last, by its id."""
+    """What is kept of agents from one command to the next, by their ids: when each showed itself last (`seen`), and
+    what those that say it themselves have said that they offer (`offered`)."""
 
     version: Literal[1] = 1
     registered: list[Registered] = []
     seen: dict[str, int] = {}
+    offered: dict[str, list[str]] = {}
 
 
 #: A variable of the environment in a text of a definition.
@@ -215,7 +290,7 @@ def foreign_reference(text: str) -> bool:
 def variables_of(agent: AgentDefinition) -> list[str]:
     """The variables of the environment that must be set when an agent is called."""
     texts: list[str] = []
-    if isinstance(agent, HttpAgent | OpenAIAgent):
+    if isinstance(agent, HttpAgent | OpenAIAgent | McpAgent | A2aAgent):
         texts += [agent.endpoint, *agent.headers.values()]
         texts += [agent.model] if isinstance(agent, OpenAIAgent) else []
     names = [name for text in texts for name in _VARIABLE.findall(text)]
@@ -226,17 +301,19 @@ def variables_of(agent: AgentDefinition) -> list[str]:
 def endpoints_of(agent: AgentDefinition) -> list[dict[str, str]]:
     """Where an agent is reached, as registrations have it: `[{url}]`."""
     match agent:
-        case HttpAgent() | OpenAIAgent():
+        case HttpAgent() | OpenAIAgent() | A2aAgent():
             url = agent.endpoint
         case PythonAgent():
             url = f"python:{agent.entrypoint}"
         case CommandAgent():
             url = f"command:{agent.command[0]}"
+        case McpAgent():
+            url = agent.endpoint or f"command:{agent.command[0]}"
         case _:
-            url = f"mock:{agent.id}"
+            url = f"{kind_of(agent)}:{agent.id}"
     return [{"url": url}]
 
 
 def kind_of(agent: AgentDefinition) -> str:
-    """What it is tagged with in files."""
-    return str(type(agent).__struct_config__.tag)
+    """What files call its kind."""
+    return agent.of if isinstance(agent, PluggedAgent) else str(type(agent).__struct_config__.tag)

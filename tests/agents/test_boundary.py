@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mplp_cli.agents.asking import remark
-from mplp_cli.agents.boundary import Agents, Around
+from mplp_cli.agents.boundary import Agents, Around, Presence
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell, Usage
-from mplp_cli.agents.deciding import fitting, repair_text, route, time_for
+from mplp_cli.agents.deciding import Standing, fitting, repair_text, route, time_for
 from mplp_cli.errors import AgentError
 from mplp_cli.loading.values import misfits
 from mplp_cli.workflow.agents import AgentDefinition, Limits, MockAgent
@@ -36,7 +36,7 @@ class Fake:
         self.answers = list(answers)
         self.asked: list[AgentRequest] = []
         self.most = self.now = 0
-        self.closed = False
+        self.closed = self.gone = False
 
     async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
         self.asked.append(request)
@@ -54,15 +54,21 @@ class Fake:
             self.now -= 1
 
     async def probe(self) -> None:
-        pass
+        if self.gone:
+            raise unavailable("who is gone")
 
     async def aclose(self) -> None:
         self.closed = True
 
 
-def agents_of(fakes: dict[str, Fake], *definitions: AgentDefinition, around: Around | None = None) -> Agents:
+def agents_of(
+    fakes: dict[str, Fake],
+    *definitions: AgentDefinition,
+    around: Around | None = None,
+    presence: Presence | None = None,
+) -> Agents:
     known = {one.id: one for one in definitions} or {name: MockAgent(id=name) for name in fakes}
-    return Agents(known, lambda agent: fakes[agent.id], misfits=misfits, around=around)
+    return Agents(known, lambda agent: fakes[agent.id], misfits=misfits, around=around, presence=presence)
 
 
 def go(agents: Agents, *requests: AgentRequest) -> Any:
@@ -295,3 +301,47 @@ def test_the_words_of_a_repair_name_the_place() -> None:
     assert repair_text(AgentError("agent.output_invalid", "x at $.n")) == (
         "Your last answer was refused: x at $.n\nAnswer again, so that it fits."
     )
+
+
+class Watched:
+    """How agents stand, and who has answered."""
+
+    def __init__(self, **standings: Standing) -> None:
+        self.standings = standings
+        self.seen: list[str] = []
+
+    def standing(self, agent: AgentDefinition) -> Standing:
+        return self.standings.get(agent.id, "active")
+
+    def saw(self, agent: AgentDefinition) -> None:
+        self.seen.append(agent.id)
+
+
+def test_the_best_that_offers_a_capability_is_asked() -> None:
+    fakes = {name: Fake(name) for name in "abcde"}
+    known = [MockAgent(id=name, capabilities=["x.y"], limits=Limits(max_concurrency=2)) for name in "abcd"]
+    watched = Watched(a="unreachable", b="degraded", c="unknown", d="active")
+    agents = agents_of(fakes, *known, presence=watched)
+    assert go(agents, request("", capability="x.y")).agent == "d"
+    assert watched.seen == ["d"]
+    glob = MockAgent(id="e", capabilities=["x.*"])
+    assert route({"d": known[3], "e": glob}, request("", capability="x.*"), {})[0] is glob
+    loads = {"a": 1, "b": 2, "d": 1}
+    order = route({one.id: one for one in known}, request("", capability="x.*"), loads)
+    assert [one.id for one in order] == ["c", "a", "d", "b"]
+
+
+def test_who_has_not_shown_itself_is_looked_for_and_passed_over_if_it_is_gone() -> None:
+    fakes = {"a": Fake("a"), "b": Fake("b")}
+    watched = Watched(a="unreachable")
+    known = MockAgent(id="a", fallback=["b"]), MockAgent(id="b")
+    agents = agents_of(fakes, *known, presence=watched)
+    assert go(agents, request()).agent == "a"  # it is there after all
+    fakes["a"].gone = True
+    assert go(agents, request()).agent == "b"
+    assert watched.seen == ["a", "b"]
+    watched.standings["b"] = "unreachable"
+    fakes["b"].gone = True
+    with pytest.raises(AgentError, match="`a` has not shown itself for a while, and cannot be reached"):
+        go(agents, request())
+    assert len(fakes["a"].asked) == 1  # who is gone is not asked

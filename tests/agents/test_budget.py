@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.agents.budget import Amount, Ledger, Notice, Spent, usage_in
-from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
+from mplp_cli.agents.amounts import Amount, Notice, Spent
+from mplp_cli.agents.boundary import Agents, Around
+from mplp_cli.agents.budget import Ledger, usage_in
+from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, PythonAgent
+from mplp_cli.workflow.fold.history import AgentAsked, Used
+from mplp_cli.workflow.fold.spending import Spending
 from tests.virtual import VirtualClock
 
 PRICES = {"m": Price(input=2.5, output=10, cache_read=1.25, cache_write=3)}
@@ -52,12 +56,15 @@ class Hand:
 class Books:
     """A ledger with one budget `b`, and what it has told."""
 
-    def __init__(self, budget: Budget, spent: Mapping[str, Spent] | None = None) -> None:
+    def __init__(self, budget: Budget, spending: Spending | None = None) -> None:
         self.clock = Hand()
         self.told: list[Notice] = []
-        self.ledger = Ledger({"b": budget}, PRICES, self.clock, self.told.append, spent)
+        self.recorded: list[AgentAsked] = []
+        self.ledger = Ledger(
+            {"b": budget}, PRICES, self.clock, self.told.append, spending, record=self.recorded.append
+        )
 
-    def call(self, usage: Usage | None = None, *, seconds: float = 0.0, **fields: Any) -> Spent:
+    def call(self, usage: Usage | None = None, *, seconds: float = 0.0, **fields: Any) -> Used:
         reservation = self.ledger.reserve(["b"], agent="a", **fields)
         self.clock.seconds += seconds
         return self.ledger.settle(reservation, usage)
@@ -166,7 +173,16 @@ def test_a_budget_that_warns_tells_once_and_refuses_nothing() -> None:
 
 
 def test_what_was_spent_before_counts() -> None:
-    books = Books(Budget(max_calls=3), {"b": Spent(amount=Amount(calls=3))})
+    before, spending = Books(Budget(max_calls=3, max_tokens=1000)), Spending()
+    for _ in range(2):
+        before.call(Usage(input_tokens=5, output_tokens=300), model="m")
+    for fact in before.recorded:
+        spending.add(fact)
+    books = Books(Budget(max_calls=3, max_tokens=1000), spending)
+    assert (books.ledger.spent("b"), books.told) == (before.ledger.spent("b"), [])
+    assert books.refused(max_tokens=700).details["spent"] == 610
+    books.ledger.lose(MODEL)  # as much as its calls have used on average
+    assert books.amount == Amount(calls=3, tokens=915, nano_usd=9037500)
     books.refused()
 
 
@@ -332,12 +348,18 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
 ) -> None:
     clock = VirtualClock()
     budget = Budget(max_calls=max_calls, max_tokens=max_tokens)
-    ledger = Ledger({"b": budget}, PRICES, clock, lambda _: None)
-    agent = OpenAIAgent(id="a", endpoint="http://x", model="m", budget="b", params={"max_tokens": 120})
+    recorded: list[AgentAsked] = []
+    ledger = Ledger({"b": budget}, PRICES, clock, lambda _: None, record=recorded.append)
+    agent = OpenAIAgent(
+        id="a", endpoint="http://x", model="m", budget="b", params={"max_tokens": 120}, repair_attempts=0
+    )
     made: list[int] = []
 
-    async def one(begins: int, takes: int, tokens: int, ends: str) -> None:
-        async def call() -> AgentResult:
+    class Model:
+        """Answers as the request says."""
+
+        async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
+            takes, tokens, ends = request.input
             made.append(tokens)
             await until(takes / 10)
             if ends in ("fails", "is retried"):
@@ -346,11 +368,22 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
                 raise AgentError("agent.rate_limited", "x", retryable=True)
             return AgentResult(output=1, usage=None if ends == "is silent" else Usage(output_tokens=tokens))
 
+        async def probe(self) -> None:
+            pass
+
+        async def aclose(self) -> None:
+            pass
+
+    around = Around(reserve=ledger.before_call, settle=ledger.after_call)
+    agents = Agents({"a": agent}, lambda _: Model(), misfits=lambda schema, value: [], around=around)
+
+    async def one(begins: int, takes: int, tokens: int, ends: str) -> None:
         await until(begins / 10)
         for _ in range(3 if ends == "is retried" else 1):
+            request = AgentRequest(run="r", step="s", agent="a", input=[takes, tokens, ends])
             try:
                 async with asyncio.timeout(0.05 if ends == "is cancelled" else None):
-                    await spend(ledger, agent, call)
+                    await agents.ask(request, lambda text: None)
             except (AgentError, TimeoutError):
                 pass
 
@@ -361,6 +394,11 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
 
     clock.run(main)
     amount = ledger.spent("b").amount
+    spending = Spending()
+    for fact in recorded:
+        spending.add(fact)
+    again = Ledger({"b": budget}, PRICES, clock, lambda _: None, spending)
+    assert again.spent("b") == ledger.spent("b")  # what was recorded is what was spent
     assert amount.calls == len(made) <= max_calls
     assert amount.tokens <= max_tokens
     assert ledger._reserved.get("b", Amount()) == Amount()  # all that was reserved was given back

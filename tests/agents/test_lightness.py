@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 CHECK = """
 import sys
@@ -16,6 +17,34 @@ http.HttpAdapter(HttpAgent(id="a", endpoint="http://x"), None, {}, None)
 openai.OpenAIAdapter(OpenAIAgent(id="a", endpoint="http://x", model="m"), None, {}, None, {})
 assert "httpx2" not in sys.modules
 """
+
+
+PLAIN = """
+import asyncio, sys
+from pathlib import Path
+from mplp_cli.runtime import Runtime, Screen
+from mplp_cli.sources import Source
+steps = b"[{id: a, type: set, values: {n: 1}}, {id: b, type: shell, run: 'true'}]"
+text = b"workflow: {id: w, name: W, version: 1.0.0, steps: " + steps + b"}"
+with Runtime(state_dir=sys.argv[1]) as runtime:
+    source = Source("w.yaml", text, Path(sys.argv[1]))
+    plan = runtime.load(source).plan
+    assert asyncio.run(runtime.start(source, plan, {}, {}, Screen()).go()).status == "completed"
+loaded = {"httpx2", "mcp", "a2a", "mplp_cli.agents.boundary", "mplp_cli.agents.budget"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_a_run_without_agents_loads_nothing_of_them(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAIN, str(tmp_path)],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_httpx2_is_not_imported_before_an_agent_is_called() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from mplp_cli.agents.contract import AgentRequest, AgentResult
-from mplp_cli.assembly import make_agents
 from mplp_cli.clock import SystemClock
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark
 from mplp_cli.errors import AgentError
+from mplp_cli.staffing import make_agents
 from mplp_cli.workflow.agents import AgentDefinition, CommandAgent, PythonAgent
 from mplp_cli.workflow.masking import Masker
 
@@ -54,6 +54,7 @@ class Place:
             {agent.id: (agent, str(self.folder))},
             Workplace(log_dir=self.folder / "logs", grace=1),
             Masker({"S": "s3cr3t"}),
+            run=RUN,
             deny_private=False,
             clock=SystemClock(),
             environ=self.environ,

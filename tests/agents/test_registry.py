@@ -261,3 +261,19 @@ def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path, text: st
         with pytest.raises(StoreError, match=r"agents\.json"):
             act()
     assert (tmp_path / "agents.json").read_text() == text
+
+
+def test_an_answer_is_a_heartbeat_that_is_written_down_once_an_interval() -> None:
+    beating = agent("a", "x", heartbeat=Heartbeat(interval=1000))
+    registry, clock = made(defined=(beating,))
+    assert registry.standing(beating) == "unknown"
+    registry.saw(beating)
+    kept = registry._kept
+    assert registry.standing(beating) == "active"
+    registry.saw(beating)
+    assert registry._kept is kept  # the interval is not over
+    clock.elapsed = 5
+    assert registry.standing(beating) == "unreachable"
+    registry.saw(beating)
+    assert registry.standing(beating) == "active"
+    assert registry.standing(agent("a", "other", heartbeat=Heartbeat())) == "active"  # of a workflow

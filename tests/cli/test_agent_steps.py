@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Terminal
+from tests.cli.conftest import Terminal, until
 from tests.conftest import Ended
 
 Command = Callable[..., Ended]
@@ -127,6 +127,65 @@ def test_a_step_that_asks_wrongly_is_found_before_the_run(
 def test_a_file_without_agents_is_told_so(mplp: Command, tmp_path: Path) -> None:
     ended = mplp("validate", write(tmp_path, "    - {id: a, type: agent, agent: x, prompt: y}", agents=""))
     assert "no agent is defined" in ended.out + ended.err
+
+
+def test_a_run_that_was_killed_goes_on_with_what_it_has_spent(
+    terminal: Terminal,
+) -> None:
+    agents = """
+budgets: {x: {max-calls: 3}}
+agents:
+  - {id: echo, kind: command, command: [cat], output: text, input: text, budget: x}
+  - {id: gate, kind: command, command: [sh, -c, "test -e open || sleep 600; cat"], output: text, budget: x}
+"""
+    steps = """
+    - {id: a, type: agent, agent: echo, prompt: hi}
+    - {id: b, type: agent, agent: gate, prompt: hi, dependencies: [a]}
+    - {id: c, type: agent, agent: echo, prompt: hi, dependencies: [b]}
+    """
+    write(terminal.directory, steps, agents)
+    running = terminal.start("run", "w.yaml")
+    until(lambda: _status_of(terminal, "b") == "running")
+    running.kill()
+    running.wait()
+    (terminal.directory / "open").touch()
+    document = terminal("resume", "w", "--output", "json").document
+    assert document["steps"]["c"]["error"]["details"]["code"] == "budget.exceeded"
+    assert (document["agents"]["calls"], document["agents"]["lost"]) == (2, 1)
+    [asked] = terminal("explain", "w", "b", "--output", "json").document["agents"]
+    assert (asked["agent"], asked["budget"], asked["calls"]) == ("gate", "x", 1)
+    assert "2 calls of agents, and 1 call lost with its process" in terminal("resume", "w").err
+
+
+def test_a_budget_that_pauses_asks_a_person(terminal: Terminal) -> None:
+    agents = """
+budgets: {x: {max-calls: 1, on-exceed: pause}}
+agents: [{id: a, kind: mock, default: fine, budget: x}]
+"""
+    steps = """
+    - {id: one, type: agent, agent: a, prompt: hi}
+    - {id: two, type: agent, agent: a, prompt: hi, dependencies: [one]}
+    - {id: three, type: agent, agent: a, prompt: hi, dependencies: [two]}
+    """
+    write(terminal.directory, steps, agents)
+    asked = terminal("run", "w.yaml")
+    assert (asked.code, "May more be spent?" in asked.err) == (3, True), asked.err
+    [question] = terminal("approvals", "-o", "json").document["approvals"]
+    assert (question["step"], question["inputs"]["by"]["default"]) == ("two", 1)
+    assert terminal("approve", "w", "--input", "by=0").code == 2
+    terminal("approve", "w")
+    assert terminal("resume", "w", "--output", "json").document["steps"]["three"]["status"] == "waiting"
+    terminal("reject", "w", "--reason", "too dear")
+    document = terminal("resume", "w", "--output", "json").document
+    error = document["steps"]["three"]["error"]
+    assert (document["agents"]["calls"], error["details"]["code"]) == (2, "budget.exceeded")
+    assert "allows 2 calls" in error["message"]
+    assert "too dear" in error["message"]
+
+
+def _status_of(terminal: Terminal, step: str) -> str:
+    ended = terminal("status", "w", "--output", "json")
+    return str(ended.document["steps"][step]["status"]) if ended.code == 0 else ""
 
 
 # ---- without a workflow --------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.cli.conftest import Terminal
@@ -135,3 +137,30 @@ def test_a_workflow_may_name_what_the_project_has(project: Terminal) -> None:
 def test_hostile_words_in_a_definition_are_data(project: Terminal) -> None:
     project.write("agents.yaml", 'agents: [{id: a, kind: mock, name: "[/red] {{x}} ${y}", default: 1}]\n')
     assert "[/red] {{x}} ${y}" in project("agents", "show", "a").out
+
+
+def test_agents_that_fall_back_to_each_other_are_refused(terminal: Terminal) -> None:
+    (terminal.directory / "agents.yaml").write_text(
+        "agents:\n"
+        "  - {id: a, kind: mock, fallback: [d, b]}\n"
+        "  - {id: b, kind: mock, fallback: [c]}\n"
+        "  - {id: c, kind: mock, fallback: [d, a]}\n"
+        "  - {id: d, kind: mock}\n"
+    )
+    ended = terminal("agents", "list", "--output", "json")
+    assert ended.code == 2
+    [problem] = json.loads(ended.err or ended.out)["error"]["details"]["problems"]
+    assert (problem["code"], problem["line"], problem["column"]) == ("agent-fallback-cycle", 4, 39)
+    assert problem["message"].endswith("a -> b -> c -> a")
+
+
+def test_registering_is_an_event_and_a_copy_of_the_store_has_the_agents(terminal: Terminal) -> None:
+    (terminal.directory / "one.yaml").write_text("{id: one, kind: mock, capabilities: [x]}")
+    terminal("agents", "register", "one.yaml")
+    (terminal.directory / "copy").mkdir()
+    assert terminal("backup", "copy/", "--output", "json").document["agents"] == 1
+    terminal("agents", "unregister", "one")
+    told = terminal("events", "list", "--output", "json").document["events"]
+    assert [one["type"] for one in told] == ["agent.registered", "agent.unregistered"]
+    listed = terminal("agents", "list", "--state-dir", "copy", "--output", "json").document["agents"]
+    assert [one["id"] for one in listed] == ["one"]

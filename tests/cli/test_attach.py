@@ -288,6 +288,7 @@ def test_a_run_that_waits_for_a_person_is_shown_with_its_question(gate: Terminal
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_goes_leaves_the_run_alone(gate: Terminal, number: signal.Signals, code: int) -> None:
     gate("run", "gate.yaml", "--detach")
+    until(lambda: "step.started" in gate("logs", "gate", "--history").out)
     before = gate("logs", "gate", "--history").out
     following = gate.start("attach", "gate")
     assert following.stderr is not None

@@ -75,7 +75,7 @@ def test_a_copy_is_a_state_directory(kept: Terminal) -> None:
     assert kept("backup", "copy/state.db").code == 2
     document = kept("backup", "copy", "--force", "-o", "json").document
     assert document["runs"] == 4
-    assert document.keys() == {"file", "size", "runs", "facts", "objects", "requests", "approvals"}
+    assert document.keys() == {"file", "size", "runs", "facts", "objects", "requests", "approvals", "agents"}
 
 
 def test_where_nothing_is_stored_nothing_is_copied_or_made(terminal: Terminal) -> None:

@@ -465,3 +465,26 @@ def test_the_stream_is_the_same_every_time(full: Stream) -> None:
     everything(world)
     again = protocol_stream(recorded(list(made(world)), world.stored))
     assert again.events == full.events
+
+
+def test_a_budget_that_is_nearly_used_up_or_used_up_is_told_once() -> None:
+    used, share = h.Used(calls=1), h.Share("b", "max-calls", 80, 5)
+    over = Failure(
+        type="AgentError",
+        message="x",
+        details={"code": "budget.exceeded", "budget": "b", "limit": "max-calls", "allowed": 5},
+    )
+    stream = protocol_stream(
+        recorded(
+            [
+                begun(),
+                h.AgentAsked(START, "ask", 1, "a", used, warned=[share]),
+                h.AgentAsked(START, "ask", 1, "a", used, warned=[h.Share("b", "max-calls", 100, 5)]),
+                h.StepFailed(START, "ask", 2, over),
+            ],
+            ask="agent",
+        )
+    )
+    assert of(stream, "cost_budget", "event_type") == ["budget_warning", "budget_exceeded"]
+    payload = {"workflow": "release", "step": "ask", "budget": "b", "limit": "max-calls", "allowed": 5}
+    assert of(stream, "cost_budget", "payload") == [payload, payload]

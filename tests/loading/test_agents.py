@@ -13,7 +13,9 @@ from mplp_cli.loading import load_workflow
 from mplp_cli.loading.agents import Beside, Known, load_agents
 from mplp_cli.loading.including import on_disk
 from mplp_cli.workflow.agents import (
+    Activation,
     AgentFile,
+    Binding,
     CommandAgent,
     Heartbeat,
     HttpAgent,
@@ -128,7 +130,12 @@ def test_files_that_a_definition_names_are_put_in_their_places(tmp_path: Path) -
 #: An agent, the code of what is wrong with it, where (the words begin there), and what is said.
 WRONG = [
     ("id: a, kind: comand", "agent-unknown-kind", "comand", "did you mean `command`?"),
-    ("id: a, kind: mcp", "agent-unsupported-kind", "mcp", "kinds: python"),
+    ("id: a, kind: mcp", "schema-missing-key", "", "`command` or `endpoint`"),
+    ("id: a, kind: mcp, command: [x], endpoint: 'http://h'", "schema-conflict", "endpoint", "`command`"),
+    ("id: a, kind: mcp, command: [x], bearer-env: T", "schema-conflict", "bearer-env", "beside `command`"),
+    ("id: a, kind: mcp, command: [x], capabilities: all", "schema-form", "all", "auto"),
+    ("id: a, kind: mcp, command: [x], tools: {alow: [x]}", "schema-unknown-key", "alow", "`allow`"),
+    ("id: a, kind: oracle", "agent-unknown-kind", "oracle", "an installed package may add more"),
     ("id: a, kind: mock, scipt: []", "schema-unknown-key", "scipt", "did you mean `script`?"),
     ("id: Bad, kind: mock", "schema-form", "Bad", "a small letter"),
     ("id: a, kind: python", "schema-missing-key", "", "`entrypoint`"),
@@ -236,6 +243,58 @@ def test_an_agent_that_is_wrong_makes_its_workflow_wrong_beside_what_else_is_wro
     assert loaded.plan is None
     found = [(p.code, p.line) for p in loaded.problems]
     assert found == [("schema-unknown-step-type", 5), ("agent-unknown-kind", 6)]
+
+
+def test_what_an_agent_says_itself_that_it_offers_may_be_wanted_by_a_step() -> None:
+    text = STEPS.replace("type: set, values: {}", "type: agent, capability: mcp:read, prompt: x")
+    assert "mcp:read" in text
+    good_one = "agents: [{id: a, kind: mcp, command: [sh]}]\n"
+    assert load_workflow((text + good_one).encode(), "flow.yaml").problems == []
+    bad_one = "agents: [{id: a, kind: mcp, command: [sh], capabilities: [x]}]\n"
+    found = load_workflow((text + bad_one).encode(), "flow.yaml").problems
+    assert [problem.code for problem in found] == ["agent-capability"]
+
+
+def test_interfaces_are_bound_to_agents_or_capabilities() -> None:
+    bound = (
+        "activation: {mode: explicit, plan.optimizePlanWithAI: {agent: a},"
+        " core.predictSystemBehavior: {capability: x.y}}\n"
+    )
+    found = good(agent("id: a, kind: mock") + bound)
+    assert found.activation == Activation(
+        mode="explicit",
+        bindings={
+            "plan.optimizePlanWithAI": Binding(agent="a"),
+            "core.predictSystemBehavior": Binding(capability="x.y"),
+        },
+    )
+    assert good(agent("id: a, kind: mock")).activation is None
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "column", "hint"),
+    [
+        ("plan.optimisePlanWithAI: {agent: a}", "schema-unknown-key", 14, "`plan.optimizePlanWithAI`"),
+        ("mode: never", "schema-value", 20, "auto, explicit"),
+        ("plan.optimizePlanWithAI: {}", "schema-missing-key", 39, "`agent`"),
+        (
+            "plan.optimizePlanWithAI: {agent: a, capability: b}",
+            "schema-conflict",
+            50,
+            "keep `agent` or `capability`",
+        ),
+        ("plan.optimizePlanWithAI: a", "schema-type", 39, None),
+        ("plan.optimizePlanWithAI: {agent: ab}", "agent-unknown-binding", 47, "did you mean `abc`?"),
+    ],
+)
+def test_a_binding_that_is_none_is_refused_where_it_stands(
+    said: str, code: str, column: int, hint: str | None
+) -> None:
+    text = "agents: [{id: a, kind: mock}, {id: abc, kind: mock}]\nactivation: {" + said + "}\n"
+    _, [problem] = read(text)
+    assert (problem.code, problem.line, problem.column) == (code, 2, column)
+    assert problem.severity == ("warning" if code == "agent-unknown-binding" else "error")
+    assert hint is None or hint in (problem.hint or "")
 
 
 def test_the_files_of_its_agents_are_stored_with_the_run(tmp_path: Path) -> None:

@@ -268,22 +268,6 @@ def test_calls_in_one_go_see_what_the_ones_before_have_written(exchange: Exchang
 # ---- reserved interfaces
 
 
-def test_a_reserved_interface_is_inert_until_something_takes_it_over(exchange: Exchange) -> None:
-    name, given = "context/enhance-context-with-ai", {"contextId": "c", "aiCapabilities": ["x"]}
-    inert = {"status": "reserved", "enhancement": "pending"}
-    assert exchange.call(name, **given) == inert
-    exchange.hub.activate("context", "enhanceContextWithAI", lambda asked, _session: {"got": dict(asked)})
-    assert exchange.call(name, **given) == {"got": given}
-    assert exchange.call("context/enhanceContextWithAI", **given) == {"got": given}
-    exchange.hub.deactivate("context", "enhance-context-with-ai")
-    assert exchange.call(name, **given) == inert
-
-
-def test_only_a_reserved_interface_can_be_taken_over(exchange: Exchange) -> None:
-    with pytest.raises(OperationError, match="no reserved interface"):
-        exchange.hub.activate("context", "create-context", lambda _asked, _session: None)
-
-
 def test_every_reserved_interface_answers_that_nothing_was_done(exchange: Exchange) -> None:
     for name, module in builtin_modules().items():
         reserved = [operation for operation in module.operations.values() if operation.reserved]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
+from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.retry import Retry
@@ -62,6 +63,7 @@ class FakeState:
     started: int = NOON
     ended: int = 0
     pausing: RunPausing | None = None
+    spending: Spending = field(default_factory=Spending)
     step_status: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     started_at: list[int] = field(default_factory=list)

@@ -27,6 +27,7 @@ from mplp_cli.protocols import (
     Relation,
     Store,
     Subscription,
+    Switched,
     Wiring,
 )
 from mplp_cli.store.sqlite import SqliteStore
@@ -856,6 +857,14 @@ def test_states_of_modules_and_subscriptions_are_kept_once(store: Store) -> None
     )
     board.unsubscribe([told, Subscription("nobody", "plan", "x")])
     assert board.wiring().subscriptions == [Subscription("role", "context", "*")]
+
+
+def test_interfaces_are_active_from_when_they_were_activated_first(store: Store) -> None:
+    board = store.switchboard
+    board.activate(["plan.a", "plan.b"], Switched(5, "ann"))
+    board.activate(["plan.b", "role.c"], Switched(7))
+    board.deactivate(["plan.a", "nobody.d"])
+    assert board.wiring().active == {"plan.b": Switched(5, "ann"), "role.c": Switched(7)}
 
 
 def said(number: int, target: str = "plan") -> Communication:

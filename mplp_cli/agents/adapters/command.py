@@ -13,7 +13,7 @@ from mplp_cli.agents.contract import AgentRequest, AgentResult, Tell
 from mplp_cli.agents.workshop import Workshop
 from mplp_cli.errors import AgentError, OutputLimitError
 from mplp_cli.protocols import Ended
-from mplp_cli.workflow.agents import CommandAgent
+from mplp_cli.workflow.agents import CommandAgent, McpAgent
 from mplp_cli.workflow.values import Json
 
 #: Variables that every program gets; it gets no other, unless its definition names it.
@@ -94,7 +94,7 @@ class Program:
         """Nothing is open."""
 
 
-def environment(agent: CommandAgent, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(agent: CommandAgent | McpAgent, environ: Mapping[str, str]) -> dict[str, str]:
     """What a program gets: a few variables, those that its definition names, and values that are set there."""
     names = (*ALWAYS, *agent.pass_env)
     return {name: environ[name] for name in names if name in environ} | dict(agent.env)

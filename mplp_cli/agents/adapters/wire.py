@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import AgentError, HttpRequestError, MplpError, NetworkPolicyError
 from mplp_cli.protocols import Clock, Connect
-from mplp_cli.workflow.agents import HttpAgent, OpenAIAgent, filled, variables_in
+from mplp_cli.workflow.agents import A2aAgent, HttpAgent, McpAgent, OpenAIAgent, filled, variables_in
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -47,7 +47,11 @@ class Endpoint:
     """The service behind an agent, and what may be told of it. Nothing is looked up before the first request."""
 
     def __init__(
-        self, agent: HttpAgent | OpenAIAgent, connect: Connect, environ: Mapping[str, str], clock: Clock
+        self,
+        agent: HttpAgent | OpenAIAgent | McpAgent | A2aAgent,
+        connect: Connect,
+        environ: Mapping[str, str],
+        clock: Clock,
     ) -> None:
         self._agent = agent
         self._connect = connect
@@ -64,7 +68,7 @@ class Endpoint:
         except httpx2.InvalidURL:
             url = httpx2.URL("")
         if url.scheme not in _PORTS or not url.host:
-            raise self._error("agent.http", "the endpoint is not an http or https address")
+            raise self.error("agent.http", "the endpoint is not an http or https address")
         return url
 
     @cached_property
@@ -77,7 +81,7 @@ class Endpoint:
                 said["authorization"] = f"Bearer {token}"
         for name, value in said.items():
             if _UNSENDABLE.search(value) or not value.isascii():
-                raise self._error(
+                raise self.error(
                     "agent.http", f"the header `{name}` holds a character that cannot be sent in a header"
                 )
         return said
@@ -123,7 +127,7 @@ class Endpoint:
                     url = self._redirected(method, url, response)
             except (httpx2.RequestError, httpx2.InvalidURL, HttpRequestError) as error:
                 raise self._broken(method, url, error, began=began) from None
-        raise self._error("agent.http", f"{self._shown(method, url)} leads from one redirect to the next")
+        raise self.error("agent.http", f"{self._shown(method, url)} leads from one redirect to the next")
 
     async def pieces(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
         """The body as it comes. agent.output_invalid if it is larger than MAX_BODY."""
@@ -165,7 +169,7 @@ class Endpoint:
             async with asyncio.timeout(seconds if seconds > 0 else None):
                 yield
         except TimeoutError:
-            raise self._error(
+            raise self.error(
                 "agent.timeout",
                 f"no whole answer within {seconds:g} s",
                 again=True,
@@ -186,9 +190,9 @@ class Endpoint:
 
     def invalid(self, what: str, **details: Json) -> AgentError:
         """The answer is not what was asked for."""
-        return self._error("agent.output_invalid", what, **details)
+        return self.error("agent.output_invalid", what, **details)
 
-    def _error(
+    def error(
         self,
         code: str,
         what: str,
@@ -231,7 +235,7 @@ class Endpoint:
             )
         elif response.has_redirect_location:
             hint = "redirects that would change the request are not followed: state the address they lead to"
-        return self._error(code, what, again=again, after=after, hint=hint, status=status, body=head[:_KEPT])
+        return self.error(code, what, again=again, after=after, hint=hint, status=status, body=head[:_KEPT])
 
     async def _head(self, response: httpx2.Response) -> str:
         """The beginning of a body, without what is secret."""
@@ -246,7 +250,7 @@ class Endpoint:
         there = url.join(response.headers.get("location", ""))
         if origin(there) == origin(url):
             return there
-        raise self._error(
+        raise self.error(
             "agent.http",
             f"{self._shown(method, url)} leads to {there.scheme}://{there.netloc.decode('ascii', 'replace')}",
             hint="nothing is sent to another origin than the endpoint's: state the one that answers",
@@ -259,20 +263,20 @@ class Endpoint:
         where, said = self._shown(method, url), self.masker.text(reason_for(error))
         match error:
             case NetworkPolicyError():
-                return self._error("guard.denied", error.message, sent=False, **error.details)
+                return self.error("guard.denied", error.message, sent=False, **error.details)
             case httpx2.ConnectTimeout():
-                return self._error(
+                return self.error(
                     "agent.unavailable", f"{where}: no connection in time", again=True, sent=False
                 )
             case httpx2.ConnectError() | httpx2.ProxyError():
-                return self._error("agent.unavailable", f"{where}: {said}", again=True, sent=False)
+                return self.error("agent.unavailable", f"{where}: {said}", again=True, sent=False)
             case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
-                return self._error("agent.http", f"{where} cannot be sent: {said}", sent=False)
+                return self.error("agent.http", f"{where} cannot be sent: {said}", sent=False)
             case httpx2.DecodingError():
                 return self.invalid(f"the answer to {where} cannot be decompressed: {said}")
         if began:
-            return self._error("agent.truncated", f"the answer to {where} broke off: {said}", again=True)
-        return self._error("agent.unavailable", f"{where} was not answered: {said}", again=True)
+            return self.error("agent.truncated", f"the answer to {where} broke off: {said}", again=True)
+        return self.error("agent.unavailable", f"{where} was not answered: {said}", again=True)
 
     def _shown(self, method: str, url: httpx2.URL) -> str:
         """A request for people; what stands in a query is nobody's business."""
@@ -290,7 +294,7 @@ class Endpoint:
     def _variable(self, name: str, which: str) -> str:
         value = self._environ.get(name)
         if value is None:
-            raise self._error(
+            raise self.error(
                 "agent.unavailable",
                 f"the variable `{name}` {which} is not set",
                 hint=f"export {name}=...; set to nothing where none is needed",

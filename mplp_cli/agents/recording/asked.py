@@ -82,6 +82,8 @@ class Wording:
             "capability": request.capability,
             "repair": request.repair,
         }
+        if request.resumed is not None:  # which task goes on with it is the remote agent's business
+            fixed["answer"] = request.resumed.answer
         said = {name: value for name, value in fixed.items() if value}
         said |= {
             name: value

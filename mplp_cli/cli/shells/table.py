@@ -11,6 +11,7 @@ from msgspec import Struct
 _KINDS = {
     "FILE": "file",
     "FILES": "file",
+    "PATH": "file",
     "DIR": "directory",
     "RUN": "runs",
     "RUN1": "runs",
@@ -25,6 +26,7 @@ _KINDS = {
     "TARGET": "modules",
     "PUBLISHER": "modules",
     "MODULE.OPERATION": "operations",
+    "MODULE.INTERFACE": "interfaces",
     "MODULE[.OPERATION": "operations",
     "KIND": "kinds",
     "OBJECT": "objects",

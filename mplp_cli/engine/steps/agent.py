@@ -34,6 +34,7 @@ async def ask_aloud(
         nonlocal ends
         ends = text[-1:] or ends
         told.feed(text.encode("utf-8", "replace"))
+        log.flush()  # who follows the log reads an answer while it is given
 
     try:
         answered = await ask(attempt, tell)

@@ -1,4 +1,4 @@
-"""The fold, one function per kind of fact: what it changes in RunState."""
+"""The fold, one function per kind of fact: what it changes in RunState. Those of the run are in `course`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,32 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.answers import answer_of_own, complete, doubt_advice, refusal
+from mplp_cli.workflow.fold import replies
+from mplp_cli.workflow.fold.answers import answer_of_own, complete, doubt_advice
 from mplp_cli.workflow.fold.commands import Arm, Tell
-from mplp_cli.workflow.fold.ends import close_one, spread, withdraw
+from mplp_cli.workflow.fold.course import (
+    run_admitted,
+    run_cancelled,
+    run_completed,
+    run_failed,
+    run_finalizing,
+    run_resumed,
+    run_started,
+    run_stopping,
+    run_waiting,
+)
+from mplp_cli.workflow.fold.ends import close_one, withdraw
 from mplp_cli.workflow.fold.growth import add_items, repeat
-from mplp_cli.workflow.fold.limits import limit_container, limit_run
-from mplp_cli.workflow.fold.pausing import is_called_off, lift, run_continued, run_paused, run_pausing
+from mplp_cli.workflow.fold.limits import limit_container
+from mplp_cli.workflow.fold.pausing import run_continued, run_paused, run_pausing
 from mplp_cli.workflow.fold.redefining import redefine
-from mplp_cli.workflow.fold.resume import go_on, take_up
+from mplp_cli.workflow.fold.resume import go_on
+from mplp_cli.workflow.fold.spending import agent_asked, raise_limit, refusal_of
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
     ENDED,
     FAILED,
-    PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
@@ -33,106 +45,6 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
 
 _WORDS = {word: word for word in (RUNNING, *ENDED)}
-
-
-def run_started(state: RunState, fact: h.RunStarted) -> None:
-    state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
-    state.started = fact.at
-    state.slots = state.all_slots = fact.slots
-    state.turn, state.rerun = fact.turn, fact.rerun
-    if fact.turn is None:
-        _begin(state, fact.at)
-
-
-def run_admitted(state: RunState, fact: h.RunAdmitted) -> None:
-    state.started = fact.at
-    _begin(state, fact.at)
-    if state.rerun is not None and state.rerun.mode != "all":
-        take_up(state, fact.at)
-
-
-def _begin(state: RunState, at: int) -> None:
-    state.status = RUNNING
-    state.limited_from = at
-    limit_run(state)
-    if state.rerun is not None and state.rerun.mode != "all":
-        return  # what it keeps follows; then a process takes it up
-    for i in state.plan.top:
-        if not state.unmet[i]:
-            state.make_ready(i)
-
-
-def run_resumed(state: RunState, fact: h.RunResumed) -> None:
-    if state.status is not PENDING:  # else it still waits for its turn
-        take_up(state, fact.at, fact.retry)
-
-
-def run_stopping(state: RunState, fact: h.RunStopping) -> None:
-    if fact.cause == "kill" or state.status is PENDING:
-        state.killed, state.status = True, RUNNING  # of a run that never began nothing is to be cleaned up
-    elif state.finalizing is not None and fact.cause == "cancel":
-        _withdraw(state, fact)
-        return
-    elif state.finalizing is not None or state.stopping is not None:
-        return  # the first cause stands
-    state.stopping = state.stopping or fact
-    for step in state.plan.steps:
-        if step.loop < 0 and (why := state.doomed(step.number)):
-            state.drop(step.number, CANCELLED, why, fact.at)
-    state.ready.clear()
-    state.parked.clear()
-    state.halting = False
-    if is_called_off(state):
-        lift(state)
-
-
-def _withdraw(state: RunState, fact: h.RunStopping) -> None:
-    """A cancel does not stop `finally`; but what one of its steps asks a person will not be answered."""
-    if state.approvals:
-        state.stopping = state.stopping or fact
-        lift(state)
-    for i in sorted(state.approvals):
-        state.ending(state.plan.steps[i].id)
-        state.reasons[i] = fact.message or "the run was cancelled"
-        state.dropped = True
-        state.close(i, CANCELLED, fact.at)
-        state.ask(Tell(i))
-
-
-def run_waiting(state: RunState, fact: h.RunWaiting) -> None:
-    state.status = WAITING
-    state.waits_since = fact.at
-
-
-def run_finalizing(state: RunState, fact: h.RunFinalizing) -> None:
-    state.finalizing = fact
-    state.outputs, state.error = fact.outputs, fact.error
-    final = [s.number for s in state.plan.steps if s.final and s.loop < 0]
-    ended = [i for i in final if state.step_status[i] in ENDED]  # those that a rerun keeps
-    state.left = len(final) - len(ended)
-    for i in state.plan.final:
-        state.met(i)
-    for i in ended:
-        if state.plan.steps[i].parent < 0:
-            spread(state, i)
-
-
-def _run_ended(state: RunState, status: str, at: int, outputs: Any, warnings: list[str]) -> None:
-    state.status, state.ended, state.outputs, state.warnings = status, at, outputs, warnings
-    state.pausing = None
-
-
-def run_completed(state: RunState, fact: h.RunCompleted) -> None:
-    _run_ended(state, COMPLETED, fact.at, fact.outputs, fact.warnings)
-
-
-def run_failed(state: RunState, fact: h.RunFailed) -> None:
-    _run_ended(state, FAILED, fact.at, fact.outputs, fact.warnings)
-    state.error = fact.error
-
-
-def run_cancelled(state: RunState, fact: h.RunCancelled) -> None:
-    _run_ended(state, CANCELLED, fact.at, fact.outputs, [])
 
 
 def step_kept(state: RunState, fact: h.StepKept) -> None:
@@ -164,10 +76,6 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     i = state.plan.number[fact.step]
     state.judged.add(i)
     heappush(state.ready, state.plan.steps[i].rank)
-
-
-def steps_claimed(state: RunState, fact: h.StepsClaimed) -> None:
-    """A promise of the driver to the journal; the steps are queued as before."""
 
 
 def step_started(state: RunState, fact: h.StepStarted) -> None:
@@ -228,7 +136,7 @@ def step_retrying(state: RunState, fact: h.StepRetrying) -> None:
     starts_again(state, i, retried=True)
     state.step_status[i] = RETRYING
     state.attempts[i] = fact.attempt
-    state.errors[i] = fact.error
+    replies.tried(state, i, fact.error)
     doubt_advice(state, i, fact.error)
     if _cut_short(state, i, fact.at):
         return
@@ -255,8 +163,8 @@ def step_skipped(state: RunState, fact: h.StepSkipped) -> None:
     state.close(i, SKIPPED, fact.at)
 
 
-def step_omitted(state: RunState, fact: h.StepOmitted) -> None:
-    """A consequence that was folded with its cause."""
+def nothing_more(state: RunState, fact: h.StepOmitted | h.StepsClaimed) -> None:
+    """A consequence that was folded with its cause, or a promise of the driver to the journal."""
 
 
 def step_cancelled(state: RunState, fact: h.StepCancelled) -> None:
@@ -303,12 +211,13 @@ def step_decided(state: RunState, fact: h.StepDecided) -> None:
     if asked.own:
         answer_of_own(state, i, fact)
     elif asked.open or fact.decision == "approved":
-        state.uncounted[i] = state.attempts[i]
+        raise_limit(state, i, fact)
+        replies.may_go_on(state, i, fact)
         starts_again(state, i)
         state.make_ready(i)
     else:
         state.refused.add(i)
-        state.fail(i, refusal(fact), fact.at)
+        state.fail(i, refusal_of(state, i, fact), fact.at)
         state.ask(Tell(i))
 
 
@@ -380,7 +289,7 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.RunCancelled: run_cancelled,
     h.StepKept: step_kept,
     h.StepQueued: step_queued,
-    h.StepsClaimed: steps_claimed,
+    h.StepsClaimed: nothing_more,
     h.StepStarted: step_started,
     h.StepAdvised: step_advised,
     h.StepRepeated: step_repeated,
@@ -389,11 +298,12 @@ FOLD: dict[type, Callable[[RunState, Any], None]] = {
     h.StepRetrying: step_retrying,
     h.StepRetryDue: step_retry_due,
     h.StepSkipped: step_skipped,
-    h.StepOmitted: step_omitted,
+    h.StepOmitted: nothing_more,
     h.StepCancelled: step_cancelled,
     h.StepWaiting: step_waiting,
     h.StepDecided: step_decided,
     h.StepWoken: step_woken,
     h.StepEmitted: step_emitted,
     h.StepFellBack: step_fell_back,
+    h.AgentAsked: agent_asked,
 }

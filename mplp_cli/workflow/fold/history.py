@@ -365,6 +365,64 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     instead: str
 
 
+class AgentAsked(_Fact, tag="agent.asked", gc=True):
+    """An agent was called for a step; the call is over, and has used this. Each repair is a call of its own.
+
+    `code` is the error's, empty if it answered, `stopped` if nobody knows. `warned` are the limits of its budget
+    that it came close to, or went over.
+    """
+
+    step: str
+    attempt: int
+    agent: str
+    used: Used
+    model: str = ""
+    budget: str = ""
+    code: str = ""
+    warned: list[Share] = []
+
+
+class Used(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What calls of agents have used. `time` is in ms, `nano_usd` in billionths of a dollar.
+
+    `assumed` are tokens that count because a call did not say how many it used: there were `unmetered` of those.
+    `unpriced` calls were of a model without a price.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    assumed: int = 0
+    nano_usd: int = 0
+    time: int = 0
+    unpriced: int = 0
+    unmetered: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Of every kind."""
+        return self.input_tokens + self.output_tokens + self.cache_read + self.cache_write + self.assumed
+
+    @property
+    def usd(self) -> float:
+        """Dollars."""
+        return self.nano_usd / 1_000_000_000
+
+    def __add__(self, other: Used) -> Used:
+        return Used(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Share(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """`percent` of a limit of a budget (`max-calls`...) is spent; `allowed` is the limit, in its unit."""
+
+    budget: str
+    limit: str
+    percent: int
+    allowed: float
+
+
 class Approval(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """What a person is asked. `id` is the Confirm object's id; `deadline` is ms since the epoch, 0 none.
 
@@ -444,6 +502,7 @@ Event: TypeAlias = (
     | StepWoken
     | StepEmitted
     | StepFellBack
+    | AgentAsked
 )
 
 #: The run-level facts that end a run for good or for now.

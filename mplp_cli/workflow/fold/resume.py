@@ -122,7 +122,7 @@ def forget_end(state: RunState, i: int) -> None:
     state.tainted.discard(i)
     state.judged.discard(i)
     state.refused.discard(i)
-    for known in (state.reasons, state.because, state.errors, state.mended, state.due):
+    for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.replies):
         known.pop(i, None)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
@@ -142,6 +142,8 @@ def _lose_attempts(state: RunState, at: int) -> None:
         elif status is RUNNING and state.plan.steps[i].kind not in CONTAINERS and i not in state.branches:
             state.step_status[i] = PENDING
             state.uncounted[i] = state.uncounted.get(i, 0) + 1
+            if state.plan.steps[i].kind == "agent":
+                state.spending.lose(state.plan.steps[i].id)
             if why := state.doomed(i):
                 state.step_status[i] = CANCELLED
                 state.ended_at[i] = at

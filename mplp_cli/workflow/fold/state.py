@@ -19,7 +19,9 @@ from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
 from mplp_cli.workflow.fold.pausing import set_off
+from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.fold.slots import release, unpark
+from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     ENDED,
@@ -71,6 +73,7 @@ class RunState:
         self.rerun: h.Rerun | None = None
         self.kept: dict[int, str] = {}
         self.redefined: h.RunRedefined | None = None
+        self.spending = Spending()
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
         #: What the fact at hand asks for.
@@ -105,6 +108,8 @@ class RunState:
         self.doubtful: set[int] = set()
         #: When a retry, a wait, an approval's deadline or a container's timeout is due (ms since the epoch).
         self.due: dict[int, int] = {}
+        #: What people have told agents that asked; the next attempt of the step goes on with it.
+        self.replies: dict[int, Reply] = {}
         #: Attempts that do not count against the retries: lost in a crash, or before a decision.
         self.uncounted: dict[int, int] = {}
         #: Answers of agents to the questions of steps that have not ended, by the name of the question.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mplp_cli.workflow.fold import answers, pausing
+from mplp_cli.workflow.fold import answers, course, pausing, replies
 from mplp_cli.workflow.fold import facts as fold
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.ends import mark_ended
@@ -20,6 +20,7 @@ from mplp_cli.workflow.fold.joins import bad_end
 from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import reclaim
+from mplp_cli.workflow.fold.spending import agent_asked, raise_limit
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
     COMPLETED,
@@ -55,7 +56,7 @@ def told_before(history: Sequence[h.Event]) -> int:
 def retell(state: RunState, fact: h.Event) -> None:
     """Take one fact at its word."""
     step = getattr(fact, "step", None)
-    if step is None:
+    if step is None or type(fact) is h.AgentAsked:  # spent is spent, whatever became of the step
         _OF_THE_RUN[type(fact)](state, fact)
     elif (i := state.plan.number.get(step)) is not None:
         _OF_A_STEP[type(fact)](state, i, fact)
@@ -170,7 +171,8 @@ def _failed(state: RunState, i: int, fact: h.StepFailed) -> None:
 
 def _retrying(state: RunState, i: int, fact: h.StepRetrying) -> None:
     state.step_status[i], state.attempts[i] = RETRYING, fact.attempt
-    state.errors[i], state.due[i] = fact.error, fact.due
+    state.due[i] = fact.due
+    replies.tried(state, i, fact.error)
     answers.doubt_advice(state, i, fact.error)
 
 
@@ -219,7 +221,8 @@ def _decided(state: RunState, i: int, fact: h.StepDecided) -> None:
         if fact.decision != "approved":  # else its end follows
             state.errors[i], state.due[i] = answers.failure_of(state, i, fact), fact.at
     elif fact.decision == "approved":
-        state.uncounted[i] = state.attempts[i]
+        raise_limit(state, i, fact)
+        replies.may_go_on(state, i, fact)
         state.step_status[i] = PENDING
         state.doubtful.discard(i)
     else:
@@ -272,15 +275,16 @@ _OF_THE_RUN: dict[type, Callable[[RunState, Any], None]] = {
     h.RunResumed: _resumed,
     h.RunRedefined: redefine,
     h.RunStopping: _stopping,
-    h.RunWaiting: fold.run_waiting,
+    h.RunWaiting: course.run_waiting,
     h.RunPausing: pausing.run_pausing,
     h.RunContinued: _continued,
     h.RunPaused: pausing.run_paused,
     h.RunFinalizing: _finalizing,
-    h.RunCompleted: fold.run_completed,
-    h.RunFailed: fold.run_failed,
-    h.RunCancelled: fold.run_cancelled,
+    h.RunCompleted: course.run_completed,
+    h.RunFailed: course.run_failed,
+    h.RunCancelled: course.run_cancelled,
     h.StepsClaimed: _nothing,
+    h.AgentAsked: agent_asked,
 }
 _OF_A_STEP: dict[type, Callable[[RunState, int, Any], None]] = {
     h.StepKept: _kept,

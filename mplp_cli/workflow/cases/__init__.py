@@ -1,0 +1,1 @@
+"""Test cases of workflows: what they say, what is judged by them, what they have covered."""

@@ -1,0 +1,124 @@
+"""Agents: one found among many, and what a step that asks one costs beside what the agent does.
+
+A `mock` agent answers at once and in the same process, so its step is all engine, boundary and journal. A `python`
+agent is called in a process of its own, as a `python` step is: what asking adds to it stands beside that step.
+
+`python -m tests.bench.agents discovery|mock|agent|python COUNT DIR` measures one in a fresh process and prints JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mplp_cli.agents.registry import Criteria, Entry
+from mplp_cli.clock import SystemClock
+from mplp_cli.ids import RandomIds
+from mplp_cli.roster import Roster, make_registry
+from mplp_cli.runtime import Runtime, Screen
+from mplp_cli.sources import Source
+from mplp_cli.workflow.agents import MockAgent
+from mplp_cli.workflow.fold.history import RUN_ENDS, Event
+from tests.bench.measure import Lab, Row, median_of
+
+#: Limits in microseconds.
+DISCOVERY, STEP = 1_000.0, 300.0
+AMONG = 1_000
+FUNCTION = "def answer(**given):\n    return 1\n"
+
+
+def rows(lab: Lab) -> Iterator[Row]:
+    """Discovery, a step that asks a mock agent, and one that asks a function beside a step that calls it."""
+    yield Row(
+        name=f"agents, discovery among {AMONG:,}",
+        value=median_of(lambda: measured(lab, "discovery", 200), 3),
+        unit="us",
+        limit=DISCOVERY,
+        note="by a glob and a tag",
+    )
+    count = lab.sizes.steps // 10
+    yield Row(
+        name=f"agents, {count:,} steps that ask a mock",
+        value=median_of(lambda: measured(lab, "mock", count), 3),
+        unit="us",
+        limit=STEP,
+        note="engine, boundary, journal",
+    )
+    few = lab.sizes.processes
+    agent, python = (measured(lab, what, few) for what in ("agent", "python"))
+    yield Row(
+        name=f"agents, {few:,} steps that ask a function",
+        value=agent,
+        unit="us",
+        reference=python,
+        ratio=agent / python,
+        note="reference: python steps; both start processes",
+    )
+
+
+def measured(lab: Lab, what: str, count: int) -> float:
+    """Mean microseconds of one."""
+    with lab.fresh() as folder:
+        told = lab.python("-m", "tests.bench.agents", what, str(count), str(folder)).json
+    return float(told["seconds"]) / count * 1e6
+
+
+def discovery(count: int, _folder: str) -> float:
+    """Seconds for so many searches."""
+    entries = [
+        Entry(agent=MockAgent(id=f"a{n}", capabilities=[f"plan.c{n % 50}"], tags=["x"]), directory="/")
+        for n in range(AMONG)
+    ]
+    registry = make_registry(Roster(entries=entries), lambda make: None, SystemClock(), RandomIds())
+    wanted = Criteria(all_of=["plan.c1*"], tags=["x"])
+    assert len(registry.discover(wanted)) == AMONG * 11 // 50
+    began = time.perf_counter()
+    for _ in range(count):
+        registry.discover(wanted)
+    return time.perf_counter() - began
+
+
+def steps(what: str, count: int, folder: str) -> float:
+    """Seconds from `run.started` to the end of a run of so many steps, one at a time."""
+    moments: list[float] = []
+
+    def watch(facts: Sequence[Event]) -> None:
+        if not moments or isinstance(facts[-1], RUN_ENDS):
+            moments.append(time.perf_counter())
+
+    (Path(folder) / "given.py").write_text(FUNCTION, "utf-8")
+    body: dict[str, Any] = {"type": "agent", "agent": what, "input": {"n": 1}}
+    if what == "python":
+        body = {"type": "python", "call": "given:answer", "arguments": {"n": 1}}
+    document = {
+        "workflow": {
+            "id": "asks",
+            "name": "Asks",
+            "version": "1.0.0",
+            "max-parallel": 1,
+            "steps": [{"id": f"s{n}", **body} for n in range(count)],
+        },
+        "agents": [
+            {"id": "mock", "kind": "mock", "default": 1},
+            {"id": "agent", "kind": "python", "entrypoint": "given:answer"},
+        ],
+    }
+    with Runtime(state_dir=folder) as runtime:
+        source = Source("asks.json", json.dumps(document).encode(), Path(folder))
+        loaded = runtime.load(source)
+        assert loaded.plan is not None, loaded.problems
+        run = runtime.start(source, loaded.plan, {}, {}, Screen(subscribers=[watch]))
+        state = asyncio.run(run.go())
+    assert not state.errors, state.errors
+    return moments[-1] - moments[0]
+
+
+if __name__ == "__main__":
+    what, many, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    seconds = discovery(many, place) if what == "discovery" else steps(what, many, place)
+    sys.stdout.write(json.dumps({"seconds": seconds}))
