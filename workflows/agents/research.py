@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 COMMON = set(
-    "a an and are as at be but by can do does for from has have how if in into is it its not of on or should than that the"
-    " their then there these they this to us was we what when where which who why will with would you your".split()
+    "a an and are as at be but by can do does for from has have how if in into is it its not of on or should than that"
+    " the their then there these they this to us was we what when where which who why will with would you your".split()
 )
 #: Findings of one source at most.
 MOST = 4
@@ -36,7 +36,7 @@ def sentences(text: str) -> list[tuple[int, str]]:
     line = 1
     for block in re.split(r"(\n\s*\n)", text):
         if not block.strip().startswith("#"):
-            for match in re.finditer(r"[^.!?]+[.!?]", block):
+            for match in re.finditer(r".+?[.!?](?=\s|$)", block, re.DOTALL):
                 words = " ".join(match[0].split())
                 start = match.start() + len(match[0]) - len(match[0].lstrip())
                 found.append((line + block.count("\n", 0, start), words))
@@ -79,7 +79,11 @@ def read(given: dict[str, Any]) -> dict[str, Any]:
     best = sorted(sorted(scored, key=lambda one: -one[0])[:MOST], key=lambda one: one[1])
     findings = [{"line": line, "text": text} for score, line, text in best if score > 1]
     path = given["source"]["path"]
-    return {"path": path, "findings": findings, "summary": f"{len(findings)} of {len(scored)} sentences bear on it"}
+    return {
+        "path": path,
+        "findings": findings,
+        "summary": f"{len(findings)} of {len(scored)} sentences bear on it",
+    }
 
 
 def review(given: dict[str, Any]) -> dict[str, Any]:
@@ -94,9 +98,10 @@ def review(given: dict[str, Any]) -> dict[str, Any]:
     met = 1 - len(open_words) / len(asked) if asked else 0
     heard = 1 - len(silent) / len(readings) if readings else 0
     sound = heard >= 0.5 and met >= 0.5
+    reason = f"{len(readings) - len(silent)} of {len(readings)} sources bear on it"
     return {
         "decision": "approve" if sound else "reject",
-        "reason": f"{len(readings) - len(silent)} of {len(readings)} sources bear on it; {met:.0%} of the question's words are met",
+        "reason": f"{reason}; {met:.0%} of the question's words are met",
         "confidence": round(met * heard, 2),
         "remarks": remarks,
     }
@@ -108,7 +113,9 @@ def write(given: dict[str, Any]) -> dict[str, Any]:
     lines = [f"# {title}", ""]
     for one in given["readings"]:
         lines += [f"## {one['path']}", ""]
-        lines += [f"- {finding['text']} (line {finding['line']})" for finding in one["findings"]] or ["Nothing."]
+        lines += [f"- {finding['text']} (line {finding['line']})" for finding in one["findings"]] or [
+            "Nothing."
+        ]
         lines.append("")
     lines += ["## Review", "", given["review"]["reason"] + ".", ""]
     lines += [f"- {remark}" for remark in given["review"]["remarks"]]
