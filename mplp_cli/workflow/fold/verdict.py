@@ -68,13 +68,13 @@ def _first_failed(state: RunState, members: tuple[int, ...]) -> Failure | None:
 def warnings(state: RunState) -> list[str]:
     """Failures that did not fail the run: tolerated by a container or mended by a fallback."""
     found = []
-    for i, failure in state.mended.items():
+    for i, failure in sorted(state.mended.items()):  # in the order of the file, whenever they failed
         step = state.plan.steps[i]
         if step.kind == "foreach":
             found.append(f"`{step.id}`: {failure.message}; that was tolerated")
         else:
             found.append(f"`{step.id}` failed ({failure.message}) and a fallback mended it")
-    for i, failure in state.errors.items():
+    for i, failure in sorted(state.errors.items()):
         step = state.plan.steps[i]
         if state.step_status[i] is FAILED and step.parent >= 0 and step.item < 0 and _tolerated(state, i):
             found.append(f"`{step.id}` failed and was tolerated: {failure.message}")
