@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.json import encode
@@ -15,7 +16,7 @@ from mplp_cli.roster import agent_kinds
 from mplp_cli.running import Given, Screen
 
 if TYPE_CHECKING:
-    from mplp_cli.agents.boundary import Agents, Around, Presence
+    from mplp_cli.agents.boundary import Agents, Around, Lease, Presence
     from mplp_cli.agents.budget import Ledger
     from mplp_cli.agents.contract import Adapter
     from mplp_cli.agents.ladder import Levels
@@ -44,6 +45,10 @@ class Employer(Protocol):
     @property
     def store(self) -> Any: ...
     @property
+    def ephemeral(self) -> bool: ...
+    @property
+    def state_dir(self) -> Path: ...
+    @property
     def tape(self) -> Tape | None: ...
 
 
@@ -55,6 +60,7 @@ class Oversight:
     ledger: Ledger | None = None
     tape: Tape | None = None
     presence: Presence | None = None
+    lease: Lease | None = None
     discovered: Callable[[str, Sequence[str]], None] = lambda agent, capabilities: None
 
     def around(self) -> Around:
@@ -64,6 +70,8 @@ class Oversight:
         every = Around()
         if self.ledger is not None:
             every = replace(every, reserve=self.ledger.before_call, settle=self.ledger.after_call)
+        if self.lease is not None:
+            every = replace(every, lease=self.lease)
         if self.tape is not None:
             every = replace(every, order=self.tape.order, carry=self.tape.carry)
         return every
@@ -201,6 +209,7 @@ def agents_of_run(
             tape=runtime.tape,
             # On a tape nobody looks who is there: a replay asks nobody, and asks whom the recorded run has asked.
             presence=runtime.registry if runtime.tape is None else None,
+            lease=_lease(runtime, state, own) if runtime.tape is None else None,
             discovered=lambda agent, found: (
                 None if agent in own else runtime.registry.discovered(agent, found)
             ),
@@ -212,6 +221,17 @@ def agents_of_run(
         workflow=state.plan.workflow.id,
         output=screen.output,
     )
+
+
+def _lease(runtime: Employer, state: RunState, own: Collection[str]) -> Lease | None:
+    """The places of agents that take only so many calls: those of the project are shared by all its runs, those of a
+    file by all runs of its workflow. None for a run that leaves nothing behind."""
+    if runtime.ephemeral:
+        return None
+    from mplp_cli.store.leases import Leases
+
+    leases, workflow = Leases(runtime.state_dir), state.plan.workflow.id
+    return lambda agent, places: leases.hold(f"{workflow}.{agent}" if agent in own else agent, places)
 
 
 def _instruct(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -57,12 +57,22 @@ def _as_they_come(_request: AgentRequest, agents: Sequence[AgentDefinition]) -> 
     return agents
 
 
+#: Has one of so many places of an agent while it is open.
+Lease = Callable[[str, int], contextlib.AbstractAsyncContextManager[None]]
+
+
+def _nobody_else(_agent: str, _places: int) -> contextlib.AbstractAsyncContextManager[None]:
+    return contextlib.nullcontext()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Around:
     """What happens around every single call, repairs too; `order` once for all of a request."""
 
     #: Who is asked, in this order, of those that could be.
     order: Callable[[AgentRequest, Sequence[AgentDefinition]], Sequence[AgentDefinition]] = _as_they_come
+    #: The places of an agent that takes only so many calls, where other runs share them.
+    lease: Lease = _nobody_else
     #: Before it; AgentError `budget.exceeded` refuses it.
     reserve: Callable[[AgentDefinition, AgentRequest], Any] = _nothing_reserved
     #: After each that was reserved, with what was; None: it was stopped, or nobody knows what happened.
@@ -209,11 +219,16 @@ class Agents:
         finally:
             self._inflight[agent.id] -= 1
 
-    def _place(self, agent: AgentDefinition) -> contextlib.AbstractAsyncContextManager[None]:
+    @contextlib.asynccontextmanager
+    async def _place(self, agent: AgentDefinition) -> AsyncIterator[None]:
+        """One of the places of an agent that takes only so many calls at once."""
         most = agent.limits.max_concurrency
         if most is None:
-            return contextlib.nullcontext()
-        return self._places.setdefault(agent.id, asyncio.Semaphore(most))
+            yield
+            return
+        here = self._places.setdefault(agent.id, asyncio.Semaphore(most))
+        async with here, self._around.lease(agent.id, most):
+            yield
 
     async def _answer(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
         """One call, and further ones while its answer does not fit, all of them within one deadline."""

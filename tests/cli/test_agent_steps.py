@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,28 @@ workflow:
     assert third["error"]["details"]["code"] == "budget.exceeded"
     assert third["attempts"] == 1
     assert "max-calls" in third["error"]["message"] or "calls" in third["error"]["message"]
+
+
+SLOW = """\
+import sys, time, pathlib
+here = pathlib.Path("at-work")
+here.mkdir()  # fails where another call is at work
+time.sleep(0.3)
+here.rmdir()
+print("{}")
+"""
+
+
+def test_an_agent_with_one_place_has_one_call_at_a_time_over_all_runs(mplp: Command, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "agents.yaml").write_text(
+        f"agents: [{{id: one, kind: command, command: [{sys.executable}, slow.py], limits: {{max-concurrency: 1}}}}]\n"
+    )
+    (tmp_path / "w.yaml").write_text(
+        "workflow:\n  id: w\n  name: W\n  version: 1.0.0\n  steps:\n"
+        "    - {id: a, type: agent, agent: one, input: {}}\n"
+        "    - {id: b, type: agent, agent: one, input: {}}\n"
+    )
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: mplp("run", "w.yaml", "--output", "json"), range(2)))
+    assert [one.code for one in ended] == [0, 0], [one.out for one in ended]
