@@ -101,7 +101,9 @@ class _Bench:
         from mplp_cli.workflow.agents import CommandAgent, McpAgent, PythonAgent
 
         directory, workplace = self._definitions[agent.id][1], self._workplace
-        self._starts |= isinstance(agent, CommandAgent | McpAgent | PythonAgent)
+        match agent:
+            case PythonAgent(isolation="process") | CommandAgent() | McpAgent():
+                self._starts = True
         workshop = Workshop(
             run_program=partial(run_program, masker=self._masker, workplace=workplace),
             call_function=partial(run_python, masker=self._masker, source_dir=directory, workplace=workplace),
