@@ -260,7 +260,10 @@ def test_a_function_inside_that_is_too_slow_is_given_up(place: Place) -> None:
     agent = function(place, source, isolation="thread", timeout=50)
     error = place.refused(agent)
     assert error.code == "agent.timeout"
-    assert ("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n") in place.said
+    assert (
+        "note",
+        "the function runs in a thread, which cannot be stopped: it goes on until it ends\n",
+    ) in place.said
     sys.modules[agent.entrypoint.partition(":")[0]].go.set()
 
 
