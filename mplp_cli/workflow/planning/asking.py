@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mplp_cli.errors import Path, Problem
@@ -19,7 +19,7 @@ Offered = Callable[[], Mapping[str, Collection[str] | None] | None]
 
 def check_agent(step: model.AgentStep, ask: Offered | None) -> list[Problem]:
     """What is wrong with whom the step asks, with paths inside the step."""
-    return _check(step.agent, wanted_of(step), ask, ())
+    return _named(step.agent, ask, ("agent",)) or _offering(wanted_of(step), ask, ("capability",))
 
 
 def check_call(
@@ -27,28 +27,44 @@ def check_call(
 ) -> list[Problem]:
     """What is wrong with the call of an operation, whatever its references turn out to be, and with whom it asks."""
     found = check(step.module, step.operation, step.parameters) if check else []
-    agent, capability = (_literal(step.parameters.get(name)) for name in ("agent", "capability"))
-    return found + _check(agent, capability.split() if capability else [], ask, ("parameters",))
+    for agent, at in _agents_in(step.parameters):
+        found += _named(agent, ask, ("parameters", *at))
+    wanted = _literal(step.parameters.get("capability"))
+    return found + _offering(wanted.split() if wanted else (), ask, ("parameters", "capability"))
+
+
+def _agents_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The agents that parameters name, and where: to be asked, or those of participants."""
+    for key in ("agent", "moderator"):
+        if (agent := _literal(parameters.get(key))) is not None:
+            yield agent, (key,)
+    listed = parameters.get("participants")
+    for i, who in enumerate(listed if isinstance(listed, list) else ()):
+        for key in ("agentId", "agent_id"):
+            if isinstance(who, dict) and (agent := _literal(who.get(key))) is not None:
+                yield agent, ("participants", i, key)
 
 
 def _literal(value: Any) -> str | None:
     return value if isinstance(value, str) and "${" not in value and "$<" not in value else None
 
 
-def _check(agent: str | None, wanted: Sequence[str], ask: Offered | None, at: Path) -> list[Problem]:
-    agents = None if ask is None else ask()
-    if agents is None:
+def _named(agent: str | None, ask: Offered | None, at: Path) -> list[Problem]:
+    agents = None if ask is None or agent is None else ask()
+    if agents is None or agent is None or agent in agents:
         return []
-    if agent is not None and agent not in agents:
-        listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
-        near = did_you_mean(agent, agents)
-        hint = f"{near} {listed}" if near else listed
-        said = f"no agent is called `{agent}`"
-        return [Problem(code="agent-unknown", message=said, path=(*at, "agent"), hint=hint)]
-    if not wanted or any(offered is None or offers(offered, wanted) for offered in agents.values()):
+    listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
+    near = did_you_mean(agent, agents)
+    hint = f"{near} {listed}" if near else listed
+    return [Problem(code="agent-unknown", message=f"no agent is called `{agent}`", path=at, hint=hint)]
+
+
+def _offering(wanted: Sequence[str], ask: Offered | None, at: Path) -> list[Problem]:
+    agents = None if ask is None or not wanted else ask()
+    if agents is None or any(offered is None or offers(offered, wanted) for offered in agents.values()):
         return []
     every = sorted({one for offered in agents.values() for one in offered or ()})
     listed = f"they offer: {', '.join(every)}" if every else "none of the agents offers anything"
     said = f"no agent offers {' and '.join(f'`{one}`' for one in wanted)}"
     hint = listed if agents else NO_AGENTS
-    return [Problem(code="agent-capability", message=said, path=(*at, "capability"), hint=hint)]
+    return [Problem(code="agent-capability", message=said, path=at, hint=hint)]
