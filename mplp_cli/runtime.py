@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.assembly import assemble, end_survivors, make_hub
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
 FEWEST_SLOTS = 4
-#: No budgets.
-_NONE: Mapping[str, Account] = MappingProxyType({})
 
 
 class Runtime:
@@ -155,15 +152,15 @@ class Runtime:
         child: tuple[Attempt, Mapping[str, Account]] | None = None,
         repeated: Repeated | None = None,
     ) -> Run:
-        """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose
-        run has those budgets."""
+        """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
+        those budgets."""
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
         from mplp_cli.workflow.fold.state import RunState
         from mplp_cli.workflow.revision.telling import replay
 
-        attempt, shared = child or (None, _NONE)
+        attempt, shared = child or (None, {})
         run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
@@ -201,11 +198,7 @@ class Runtime:
         return run
 
     def take_up(
-        self,
-        run_id: str,
-        screen: Screen,
-        secrets_file: str | None = None,
-        how: How = AS_IT_IS,
+        self, run_id: str, screen: Screen, secrets_file: str | None = None, how: How = AS_IT_IS
     ) -> Run:
         """Own a paused, interrupted, waiting or failed run and get it ready to drive on.
 
@@ -244,7 +237,7 @@ class Runtime:
                 {} if how.killed or (lacks and not plan.final) else workflow_env(state, secrets, self.environ)
             )
             source_dir = self.store.definition(run_id).source_dir
-            shared = how.child[2] if how.child else _NONE
+            shared = how.child[2] if how.child else {}
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd), shared)
             if how.child:
                 screen = screen.inside(how.child[0], plan, state)
