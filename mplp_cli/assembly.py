@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids, Runner
 from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
-from mplp_cli.staffing import agents_of_run, candidates_of, may_ask, misfits, open_environ
+from mplp_cli.staffing import (
+    agents_of_run,
+    candidates_of,
+    ledger_of_run,
+    may_ask,
+    misfits,
+    open_environ,
+    plan_asks,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.agents.recording.tape import Tape
@@ -82,7 +90,13 @@ def assemble(
     guardian = Guardian(attempt_mark(state.run_id, owner))
     log_dir = runtime.log_dir(state.run_id)
     workplace = Workplace(log_dir=log_dir, grace=plan.grace / 1000, owner=owner, guardian=guardian)
-    subruns = subruns_of(runtime, state, given, screen, runtime.clock)
+
+    def record(fact: AgentAsked) -> None:
+        drive.post(fact)
+
+    ledger = ledger_of_run(runtime, state, given, screen, record) if plan_asks(plan) else None
+    accounts = {} if ledger is None else ledger.accounts
+    subruns = subruns_of(runtime, state, given, screen, runtime.clock, accounts)
     runners = Runners(
         {step.kind for step in plan.steps},
         workplace,
@@ -93,13 +107,10 @@ def assemble(
         subruns=subruns,
     )
     candidates: Callable[[], Sequence[Candidate]] = tuple
-    if any(may_ask(step) for step in plan.steps):
+    if ledger is not None and any(map(may_ask, plan.steps)):
         from mplp_cli.agents.asking import ask_for_step
 
-        def record(fact: AgentAsked) -> None:
-            drive.post(fact)
-
-        agents = agents_of_run(runtime, state, given, screen, workplace, masker, record)
+        agents = agents_of_run(runtime, state, given, screen, workplace, masker, ledger)
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
         candidates = partial(candidates_of, agents, runtime.registry)
     world = World(

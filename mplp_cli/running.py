@@ -26,6 +26,7 @@ from mplp_cli.sources import Source
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.budget import Account
     from mplp_cli.engine.drive import Drive
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.processes import Child
@@ -85,12 +86,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Given:
-    """What a run gets from outside: secrets (its sub-workflows' too), `env`, the directory of its file, the policy."""
+    """What a run gets from outside: secrets (its sub-workflows' too), `env`, the directory of its file, the policy, and
+    the budgets of the run that it is a sub-workflow of."""
 
     secrets: Mapping[str, str]
     env: Mapping[str, str]
     source_dir: str
     deny_private: bool
+    shared: Mapping[str, Account] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -116,8 +119,8 @@ class How:
     killed: bool = False
     #: It is taken from the process that holds it.
     take_over: bool = False
-    #: It is the run of that step of another, which knows its secrets.
-    child: tuple[StepId, Mapping[str, str]] | None = None
+    #: It is the run of that step of another, which knows its secrets and has the budgets.
+    child: tuple[StepId, Mapping[str, str], Mapping[str, Account]] | None = None
 
 
 class StandIns(Protocol):
@@ -149,7 +152,7 @@ class Starts(Protocol):
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
-        child: Attempt | None = None,
+        child: tuple[Attempt, Mapping[str, Account]] | None = None,
     ) -> Run: ...
     def take_up(
         self,
@@ -168,6 +171,8 @@ class Children:
     plan: Plan
     secrets: Mapping[str, str]
     screen: Screen
+    #: What the run has of budgets.
+    accounts: Mapping[str, Account]
 
     def begin_child(self, attempt: Attempt) -> Run:
         """The new run `attempt.child`. InputError if the step's inputs do not fit."""
@@ -176,30 +181,50 @@ class Children:
         found = self.plan.included[attempt.body["file"]]
         inputs = resolve_inputs(found.plan.workflow, attempt.body["inputs"])
         source = Source(found.name, found.text, Path(found.path).parent, found.plan.included_texts())
-        return self.runtime.start(source, found.plan, inputs, self.secrets, self.screen, attempt)
+        child = attempt, self.accounts
+        return self.runtime.start(source, found.plan, inputs, self.secrets, self.screen, child)
 
     def take_up_child(self, run_id: RunId, step: StepId) -> Run:
         """A run that is there already. RunBusyError if another process holds it."""
-        return self.runtime.take_up(run_id, self.screen, how=How(child=(step, self.secrets)))
+        how = How(child=(step, self.secrets, self.accounts))
+        return self.runtime.take_up(run_id, self.screen, how=how)
 
     def recorded(self, run_id: RunId) -> RunState:
         """A run as its history tells it."""
-        from mplp_cli.workflow.fold.state import RunState
-        from mplp_cli.workflow.revision.telling import replay
+        return recorded(self.runtime, run_id)
 
-        facts = (fact for _, fact in self.runtime.store.history(run_id))
-        return replay(RunState(self.runtime.stored_plan(run_id)), facts)
+
+class Keeps(Protocol):
+    """What has the histories of runs."""
+
+    @property
+    def store(self) -> Store: ...
+    def stored_plan(self, run_id: RunId) -> Plan: ...
+
+
+def recorded(runtime: Keeps, run_id: RunId) -> RunState:
+    """A run as its history tells it. RunStateError if this version plans it differently."""
+    from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.revision.telling import replay
+
+    facts = (fact for _, fact in runtime.store.history(run_id))
+    return replay(RunState(runtime.stored_plan(run_id)), facts)
 
 
 def subruns_of(
-    runtime: Starts, state: RunState, given: Given, screen: Screen, clock: Clock
+    runtime: Starts,
+    state: RunState,
+    given: Given,
+    screen: Screen,
+    clock: Clock,
+    accounts: Mapping[str, Account],
 ) -> Subruns | None:
     """What drives the sub-workflows of a run; None if its plan has none."""
     if not state.plan.included:
         return None
     from mplp_cli.engine.subruns import Subruns
 
-    host = Children(runtime, state.plan, given.secrets, screen)
+    host = Children(runtime, state.plan, given.secrets, screen, accounts)
     return Subruns(state.run_id, host, runtime.store, clock)
 
 

@@ -35,6 +35,7 @@ from mplp_cli.sources import Source, read_secrets, secrets_to_end
 __all__ = ["Run", "Runtime", "Screen"]
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.budget import Account
     from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.ids import SeededIds
@@ -148,24 +149,26 @@ class Runtime:
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
-        child: Attempt | None = None,
+        child: tuple[Attempt, Mapping[str, Account]] | None = None,
         repeated: Repeated | None = None,
     ) -> Run:
-        """Store a new run and get it ready to drive. `inputs` are resolved; `child`: it is the run of that step."""
+        """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
+        those budgets."""
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
         from mplp_cli.workflow.fold.state import RunState
         from mplp_cli.workflow.revision.telling import replay
 
-        run_id, now = child.child if child else self.ids.uuid(), self.clock.now()
+        attempt, shared = child or (None, {})
+        run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
-        cwd = child.cwd if child else cwd
+        cwd = attempt.cwd if attempt else cwd
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = workflow_env(state, secrets, self.environ)
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
-        given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd))
+        given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
             now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots_of(plan), turn, rerun
@@ -183,10 +186,10 @@ class Runtime:
             created_at=now,
             included=plan.included_texts(),
             turn=turn,
-            relation=relation_of(child, rerun),
+            relation=relation_of(attempt, rerun),
         )
-        if child:
-            screen = screen.inside(child.step, plan, state)
+        if attempt:
+            screen = screen.inside(attempt.step, plan, state)
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -195,11 +198,7 @@ class Runtime:
         return run
 
     def take_up(
-        self,
-        run_id: str,
-        screen: Screen,
-        secrets_file: str | None = None,
-        how: How = AS_IT_IS,
+        self, run_id: str, screen: Screen, secrets_file: str | None = None, how: How = AS_IT_IS
     ) -> Run:
         """Own a paused, interrupted, waiting or failed run and get it ready to drive on.
 
@@ -238,7 +237,8 @@ class Runtime:
                 {} if how.killed or (lacks and not plan.final) else workflow_env(state, secrets, self.environ)
             )
             source_dir = self.store.definition(run_id).source_dir
-            given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd))
+            shared = how.child[2] if how.child else {}
+            given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd), shared)
             if how.child:
                 screen = screen.inside(how.child[0], plan, state)
             run = assemble(self, state, journal, given, screen, started or onward.begin)

@@ -13,7 +13,8 @@ from msgspec.json import encode
 
 from mplp_cli.protocols import Candidate, Clock
 from mplp_cli.roster import agent_kinds
-from mplp_cli.running import Given, Screen
+from mplp_cli.running import Given, Screen, recorded
+from mplp_cli.workflow.values import RunId
 
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents, Around, Lease, Presence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.history import AgentAsked
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
-    from mplp_cli.workflow.plan import PlanStep
+    from mplp_cli.workflow.plan import Plan, PlanStep
 
 
 class Employer(Protocol):
@@ -50,6 +51,7 @@ class Employer(Protocol):
     def state_dir(self) -> Path: ...
     @property
     def tape(self) -> Tape | None: ...
+    def stored_plan(self, run_id: RunId) -> Plan: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,9 @@ class _Bench:
         from mplp_cli.workflow.agents import CommandAgent, McpAgent, PythonAgent
 
         directory, workplace = self._definitions[agent.id][1], self._workplace
-        self._starts |= isinstance(agent, CommandAgent | McpAgent | PythonAgent)
+        match agent:
+            case PythonAgent(isolation="process") | CommandAgent() | McpAgent():
+                self._starts = True
         workshop = Workshop(
             run_program=partial(run_program, masker=self._masker, workplace=workplace),
             call_function=partial(run_python, masker=self._masker, source_dir=directory, workplace=workplace),
@@ -163,6 +167,59 @@ def make_agents(
     )
 
 
+def ledger_of_run(
+    runtime: Employer,
+    state: RunState,
+    given: Given,
+    screen: Screen,
+    record: Callable[[AgentAsked], None],
+) -> Ledger:
+    """The budgets of a run, with what it and its sub-workflows have spent so far.
+
+    A sub-workflow spends from those of the run that it belongs to; its file may have others. `record` gets what each
+    call has used.
+    """
+    from mplp_cli.agents.budget import Ledger
+
+    stated, roster = state.plan.agents, runtime.roster
+    ledger = Ledger(
+        {**({} if given.shared else roster.budgets), **stated.budgets},
+        {**roster.prices, **stated.prices},
+        runtime.clock,
+        lambda notice: screen.output(notice.step, "note", f"{notice.message}\n"),
+        spending=state.spending,
+        environ=_environ(runtime, given),
+        record=record,
+    )
+    ledger.join(state.run_id, given.shared)
+    known = {one.id: one.agent for one in runtime.registry.entries()}
+    for lost in _lost(state, known | {one.id: one for one in stated.agents}):
+        ledger.lose(lost)
+    if state.plan.included and ledger.own:
+        for child, names in _below(runtime, state.run_id, frozenset(ledger.own)):
+            ledger.begin(child.run_id, child.spending, names)
+            for lost in _lost(child, known | {one.id: one for one in child.plan.agents.agents}):
+                ledger.lose(lost, names)
+    return ledger
+
+
+def _below(
+    runtime: Employer, run_id: RunId, names: frozenset[str]
+) -> Iterator[tuple[RunState, frozenset[str]]]:
+    """The sub-workflows of a run and theirs, as far as there are any yet, with those of its budgets that each has
+    spent from: a file that has a budget of the same name takes that."""
+    for record in runtime.store.runs(child_of=run_id):
+        child = recorded(runtime, record.id)
+        spends = names - child.plan.agents.budgets.keys()
+        if spends:
+            yield child, spends
+            yield from _below(runtime, record.id, spends)
+
+
+def _environ(runtime: Employer, given: Given) -> dict[str, str]:
+    return {**runtime.environ, **given.env, **given.secrets}
+
+
 def agents_of_run(
     runtime: Employer,
     state: RunState,
@@ -170,30 +227,12 @@ def agents_of_run(
     screen: Screen,
     workplace: Workplace,
     masker: Masker,
-    record: Callable[[AgentAsked], None],
+    ledger: Ledger,
 ) -> Agents:
-    """The agents that the steps of a run may ask: those of its file, then those of the project.
-
-    `record` gets what each call has used.
-    """
+    """The agents that the steps of a run may ask: those of its file, then those of the project."""
     own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
     others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
-    from mplp_cli.agents.budget import Ledger
-
-    stated, roster = state.plan.agents, runtime.roster
-    environ = {**runtime.environ, **given.env, **given.secrets}
-    ledger = Ledger(
-        {**roster.budgets, **stated.budgets},
-        {**roster.prices, **stated.prices},
-        runtime.clock,
-        lambda notice: screen.output(notice.step, "note", f"{notice.message}\n"),
-        spending=state.spending,
-        environ=environ,
-        record=record,
-    )
-    known = own | others
-    for lost in _lost(state, {name: agent for name, (agent, _) in known.items()}):
-        ledger.lose(lost)
+    known, environ = own | others, _environ(runtime, given)
     if runtime.tape is not None:
         _instruct(
             runtime.tape, runtime, state, given, {name: one for name, (one, _) in known.items()}, environ
@@ -276,6 +315,11 @@ def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[Age
 def may_ask(step: PlanStep) -> bool:
     """Whether a step asks agents: an agent step, or a module operation that consults them."""
     return step.kind == "agent" or (step.effect and step.target is not None)
+
+
+def plan_asks(plan: Plan) -> bool:
+    """Whether a run of this plan may ask agents, or a sub-workflow of it."""
+    return any(map(may_ask, plan.steps)) or any(plan_asks(one.plan) for one in plan.included.values())
 
 
 def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:

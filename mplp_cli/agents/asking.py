@@ -12,6 +12,13 @@ from mplp_cli.protocols import Advice, Answered, Attempt, Candidate, Question
 async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents: Agents) -> Answered:
     """Ask what the step's body says (`{agent | capability, input?, prompt?, schema?}`). AgentError."""
     body, reply = attempt.body, attempt.reply
+    said = False
+
+    def hear(text: str) -> None:
+        nonlocal said
+        said = True
+        tell(text)
+
     asker = "" if reply is None else str(reply.asked.get("agent", ""))
     result = await agents.ask(
         AgentRequest(
@@ -27,9 +34,11 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
             idempotency_key=attempt.idempotency_key,
             resumed=None if reply is None else Resumed(asked=reply.asked, answer=reply.given.get("answer")),
         ),
-        tell,
+        hear,
     )
-    return Answered(result.output, remark(result), result.agent)
+    # A log that would hold nothing but a name, which the history has, is a file too many.
+    known = said or result.model or result.usage is not None
+    return Answered(result.output, remark(result) if known else "", result.agent)
 
 
 def remark(result: AgentResult) -> str:

@@ -7,8 +7,9 @@ A reservation is an estimate: a call may use more, by which a limit can be overs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from msgspec.structs import asdict, replace
 
@@ -34,6 +35,23 @@ from mplp_cli.workflow.fold.spending import Spending
 _TOLD = (80, 100)
 
 
+@dataclass
+class Account:
+    """One budget, as all runs see it that spend from it."""
+
+    budget: Budget
+    spent: Spent = field(default_factory=Spent)
+    reserved: Amount = field(default_factory=Amount)
+    #: By run: what people have allowed beyond limits, (budget, limit) -> how much, now and later.
+    raised: dict[str, Mapping[tuple[str, str], float]] = field(default_factory=dict)
+    #: What was told: it is told once.
+    said: set[tuple[str, int | str, float]] = field(default_factory=set)
+
+    def beyond(self, name: str, limit: Limit) -> float:
+        """How much more than the limit is allowed."""
+        return sum(one.get((name, limit), 0) for one in self.raised.values())
+
+
 class Ledger:
     """The budgets of a run. `told` gets what is worth telling, `record` every call that is over.
 
@@ -53,38 +71,52 @@ class Ledger:
     ) -> None:
         spending = spending or Spending()
         self._environ = environ or {}
-        self._budgets = budgets
+        self.own = {name: Account(budget) for name, budget in budgets.items()}
+        #: Those that it shares with other runs, too.
+        self.accounts = self.own
         self._prices = prices
         self._clock = clock
         self._told = told
         self._record = record
-        self._raised = spending.raised
-        self._spent: dict[str, Spent] = {}
-        self._reserved: dict[str, Amount] = {}
         #: The numbers of the reservations that are not settled, and of the last one.
         self._open: set[int] = set()
         self._last = 0
         #: What the calls of an agent have used, and how many there were that said so.
         self._used: dict[str, Amount] = {}
-        #: What was told: it is told once.
-        self._said: set[tuple[str, str, int | str, float]] = set()
+        self._raised = spending.raised
+        self.begin("", spending, self.own)
+
+    def join(self, run: str, accounts: Mapping[str, Account]) -> None:
+        """Spend from these, too, where it has none of its own by that name: they are those of the run that this one,
+        `run`, is a sub-workflow of. What it has spent of them before is counted there."""
+        self.accounts = {**accounts, **self.own}
+        for name in accounts.keys() - self.own.keys():
+            accounts[name].raised[run] = self._raised
+
+    def begin(self, run: str, spending: Spending, of: Collection[str]) -> None:
+        """Count what was spent of these budgets of its own before, by it or by `run`, a sub-workflow of it."""
         for agent, _, budget, used in spending.each():
-            self._count(agent, [budget] if budget else [], used)
-        for name in self._spent:
-            if name in budgets:
-                self._notices(name)
+            self._count(agent, [budget] if budget in of else [], used)
+        for name in of:
+            self.own[name].raised[run] = spending.raised
+            self._notices(name)
 
     def spent(self, budget: str) -> Spent:
         """What was spent of a budget so far, without what is reserved."""
-        return self._spent.get(budget, Spent())
+        return self.accounts[budget].spent if budget in self.accounts else Spent()
 
-    def lose(self, agent: AgentDefinition) -> None:
-        """Nobody knows what became of a call of that agent: it counts as one that did not say what it used."""
+    def lose(self, agent: AgentDefinition, of: Collection[str] | None = None) -> None:
+        """Nobody knows what became of a call of that agent: it counts as one that did not say what it used.
+
+        Only if its budget is one of these; None: one of the run's own.
+        """
+        if agent.budget not in (self.own if of is None else of):
+            return
         model, most = self._asks(agent)
         amount = self._estimate(agent.id, model, most)
         used = Used(calls=1, assumed=amount.tokens, nano_usd=amount.nano_usd, time=amount.time, unmetered=1)
-        for name in [agent.budget] if agent.budget else []:
-            self._spent[name] = self.spent(name).plus(used)
+        account = self.accounts[agent.budget]
+        account.spent = account.spent.plus(used)
 
     def reserve(
         self,
@@ -102,15 +134,15 @@ class Ledger:
         on average is reserved.
         """
         for name in budgets:
-            if name not in self._budgets:
-                known = ", ".join(f"`{one}`" for one in sorted(self._budgets)) or "none"
+            if name not in self.accounts:
+                known = ", ".join(f"`{one}`" for one in sorted(self.accounts)) or "none"
                 raise UsageError(f"no budget is called `{name}`", hint=f"the budgets are: {known}")
         amount = self._estimate(agent, model, max_tokens)
         for name in budgets:
-            if self._budgets[name].on_exceed != "warn":
+            if self.accounts[name].budget.on_exceed != "warn":
                 self._look(name, agent, amount)
         for name in budgets:
-            self._reserved[name] = self._reserved.get(name, Amount()) + amount
+            self.accounts[name].reserved += amount
         self._last += 1
         reservation = Reservation(
             budgets=tuple(budgets),
@@ -155,7 +187,7 @@ class Ledger:
             **({"assumed": reserved.tokens} if usage is None else asdict(usage)),
         )
         for name in reservation.budgets:
-            self._reserved[name] = self._reserved[name] - reserved
+            self.accounts[name].reserved -= reserved
         self._count(reservation.agent, reservation.budgets, used)
         notices = [one for name in reservation.budgets for one in self._notices(name, model, priced=priced)]
         for notice in {one.message: one for one in notices}.values():  # what passed 80 and 100 % at once
@@ -194,7 +226,7 @@ class Ledger:
             this = Spent().plus(used).amount
             self._used[agent] = self._used.get(agent, Amount()) + this
         for name in budgets:
-            self._spent[name] = self.spent(name).plus(used)
+            self.accounts[name].spent = self.spent(name).plus(used)
 
     # ---- what a call may spend -------------------------------------------------------------------------
 
@@ -221,9 +253,10 @@ class Ledger:
 
     def _look(self, name: str, agent: str, amount: Amount) -> None:
         """budget.exceeded if a call that needs so much does not fit in any more."""
-        spent, reserved = self.spent(name).amount, self._reserved.get(name, Amount())
-        stated = {limit: allowed for limit, allowed, _ in limits_of(self._budgets[name])}
-        pauses = self._budgets[name].on_exceed == "pause"
+        account = self.accounts[name]
+        spent, reserved = account.spent.amount, account.reserved
+        stated = {limit: allowed for limit, allowed, _ in limits_of(account.budget)}
+        pauses = account.budget.on_exceed == "pause"
         for limit, allowed, of in self._limits(name):
             # What needs nothing that is known of does not fit either where nothing is left.
             if of(spent) + of(reserved) + max(1, of(amount)) <= allowed:
@@ -280,23 +313,28 @@ class Ledger:
                     found.append(
                         Notice(budget=name, about=limit, share=share, message=message, allowed=value)
                     )
-        if not priced and self._budgets[name].max_usd is not None and self._is_new(name, "unpriced", model):
+        if (
+            not priced
+            and self.accounts[name].budget.max_usd is not None
+            and self._is_new(name, "unpriced", model)
+        ):
             message = f"the model `{model}` has no price: the budget `{name}` cannot count what it costs"
             found.append(Notice(budget=name, about="unpriced", message=message))
         return found
 
     def _is_new(self, name: str, about: str, which: int | str, allowed: float = 0) -> bool:
-        key = (name, about, which, allowed)
-        if key in self._said:
+        key, said = (about, which, allowed), self.accounts[name].said
+        if key in said:
             return False
-        self._said.add(key)
+        said.add(key)
         return True
 
     def _limits(self, name: str) -> list[tuple[Limit, int, Callable[[Amount], int]]]:
         """The limits that a budget has, with what was allowed beyond them, and what each of them counts."""
+        account = self.accounts[name]
         return [
-            (limit, allowed + units(limit, self._raised.get((name, limit), 0)), of)
-            for limit, allowed, of in limits_of(self._budgets[name])
+            (limit, allowed + units(limit, account.beyond(name, limit)), of)
+            for limit, allowed, of in limits_of(account.budget)
         ]
 
 

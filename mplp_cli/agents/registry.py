@@ -184,12 +184,13 @@ class Registry:
 
     def standing(self, agent: AgentDefinition) -> Standing:
         """As `status`; `unknown` is one that owes a heartbeat and was never seen. Agents of a workflow owe none."""
+        if agent.heartbeat is None:
+            return "active"
         self._look()
         entry = self._entries.get(agent.id)
         if entry is None or entry.agent != agent:
             return "active"
-        owes = agent.heartbeat is not None and agent.id not in self._kept.seen
-        return "unknown" if owes else self._status(entry)
+        return "unknown" if agent.id not in self._kept.seen else self._status(entry)
 
     def saw(self, agent: AgentDefinition) -> None:
         """The agent has answered: its heartbeat, written down once an interval at most. Nothing depends on it, so

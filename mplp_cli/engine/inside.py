@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import importlib
 import importlib.util
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any
 
 from mplp_cli.engine import calling
 from mplp_cli.engine.capture import Capture, Emit
+from mplp_cli.engine.threads import in_thread
 from mplp_cli.protocols import Attempt
 
 #: Takes what the call under way prints: the name of a stream and text.
@@ -27,6 +29,8 @@ _WRITES: contextvars.ContextVar[Emit | None] = contextvars.ContextVar("writes", 
 _lock = threading.Lock()
 #: A module is loaded by one thread; it may load others.
 _loading = threading.RLock()
+#: Calls that have led to async functions, whose modules are loaded: to call them again takes no thread.
+_async: set[str] = set()
 calling.OURS.add(__file__)
 
 
@@ -118,7 +122,10 @@ async def call_inside(
     _begin()
     try:
         try:
-            made = await _in_thread(lambda: _first(attempt.body, source_dir), context)
+            if attempt.body["call"] in _async:
+                made = context.run(_first, attempt.body, source_dir)
+            else:
+                made = await _in_thread(lambda: _first(attempt.body, source_dir), context)
         except asyncio.CancelledError:
             emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
             raise
@@ -164,7 +171,10 @@ def _first(body: Mapping[str, Any], source_dir: str) -> dict[str, Any]:
 
     def work() -> Any:
         nonlocal awaitable
-        made = calling.invoke(calling.find(body["call"], load), body.get("arguments") or {})
+        function = calling.find(body["call"], load)
+        if inspect.iscoroutinefunction(function):
+            _async.add(body["call"])
+        made = calling.invoke(function, body.get("arguments") or {})
         if hasattr(made, "__await__"):
             awaitable, made = made, None
         return made
@@ -211,5 +221,5 @@ async def _in_thread(work: Callable[[], dict[str, Any]], context: contextvars.Co
             _end()
 
     _begin()
-    threading.Thread(target=run, name="mplp python step", daemon=True).start()
+    in_thread(run)
     return await done

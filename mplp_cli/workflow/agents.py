@@ -100,9 +100,11 @@ class _Agent(
 
 
 class PythonAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="python"):
-    """A function `package.module:name`, called in a process with `input` (and `prompt`) as arguments."""
+    """A function `package.module:name`, called with `input` (and `prompt`) as arguments."""
 
     entrypoint: str
+    #: `thread`: called inside this process.
+    isolation: Literal["process", "thread"] = "process"
 
 
 class CommandAgent(_Agent, frozen=True, kw_only=True, tag_field="kind", tag="command"):

@@ -258,7 +258,7 @@ def test_a_call_that_fails_or_is_cancelled_is_settled() -> None:
     assert (books.amount.calls, books.amount.tokens) == (4, 7)
     asyncio.run(main(ValueError("x")))
     assert (books.amount.calls, books.amount.tokens) == (5, 57)
-    assert books.ledger._reserved == {"b": Amount()}  # nothing is left reserved
+    assert books.ledger.accounts["b"].reserved == Amount()  # nothing is left reserved
 
 
 def test_an_agent_without_a_budget_is_called_as_it_is() -> None:
@@ -313,7 +313,7 @@ def test_no_interleaving_spends_more_than_the_limits_and_what_calls_use_beyond_t
     assert books.amount.calls <= calls
     assert books.amount.tokens <= tokens + sum(excess)
     assert books.amount.nano_usd <= (tokens + sum(excess)) * 10_000
-    assert books.ledger._reserved.get("b", Amount()) == Amount()  # all that was reserved was given back
+    assert books.ledger.accounts["b"].reserved == Amount()  # all that was reserved was given back
 
 
 @given(st.lists(st.integers(0, 120), max_size=20), st.integers(0, 300))
@@ -401,7 +401,7 @@ def test_parallel_calls_retries_and_failures_keep_within_what_they_reserve(
     assert again.spent("b") == ledger.spent("b")  # what was recorded is what was spent
     assert amount.calls == len(made) <= max_calls
     assert amount.tokens <= max_tokens
-    assert ledger._reserved.get("b", Amount()) == Amount()  # all that was reserved was given back
+    assert ledger.accounts["b"].reserved == Amount()  # all that was reserved was given back
 
 
 async def until(seconds: float) -> None:

@@ -228,10 +228,43 @@ def function(place: Place, source: str, name: str = "run", **more: Any) -> Pytho
     return PythonAgent(id="a", entrypoint=f"{module}:{name}", **{"repair_attempts": 0, **more})
 
 
+@pytest.mark.parametrize("isolation", ["process", "thread"])
 @pytest.mark.parametrize("kind", ["def", "async def"])
-def test_a_function_gets_the_input_as_arguments(place: Place, kind: str) -> None:
-    agent = function(place, f"{kind} run(n, *, prompt=None): return [n + 1, prompt]")
-    assert place.ask(agent, input={"n": 1}, prompt="p").output == [2, "p"]
+def test_a_function_gets_the_input_as_arguments(place: Place, kind: str, isolation: str) -> None:
+    source = f"import os\n{kind} run(n, *, prompt=None): return [n + 1, prompt, os.getpid()]"
+    agent = function(place, source, isolation=isolation)
+    output = place.ask(agent, input={"n": 1}, prompt="p").output
+    assert (output[:2], output[2] == os.getpid()) == ([2, "p"], isolation == "thread")
+
+
+def test_inside_a_function_runs_in_a_thread_and_an_async_one_in_the_loop(place: Place) -> None:
+    source = """
+import asyncio, threading
+def plain(): return threading.current_thread() is threading.main_thread()
+async def waits(): return [threading.current_thread() is threading.main_thread(), id(asyncio.get_running_loop())]
+"""
+    agents = [function(place, source, name, isolation="thread") for name in ("plain", "waits")]
+
+    async def ask() -> list[Any]:
+        here = id(asyncio.get_running_loop())
+        for _ in range(2):
+            assert (await place.start(agents[0])).output is False
+            assert (await place.start(agents[1])).output == [True, here]
+        return []
+
+    asyncio.run(ask())
+
+
+def test_a_function_inside_that_is_too_slow_is_given_up(place: Place) -> None:
+    source = "import threading\ngo = threading.Event()\ndef run(): go.wait(30)"
+    agent = function(place, source, isolation="thread", timeout=50)
+    error = place.refused(agent)
+    assert error.code == "agent.timeout"
+    assert (
+        "note",
+        "the function runs in a thread, which cannot be stopped: it goes on until it ends\n",
+    ) in place.said
+    sys.modules[agent.entrypoint.partition(":")[0]].go.set()
 
 
 @pytest.mark.parametrize(
@@ -246,8 +279,9 @@ def test_a_function_gets_the_input_as_arguments(place: Place, kind: str) -> None
     ],
 )
 def test_a_function_that_fails_says_how(place: Place, source: str, code: str, again: bool) -> None:
-    error = place.refused(function(place, source), input={"n": 1})
-    assert (error.code, error.failure().retryable) == (code, again), error.message
+    for isolation in ("process", "thread") if "_exit" not in source else ("process",):
+        error = place.refused(function(place, source, isolation=isolation), input={"n": 1})
+        assert (error.code, error.failure().retryable) == (code, again), error.message
 
 
 def test_a_function_is_looked_for_without_being_run(place: Place) -> None:

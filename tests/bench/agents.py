@@ -1,9 +1,11 @@
 """Agents: one found among many, and what a step that asks one costs beside what the agent does.
 
 A `mock` agent answers at once and in the same process, so its step is all engine, boundary and journal. A `python`
-agent is called in a process of its own, as a `python` step is: what asking adds to it stands beside that step.
+agent is called in a process of its own, as a `python` step is: what asking adds to it stands beside that step. One
+with `isolation: thread` is called inside: what its step costs beyond the bare call of the function is overhead.
 
-`python -m tests.bench.agents discovery|mock|agent|python COUNT DIR` measures one in a fresh process and prints JSON.
+`python -m tests.bench.agents discovery|mock|inside|bare|agent|python COUNT DIR` measures one in a fresh process and
+prints JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ FUNCTION = "def answer(**given):\n    return 1\n"
 
 
 def rows(lab: Lab) -> Iterator[Row]:
-    """Discovery, a step that asks a mock agent, and one that asks a function beside a step that calls it."""
+    """Discovery, a step that asks a mock agent, one that asks a function inside this process beside the bare call, and
+    one that asks a function in a process beside a step that calls it."""
     yield Row(
         name=f"agents, discovery among {AMONG:,}",
         value=median_of(lambda: measured(lab, "discovery", 200), 3),
@@ -48,6 +51,16 @@ def rows(lab: Lab) -> Iterator[Row]:
         unit="us",
         limit=STEP,
         note="engine, boundary, journal",
+    )
+    inside = median_of(lambda: measured(lab, "inside", count), 3)
+    bare = median_of(lambda: measured(lab, "bare", count), 3)
+    yield Row(
+        name=f"agents, {count:,} steps that ask a function inside",
+        value=inside - bare,
+        unit="us",
+        limit=STEP,
+        reference=bare,
+        note="overhead; reference: the bare call",
     )
     few = lab.sizes.processes
     agent, python = (measured(lab, what, few) for what in ("agent", "python"))
@@ -83,6 +96,17 @@ def discovery(count: int, _folder: str) -> float:
     return time.perf_counter() - began
 
 
+def bare(count: int, _folder: str) -> float:
+    """Seconds for so many calls of the function."""
+    names: dict[str, Any] = {}
+    exec(FUNCTION, names)  # the very text that the agents call
+    answer = names["answer"]
+    began = time.perf_counter()
+    for _ in range(count):
+        answer(n=1)
+    return time.perf_counter() - began
+
+
 def steps(what: str, count: int, folder: str) -> float:
     """Seconds from `run.started` to the end of a run of so many steps, one at a time."""
     moments: list[float] = []
@@ -106,6 +130,7 @@ def steps(what: str, count: int, folder: str) -> float:
         "agents": [
             {"id": "mock", "kind": "mock", "default": 1},
             {"id": "agent", "kind": "python", "entrypoint": "given:answer"},
+            {"id": "inside", "kind": "python", "entrypoint": "given:answer", "isolation": "thread"},
         ],
     }
     with Runtime(state_dir=folder) as runtime:
@@ -120,5 +145,6 @@ def steps(what: str, count: int, folder: str) -> float:
 
 if __name__ == "__main__":
     what, many, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    seconds = discovery(many, place) if what == "discovery" else steps(what, many, place)
+    alone = {"discovery": discovery, "bare": bare}
+    seconds = alone[what](many, place) if what in alone else steps(what, many, place)
     sys.stdout.write(json.dumps({"seconds": seconds}))

@@ -158,6 +158,70 @@ agents:
     assert "2 calls of agents, and 1 call lost with its process" in terminal("resume", "w").err
 
 
+SUB = """
+workflow:
+  id: sub
+  name: Sub
+  version: 1.0.0
+  execution: sequential
+  steps:
+    - {id: a, type: agent, agent: echo, prompt: hi}
+    - {id: gate, type: shell, run: "test -e open || sleep 600"}
+    - {id: b, type: agent, agent: %s, prompt: hi}
+%s
+"""
+PROJECT = """
+version: 1
+budgets: {x: {max-calls: 4, on-exceed: %s}}
+agents: [{id: echo, kind: mock, default: fine, budget: x}]
+"""
+TWICE = """
+    - {id: one, type: workflow, file: sub.yaml}
+    - {id: mid, type: agent, agent: echo, prompt: hi, dependencies: [one]}
+    - {id: two, type: workflow, file: sub.yaml, dependencies: [mid]}
+"""
+
+
+def family(terminal: Terminal, exceeded: str, agent: str = "echo", more: str = "") -> None:
+    (terminal.directory / "agents.yaml").write_text(PROJECT % exceeded)
+    (terminal.directory / "sub.yaml").write_text(SUB % (agent, more))
+    write(terminal.directory, TWICE, agents="")
+
+
+def test_sub_workflows_spend_from_the_budgets_of_their_parent_also_after_a_kill(terminal: Terminal) -> None:
+    family(terminal, "stop")
+    running = terminal.start("run", "w.yaml")
+    until(lambda: "gate" in terminal("status", "sub").out)
+    running.kill()
+    running.wait()
+    (terminal.directory / "open").touch()
+    document = terminal("resume", "w", "--output", "json").document
+    assert document["steps"]["mid"]["status"] == "completed"
+    said = document["steps"]["two"]["error"]["message"]  # its first call was the fourth
+    assert "the budget `x` allows 4 calls: 4 calls spent" in said
+
+
+def test_a_limit_raised_in_a_sub_workflow_is_raised_for_all(terminal: Terminal) -> None:
+    family(terminal, "pause")
+    (terminal.directory / "open").touch()
+    assert terminal("run", "w.yaml").code == 3
+    [question] = terminal("approvals", "-o", "json").document["approvals"]
+    assert question["step"] == "b"
+    terminal("approve", question["runId"], "b", "--input", "by=1")
+    assert terminal("resume", "w", "--output", "json").document["status"] == "completed"
+
+
+def test_a_sub_workflow_has_budgets_of_its_own_if_its_file_states_them(terminal: Terminal) -> None:
+    own = """
+budgets: {x: {max-calls: 1}}
+agents: [{id: mine, kind: mock, default: fine, budget: x}]"""
+    family(terminal, "stop", "mine", own)
+    (terminal.directory / "open").touch()
+    document = terminal("run", "w.yaml", "--output", "json").document
+    said = document["steps"]["one"]["error"]["message"]
+    assert "allows 1 call: 1 call spent" in said
+
+
 def test_a_budget_that_pauses_asks_a_person(terminal: Terminal) -> None:
     agents = """
 budgets: {x: {max-calls: 1, on-exceed: pause}}

@@ -484,15 +484,38 @@ def test_a_thread_that_is_given_up_says_nothing_any_more(
         module = sys.modules[steps.module]
         module.go.set()
         assert module.gone.wait(5)
-        for thread in threading.enumerate():
-            if thread.name == "mplp python step":
-                thread.join(5)
+        end = asyncio.get_running_loop().time() + 5
+        while sys.stdout is not before and asyncio.get_running_loop().time() < end:
+            threading.Event().wait(0.005)
         assert sys.stdout is before
 
     asyncio.run(main())
     assert steps.text("stdout").strip() == "up"
     assert "cannot be stopped" in steps.text("note")
     assert capsys.readouterr().out == ""
+
+
+def test_calls_one_after_another_share_a_thread_and_calls_at_the_same_time_do_not(steps: Steps) -> None:
+    steps.write(
+        """
+        import threading
+        both = threading.Barrier(2)
+        def run(): return threading.get_ident()
+        def meet():
+            both.wait(10)
+            return threading.get_ident()
+        """
+    )
+
+    async def main() -> tuple[set[Any], set[Any]]:
+        alone = {await steps.start("thread") for _ in range(20)}
+        async with asyncio.TaskGroup() as tasks:
+            pair = [tasks.create_task(steps.start("thread", "meet")) for _ in range(2)]
+        return alone, {task.result() for task in pair}
+
+    alone, together = asyncio.run(main())
+    assert len(alone) < 20
+    assert len(together) == 2
 
 
 def test_calls_inside_one_process_do_not_mix_what_they_print(steps: Steps) -> None:

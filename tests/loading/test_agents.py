@@ -36,7 +36,7 @@ budgets:
   research: {maxCalls: 20, max_tokens: 500, max-usd: 0.5, max-time: 5m, on_exceed: warn}
 prices: {small_model: {input: 2.5, cacheRead: 1.25}}
 agents:
-  - {id: f, kind: python, entrypoint: "a.b:c", limits: {maxConcurrency: 2}, budget: research}
+  - {id: f, kind: python, entrypoint: "a.b:c", isolation: thread, limits: {maxConcurrency: 2}, budget: research}
   - {id: p, kind: command, command: [sh, -c, cat], pass_env: [X], env: {SOME_NAME: b}, timeout: 1m30s}
   - {id: s, kind: http, endpoint: "${env.BASE}/x", headers: {X-Team: "${env.TEAM}"}, bearerEnv: TOKEN}
   - {id: m, kind: openai, endpoint: "http://h/v1", model: small_model, instructions: Be brief., params: {max_tokens: 5}}

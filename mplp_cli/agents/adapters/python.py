@@ -1,4 +1,4 @@
-"""Agents that are functions: called in a process of their own, as a python step calls them."""
+"""Agents that are functions: called in a process of their own or inside this one, as a python step calls them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PythonFunction:
         body = {
             "call": self._agent.entrypoint,
             "arguments": arguments_of(request),
-            "isolation": "process",
+            "isolation": self._agent.isolation,
         }
         place = self._workshop
         attempt = place.attempt(request, body, env=place.open_environ, cwd=place.cwd)
