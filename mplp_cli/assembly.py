@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids, Runner
 from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
-from mplp_cli.staffing import agents_of_run, candidates_of, may_ask, misfits, open_environ
+from mplp_cli.staffing import agents_of_run, candidates_of, misfits, open_environ
 
 if TYPE_CHECKING:
     from mplp_cli.agents.recording.tape import Tape
@@ -93,7 +93,7 @@ def assemble(
         subruns=subruns,
     )
     candidates: Callable[[], Sequence[Candidate]] = tuple
-    if any(may_ask(step) for step in plan.steps):
+    if any(step.asks_agents for step in plan.steps):
         from mplp_cli.agents.asking import ask_for_step
 
         def record(fact: AgentAsked) -> None:

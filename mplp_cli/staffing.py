@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.history import AgentAsked
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
-    from mplp_cli.workflow.plan import PlanStep
 
 
 class Employer(Protocol):
@@ -242,20 +241,16 @@ def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[Age
     for step in state.plan.steps:
         count = state.spending.lost.get(step.id, 0)
         # Those at work now are told lost by the resume that follows.
-        count += step.kind == "agent" and state.step_status[step.number] is RUNNING
+        count += step.asks_agents and state.step_status[step.number] is RUNNING
         if count:
             body = step.body.fixed if is_template(step.body) else step.body
-            capability = " ".join(body.get("capability") or ())
-            asked = AgentRequest(
-                run=state.run_id, step=step.id, agent=body.get("agent") or "", capability=capability
-            )
+            agent, wanted = body.get("agent") or "", body.get("capability") or ()
+            capability = wanted if isinstance(wanted, str) else " ".join(wanted)
+            if not agent and not capability:
+                continue  # an operation that asks others than one: nobody knows whom it was asking
+            asked = AgentRequest(run=state.run_id, step=step.id, agent=agent, capability=capability)
             with suppress(AgentError):  # nobody is there any more who could have been asked
                 yield from [route(known, asked, {})[0]] * count
-
-
-def may_ask(step: PlanStep) -> bool:
-    """Whether a step asks agents: an agent step, or a module operation that consults them."""
-    return step.kind == "agent" or (step.effect and step.target is not None)
 
 
 def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:

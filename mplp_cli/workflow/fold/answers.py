@@ -19,6 +19,9 @@ from mplp_cli.workflow.values import Json, duration_text, rfc3339
 if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
 
+#: Of the failure of a module operation that asks agents: the key of the question that it failed for.
+ASKED = "asked"
+
 
 def answer_of_own(state: RunState, i: int, fact: StepDecided) -> None:
     """The answer to the question of an `approval` step: its result, or the failure of its attempt."""
@@ -47,14 +50,14 @@ def complete(state: RunState, i: int, result: Json, at: int) -> None:
 
 
 def doubt_advice(state: RunState, i: int, error: Failure) -> None:
-    """What agents have said to step `i` is kept if one of them has failed, but for the answer that could not be used;
-    else it may be what made the step fail."""
-    if i not in state.advice:
+    """What agents have said to step `i` is kept if one of them has failed or was too slow, but for the answer that
+    could not be used; else it may be what made the step fail."""
+    if i not in state.advice or error.type == StepTimeoutError.__name__:
         return
     if error.type != AgentError.__name__:
         state.advice.pop(i, None)
     elif said := state.advice.get(i):
-        said.pop((error.details or {}).get("question", ""), None)
+        said.pop((error.details or {}).get(ASKED, ""), None)
 
 
 def _result(fact: StepDecided) -> dict[str, Json]:
