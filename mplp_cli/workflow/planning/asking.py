@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mplp_cli.errors import Path, Problem
@@ -27,8 +27,22 @@ def check_call(
 ) -> list[Problem]:
     """What is wrong with the call of an operation, whatever its references turn out to be, and with whom it asks."""
     found = check(step.module, step.operation, step.parameters) if check else []
-    agent, capability = (_literal(step.parameters.get(name)) for name in ("agent", "capability"))
-    return found + _check(agent, capability.split() if capability else [], ask, ("parameters",))
+    for agent, capability, at in _named(step.parameters):
+        found += _check(agent, capability.split() if capability else [], ask, at)
+    return found
+
+
+def _named(parameters: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None, Path]]:
+    """(agent, capability, where) of those whom an operation is to ask, as far as its parameters say."""
+    at: Path = ("parameters",)
+    yield _literal(parameters.get("agent")), _literal(parameters.get("capability")), at
+    chooser = _literal(parameters.get("select")) or ""
+    if chooser.startswith("agent:"):
+        yield chooser.removeprefix("agent:"), None, (*at, "select")
+    advisers = parameters.get("advisers")
+    for n, one in enumerate(advisers if isinstance(advisers, list) else ()):
+        if isinstance(one, dict):
+            yield _literal(one.get("agent")), _literal(one.get("capability")), (*at, "advisers", n)
 
 
 def _literal(value: Any) -> str | None:
@@ -44,7 +58,14 @@ def _check(agent: str | None, wanted: Sequence[str], ask: Offered | None, at: Pa
         near = did_you_mean(agent, agents)
         hint = f"{near} {listed}" if near else listed
         said = f"no agent is called `{agent}`"
-        return [Problem(code="agent-unknown", message=said, path=(*at, "agent"), hint=hint)]
+        return [
+            Problem(
+                code="agent-unknown",
+                message=said,
+                path=at if at[-1:] == ("select",) else (*at, "agent"),
+                hint=hint,
+            )
+        ]
     if not wanted or any(offered is None or offers(offered, wanted) for offered in agents.values()):
         return []
     every = sorted({one for offered in agents.values() for one in offered or ()})
