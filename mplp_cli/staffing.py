@@ -64,7 +64,7 @@ class Oversight:
         if self.ledger is not None:
             every = replace(every, reserve=self.ledger.before_call, settle=self.ledger.after_call)
         if self.tape is not None:
-            every = replace(every, order=self.tape.order, carry=self.tape.carry)
+            every = replace(every, looks=self.tape.looks, order=self.tape.order, carry=self.tape.carry)
         return every
 
 
