@@ -549,10 +549,12 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 class Advice(Struct, frozen=True):
-    """What an agent has said: who, and the answer as JSON, text for one that answers in prose."""
+    """What an agent has said: who, the answer as JSON (text for one that answers in prose), and when (ms since the
+    epoch, 0 if nobody has looked)."""
 
     agent: str
     output: Json
+    at: int = 0
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -569,6 +571,10 @@ class Advisers(Protocol):
 
     def candidates(self) -> Sequence[Candidate]:
         """Those that are known, in the order of their definition."""
+        ...
+
+    def has_asked(self, key: str) -> bool:
+        """Whether a question of that key was answered when the same call was made before."""
         ...
 
     async def ask(self, question: Question) -> Advice:

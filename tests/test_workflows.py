@@ -289,3 +289,44 @@ def test_agents_review_files(mplp: Command, tmp_path: Path) -> None:
     assert [one["rule"] for one in document["outputs"]["reviews"][0]["findings"]] == ["no-newline"]
     ended, document = run(mplp, "review-by-agents.yaml", "-i", 'files=["none.txt"]')
     assert (ended.code, document["steps"]["review[0].lint"]["error"]["details"]["code"]) == (1, "agent.exit")
+
+
+def test_a_team_of_agents_answers_a_question_and_a_person_approves_it(mplp: Command, tmp_path: Path) -> None:
+    ended, document = run(mplp, "research-team.yaml")
+    assert (ended.code, document["status"]) == (3, "waiting"), ended.err
+    [asked] = mplp("approvals", "--output", "json").document["approvals"]
+    assert "reviewer recommends to approve (75% sure): 3 of 3 sources bear on it" in asked["message"]
+    assert mplp("approve", "research-team", "--by", "ann").code == 0
+    ended = mplp("resume", "research-team", "--output", "json")
+    assert (ended.code, ended.document["status"]) == (0, "completed"), ended.err
+    outputs = ended.document["outputs"]
+    assert (outputs["decision"], outputs["remarks"], len(outputs["sources"])) == (
+        "approved",
+        ["nobody speaks of `put...`"],
+        3,
+    )
+    report = (tmp_path / "report.md").read_text("utf-8")
+    assert (
+        "A cache in front of the store answered 83 percent of the reads in a trial of two days. (line 6)"
+        in report
+    )
+
+    assert mplp("export", "research-team", "--out", "out").code == 0
+    verified = mplp("verify", "out", "--output", "json")
+    assert (verified.code, verified.document["valid"]) == (0, True), verified.out
+    told = [json.loads(line) for line in (tmp_path / "out" / "events.ndjson").read_text().splitlines()]
+    of_the_session = [one["event_type"] for one in told if one["event_type"].startswith("MAP")]
+    assert of_the_session[:2] == ["MAPSessionStarted", "MAPRolesAssigned"]
+    assert of_the_session[-1] == "MAPSessionCompleted"
+    assert of_the_session.count("MAPTurnDispatched") == of_the_session.count("MAPTurnCompleted") == 3
+    profiles = json.loads((tmp_path / "out" / "manifest.json").read_text())["profiles"]
+    assert {name: found["status"] for name, found in profiles.items()} == {
+        "sa": "complete",
+        "map": "complete",
+    }
+
+
+def test_the_cases_of_the_bundled_workflows_hold(mplp: Command) -> None:
+    ended = mplp("test", WORKFLOWS / "tests")
+    assert ended.code == 0, ended.out
+    assert ended.out.rstrip().endswith("5 passed")

@@ -54,6 +54,10 @@ class Advisory:
         self._agents, self._run = agents, run
         self.candidates = candidates
 
+    def has_asked(self, key: str) -> bool:  # noqa: ARG002 - nothing is kept
+        """Never."""
+        return False
+
     async def ask(self, question: Question) -> Advice:
         """The answer of an agent. AgentError."""
         request = AgentRequest(

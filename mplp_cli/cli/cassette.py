@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Look at what agents were asked and have answered in a recorded run: show, diff, check.
+    """Look at recorded answers of agents: show, diff, check.
 
     Examples:
 

@@ -16,7 +16,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the reserved interfaces of the modules: inert, or taken over by agents.
+    """List the reserved interfaces, inert or taken over by agents.
 
     Examples:
 

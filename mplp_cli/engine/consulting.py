@@ -43,12 +43,16 @@ class Consultation:
         """Who may be asked."""
         return self._world.candidates()
 
+    def has_asked(self, key: str) -> bool:
+        """Whether there is an answer to a question of that key."""
+        return key in self._known
+
     async def ask(self, question: Question) -> Advice:
         """The answer, kept as a fact before anything is done with it. AgentError."""
         digest = _digest(question)
         known = self._known.get(question.key)
         if known is not None and known.digest == digest:
-            return Advice(known.agent, known.output)
+            return Advice(known.agent, known.output, known.at)
         if self._world.advise is None:
             raise AgentError("agent.not_found", "there are no agents that could be asked")
         try:
@@ -61,7 +65,7 @@ class Consultation:
         )
         self._known[question.key] = fact
         self._post(fact)
-        return Advice(answered.agent, answered.output)
+        return Advice(answered.agent, answered.output, fact.at)
 
     def _asking(self, question: Question) -> Attempt:
         """The work of asking, as the engine gives it to those who do it."""

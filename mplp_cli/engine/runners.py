@@ -71,7 +71,9 @@ class Runners:
 
         self._close_agents = close
         self.by_kind["agent"] = partial(run_agent, ask=ask, masker=self._masker, workplace=self._workplace)
-        self.advise = partial(ask_aloud, ask=ask, masker=self._masker, workplace=self._workplace)
+        self.advise = partial(
+            ask_aloud, ask=ask, masker=self._masker, workplace=self._workplace, several=True
+        )
 
     async def aclose(self) -> None:
         """Close what the runners have opened."""

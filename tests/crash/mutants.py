@@ -13,7 +13,7 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.engine.world import World
 from mplp_cli.errors import MplpError
 from mplp_cli.protocols import Journal, ProtocolObject
-from mplp_cli.workflow.fold import facts as fold
+from mplp_cli.workflow.fold import course
 from mplp_cli.workflow.fold.history import RUN_ENDS, Event, RunResumed, StepCompleted, StepStarted
 from mplp_cli.workflow.fold.resume import take_up
 from mplp_cli.workflow.fold.state import RunState
@@ -224,7 +224,7 @@ def _everything_again(patch: pytest.MonkeyPatch) -> None:
                 state.step_status[i] = PENDING
         take_up(state, at, retry)
 
-    patch.setattr(fold, "take_up", forget)
+    patch.setattr(course, "take_up", forget)
 
 
 @dataclass(frozen=True)

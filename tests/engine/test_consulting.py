@@ -197,3 +197,49 @@ def test_what_was_said_before_the_time_was_over_is_not_asked_for_again() -> None
     }  # fmt: skip
     assert Bench(planned([approval]), advise=advise).start().status == "completed"
     assert asked == ["ann", "bob", "bob"]
+
+
+def talk(**more: Any) -> list[dict[str, Any]]:
+    people = [{"role": role, "agentId": role} for role in ("author", "critic")]
+    parameters = {"contextId": "${context.result.contextId}", "participants": people, "maxTurns": 4} | more
+    context, step = steps(module="dialog", operation="facilitate-communication", parameters=parameters)
+    return [context, step | {"retry-policy": {"max-retries": 1}}]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_talk_goes_on_where_it_was_broken_off(*, after: bool) -> None:
+    whole = Bench(planned(talk()), advise=Planner("a", "b", "c", "d"))
+    whole.start()
+    for commit in range(1, len(whole.commits) + 1):
+        planner = Planner("a", "b", "c", "d")
+        bench = Bench(planned(talk()), advise=planner)
+        state = bench.whole_in_spite_of((commit, after))
+        assert state.status == "completed", state.error
+        kept = [fact.key for fact in facts(bench, h.StepAdvised)]
+        assert kept == ["turn-1", "turn-2", "turn-3", "turn-4"]
+        # What was lost is an answer that was not stored yet, and the question that came of it.
+        assert len(planner.asked) <= 6
+        [dialog] = [item.body for item in bench.store.objects("dialog")]
+        assert len(dialog["messages"]) == 5
+
+
+def test_a_talk_is_not_begun_anew_for_a_turn_that_failed_or_came_too_late() -> None:
+    planner = Planner("a", "b", AgentError("agent.unavailable", "not now", retryable=True), "c", "d")
+    bench = Bench(planned(talk()), advise=planner)
+    assert bench.start().status == "completed"
+    assert len(planner.asked) == 5
+    slow = Planner("a", "b", "c", "d")
+    made = talk()
+    made[1]["timeout"] = "2500ms"
+    bench = Bench(planned(made), advise=slow)
+    assert bench.start().status == "completed"
+    assert len(slow.asked) == 5
+
+
+def test_what_is_said_in_a_talk_has_the_time_when_it_was_said() -> None:
+    bench = Bench(planned(talk()), advise=Planner("a", "b", "c", "d"))
+    bench.start()
+    [dialog] = [item.body for item in bench.store.objects("dialog")]
+    times = [message["timestamp"] for message in dialog["messages"]]
+    assert sorted(set(times)) == times
+    assert dialog["started_at"] == times[0]

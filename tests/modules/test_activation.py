@@ -34,6 +34,9 @@ class Oracle:
     def candidates(self) -> list[Candidate]:
         return [Candidate(id="planner", capabilities=["plan.create"])]
 
+    def has_asked(self, key: str) -> bool:
+        return False
+
     async def ask(self, question: Question) -> Advice:
         self.asked.append(question)
         return Advice("planner", self.answer)

@@ -17,22 +17,29 @@ async def run_agent(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplac
     return (await ask_aloud(attempt, ask=ask, masker=masker, workplace=workplace)).output
 
 
-async def ask_aloud(attempt: Attempt, *, ask: AskAgent, masker: Masker, workplace: Workplace) -> Answered:
-    """The answer, masked. What is told on the way is output of the step, masked as well."""
+async def ask_aloud(
+    attempt: Attempt, *, ask: AskAgent, masker: Masker, workplace: Workplace, several: bool = False
+) -> Answered:
+    """The answer, masked. What is told on the way is output of the step, masked as well; of `several` answers each
+    begins on a line of its own."""
     log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
 
     def emit(stream: str, text: str) -> None:
         attempt.output(attempt.step, stream, text)
 
     told = Capture("stdout", masker, log, emit)
+    remark, ends = "", "\n"
 
     def tell(text: str) -> None:
+        nonlocal ends
+        ends = text[-1:] or ends
         told.feed(text.encode("utf-8", "replace"))
         log.flush()  # who follows the log reads an answer while it is given
 
-    remark = ""
     try:
         answered = await ask(attempt, tell)
+        if several and ends != "\n":
+            tell("\n")
         remark = masker.value(answered.remark)
     finally:
         told.close()

@@ -13,7 +13,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from mplp_cli.errors import InvalidTransitionError, OperationError
-from mplp_cli.modules.collaboration import settling, working
+from mplp_cli.modules.collaboration import running, settling, working
 from mplp_cli.modules.collaboration.people import (
     Body,
     Participant,
@@ -117,14 +117,14 @@ def create_collab(given: CreateCollab, session: Session) -> CollabNow:
         raise OperationError("a collab needs a title", hint="give `title`")
     participants = [participant_body(session, given.context_id, who) for who in given.participants]
     check_participants(participants)
-    assigned = {"participants": [participant_data(who) for who in participants]}
+    told = [participant_data(who, named) for who, named in zip(participants, given.participants, strict=True)]
     body = make_object(
         session,
         "collab",
         session.new_id("collab", given.collab_id),
         [
             make_event(session, "collab", "created"),
-            make_event(session, "collab", "roles.assigned", assigned),
+            make_event(session, "collab", "roles.assigned", {"participants": told}),
             *(make_event(session, "collab", verb) for verb in _BEFORE[given.status]),
         ],
         given=given,
@@ -146,7 +146,7 @@ def join_collab(given: JoinCollab, session: Session) -> CollabNow:
     who = participant_body(session, body["context_id"], given.participant)
     participants = [*body["participants"], who]
     check_participants(participants)
-    data = {"participant": participant_data(who)}
+    data = {"participant": participant_data(who, given.participant)}
     return _now(note(session, body, "participant.joined", data, participants=participants))
 
 
@@ -248,6 +248,7 @@ MODULE = make_module(
     _move("end-collab", "End it; every turn is completed", _mover("completed", "completed")),
     _move("cancel-collab", "Break it off", _mover("cancelled", "cancelled")),
     *working.OPERATIONS,
+    *running.OPERATIONS,
     *settling.OPERATIONS,
     needs=("context",),
     transitions=TRANSITIONS,

@@ -84,12 +84,27 @@ def participant(body: Body, name: str) -> Body:
     )
 
 
-def participant_data(who: Body) -> Body:
-    """A participant as it stands in the data of an event."""
+def participant_data(who: Body, given: Participant | str) -> Body:
+    """A participant as it stands in the data of an event: with its agent, for which the object has no room."""
     names = {
         "participant_id": "participantId", "role_id": "roleId", "kind": "kind", "display_name": "displayName",
     }  # fmt: skip
-    return {names[key]: value for key, value in who.items()}
+    data = {names[key]: value for key, value in who.items()}
+    agent = None if isinstance(given, str) else given.agent_id
+    return data if agent is None else {**data, "agentId": agent}
+
+
+def agents_of(body: Body) -> dict[str, str]:
+    """The agents of those who take part now, by participant."""
+    agents: dict[str, str | None] = {}
+    for event in body.get("events", ()):
+        data = event.get("data") or {}
+        if event["event_type"] == "collab.roles.assigned":
+            agents |= {who["participantId"]: who.get("agentId") for who in data.get("participants", ())}
+        elif event["event_type"] == "collab.participant.joined":
+            agents[data["participant"]["participantId"]] = data["participant"].get("agentId")
+    named = {who["participant_id"]: agents.get(who["participant_id"]) for who in body["participants"]}
+    return {name: agent for name, agent in named.items() if agent is not None}
 
 
 def at_work(session: Session, identifier: str, *, resting: bool = False) -> Body:

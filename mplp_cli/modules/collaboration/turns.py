@@ -40,3 +40,17 @@ def next_role(roles: Iterable[str], turns: Sequence[Turn]) -> str:
     """Whose turn it is, one after the other: the role whose last turn is the longest ago."""
     last = {turn.role_id: place for place, turn in enumerate(turns)}
     return min(dict.fromkeys(roles), key=lambda role: last.get(role, -1))
+
+
+def history_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the completed turns came to, in their order: `{turnNumber, participantId, result}`."""
+    holders = {who["role_id"]: who["participant_id"] for who in reversed(body["participants"])}
+    return [
+        {
+            "turnNumber": event["data"]["turnNumber"],
+            "participantId": event["data"].get("participantId") or holders.get(event["data"]["roleId"]),
+            "result": event["data"].get("result"),
+        }
+        for event in body.get("events", ())
+        if event["event_type"] == "collab.turn.completed"
+    ]

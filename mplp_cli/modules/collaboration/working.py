@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
-from mplp_cli.errors import InvalidTransitionError, OperationError
-from mplp_cli.modules.collaboration.people import Body, at_work, note, operation, participant
-from mplp_cli.modules.collaboration.turns import Turn, next_number, next_role, open_turns, turns_of
+from mplp_cli.errors import AgentError, InvalidTransitionError, OperationError
+from mplp_cli.modules.collaboration.asking import Outcome, failed, turn_events, turn_question
+from mplp_cli.modules.collaboration.people import Body, agents_of, at_work, note, operation, participant
+from mplp_cli.modules.collaboration.turns import (
+    Turn,
+    history_of,
+    next_number,
+    next_role,
+    open_turns,
+    turns_of,
+)
+from mplp_cli.modules.consulting import ContextWindow, OnFailure, ending, last
 from mplp_cli.modules.contract import Parameters, Result
 from mplp_cli.modules.records import change_object, make_event
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import ObjectId, Text
+from mplp_cli.protocols import Advisers
 
 TurnNumber = Annotated[int, Meta(ge=1, description="from 1")]
 
@@ -23,6 +34,13 @@ class DispatchTurn(Parameters, frozen=True, kw_only=True):
         ObjectId | None, Meta(description="in the mode `round_robin` the next one unless given")
     ] = None
     turn_number: Annotated[TurnNumber | None, Meta(description="the next one unless given")] = None
+    task: Annotated[
+        Text | None,
+        Meta(description="what it is for; an agent that has the role is asked and completes the turn"),
+    ] = None
+    context_window: ContextWindow = None
+    on_failure: OnFailure = "fail"
+    outcome: Annotated[Outcome | None, Meta(description="completes the turn at once; nobody is asked")] = None
 
 
 class CompleteTurn(Parameters, frozen=True, kw_only=True):
@@ -54,10 +72,7 @@ class Dispatched(Result, frozen=True, kw_only=True):
     #: Who has the role.
     participant_ids: list[str]
     status: Literal["dispatched", "completed"]
-
-
-class Completed(Dispatched, frozen=True, kw_only=True):
-    result: Any
+    result: Any = None
 
 
 class Receiver(Result, frozen=True, kw_only=True):
@@ -101,23 +116,47 @@ def dispatch_turn(given: DispatchTurn, session: Session) -> Dispatched:
             hint="leave `turnNumber` out and it is the next one",
             details={"roleId": role, "turnNumber": number},
         )
-    note(session, body, "turn.dispatched", {"roleId": role, "turnNumber": number, "participantIds": people})
+    events = turn_events(session, role, number, people, task=given.task, outcome=given.outcome)
+    session.put("collab", change_object(session, body, events=[*body["events"], *events]))
     return Dispatched(
         collab_id=given.collab_id,
         role_id=role,
         turn_number=number,
         participant_ids=people,
-        status="dispatched",
+        status="dispatched" if given.outcome is None else "completed",
+        result=None if given.outcome is None else given.outcome.told(),
     )
 
 
-def complete_turn(given: CompleteTurn, session: Session) -> Completed:
+async def take_turn(given: DispatchTurn, session: Session, advisers: Advisers) -> DispatchTurn:
+    """Ask an agent that has the role for what the turn comes to. Where none has it, a person completes the turn."""
+    if given.task is None or given.outcome is not None:
+        return given
+    body = session.get("collab", given.collab_id)
+    turn = dispatch_turn(given, session)
+    agents = agents_of(body)
+    name = next((name for name in turn.participant_ids if name in agents), None)
+    if name is None:
+        return given
+    asked = replace(given, role_id=turn.role_id)
+    window = last(history_of(body), given.context_window)
+    question = turn_question("turn", agents[name], name, given.task, number=turn.turn_number, history=window)
+    try:
+        advice = await advisers.ask(question)
+    except AgentError as error:
+        if ending(error, given.on_failure, 1) != "error":
+            raise
+        return replace(asked, outcome=failed(name, error))
+    return replace(asked, outcome=Outcome(participant_id=name, result=advice.output))
+
+
+def complete_turn(given: CompleteTurn, session: Session) -> Dispatched:
     """Notes what a turn came to. A turn is completed once, also while the collab is suspended."""
     body = at_work(session, given.collab_id, resting=True)
     turn = _open_turn(body, given.role_id, given.turn_number)
     data = {"roleId": turn.role_id, "turnNumber": turn.number, "result": given.result}
     note(session, body, "turn.completed", data)
-    return Completed(
+    return Dispatched(
         collab_id=given.collab_id,
         role_id=turn.role_id,
         turn_number=turn.number,
@@ -248,9 +287,13 @@ def _open_turn(body: Body, role: str | None, number: int | None) -> Turn:
     raise OperationError("no such turn is open", hint="`collab/dispatch-turn` dispatches one")
 
 
+_DISPATCH = operation(
+    "dispatch-turn", "Say whose turn it is, and let an agent take it", DispatchTurn, Dispatched, dispatch_turn
+)
+
 OPERATIONS = (
-    operation("dispatch-turn", "Say whose turn it is", DispatchTurn, Dispatched, dispatch_turn),
-    operation("complete-turn", "Note what a turn came to", CompleteTurn, Completed, complete_turn),
+    replace(_DISPATCH, consult=take_turn, asks=("task",)),
+    operation("complete-turn", "Note what a turn came to", CompleteTurn, Dispatched, complete_turn),
     operation("broadcast", "Say something to everybody else", Broadcast, Sent, broadcast),
     operation("allocate-task", "Give a task to a participant", AllocateTask, Task, allocate_task),
 )

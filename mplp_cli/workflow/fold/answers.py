@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct, structs
 
-from mplp_cli.errors import AgentError, Failure, RejectedError, RunStateError, StepTimeoutError
+from mplp_cli.errors import (
+    AgentError,
+    Failure,
+    RejectedError,
+    RunStateError,
+    StepTimeoutError,
+    UnknownAgentError,
+)
 from mplp_cli.workflow.fold.commands import Arm, Tell
 from mplp_cli.workflow.fold.history import StepDecided
 from mplp_cli.workflow.fold.statuses import COMPLETED
@@ -49,12 +56,16 @@ def complete(state: RunState, i: int, result: Json, at: int) -> None:
     state.ask(Tell(i))
 
 
+#: Failures that say nothing against what agents have said before.
+_NOT_DOUBTED = {AgentError.__name__, UnknownAgentError.machine_name, StepTimeoutError.__name__}
+
+
 def doubt_advice(state: RunState, i: int, error: Failure) -> None:
-    """What agents have said to step `i` is kept if one of them has failed or was too slow, but for the answer that
-    could not be used; else it may be what made the step fail."""
-    if i not in state.advice or error.type == StepTimeoutError.__name__:
+    """What agents have said to step `i` is kept if one of them has failed or there was no time for the rest, but for
+    the answer that could not be used; else it may be what made the step fail."""
+    if i not in state.advice:
         return
-    if error.type != AgentError.__name__:
+    if error.type not in _NOT_DOUBTED:
         state.advice.pop(i, None)
     elif said := state.advice.get(i):
         said.pop((error.details or {}).get(ASKED, ""), None)

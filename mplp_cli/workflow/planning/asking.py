@@ -19,7 +19,7 @@ Offered = Callable[[], Mapping[str, Collection[str] | None] | None]
 
 def check_agent(step: model.AgentStep, ask: Offered | None) -> list[Problem]:
     """What is wrong with whom the step asks, with paths inside the step."""
-    return _check(step.agent, wanted_of(step), ask, ())
+    return _named(step.agent, ask, ("agent",)) or _offering(wanted_of(step), ask, ("capability",))
 
 
 def check_call(
@@ -27,49 +27,63 @@ def check_call(
 ) -> list[Problem]:
     """What is wrong with the call of an operation, whatever its references turn out to be, and with whom it asks."""
     found = check(step.module, step.operation, step.parameters) if check else []
-    for agent, capability, at in _named(step.parameters):
-        found += _check(agent, capability.split() if capability else [], ask, at)
+    for agent, at in _agents_in(step.parameters):
+        found += _named(agent, ask, ("parameters", *at))
+    for capability, at in _capabilities_in(step.parameters):
+        found += _offering(capability.split(), ask, ("parameters", *at))
     return found
 
 
-def _named(parameters: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None, Path]]:
-    """(agent, capability, where) of those whom an operation is to ask, as far as its parameters say."""
-    at: Path = ("parameters",)
-    yield _literal(parameters.get("agent")), _literal(parameters.get("capability")), at
+def _agents_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The agents that parameters name, and where: to be asked, to choose, or those of participants and advisers."""
+    for key in ("agent", "moderator"):
+        if (agent := _literal(parameters.get(key))) is not None:
+            yield agent, (key,)
     chooser = _literal(parameters.get("select")) or ""
     if chooser.startswith("agent:"):
-        yield chooser.removeprefix("agent:"), None, (*at, "select")
-    advisers = parameters.get("advisers")
-    for n, one in enumerate(advisers if isinstance(advisers, list) else ()):
-        if isinstance(one, dict):
-            yield _literal(one.get("agent")), _literal(one.get("capability")), (*at, "advisers", n)
+        yield chooser.removeprefix("agent:"), ("select",)
+    for at, who in _listed(parameters, "participants", "advisers"):
+        for key in ("agent",) if at[0] == "advisers" else ("agentId", "agent_id"):
+            if (agent := _literal(who.get(key))) is not None:
+                yield agent, (*at, key)
+
+
+def _capabilities_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The capabilities that parameters want, and where."""
+    for at, who in ((), parameters), *_listed(parameters, "advisers"):
+        if (wanted := _literal(who.get("capability"))) is not None:
+            yield wanted, (*at, "capability")
+
+
+def _listed(parameters: Mapping[str, Any], *names: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The mappings in lists of these names, and where."""
+    for name in names:
+        listed = parameters.get(name)
+        for n, who in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(who, dict):
+                yield (name, n), who
 
 
 def _literal(value: Any) -> str | None:
     return value if isinstance(value, str) and "${" not in value and "$<" not in value else None
 
 
-def _check(agent: str | None, wanted: Sequence[str], ask: Offered | None, at: Path) -> list[Problem]:
-    agents = None if ask is None else ask()
-    if agents is None:
+def _named(agent: str | None, ask: Offered | None, at: Path) -> list[Problem]:
+    agents = None if ask is None or agent is None else ask()
+    if agents is None or agent is None or agent in agents:
         return []
-    if agent is not None and agent not in agents:
-        listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
-        near = did_you_mean(agent, agents)
-        hint = f"{near} {listed}" if near else listed
-        said = f"no agent is called `{agent}`"
-        return [
-            Problem(
-                code="agent-unknown",
-                message=said,
-                path=at if at[-1:] == ("select",) else (*at, "agent"),
-                hint=hint,
-            )
-        ]
-    if not wanted or any(offered is None or offers(offered, wanted) for offered in agents.values()):
+    listed = f"the agents are: {', '.join(sorted(agents))}" if agents else NO_AGENTS
+    near = did_you_mean(agent, agents)
+    hint = f"{near} {listed}" if near else listed
+    return [Problem(code="agent-unknown", message=f"no agent is called `{agent}`", path=at, hint=hint)]
+
+
+def _offering(wanted: Sequence[str], ask: Offered | None, at: Path) -> list[Problem]:
+    agents = None if ask is None or not wanted else ask()
+    if agents is None or any(offered is None or offers(offered, wanted) for offered in agents.values()):
         return []
     every = sorted({one for offered in agents.values() for one in offered or ()})
     listed = f"they offer: {', '.join(every)}" if every else "none of the agents offers anything"
     said = f"no agent offers {' and '.join(f'`{one}`' for one in wanted)}"
     hint = listed if agents else NO_AGENTS
-    return [Problem(code="agent-capability", message=said, path=(*at, "capability"), hint=hint)]
+    return [Problem(code="agent-capability", message=said, path=at, hint=hint)]

@@ -304,8 +304,9 @@ class _Planner:
         timeout = made.pop("timeout", None)
         if timeout is None:
             own = step.timeout if kind in CONTAINERS else None
-            works_as = "agent" if kind == "module-operation" and made.get("effect") else kind
-            timeout = duration_ms(own) if own is not None else DEFAULT_TIMEOUT.get(works_as, 0)
+            # An operation that asks agents takes as long as they do.
+            acts = "agent" if kind == "module-operation" and made.get("effect") else kind
+            timeout = duration_ms(own) if own is not None else DEFAULT_TIMEOUT.get(acts, 0)
         breaks = where.branch in ("then", "else", "each") or (
             where.parent < 0 and where.branch != "finally" and self.workflow.execution == "sequential"
         )
