@@ -14,7 +14,6 @@ from mplp_cli.staffing import (
     agents_of_run,
     candidates_of,
     ledger_of_run,
-    may_ask,
     misfits,
     open_environ,
     plan_asks,
@@ -107,7 +106,7 @@ def assemble(
         subruns=subruns,
     )
     candidates: Callable[[], Sequence[Candidate]] = tuple
-    if ledger is not None and any(map(may_ask, plan.steps)):
+    if ledger is not None and any(step.asks_agents for step in plan.steps):
         from mplp_cli.agents.asking import ask_for_step
 
         agents = agents_of_run(runtime, state, given, screen, workplace, masker, ledger)

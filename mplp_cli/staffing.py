@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.history import AgentAsked
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.masking import Masker
-    from mplp_cli.workflow.plan import Plan, PlanStep
+    from mplp_cli.workflow.plan import Plan
 
 
 class Employer(Protocol):
@@ -75,7 +75,7 @@ class Oversight:
         if self.lease is not None:
             every = replace(every, lease=self.lease)
         if self.tape is not None:
-            every = replace(every, order=self.tape.order, carry=self.tape.carry)
+            every = replace(every, looks=self.tape.looks, order=self.tape.order, carry=self.tape.carry)
         return every
 
 
@@ -301,25 +301,23 @@ def _lost(state: RunState, known: Mapping[str, AgentDefinition]) -> Iterator[Age
     for step in state.plan.steps:
         count = state.spending.lost.get(step.id, 0)
         # Those at work now are told lost by the resume that follows.
-        count += step.kind == "agent" and state.step_status[step.number] is RUNNING
+        count += step.asks_agents and state.step_status[step.number] is RUNNING
         if count:
             body = step.body.fixed if is_template(step.body) else step.body
-            capability = " ".join(body.get("capability") or ())
-            asked = AgentRequest(
-                run=state.run_id, step=step.id, agent=body.get("agent") or "", capability=capability
-            )
+            agent, wanted = body.get("agent") or "", body.get("capability") or ()
+            capability = wanted if isinstance(wanted, str) else " ".join(wanted)
+            if not agent and not capability:
+                continue  # an operation that asks others than one: nobody knows whom it was asking
+            asked = AgentRequest(run=state.run_id, step=step.id, agent=agent, capability=capability)
             with suppress(AgentError):  # nobody is there any more who could have been asked
                 yield from [route(known, asked, {})[0]] * count
 
 
-def may_ask(step: PlanStep) -> bool:
-    """Whether a step asks agents: an agent step, or a module operation that consults them."""
-    return step.kind == "agent" or (step.effect and step.target is not None)
-
-
 def plan_asks(plan: Plan) -> bool:
     """Whether a run of this plan may ask agents, or a sub-workflow of it."""
-    return any(map(may_ask, plan.steps)) or any(plan_asks(one.plan) for one in plan.included.values())
+    return any(step.asks_agents for step in plan.steps) or any(
+        plan_asks(one.plan) for one in plan.included.values()
+    )
 
 
 def candidates_of(agents: Agents, registry: Registry) -> list[Candidate]:

@@ -21,6 +21,7 @@ from mplp_cli.agents.deciding import (
     Misfits,
     Standing,
     always_there,
+    assuming,
     check_input,
     fitting,
     may_offer,
@@ -69,6 +70,8 @@ def _nobody_else(_agent: str, _places: int) -> contextlib.AbstractAsyncContextMa
 class Around:
     """What happens around every single call, repairs too; `order` once for all of a request."""
 
+    #: Whether those that say themselves what they offer are asked it; else whoever may offer something could be asked.
+    looks: bool = True
     #: Who is asked, in this order, of those that could be.
     order: Callable[[AgentRequest, Sequence[AgentDefinition]], Sequence[AgentDefinition]] = _as_they_come
     #: The places of an agent that takes only so many calls, where other runs share them.
@@ -127,11 +130,16 @@ class Agents:
 
     async def ask(self, request: AgentRequest, tell: Tell) -> AgentResult:
         """The answer to a request, from the agent that it names or from one that stands in for it. AgentError."""
+        known: Mapping[str, AgentDefinition] = self.definitions
         if not request.agent:
-            await self._look_for(request.capability.split())
+            wanted = request.capability.split()
+            if self._around.looks:
+                await self._look_for(wanted)
+            else:
+                known = assuming(known, wanted)
         refused: AgentError | None = None
         standing = always_there if self._presence is None else self._presence.standing
-        could = route(self.definitions, request, self._inflight, standing)
+        could = route(known, request, self._inflight, standing)
         for agent in self._around.order(request, could):
             try:
                 if standing(agent) == "unreachable":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from mplp_cli.agents.contract import AgentRequest, Usage
 from mplp_cli.errors import AgentError, Path
@@ -88,6 +89,20 @@ def may_offer(agent: AgentDefinition, wanted: Sequence[str]) -> bool:
     marks = (kind_of(agent), "*")
     marked = any(one.partition(":")[0] in marks for one in wanted)
     return agent.discovers and (marked or isinstance(agent, PluggedAgent))
+
+
+def assuming(
+    definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]
+) -> Mapping[str, AgentDefinition]:
+    """The definitions, where nobody is known to offer what is wanted as if all did that may offer it."""
+    if offering(definitions, wanted):
+        return definitions
+    return {
+        name: replace(agent, capabilities=[*agent.capabilities, *wanted])
+        if may_offer(agent, wanted)
+        else agent
+        for name, agent in definitions.items()
+    }
 
 
 def _nobody_offers(definitions: Mapping[str, AgentDefinition], wanted: Sequence[str]) -> AgentError:

@@ -13,6 +13,7 @@ from mplp_cli.engine.local import operate
 from mplp_cli.engine.world import World
 from mplp_cli.errors import AgentError, failure_of
 from mplp_cli.protocols import Advice, Attempt, Candidate, Question
+from mplp_cli.workflow.fold.answers import ASKED
 from mplp_cli.workflow.fold.history import Event, StepAdvised
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import RUNNING
@@ -54,7 +55,11 @@ class Consultation:
             return Advice(known.agent, known.output, known.at)
         if self._world.advise is None:
             raise AgentError("agent.not_found", "there are no agents that could be asked")
-        answered = await self._world.advise(self._asking(question))
+        try:
+            answered = await self._world.advise(self._asking(question))
+        except AgentError as error:
+            error.details[ASKED] = question.key
+            raise
         fact = StepAdvised(
             self._world.clock.now(), self._attempt.step, question.key, digest, answered.agent, answered.output
         )
@@ -72,7 +77,10 @@ class Consultation:
             "schema": question.schema,
         }
         key = hashlib.sha256(f"{self._attempt.idempotency_key}\0{question.key}".encode()).hexdigest()[:32]
-        return replace(self._attempt, body=body, idempotency_key=key)
+        reply = self._attempt.reply  # what a person has answered is for the question that they were asked
+        if reply is not None and reply.asked.get(ASKED) != question.key:
+            reply = None
+        return replace(self._attempt, body=body, idempotency_key=key, reply=reply)
 
 
 def _digest(question: Question) -> str:

@@ -54,7 +54,7 @@ def aftermath(
         return h.StepCancelled(world.clock.now(), step.id, attempt, why), None
     if failure.type == UndecidedError.__name__:
         return _open_question(step, attempt, failure, world), None
-    if step.kind == "agent" and wants_input(failure):
+    if step.asks_agents and wants_input(failure):
         return _agents_question(step, attempt, failure, scope, world)
     if asks_for_more(failure):
         message = f"`{step.id}`: {failure.message}. May more be spent?"

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from mplp_cli.errors import AgentError
 from mplp_cli.protocols import Advice, Advisers, Question
+from mplp_cli.workflow.fold.answers import ASKED
 
 OnFailure = Annotated[
     Literal["fail", "record"],
@@ -34,6 +35,15 @@ def last(said: Sequence[T], window: int | None) -> list[T]:
     return list(said if window is None else said[-window:])
 
 
+def is_for_people(error: AgentError) -> bool:
+    """Whether it is no word of the agent, and so no matter of the operation: a person is asked what becomes of it (by
+    an agent, by a budget that pauses), or a replay has no answer."""
+    details = error.details or {}
+    return error.code in ("agent.input_required", "replay.miss") or (
+        error.code == "budget.exceeded" and "more" in details
+    )
+
+
 def unusable(question: Question, advice: Advice, why: str) -> AgentError:
     """The answer fits its schema, and cannot be used all the same. The question may be asked anew."""
     return AgentError(
@@ -41,7 +51,7 @@ def unusable(question: Question, advice: Advice, why: str) -> AgentError:
         f"what agent `{advice.agent}` answered cannot be used: {why}",
         agent=advice.agent,
         retryable=True,
-        details={"question": question.key},
+        details={ASKED: question.key},
     )
 
 
@@ -63,9 +73,9 @@ async def ask_all(advisers: Advisers, questions: Sequence[Question]) -> list[Adv
 def ending(error: AgentError, on_failure: str, turns: int) -> Literal["budget", "error"] | None:
     """Why an exchange ends with what was said when an agent has failed; None if it does not, and the step fails.
 
-    Nothing is kept where nothing was said. A recording that misses an answer is never passed over.
+    Nothing is kept where nothing was said. What a person is asked about is never passed over.
     """
-    if not turns or error.code == "replay.miss":
+    if not turns or is_for_people(error):
         return None
     if error.code == "budget.exceeded":
         return "budget"

@@ -8,7 +8,7 @@ from msgspec import Meta, ValidationError, convert
 from msgspec.structs import replace
 
 from mplp_cli.errors import AgentError, OperationError
-from mplp_cli.modules.consulting import unusable
+from mplp_cli.modules.consulting import is_for_people, unusable
 from mplp_cli.modules.contract import Parameters
 from mplp_cli.modules.shapes import Text
 from mplp_cli.protocols import Advice, Advisers, Question
@@ -71,7 +71,8 @@ class _Said(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=False):
 
 
 async def ask_advisers(given: RequestApproval, session: Session, advisers: Advisers) -> RequestApproval:
-    """Ask all advisers at once. One that fails has said nothing; AgentError if all of them fail."""
+    """Ask all advisers at once. One that fails has said nothing; AgentError if all of them fail, or if people are to
+    say what becomes of it."""
     from asyncio import TaskGroup
 
     for one in given.advisers:
@@ -100,6 +101,8 @@ async def ask_advisers(given: RequestApproval, session: Session, advisers: Advis
     async with TaskGroup() as tasks:
         for number, adviser in enumerate(given.advisers):
             tasks.create_task(ask(number, adviser))
+    if open_ones := [error for error in failed if is_for_people(error)]:
+        raise open_ones[0]
     if failed and len(failed) == len(given.advisers):
         raise failed[0]
     return replace(given, recommendations=[said[number] for number in sorted(said)])

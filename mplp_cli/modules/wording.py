@@ -58,7 +58,10 @@ def explain(said: str, place: Place, kind: Any = None) -> tuple[str, str | None]
     if bound:
         return f"`{name}` must be {_BOUNDS[bound[1]]} {bound[2]}", None
     if said.startswith("Expected `str` matching regex"):
-        form = next((meta.description for meta in _metas(kind) if meta.description), None)
+        metas = sorted(
+            _metas(kind), key=lambda meta: meta.pattern is None
+        )  # who states the form, says it best
+        form = next((meta.description for meta in metas if meta.description), None)
         return (
             f"`{name}` must be {form}" if form else f"`{name}` does not have the form that it must have",
             None,
@@ -83,7 +86,9 @@ def written(place: Place) -> str:
 
 
 def _metas(kind: Any) -> list[Meta]:
-    return [part for part in typing.get_args(kind) if isinstance(part, Meta)]
+    parts = typing.get_args(kind)
+    inner = [meta for part in parts if not isinstance(part, Meta) for meta in _metas(part)]
+    return [part for part in parts if isinstance(part, Meta)] + inner
 
 
 def _choices(kind: Any) -> list[Any]:

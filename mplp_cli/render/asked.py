@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from mplp_cli.render.grid import grid
@@ -33,9 +34,9 @@ def used_object(used: Used) -> dict[str, Any]:
 
 
 def step_agents(spending: Spending, step: str) -> list[dict[str, Any]]:
-    """Whom a step has asked: `{agent, model?, budget?, ...}` of each."""
+    """Whom a step has asked: `{agent, model?, budget?, ...}` of each, by name: who ended first is chance."""
     made = []
-    for (agent, model, budget), used in spending.by_step.get(step, {}).items():
+    for (agent, model, budget), used in sorted(spending.by_step.get(step, {}).items(), key=itemgetter(0)):
         named = {"agent": agent, "model": model, "budget": budget}
         made.append({key: name for key, name in named.items() if name} | used_object(used))
     return made

@@ -74,6 +74,11 @@ class Doubles:
         self._ledger = Ledger({_ALL: limits}, prices, hurry, lambda notice: None)
 
     @property
+    def looks(self) -> bool:
+        """Whether those that say themselves what they offer may be asked it, which takes programs or the network."""
+        return self._case.network
+
+    @property
     def spent(self) -> dict[str, float]:
         """Calls, tokens and dollars so far."""
         amount = self._ledger.spent(_ALL).amount

@@ -129,6 +129,11 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     repeat: Repeat | None = None
 
     @property
+    def asks_agents(self) -> bool:
+        """Whether it asks agents: an agent step, or a module operation that consults them."""
+        return self.kind == "agent" or (self.effect and self.target is not None)
+
+    @property
     def max_attempts(self) -> int:
         """Attempts in all, the first included."""
         return self.retry.max_retries + 1

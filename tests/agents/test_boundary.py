@@ -37,6 +37,7 @@ class Fake:
         self.asked: list[AgentRequest] = []
         self.most = self.now = 0
         self.closed = self.gone = False
+        self.offers: list[str] | None = None
 
     async def call(self, request: AgentRequest, tell: Tell) -> AgentResult:
         self.asked.append(request)
@@ -53,9 +54,10 @@ class Fake:
         finally:
             self.now -= 1
 
-    async def probe(self) -> None:
+    async def probe(self) -> list[str] | None:
         if self.gone:
             raise unavailable("who is gone")
+        return self.offers
 
     async def aclose(self) -> None:
         self.closed = True

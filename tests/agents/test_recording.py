@@ -19,7 +19,7 @@ from mplp_cli.agents.recording.tape import Recording, Replay, Tape, UnservedErro
 from mplp_cli.errors import AgentError, RunBusyError, StepTimeoutError
 from mplp_cli.ids import SeededIds
 from mplp_cli.loading.values import misfits
-from mplp_cli.workflow.agents import AgentDefinition, MockAgent, OpenAIAgent
+from mplp_cli.workflow.agents import AgentDefinition, McpAgent, MockAgent, OpenAIAgent
 from tests.agents.services import StoppedClock
 from tests.agents.test_boundary import Fake, request
 from tests.virtual import VirtualClock
@@ -45,7 +45,7 @@ def asks(
         return fakes[agent.id]
 
     async def go() -> list[Any]:
-        around = Around(order=tape.order, carry=tape.carry)
+        around = Around(looks=tape.looks, order=tape.order, carry=tape.carry)
         asked = Agents({"a": THINKER, **agents}, make, misfits=misfits, around=around)
         found: list[Any] = []
         for one in requests:
@@ -129,6 +129,19 @@ def test_who_has_answered_is_asked_where_anybody_could_be(tmp_path: Path) -> Non
     asks(tape, {"c": Fake("from c")}, request("c", capability="t.x"), b=b, c=c)
     tape.end(over=True)
     assert replayed(path, request("", capability="t.x"), b=b, c=c) == ["from c"]
+
+
+def test_in_a_replay_nobody_is_asked_what_they_offer(tmp_path: Path) -> None:
+    files, others = (McpAgent(id=name, command=["files"], discovers=True) for name in ("files", "others"))
+    tape = Recording(tmp_path / "c", HEADER, StoppedClock())
+    wants = request("", capability="mcp:read")
+    fakes = {"files": Fake("found"), "others": Fake()}
+    fakes["files"].offers = ["mcp:read"]
+    assert asks(tape, fakes, wants, others=others, files=files) == ["found"]
+    tape.end(over=True)
+    again = Replay(read_cassette(tmp_path / "c"), strict=True)
+    assert asks(again, None, wants, others=others, files=files) == ["found"]
+    again.end(over=True)
 
 
 def test_an_agent_and_a_step_that_ran_out_of_time_do_so_again_without_waiting(tmp_path: Path) -> None:

@@ -95,6 +95,28 @@ def test_an_agent_that_hangs_is_given_up(mplp: Command, tmp_path: Path) -> None:
     assert error["message"] == "agent `hang` gave no answer within 0.2s"
 
 
+def test_whom_an_operation_is_to_ask_is_looked_for_before_the_run(mplp: Command, tmp_path: Path) -> None:
+    steps = """
+    - id: a
+      type: module-operation
+      module: confirm
+      operation: request-approval
+      parameters: {advisers: [{agent: echo}, {agent: ecko}, {capability: text.ekho}]}
+    - id: b
+      type: module-operation
+      module: role
+      operation: assign-roles
+      parameters: {contextId: "${run.id}", roles: [r], select: "agent:ecko"}
+    """
+    ended = mplp("validate", write(tmp_path, steps), "--output", "json")
+    found = [(one["code"], one["path"][4:]) for one in ended.document["problems"]]
+    assert found == [
+        ("agent-unknown", ["advisers", 1, "agent"]),
+        ("agent-capability", ["advisers", 2, "capability"]),
+        ("agent-unknown", ["select"]),
+    ]
+
+
 def test_the_log_says_who_answered(mplp: Command, tmp_path: Path) -> None:
     run(
         mplp,

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import AgentError
+from mplp_cli.loading.agents import load_agents
 from mplp_cli.protocols import Answered, Attempt
+from mplp_cli.staffing import _lost
 from mplp_cli.workflow.fold import history as h
-from tests.bench_of_runs import Bench, error_of, facts, planned, result_of
+from mplp_cli.workflow.fold.answers import Given
+from tests.bench_of_runs import Bench, Died, error_of, facts, planned, result_of
 
 TWO = {"steps": [{"description": "Look"}, {"description": "Leap", "dependsOn": [0]}]}
 
@@ -86,6 +89,7 @@ def test_an_answer_that_is_stored_is_never_asked_for_again(*, after: bool) -> No
         lost = 0 if any(isinstance(fact, h.RunResumed) for fact in bench.history()) else 1
         assert len(planner.asked) <= 2 - lost
         assert len(facts(bench, h.StepAdvised)) == 1
+        assert state.spending.lost.get("plan", 0) == state.uncounted.get(1, 0)
 
 
 def test_what_was_answered_stands_when_another_agent_fails() -> None:
@@ -105,6 +109,60 @@ def test_an_answer_that_the_operation_refuses_is_asked_for_anew() -> None:
     assert state.advice == {}
 
 
+def test_what_an_agent_asks_a_person_answers_and_it_goes_on_with_that() -> None:
+    when = AgentError("agent.input_required", "when?", agent="planner", details={"question": "when?"})
+    planner = Planner(when, TWO)
+    bench = bench_with(planner)
+    assert bench.start().status == "waiting"
+    given = Given(inputs={"answer": "in May"})
+    state = bench.resume(before=lambda drive: drive.decide("plan", "approve", "ann", "", given))
+    assert state.status == "completed", state.error
+    first, second = planner.asked
+    assert first.reply is None
+    assert second.reply is not None
+    assert (second.reply.asked["question"], second.reply.given) == ("when?", {"answer": "in May"})
+
+
+def test_an_answer_of_a_person_is_for_the_question_that_they_were_asked() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    async def advise(attempt: Attempt) -> Answered:
+        agent = str(attempt.body["agent"])
+        asked.append((agent, attempt.reply is not None))
+        if agent == "bob" and attempt.reply is None:
+            raise AgentError("agent.input_required", "which?", agent="bob", details={"question": "which?"})
+        if agent == "cid" and attempt.number == 1:
+            raise AgentError("agent.unavailable", "not now", agent="cid")
+        return Answered({"decision": "approve", "reason": "sound", "confidence": 1}, "", agent)
+
+    approval = {
+        "id": "ask", "type": "module-operation", "module": "confirm", "operation": "request-approval",
+        "parameters": {"advisers": [{"agent": name} for name in ("ann", "bob", "cid")]},
+    }  # fmt: skip
+    bench = Bench(planned([approval]), advise=advise)
+    assert bench.start().status == "waiting"
+    given = Given(inputs={"answer": "this"})
+    state = bench.resume(before=lambda drive: drive.decide("ask", "approve", "ann", "", given))
+    assert state.status == "completed", state.error
+    assert asked == [("ann", False), ("bob", False), ("cid", False), ("bob", True), ("cid", False)]
+
+
+def test_of_a_call_that_is_lost_it_is_known_whom_it_asked() -> None:
+    bench = bench_with(Planner(TWO))
+    with pytest.raises(Died):
+        bench.start(dies=(2, False))
+    known = load_agents(b"agents: [{id: planner, kind: mock, capabilities: [x], default: 1}]", "agents.yaml")[
+        0
+    ]
+    assert known is not None
+    lost = [agent.id for agent in _lost(bench.replayed(), {one.id: one for one in known.agents})]
+    assert lost == ["planner"]
+
+
+def test_an_operation_that_asks_has_the_time_of_an_agent() -> None:
+    assert [step.timeout for step in planned(steps()).steps] == [30_000, 600_000]
+
+
 def test_where_there_are_no_agents_the_step_says_so() -> None:
     state = Bench(planned(steps())).start()
     assert state.status == "failed"
@@ -121,6 +179,24 @@ def test_a_run_that_is_cancelled_meanwhile_writes_nothing() -> None:
 def test_a_step_that_asks_keeps_to_its_timeout() -> None:
     state = bench_with(Planner(TWO), timeout="500ms").start()
     assert error_of(state, "plan").type == "StepTimeoutError"
+
+
+def test_what_was_said_before_the_time_was_over_is_not_asked_for_again() -> None:
+    asked: list[str] = []
+
+    async def advise(attempt: Attempt) -> Answered:
+        agent = str(attempt.body["agent"])
+        asked.append(agent)
+        await asyncio.sleep(10 if agent == "bob" and attempt.number == 1 else 1)
+        return Answered({"decision": "approve", "reason": "sound", "confidence": 1}, "", agent)
+
+    approval = {
+        "id": "ask", "type": "module-operation", "module": "confirm", "operation": "request-approval",
+        "parameters": {"advisers": [{"agent": "ann"}, {"agent": "bob"}]},
+        "timeout": "5s", "retry-policy": {"max-retries": 1},
+    }  # fmt: skip
+    assert Bench(planned([approval]), advise=advise).start().status == "completed"
+    assert asked == ["ann", "bob", "bob"]
 
 
 def talk(**more: Any) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def test_a_choice_that_was_no_candidate_is_not_taken(world: World) -> None:
     with pytest.raises(AgentError, match="`eve` is none of ann, cid, bob") as caught:
         assigned(world, Scripted({"chief": {"agentId": "eve"}}, TEAM), ["dev"], select="agent:chief")
     assert caught.value.code == "agent.output_invalid"
-    assert caught.value.details["question"] == "role-dev"
+    assert caught.value.details["asked"] == "role-dev"
 
 
 # ---- plans --------------------------------------------------------------------------------------
@@ -164,6 +164,14 @@ def test_a_failure_can_be_recorded_instead(world: World) -> None:
     again, advisers = executed(world, plan, {"ann": "built", "bob": "tested"})
     assert [one.agent for one in advisers.asked] == ["ann", "ann"]
     assert again["status"] == "completed"
+
+
+def test_what_waits_for_a_step_that_has_failed_is_not_begun(world: World) -> None:
+    plan = ready_plan(world, step(1, "lead"), step(2, "dev", 1))
+    failed = {"stepId": uuid(1), "status": "failed", "error": "ill"}
+    done, advisers = executed(world, plan, {"ann": "built"}, outcomes=[failed])
+    assert advisers.asked == []
+    assert [one["status"] for one in done["steps"]] == ["failed", "pending"]
 
 
 def test_of_a_plan_that_is_not_approved_nobody_is_asked(world: World) -> None:
@@ -269,3 +277,16 @@ def test_who_fails_has_said_nothing_unless_all_fail(world: World) -> None:
     assert [one.get("error") for one in said] == ["nobody is there", None]
     with pytest.raises(AgentError):
         asked(world, both, {"ann": GONE, "bob": GONE})
+
+
+PAUSES = AgentError("budget.exceeded", "2 calls of 2 are spent", details={"budget": "b", "more": 2})
+MISSES = AgentError("replay.miss", "that was not recorded")
+
+
+@pytest.mark.parametrize("error", [PAUSES, MISSES])
+def test_what_is_no_word_of_an_agent_is_not_taken_for_one(world: World, error: AgentError) -> None:
+    with pytest.raises(AgentError, match=error.message):
+        asked(world, [{"agent": "ann"}, {"agent": "bob"}], {"ann": yes(), "bob": error})
+    plan = ready_plan(world, step(1, "dev"), step(2, "tester"))
+    with pytest.raises(AgentError, match=error.message):
+        executed(world, plan, {"ann": GONE, "bob": error}, onFailure="record")

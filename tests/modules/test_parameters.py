@@ -152,6 +152,8 @@ def test_a_name_that_is_not_known_is_explained(
         ("context/create-context", {"name": "a", "status": "actve"}, ("status",),
          "`status` cannot be `actve`; it is one of draft, active, suspended, archived, closed",
          "did you mean `active`?"),
+        ("role/assign-roles", {"contextId": ID, "roles": ["a"], "select": "frist"}, ("select",),
+         "`select` must be `first`, `least-loaded`, `round-robin` or `agent:ID`", None),
         ("context/create-context", {"name": "a", "constraints": []}, ("constraints",),
          "`constraints` must be a map, not a list", None),
         ("context/get-context", {"contextId": ID.replace("-4", "-1")}, ("contextId",),

@@ -111,7 +111,7 @@ def test_a_moderator_says_who_speaks(talk: Any) -> None:
     for wrong in ("olga", "nobody", None):
         with pytest.raises(AgentError, match="names nobody of ann, ben") as caught:
             talk({"nextSpeaker": wrong}, mode="moderated")
-        assert caught.value.details["question"] == "moderator-1"
+        assert caught.value.details["asked"] == "moderator-1"
 
 
 def test_what_would_be_refused_is_refused_before_anybody_is_asked(talk: Any) -> None:

@@ -156,7 +156,7 @@ def test_an_orchestrator_says_who_is_next(world: Any, collab: Any) -> None:
     assert advisers.asked[2].input["history"][0]["result"] == "text"
     with pytest.raises(AgentError, match="names nobody of author, critic") as caught:
         _run(world, Told(_script({"next": "orchestrator"})), collab("orchestrated", team))
-    assert caught.value.details["question"] == "orchestrator-1"
+    assert caught.value.details["asked"] == "orchestrator-1"
     with pytest.raises(OperationError, match="nobody with an agent has the role `orchestrator`"):
         _run(world, Told(_script(AssertionError("asked"))), collab("orchestrated"))
     led = _run(world, Told(_script({"done": True})), collab("orchestrated"), orchestrator="critic")

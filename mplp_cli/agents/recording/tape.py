@@ -40,6 +40,11 @@ _STEP_TIMEOUT, _SOON = "step.timeout", 0.02
 class Tape(Protocol):
     """What is around the calls of a run and of its sub-workflows."""
 
+    @property
+    def looks(self) -> bool:
+        """Whether those that say themselves what they offer may be asked it."""
+        ...
+
     def knows(self, secrets: Mapping[str, str], given: Iterable[str]) -> None:
         """Told of every run before its first call: its secrets, and the texts that came from outside."""
         ...
@@ -67,6 +72,8 @@ class Replay:
     Of several entries with one key each is given once, in the order in which they were asked for, then the last one
     again and again; with `strict` not even that.
     """
+
+    looks = False  # nobody is asked anything
 
     def __init__(self, cassette: Cassette, *, strict: bool = False) -> None:
         self.cassette = cassette
@@ -189,6 +196,8 @@ class Recording:
     `goes_on`: what is there already is kept, in the partial file if there is one, else in the cassette.
     `missing`: what is there is given again, and only what is not is asked. RunBusyError if somebody records to it.
     """
+
+    looks = True
 
     def __init__(
         self, path: str | Path, header: Header, clock: Clock, *, goes_on: bool = False, missing: bool = False

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mplp_cli.errors import AgentError, InvalidTransitionError, OperationError, UnknownObjectError
 from mplp_cli.modules.collaboration.people import Body, agents_of, at_work, note, operation, participant
-from mplp_cli.modules.consulting import ask_all
+from mplp_cli.modules.consulting import ask_all, is_for_people
 from mplp_cli.modules.contract import Parameters, Result
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import ObjectId, Text
@@ -177,7 +177,7 @@ async def ask_voters(given: ProposeDecision, session: Session, advisers: Adviser
     answers = await ask_all(advisers, [_ballot_paper(given, voter, agents[voter]) for voter in voters])
     failures = [answer for answer in answers if isinstance(answer, AgentError)]
     for failure in failures:
-        if len(failures) == len(answers) or failure.code == "replay.miss":
+        if len(failures) == len(answers) or is_for_people(failure):
             raise failure
     votes = [_ballot(voter, answer, given.options) for voter, answer in zip(voters, answers, strict=True)]
     return replace(given, votes=votes)

@@ -26,6 +26,9 @@ from mplp_cli.workflow.values import Json, duration_text, rfc3339
 if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
 
+#: Of the failure of a module operation that asks agents: the key of the question that it failed for.
+ASKED = "asked"
+
 
 def answer_of_own(state: RunState, i: int, fact: StepDecided) -> None:
     """The answer to the question of an `approval` step: its result, or the failure of its attempt."""
@@ -65,7 +68,7 @@ def doubt_advice(state: RunState, i: int, error: Failure) -> None:
     if error.type not in _NOT_DOUBTED:
         state.advice.pop(i, None)
     elif said := state.advice.get(i):
-        said.pop((error.details or {}).get("question", ""), None)
+        said.pop((error.details or {}).get(ASKED, ""), None)
 
 
 def _result(fact: StepDecided) -> dict[str, Json]:

@@ -142,7 +142,7 @@ def _lose_attempts(state: RunState, at: int) -> None:
         elif status is RUNNING and state.plan.steps[i].kind not in CONTAINERS and i not in state.branches:
             state.step_status[i] = PENDING
             state.uncounted[i] = state.uncounted.get(i, 0) + 1
-            if state.plan.steps[i].kind == "agent":
+            if state.plan.steps[i].asks_agents:
                 state.spending.lose(state.plan.steps[i].id)
             if why := state.doomed(i):
                 state.step_status[i] = CANCELLED

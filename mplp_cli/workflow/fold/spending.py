@@ -26,7 +26,7 @@ class Spending:
 
     #: Step id -> (agent, model, budget) -> what its calls have used.
     by_step: dict[str, dict[tuple[str, str, str], Used]] = field(default_factory=dict)
-    #: Agent steps whose attempt was lost with its process, while it may have asked; how often.
+    #: Steps that ask agents whose attempt was lost with its process, while it may have asked; how often.
     lost: dict[str, int] = field(default_factory=dict)
     #: (budget, limit) -> how much was allowed beyond it, in its own unit (dollars, ms).
     raised: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Spending:
         used[key] = used.get(key, NOTHING) + fact.used
 
     def lose(self, step: str) -> None:
-        """An attempt of an agent step was lost: what it has asked, nobody knows."""
+        """An attempt of a step that asks agents was lost: what it has asked, nobody knows."""
         self.lost[step] = self.lost.get(step, 0) + 1
 
     def each(self) -> Iterator[tuple[str, str, str, Used]]:

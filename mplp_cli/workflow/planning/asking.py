@@ -29,20 +29,39 @@ def check_call(
     found = check(step.module, step.operation, step.parameters) if check else []
     for agent, at in _agents_in(step.parameters):
         found += _named(agent, ask, ("parameters", *at))
-    wanted = _literal(step.parameters.get("capability"))
-    return found + _offering(wanted.split() if wanted else (), ask, ("parameters", "capability"))
+    for capability, at in _capabilities_in(step.parameters):
+        found += _offering(capability.split(), ask, ("parameters", *at))
+    return found
 
 
 def _agents_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """The agents that parameters name, and where: to be asked, or those of participants."""
+    """The agents that parameters name, and where: to be asked, to choose, or those of participants and advisers."""
     for key in ("agent", "moderator"):
         if (agent := _literal(parameters.get(key))) is not None:
             yield agent, (key,)
-    listed = parameters.get("participants")
-    for i, who in enumerate(listed if isinstance(listed, list) else ()):
-        for key in ("agentId", "agent_id"):
-            if isinstance(who, dict) and (agent := _literal(who.get(key))) is not None:
-                yield agent, ("participants", i, key)
+    chooser = _literal(parameters.get("select")) or ""
+    if chooser.startswith("agent:"):
+        yield chooser.removeprefix("agent:"), ("select",)
+    for at, who in _listed(parameters, "participants", "advisers"):
+        for key in ("agent",) if at[0] == "advisers" else ("agentId", "agent_id"):
+            if (agent := _literal(who.get(key))) is not None:
+                yield agent, (*at, key)
+
+
+def _capabilities_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The capabilities that parameters want, and where."""
+    for at, who in ((), parameters), *_listed(parameters, "advisers"):
+        if (wanted := _literal(who.get("capability"))) is not None:
+            yield wanted, (*at, "capability")
+
+
+def _listed(parameters: Mapping[str, Any], *names: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The mappings in lists of these names, and where."""
+    for name in names:
+        listed = parameters.get(name)
+        for n, who in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(who, dict):
+                yield (name, n), who
 
 
 def _literal(value: Any) -> str | None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mplp_cli.errors import AgentError
 from mplp_cli.modules.builtin.plan.model import needs_of
+from mplp_cli.modules.consulting import is_for_people
 from mplp_cli.modules.ordering import waves
 from mplp_cli.protocols import Advisers, Question
 
@@ -38,6 +39,8 @@ async def delegate_steps(given: ExecutePlan, session: Session, advisers: Adviser
             for step in wave:
                 if work.may_begin(step):
                     tasks.create_task(work.do(step))
+        if open_ones := [error for error in work.failed if is_for_people(error)]:
+            raise open_ones[0]
     if work.failed and given.on_failure == "fail":
         raise work.failed[0]
     return replace(given, outcomes=[*given.outcomes, *work.outcomes])
@@ -51,7 +54,10 @@ class _Work:
         self._steps: dict[str, Step] = {step["step_id"]: step for step in body["steps"]}
         self._needs = needs_of(body["steps"])
         self._agents = {one.role: one.agent_id for one in given.assignments or () if one.agent_id}
-        self._outputs: dict[str, Any] = {one.step_id: one.output for one in given.outcomes}
+        self._known = {one.step_id for one in given.outcomes}
+        self._outputs: dict[str, Any] = {
+            one.step_id: one.output for one in given.outcomes if one.status == "completed"
+        }
         self._advisers = advisers
 
     def may_begin(self, step: str) -> bool:
@@ -60,7 +66,7 @@ class _Work:
         return (
             about["status"] in {"pending", "failed"}
             and about.get("agent_role") in self._agents
-            and step not in self._outputs
+            and step not in self._known
             and all(other in self._outputs for other in self._needs[step])
         )
 

@@ -15,7 +15,13 @@ from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import Assignment, ObjectId, RoleBody, Text
 from mplp_cli.workflow.suggest import did_you_mean
 
-Select = Annotated[str, Meta(pattern="^(first|least-loaded|round-robin|agent:.+)$")]
+Select = Annotated[
+    str,
+    Meta(
+        pattern="^(first|least-loaded|round-robin|agent:.+)$",
+        description="`first`, `least-loaded`, `round-robin` or `agent:ID`",
+    ),
+]
 
 
 class AssignRoles(Parameters, frozen=True, kw_only=True):
