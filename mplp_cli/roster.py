@@ -155,6 +155,7 @@ def _load(
         lambda program, cwd: is_program(program, cwd, directory, environ),
         missing=missing_extra,
         kinds=agent_kinds(),
+        is_set=lambda name: bool(environ.get(name)),
     )
 
     def read(place: str) -> bytes:
@@ -194,4 +195,5 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         stored,
         missing_extra,
         agent_kinds(),
+        lambda name: bool(runtime.environ.get(name)),
     )

@@ -13,7 +13,7 @@ from mplp_cli.loading.results import references_out
 from mplp_cli.loading.rules import OWN_HEADERS
 from mplp_cli.loading.values import Fragment
 from mplp_cli.loading.wording import quoted
-from mplp_cli.workflow.agents import foreign_reference
+from mplp_cli.workflow.agents import foreign_reference, variables_in
 from mplp_cli.workflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def check_agents(
         yield from _program(agent, path, beside)
         yield from _transport(agent, path)
         yield from _installed(agent, path, beside)
+        yield from _variables(agent, path, beside)
     yield from _cycles(mappings)
     yield from _bindings(document.get("activation"), ids, beside)
 
@@ -229,3 +230,26 @@ def _installed(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Pr
             hint=missing[1],
             path=(*path, "kind"),
         )
+
+
+def _variables(agent: dict[str, Any], path: Path, beside: Beside) -> Iterator[Problem]:
+    """Variables that are not set, of an agent for which nobody stands in."""
+    if agent.get("fallback") or beside.stored:
+        return
+    headers = agent.get("headers")
+    texts: dict[Path, Any] = {(key,): agent.get(key) for key in ("endpoint", "model")}
+    texts |= {("headers", name): text for name, text in headers.items()} if isinstance(headers, dict) else {}
+    named: list[tuple[Path, str]] = [
+        (at, name) for at, text in texts.items() if isinstance(text, str) for name in variables_in(text)
+    ]
+    if isinstance(bearer := agent.get("bearer-env"), str):
+        named.append((("bearer-env",), bearer))
+    for at, name in named:
+        if not beside.is_set(name):
+            yield Problem(
+                code="agent-variable",
+                severity="warning",
+                message=f"the variable {quoted(name)} is not set",
+                hint=f"export {name}=...; the agent cannot be called without it",
+                path=(*path, *at),
+            )

@@ -46,6 +46,8 @@ class Beside:
     missing: Callable[[str], tuple[str, str] | None] = lambda kind: None
     #: The kinds that installed packages bring along; None: nobody has looked.
     kinds: AgentKinds | None = None
+    #: Whether a variable is set, or may be by the time an agent is called.
+    is_set: Callable[[str], bool] = lambda name: True
 
 
 @dataclass

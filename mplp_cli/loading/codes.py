@@ -82,6 +82,7 @@ CODES: Final[dict[str, str]] = {
     "agent-reference": "a definition holds a reference to something else than a variable of the environment",
     "agent-options": "the options of an agent are not what the package of its kind takes",
     "agent-extra": "a kind of agent needs a package that is not installed",
+    "agent-variable": "a variable that an agent needs is not set, and nobody stands in for the agent",
     "agent-command": "the program of an agent is not found on this machine",
     # ---- test cases
     "test-workflow": "the workflow of a test file cannot be read, or is not valid",

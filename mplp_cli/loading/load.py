@@ -248,7 +248,13 @@ class _Planning:
 
         reading.value = {key: held for key, held in reading.value.items() if key not in said}
         reader = Reader(self.read, self.directory, name)
-        return judge(said, reader, self.beside() if self.beside else Beside(), inside=True)
+        beside = self.beside() if self.beside else Beside()
+        workflow = reading.value.get("workflow")
+        secrets = workflow.get("secrets") if isinstance(workflow, dict) else None
+        if isinstance(secrets, dict | list):  # they are given to the run
+            is_set = beside.is_set
+            beside = replace(beside, is_set=lambda name: name in secrets or is_set(name))
+        return judge(said, reader, beside, inside=True)
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""

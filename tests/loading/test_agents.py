@@ -327,3 +327,28 @@ def test_both_schemas_mean_the_same_by_the_names_that_they_share() -> None:
     both = agents.keys() & workflow.keys()
     assert {"label", "word"} <= both
     assert all(agents[name] == workflow[name] for name in both)
+
+
+@pytest.mark.parametrize(
+    ("agent", "at"),
+    [
+        ('{id: a, kind: openai, endpoint: "${env.WHERE}/v1", model: m}', [("WHERE", 37)]),
+        (
+            '{id: a, kind: http, endpoint: "http://x", headers: {X: "${env.X}"}, bearer-env: KEY}',
+            [("X", 60), ("KEY", 85)],
+        ),
+        ('{id: a, kind: http, endpoint: "${env.HOME}"}', []),
+        ('{id: a, kind: http, endpoint: "${env.WHERE}", fallback: [b]}', []),
+        ("{id: a, kind: http, endpoint: http://x, bearer-env: TOKEN}", []),
+    ],
+)
+def test_a_variable_that_is_not_set_is_told_where_nobody_stands_in(
+    agent: str, at: list[tuple[str, int]]
+) -> None:
+    steps = "workflow: {id: w, name: W, version: 1.0.0, secrets: [TOKEN], steps: [{id: s, type: set, values: {}}]}\n"
+    text = f"{steps}agents:\n  - {agent}\n  - {{id: b, kind: mock}}\n"
+    beside = Beside(is_set=lambda name: name == "HOME")
+    found = load_workflow(text.encode(), "flow.yaml", beside=lambda: beside)
+    assert found.plan is not None
+    said = [(one.message.split("`")[1], one.column) for one in found.problems if one.code == "agent-variable"]
+    assert said == at
