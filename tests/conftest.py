@@ -73,7 +73,9 @@ class Mplp:
         self.directory = directory
         outside = ("MPLP_", "GITHUB_", "PYTEST_")
         if not os.environ.get("PYTEST_CURRENT_TEST", "").startswith("tests/cli/"):
-            outside += ("COVERAGE_",)  # where the commands are not the matter, measuring them costs and adds nothing
+            outside += (
+                "COVERAGE_",
+            )  # where the commands are not the matter, measuring them costs and adds nothing
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(outside) and k not in _LOOKS}
         self.env |= {
             "HOME": str(directory),

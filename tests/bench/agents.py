@@ -4,7 +4,7 @@ A `mock` agent answers at once and in the same process, so its step is all engin
 agent is called in a process of its own, as a `python` step is: what asking adds to it stands beside that step. One
 with `isolation: thread` is called inside: what its step costs beyond the bare call of the function is overhead.
 
-`python -m tests.bench.agents discovery|mock|inside|bare|agent|python COUNT DIR` measures one in a fresh process and
+`python -m tests.bench.agents discovery|mock|inside|async|bare|agent|python COUNT DIR` measures one in a fresh process and
 prints JSON.
 """
 
@@ -31,12 +31,12 @@ from tests.bench.measure import Lab, Row, median_of
 #: Limits in microseconds.
 DISCOVERY, STEP = 1_000.0, 300.0
 AMONG = 1_000
-FUNCTION = "def answer(**given):\n    return 1\n"
+FUNCTION = "def answer(**given):\n    return 1\n\n\nasync def answer_soon(**given):\n    return 1\n"
 
 
 def rows(lab: Lab) -> Iterator[Row]:
-    """Discovery, a step that asks a mock agent, one that asks a function inside this process beside the bare call, and
-    one that asks a function in a process beside a step that calls it."""
+    """Discovery, a step that asks a mock agent, one that asks a function inside this process beside the bare call (an
+    async one in the event loop, any other in a thread), and one that asks a function in a process beside a step that calls it."""
     yield Row(
         name=f"agents, discovery among {AMONG:,}",
         value=median_of(lambda: measured(lab, "discovery", 200), 3),
@@ -53,14 +53,23 @@ def rows(lab: Lab) -> Iterator[Row]:
         note="engine, boundary, journal",
     )
     inside = median_of(lambda: measured(lab, "inside", count), 3)
+    quick = median_of(lambda: measured(lab, "async", count), 3)
     bare = median_of(lambda: measured(lab, "bare", count), 3)
+    yield Row(
+        name=f"agents, {count:,} steps that ask an async function",
+        value=quick - bare,
+        unit="us",
+        limit=STEP,
+        reference=bare,
+        note="overhead, inside; reference: the bare call",
+    )
     yield Row(
         name=f"agents, {count:,} steps that ask a function inside",
         value=inside - bare,
         unit="us",
         limit=STEP,
         reference=bare,
-        note="overhead; reference: the bare call",
+        note="overhead, with a thread; reference: the bare call",
     )
     few = lab.sizes.processes
     agent, python = (measured(lab, what, few) for what in ("agent", "python"))
@@ -131,6 +140,7 @@ def steps(what: str, count: int, folder: str) -> float:
             {"id": "mock", "kind": "mock", "default": 1},
             {"id": "agent", "kind": "python", "entrypoint": "given:answer"},
             {"id": "inside", "kind": "python", "entrypoint": "given:answer", "isolation": "thread"},
+            {"id": "async", "kind": "python", "entrypoint": "given:answer_soon", "isolation": "thread"},
         ],
     }
     with Runtime(state_dir=folder) as runtime:
