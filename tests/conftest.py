@@ -71,7 +71,7 @@ class Mplp:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        outside = ("MPLP_", "GITHUB_", "PYTEST_")
+        outside: tuple[str, ...] = ("MPLP_", "GITHUB_", "PYTEST_")
         if not os.environ.get("PYTEST_CURRENT_TEST", "").startswith("tests/cli/"):
             outside += (
                 "COVERAGE_",

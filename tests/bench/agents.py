@@ -4,8 +4,8 @@ A `mock` agent answers at once and in the same process, so its step is all engin
 agent is called in a process of its own, as a `python` step is: what asking adds to it stands beside that step. One
 with `isolation: thread` is called inside: what its step costs beyond the bare call of the function is overhead.
 
-`python -m tests.bench.agents discovery|mock|inside|async|bare|agent|python COUNT DIR` measures one in a fresh process and
-prints JSON.
+`python -m tests.bench.agents discovery|mock|inside|async|bare|agent|python COUNT DIR` measures one in a fresh process
+and prints JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ FUNCTION = "def answer(**given):\n    return 1\n\n\nasync def answer_soon(**give
 
 def rows(lab: Lab) -> Iterator[Row]:
     """Discovery, a step that asks a mock agent, one that asks a function inside this process beside the bare call (an
-    async one in the event loop, any other in a thread), and one that asks a function in a process beside a step that calls it."""
+    async one in the event loop, any other in a thread), and one that asks a function in a process beside a step that
+    calls it."""
     yield Row(
         name=f"agents, discovery among {AMONG:,}",
         value=median_of(lambda: measured(lab, "discovery", 200), 3),
