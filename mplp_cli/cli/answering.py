@@ -87,7 +87,7 @@ def _only_step(runtime: Runtime, record: RunRecord) -> str:
     from mplp_cli.errors import RunStateError, UsageError
     from mplp_cli.render.view import short_id
 
-    steps = [asked.step for asked in runtime.store.approvals(run_id=record.id)]
+    steps = sorted(asked.step for asked in runtime.store.approvals(run_id=record.id))
     if not steps:
         below = [
             one for one in with_children(runtime.store, record.id) if runtime.store.approvals(run_id=one)
