@@ -9,6 +9,7 @@
     |-- StepError                   1   the work of one step failed; recorded as a `Failure`
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
     |   |-- ShellExitError              a shell step ended with a non-zero code or by a signal
+    |   |-- InsufficientResourcesError  more of a resource is asked for than there is, or is used than was declared
     |   |-- OutputLimitError            an output or a value is larger than can be kept or passed
     |   |-- ResultSchemaError           a result does not fit the step's `result-schema`
     |   |-- OutputFormatError           an output is not what the step says it is (JSON, name=value)
@@ -31,6 +32,7 @@
     |   |   |-- DuplicateObjectError    the id that an object was to have is taken
     |   |   |-- LockedObjectError       the object's governance says that it is not to be changed
     |   |   |-- ModuleStoppedError      the module does not run, or one that it needs does not
+    |   |   |-- AllocationNotFoundError no such allocation, or it was released before
     |   |   |-- UndecidedError          an approval that is waited for has no answer yet
     |   |   |-- UnknownObjectError      no object of that kind and id
     |   |   |-- UnknownModuleError      "ModuleNotFoundError" in machine output
@@ -210,6 +212,24 @@ class ShellExitError(StepError):
         self.code = exit_code
 
 
+class InsufficientResourcesError(StepError):
+    """More of a resource is asked for than is there (`requirements`, `availability`: kind -> amount as people write
+    it), or an attempt uses more than it declared."""
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        requirements: Mapping[str, Any],
+        availability: Mapping[str, Any],
+        hint: str | None = None,
+    ) -> None:
+        details = {"requirements": dict(requirements), "availability": dict(availability)}
+        super().__init__(message, hint=hint, details=details)
+
+
 class OutputLimitError(StepError):
     """An output or a value is larger than can be kept, parsed or passed on."""
 
@@ -385,6 +405,17 @@ class ModuleStoppedError(OperationError):
     """The module does not run, or one that it needs does not; it may by the next attempt."""
 
     retryable = True
+
+
+class AllocationNotFoundError(OperationError):
+    """Nothing is held under that id, or not any more."""
+
+    def __init__(self, allocation: str) -> None:
+        super().__init__(
+            f"there is no allocation `{allocation}`, or it was released before",
+            hint="`mplp resources show` lists what is held",
+            details={"allocationId": allocation},
+        )
 
 
 class UndecidedError(OperationError):

@@ -20,7 +20,6 @@ EMPTY_ROOMS = {"common", "core", "helper", "helpers", "misc", "util", "utils"}
 #: `file` or `file:name` -> why it may be larger. One that is no longer needed must go.
 EXCEPTIONS: dict[str, str] = {
     "errors.py": "the whole tree of errors is one page to look things up in",
-    "protocols.py": "every seam on one page: a store can be written from it alone",
     "workflow/fold/history.py": "every fact on one page",
     "store/memory.py": "the whole contract of a store, without a database",
     "store/memory.py:MemoryStore": "the contract of a store, question by question",

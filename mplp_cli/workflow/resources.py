@@ -1,0 +1,214 @@
+"""Resources: what there is (a pool), what an attempt asks for (a demand), and on which units it is put.
+
+Everything is reckoned in whole numbers, so that no sum is ever a little off: thousandths of a core, bytes, bits
+a second, thousandths of a custom resource.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+#: The kinds that every pool may have; all others are custom.
+KINDS: Final = ("cpu", "memory", "network", "storage")
+Strategy: TypeAlias = Literal["first-fit", "best-fit", "balanced", "priority"]
+#: Amounts by kind and unit: what is held.
+Amounts: TypeAlias = Mapping[str, Mapping[str, int]]
+#: What one attempt holds: (kind, unit, amount).
+Parts: TypeAlias = tuple[tuple[str, str, int], ...]
+
+#: What an amount is reckoned in, by kind: how many of them make one of what people write.
+_THOUSANDTHS: Final = 1_000
+_BINARY: Final = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_DECIMAL: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BITS: Final = {"bps": 1, "kbps": 10**3, "mbps": 10**6, "gbps": 10**9}
+_AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", re.ASCII)
+#: No amount is larger, so that sums stay whole numbers that every store can hold.
+MOST: Final = 1 << 60
+
+
+def amount_of(kind: str, written: float | str) -> int:
+    """An amount as it is reckoned with. ValueError says how one is written."""
+    suffixes = {"memory": _BINARY | _DECIMAL, "storage": _BINARY | _DECIMAL, "network": _BITS}.get(kind)
+    if suffixes is None:
+        amount = _number(written) * _THOUSANDTHS if isinstance(written, int | float) else -1
+        how = "a number such as 1 or 0.5"
+    elif isinstance(written, str):
+        found = _AMOUNT.fullmatch(written.strip())
+        scale = None if found is None else suffixes.get(found[2]) or suffixes.get(found[2].lower())
+        amount = -1 if found is None or scale is None else float(found[1]) * scale
+        how = "an amount such as 10mbps or 1gbps" if kind == "network" else "an amount such as 256MiB or 2GB"
+    else:
+        amount = _number(written)
+        how = "bits a second" if kind == "network" else "bytes"
+        how = f"a whole number of {how}, or text with a unit"
+    if not 0 < round(amount) <= MOST:
+        raise ValueError(f"{written!r} is not {how}")
+    return round(amount)
+
+
+def _number(written: float) -> float:
+    return -1 if isinstance(written, bool) or written != written or written > MOST else written  # noqa: PLR0124 - NaN
+
+
+def amount_text(kind: str, amount: int) -> str:
+    """An amount as people write it: `0.5`, `256MiB`, `10mbps`."""
+    if kind in ("memory", "storage"):
+        return _largest(amount, _BINARY) if amount >= 1 << 10 else f"{amount}B"
+    if kind == "network":
+        return _largest(amount, _BITS)
+    return f"{amount / _THOUSANDTHS:.3f}".rstrip("0").rstrip(".")
+
+
+def _largest(amount: int, suffixes: Mapping[str, int]) -> str:
+    """With the largest unit that leaves at least 1 of it, to three digits."""
+    name, scale = max(
+        (one for one in suffixes.items() if one[1] <= amount), key=lambda one: one[1], default=("B", 1)
+    )
+    return f"{amount / scale:.2f}".rstrip("0").rstrip(".") + name
+
+
+class Unit(Struct, frozen=True):
+    """A part of a pool that an attempt is put on: a node, a card, a disk."""
+
+    id: str
+    capacity: int
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One kind of resource. `per` makes it a rate: what is taken comes back that many ms later, and not before."""
+
+    name: str
+    units: tuple[Unit, ...]
+    per: int = 0
+
+    @property
+    def capacity(self) -> int:
+        """All of it."""
+        return sum(unit.capacity for unit in self.units)
+
+
+class Pool(Struct, frozen=True):
+    """What there is, by the name of the kind."""
+
+    kinds: Mapping[str, Kind] = {}
+
+
+class Demand(Struct, frozen=True, kw_only=True):
+    """What an attempt holds while it runs; every amount is more than 0. Equal demands of a plan are one object."""
+
+    #: (kind, amount), in the order of the names.
+    amounts: tuple[tuple[str, int], ...]
+    strategy: Strategy = "first-fit"
+    #: How the memory that it declares is enforced: its processes are looked at, the system refuses more, or not at all.
+    enforce: Literal["watch", "rlimit", "off"] = "watch"
+
+    def amount(self, kind: str) -> int:
+        """How much of one kind; 0 if none is asked for."""
+        return dict(self.amounts).get(kind, 0)
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """What one run holds of the pool, and what it waits for. A higher `priority` goes first, then an older run.
+
+    What is held by hand is a share, too: its `run` is the id of the allocation.
+    """
+
+    run: str
+    priority: int = 0
+    #: When the run was made (ms since the epoch).
+    since: int = 0
+    held: Amounts = {}
+    #: Of rates: (kind, unit, amount, when it comes back), the next to come back first.
+    spent: tuple[tuple[str, str, int, int], ...] = ()
+    #: What its first waiting step lacks the place for; nobody behind it takes that.
+    wanted: Amounts = {}
+
+
+class Allocation(Struct, frozen=True, kw_only=True):
+    """What somebody holds by hand, until it is released."""
+
+    id: str
+    at: int
+    by: str
+    strategy: Strategy
+    parts: Parts
+
+
+def lacking(pool: Pool, demand: Demand) -> dict[str, tuple[int, int]]:
+    """What the pool can never give: kind -> (asked, all that there is). Empty: it fits if nobody holds anything."""
+    found = {}
+    for name, amount in demand.amounts:
+        kind = pool.kinds.get(name)
+        there = 0 if kind is None else kind.capacity
+        if amount > there:
+            found[name] = amount, there
+    return found
+
+
+def in_use(shares: Iterable[Share], allocations: Iterable[Allocation], now: int) -> dict[str, dict[str, int]]:
+    """The sum of what is held, by kind and unit; of rates what has not come back at `now`."""
+    total: dict[str, dict[str, int]] = {}
+
+    def add(kind: str, unit: str, amount: int) -> None:
+        units = total.setdefault(kind, {})
+        units[unit] = units.get(unit, 0) + amount
+
+    for share in shares:
+        for kind, units in share.held.items():
+            for unit, amount in units.items():
+                add(kind, unit, amount)
+        for kind, unit, amount, until in share.spent:
+            if until > now:
+                add(kind, unit, amount)
+    for allocation in allocations:
+        for kind, unit, amount in allocation.parts:
+            add(kind, unit, amount)
+    return total
+
+
+def placed(pool: Pool, used: Amounts, demand: Demand) -> Parts | None:
+    """The units that a demand is put on, all of its kinds or none; None if there is no place now.
+
+    An amount stands on one unit if any unit is large enough for it; only a larger one is spread over several.
+    """
+    parts: list[tuple[str, str, int]] = []
+    for name, amount in demand.amounts:
+        kind = pool.kinds.get(name)
+        if kind is None:
+            return None
+        taken = used.get(name, {})
+        free = [(unit, unit.capacity - taken.get(unit.id, 0)) for unit in kind.units]
+        if any(unit.capacity >= amount for unit in kind.units):
+            fitting = [(unit, left) for unit, left in free if left >= amount]
+            if not fitting:
+                return None
+            parts.append((name, _chosen(fitting, demand.strategy).id, amount))
+            continue
+        if sum(max(left, 0) for _, left in free) < amount:
+            return None
+        rest = amount
+        for unit, left in free if demand.strategy == "first-fit" else _freest_first(free):
+            part = min(left, rest)
+            if part > 0:
+                parts.append((name, unit.id, part))
+                rest -= part
+    return tuple(parts)
+
+
+def _chosen(fitting: Sequence[tuple[Unit, int]], strategy: Strategy) -> Unit:
+    """The first that fits, the one that it fills best (`best-fit`, `priority`), or the one that is least used."""
+    match strategy:
+        case "first-fit":
+            return fitting[0][0]
+        case "balanced":
+            return max(fitting, key=lambda one: one[1] / one[0].capacity)[0]
+        case _:
+            return min(fitting, key=lambda one: one[1])[0]
+
+
+def _freest_first(free: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:
+    return sorted(free, key=lambda one: -one[1])
