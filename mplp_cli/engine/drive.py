@@ -49,6 +49,7 @@ from mplp_cli.workflow.fold.commands import (
 )
 from mplp_cli.workflow.fold.composites import consequence
 from mplp_cli.workflow.fold.scope import RunScope
+from mplp_cli.workflow.fold.slots import needs_room, put_back
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.language.templates import fill
@@ -64,6 +65,7 @@ class Drive:
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
         self.state, self.world, self.by = state, world, by  # `by`: who drives, for the record of a resume
+        state.room = None if world.sharing is None else world.sharing.room
         self.scope = RunScope(state, world.secrets)
         self.arrivals = Arrivals(self.scope, world)
         self._facts: deque[h.Event] = deque()
@@ -82,6 +84,9 @@ class Drive:
         self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
         self._asked: list[Command] = []
+        #: Attempts that begin once the run has the share of the pool for them.
+        self._entering: list[Start] = []
+        self._rates: asyncio.TimerHandle | None = None
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
 
@@ -113,6 +118,8 @@ class Drive:
             raise group.exceptions[0] from None
         finally:
             self._polling.cancel()
+            if self._rates is not None:
+                self._rates.cancel()
             if self._later is not None:
                 self._later.cancel()
             self._deadlines.close()
@@ -178,6 +185,9 @@ class Drive:
         if self._filled and not self._facts:
             carry_out(self._filled, self)
             self._fold()
+        while self._entering and not self._facts:
+            self._enter()
+            self._fold()
         early, self._early = self._early, []
         self._begin(early)
         over = state.status not in _GOING
@@ -189,9 +199,35 @@ class Drive:
             self._later = self._loop.call_later(self.world.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
-        if self._facts or self._filled:
+        if self._facts or self._filled or self._entering:
             self._wake()
         return over
+
+    def _enter(self) -> None:
+        """Begin what has room in the pool; if others have been faster, those steps are queued as before."""
+        assert self.world.sharing is not None
+        entering, self._entering = self._entering, []
+        if self.world.sharing.grant():
+            for start in entering:
+                if self.state.step_status[start.number] is QUEUED:
+                    self._start(start.number, start.attempt)
+        else:
+            for start in entering:
+                put_back(self.state, start.number)
+            for command in self.state.again():
+                self._obey(command)
+
+    def _look_for_room(self) -> None:
+        """Start what has room because others have left some, or because some of a rate has come back."""
+        if self._rates is not None:
+            self._rates.cancel()
+            self._rates = None
+        sharing = self.world.sharing
+        if sharing is not None and sharing.look():
+            self._asked += self.state.again()
+            self._wake()
+        if sharing is not None and (due := sharing.due()) is not None:
+            self._rates = self._loop.call_later(due, self._look_for_room)
 
     def _commit(self, parting: h.RunWaiting | h.RunPaused | None = None) -> None:
         """Make everything that is folded durable, and then known; before `parting` every request is heard."""
@@ -201,7 +237,9 @@ class Drive:
         written, objects = self._written, self._objects
         self._said += self.world.operations.said()
         if parting is not None:
-            if not self.world.journal.park([*written, parting], objects, self._said):
+            sharing = self.world.sharing
+            share = None if sharing is None else sharing.lessened()
+            if not self.world.journal.park([*written, parting], objects, self._said, share):
                 hear(self, self._facts)
                 return
             self.state.handle(parting)
@@ -209,7 +247,11 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
-            self.world.journal.append(written, objects, self._said)
+            sharing = self.world.sharing
+            share = None if sharing is None else sharing.lessened()
+            self.world.journal.append(written, objects, self._said, share)
+            if sharing is not None:
+                sharing.kept(share)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
         self._tell_all(written)
@@ -268,7 +310,10 @@ class Drive:
             case Start() | Judge() if self.state.step_status[command.number] is not QUEUED:
                 pass  # something has ended it before it could start
             case Start():
-                self._start(command.number, command.attempt)
+                if self.state.room is not None and needs_room(self.state.plan.steps[command.number]):
+                    self._entering.append(command)
+                else:
+                    self._start(command.number, command.attempt)
             case Tell():
                 self._written.append(consequence(self.state, command.number))
             case Arm():
@@ -352,7 +397,12 @@ class Drive:
         except BaseException as error:  # noqa: BLE001 - as in a turn
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
-        self._polling = self._loop.call_later(self.world.poll, self._poll)
+        pause = self.world.poll
+        if self.state.room is not None and self.state.room.waits:
+            self._look_for_room()
+            if self.world.sharing is not None and self.world.sharing.crowded:
+                pause = min(pause, self.world.poll_room)
+        self._polling = self._loop.call_later(pause, self._poll)
 
 
 def _too_late(state: RunState, fact: h.Event) -> bool:

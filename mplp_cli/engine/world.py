@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
+from mplp_cli.engine.sharing import Sharing
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
     Advise,
@@ -67,6 +68,8 @@ class World:
     #: Asks an agent for a module operation, and who may be asked; None: the plan asks nobody.
     advise: Advise | None = None
     candidates: Callable[[], Sequence[Candidate]] = tuple
+    #: Its share of the pool; None if its steps hold nothing.
+    sharing: Sharing | None = None
     #: Asks for the run's place under its concurrency key; None if it needs none.
     turn: Callable[[], Awaitable[Standing]] | None = None
     #: In a test: the result of an attempt of a step that does not do its own work; UNSET, it does. StepError: it fails.
@@ -79,3 +82,5 @@ class World:
     linger: float = 0.005
     #: Seconds between looks at the requests of other processes.
     poll: float = 0.1
+    #: The same while a step waits for what others hold of the pool.
+    poll_room: float = 0.02

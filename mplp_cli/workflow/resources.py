@@ -127,6 +127,10 @@ class Share(Struct, frozen=True, kw_only=True):
     #: What its first waiting step lacks the place for; nobody behind it takes that.
     wanted: Amounts = {}
 
+    def goes_before(self, other: Share) -> bool:
+        """Whether this one gets what both wait for."""
+        return (-self.priority, self.since, self.run) < (-other.priority, other.since, other.run)
+
 
 class Allocation(Struct, frozen=True, kw_only=True):
     """What somebody holds by hand, until it is released."""
@@ -171,44 +175,50 @@ def in_use(shares: Iterable[Share], allocations: Iterable[Allocation], now: int)
 
 
 def placed(pool: Pool, used: Amounts, demand: Demand) -> Parts | None:
-    """The units that a demand is put on, all of its kinds or none; None if there is no place now.
-
-    An amount stands on one unit if any unit is large enough for it; only a larger one is spread over several.
-    """
+    """The units that a demand is put on, all of its kinds or none; None if there is no place now."""
     parts: list[tuple[str, str, int]] = []
     for name, amount in demand.amounts:
         kind = pool.kinds.get(name)
         if kind is None:
             return None
         taken = used.get(name, {})
-        free = [(unit, unit.capacity - taken.get(unit.id, 0)) for unit in kind.units]
-        if any(unit.capacity >= amount for unit in kind.units):
-            fitting = [(unit, left) for unit, left in free if left >= amount]
-            if not fitting:
-                return None
-            parts.append((name, _chosen(fitting, demand.strategy).id, amount))
-            continue
-        if sum(max(left, 0) for _, left in free) < amount:
+        free = [unit.capacity - taken.get(unit.id, 0) for unit in kind.units]
+        on = spread(kind, free, amount, demand.strategy)
+        if on is None:
             return None
-        rest = amount
-        for unit, left in free if demand.strategy == "first-fit" else _freest_first(free):
-            part = min(left, rest)
-            if part > 0:
-                parts.append((name, unit.id, part))
-                rest -= part
+        parts.extend((name, kind.units[place].id, part) for place, part in on)
     return tuple(parts)
 
 
-def _chosen(fitting: Sequence[tuple[Unit, int]], strategy: Strategy) -> Unit:
+def spread(kind: Kind, free: Sequence[int], amount: int, strategy: Strategy) -> list[tuple[int, int]] | None:
+    """The units (by their places, with how much of each) that an amount of one kind is put on; None: no room now.
+
+    An amount stands on one unit if any unit is large enough for it; only a larger one is spread over several.
+    """
+    units = kind.units
+    if any(unit.capacity >= amount for unit in units):
+        fitting = [place for place, left in enumerate(free) if left >= amount]
+        return [(_chosen(kind, free, fitting, strategy), amount)] if fitting else None
+    if sum(left for left in free if left > 0) < amount:
+        return None
+    order = (
+        range(len(units)) if strategy == "first-fit" else sorted(range(len(units)), key=lambda u: -free[u])
+    )
+    on = []
+    for place in order:
+        part = min(free[place], amount)
+        if part > 0:
+            on.append((place, part))
+            amount -= part
+    return on
+
+
+def _chosen(kind: Kind, free: Sequence[int], fitting: Sequence[int], strategy: Strategy) -> int:
     """The first that fits, the one that it fills best (`best-fit`, `priority`), or the one that is least used."""
     match strategy:
         case "first-fit":
-            return fitting[0][0]
+            return fitting[0]
         case "balanced":
-            return max(fitting, key=lambda one: one[1] / one[0].capacity)[0]
+            return max(fitting, key=lambda place: free[place] / kind.units[place].capacity)
         case _:
-            return min(fitting, key=lambda one: one[1])[0]
-
-
-def _freest_first(free: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:
-    return sorted(free, key=lambda one: -one[1])
+            return min(fitting, key=lambda place: free[place])

@@ -62,6 +62,8 @@ def run_stopping(state: RunState, fact: h.RunStopping) -> None:
             state.drop(step.number, CANCELLED, why, fact.at)
     state.ready.clear()
     state.parked.clear()
+    if state.room is not None:
+        state.room.empty()
     state.halting = False
     if is_called_off(state):
         lift(state)

@@ -27,6 +27,7 @@ from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.pausing import run_continued, run_paused, run_pausing
 from mplp_cli.workflow.fold.redefining import redefine
 from mplp_cli.workflow.fold.resume import go_on
+from mplp_cli.workflow.fold.slots import free
 from mplp_cli.workflow.fold.spending import agent_asked, raise_limit, refusal_of
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
@@ -238,9 +239,7 @@ def step_woken(state: RunState, fact: h.StepWoken) -> None:
 
 def step_fell_back(state: RunState, fact: h.StepFellBack) -> None:
     i = state.plan.number[fact.step]
-    if i in state.holding:  # a lane stays taken: the fallback runs in its place
-        state.holding.discard(i)
-        state.slots += 1
+    free(state, i)  # a lane stays taken: the fallback runs in its place
     state.step_status[i] = RUNNING
     state.attempts[i] = fact.attempt
     state.errors[i] = fact.error

@@ -20,7 +20,8 @@ from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
 from mplp_cli.workflow.fold.pausing import set_off
 from mplp_cli.workflow.fold.replies import Reply
-from mplp_cli.workflow.fold.slots import release, unpark
+from mplp_cli.workflow.fold.room import Room
+from mplp_cli.workflow.fold.slots import free, release, unpark
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.fold.statuses import (
     CANCELLED,
@@ -74,6 +75,8 @@ class RunState:
         self.kept: dict[int, str] = {}
         self.redefined: h.RunRedefined | None = None
         self.spending = Spending()
+        #: What its attempts may take of the pool; None: all that they want, as where its history is told again.
+        self.room: Room | None = None
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
         #: What the fact at hand asks for.
@@ -150,6 +153,8 @@ class RunState:
         self.withheld: list[int] = []
         #: The run is about to stop: nothing more is started.
         self.halting = False
+        if self.room is not None:
+            self.room.clear()
 
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
@@ -161,9 +166,20 @@ class RunState:
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready and not self.halting and not self.opening and self.pausing is None:
-            release(self)
+        if self.ready or (self.room is not None and self.room.waits):
+            self._release()
         return out
+
+    def again(self) -> list[Command]:
+        """What may start now because others have left room."""
+        out: list[Command] = []
+        self._out = out
+        self._release()
+        return out
+
+    def _release(self) -> None:
+        if not self.halting and not self.opening and self.pausing is None:
+            release(self)
 
     @property
     def settled(self) -> bool:
@@ -260,10 +276,8 @@ class RunState:
         self.ask(Tell(i))
 
     def give_back(self, i: int) -> None:
-        """Free the slot and the lane that step `i` holds."""
-        if i in self.holding:
-            self.holding.discard(i)
-            self.slots += 1
+        """Free the slot, the room and the lane that step `i` holds."""
+        free(self, i)
         if i in self.in_lane:
             self.in_lane.discard(i)
             parent = self.plan.steps[i].parent

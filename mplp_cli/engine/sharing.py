@@ -1,0 +1,116 @@
+"""The share that a run has of the pool, kept in step with what other runs hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import structs
+
+from mplp_cli.protocols import Clock, Shares
+from mplp_cli.workflow.fold.room import Room
+from mplp_cli.workflow.resources import Pool, Share, in_use
+from mplp_cli.workflow.values import RunId
+
+
+class Sharing:
+    """The room of one run among the runs of all processes.
+
+    It asks for more in a transaction of its own, before the attempts begin that need it; what it does not need any
+    more is given back in the commit of the facts that say so. What one attempt leaves the next may use without
+    asking anybody.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        shares: Shares,
+        clock: Clock,
+        run: RunId,
+        *,
+        priority: int,
+        since: int,
+        end_lost: Callable[[RunId], None],
+    ) -> None:
+        self._pool, self._shares, self._clock, self._end_lost = pool, shares, clock, end_lost
+        self.room = Room(pool, clock.now)
+        self._stored = Share(run=run, priority=priority, since=since)
+        self._columns = self.room.held()
+        own = [share.spent for share in shares.all() if share.run == run]
+        for spent in own:
+            self.room.spend(spent)
+            self._stored = structs.replace(self._stored, spent=spent)
+        #: Shares of others as they were when somebody last looked.
+        self._others: list[Share] = []
+        self.look()
+
+    def look(self) -> bool:
+        """Look what others hold by now, and what has come back of rates. Whether there may be more room than before."""
+        if self.room.waits and self._others:
+            self._shares.reap(self._end_lost)
+        others = self._shares.others(self._stored.run)
+        if others is not None:
+            self._others = list(others)
+        back = self.room.restore()
+        changed = others is not None or back or any(share.spent for share in self._others)
+        if changed:
+            self._beside()
+            self._announce()
+        return changed
+
+    def due(self) -> float | None:
+        """In how many seconds something of this run's rates comes back, if somebody waits."""
+        moment = self.room.next_back() if self.room.waits else None
+        return None if moment is None else max(moment - self._clock.now(), 1) / 1000
+
+    def _announce(self) -> None:
+        """Say what is waited for, so that those behind leave it."""
+        wanted: Any = self.room.wanted() if self._others else {}
+        if wanted != self._stored.wanted:
+            share = structs.replace(self._stored, wanted=wanted)
+            if self._shares.take(self._pool, share) is None:
+                self._stored = share
+
+    def grant(self) -> bool:
+        """Have what the steps that are about to begin need. False: others have been faster."""
+        now_held = self.room.held()
+        columns = [max(pair) for pair in zip(now_held, self._columns, strict=True)]
+        spent = self.room.spent()
+        if columns == self._columns and spent == self._stored.spent:
+            return True
+        share = structs.replace(self._stored, held=self.room.amounts(columns), spent=spent, wanted={})
+        others = self._shares.take(self._pool, share)
+        if others is not None:
+            self._others = list(others)
+            self._beside()
+            return False
+        self._columns, self._stored = columns, share
+        return True
+
+    def lessened(self) -> Share | None:
+        """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
+        columns = self.room.held()
+        wanted: Any = self.room.wanted() if self._others else {}
+        if columns == self._columns and wanted == self._stored.wanted:
+            return None
+        held = self.room.amounts(columns)
+        return structs.replace(self._stored, held=held, spent=self.room.spent(), wanted=wanted)
+
+    def kept(self, share: Share | None) -> None:
+        """The share is stored."""
+        if share is not None:
+            self._columns, self._stored = self.room.held(), share
+
+    @property
+    def crowded(self) -> bool:
+        """Whether others hold something of the pool."""
+        return bool(self._others)
+
+    def _beside(self) -> None:
+        """What others hold is not there, nor what those who go first wait for."""
+        first = [
+            structs.replace(share, held=share.wanted, spent=())
+            for share in self._others
+            if share.wanted and share.goes_before(self._stored)
+        ]
+        self.room.beside(in_use([*self._others, *first], (), self._clock.now()))
