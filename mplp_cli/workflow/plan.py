@@ -118,7 +118,7 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     once: bool = False
     #: Patterns of the files that are kept: a list as a template.
     artifacts: Template = None
-    #: What an attempt holds while it runs.
+    #: What an attempt holds while it runs; None: nothing.
     demand: Demand | None = None
     #: Place in the start order; smaller first.
     rank: int = 0
