@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
@@ -21,6 +22,7 @@ from mplp_cli.engine.claiming import claim, likely_next
 from mplp_cli.engine.consulting import Filled, carry_out
 from mplp_cli.engine.containers import concluded
 from mplp_cli.engine.deadlines import Deadlines, rang
+from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.judging import judged
 from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import done_at_once, operate
@@ -49,7 +51,6 @@ from mplp_cli.workflow.fold.commands import (
 )
 from mplp_cli.workflow.fold.composites import consequence
 from mplp_cli.workflow.fold.scope import RunScope
-from mplp_cli.workflow.fold.slots import needs_room, put_back
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.language.templates import fill
@@ -65,7 +66,6 @@ class Drive:
 
     def __init__(self, state: RunState, world: World, by: str = "mplp") -> None:
         self.state, self.world, self.by = state, world, by  # `by`: who drives, for the record of a resume
-        state.room = None if world.sharing is None else world.sharing.room
         self.scope = RunScope(state, world.secrets)
         self.arrivals = Arrivals(self.scope, world)
         self._facts: deque[h.Event] = deque()
@@ -84,9 +84,7 @@ class Drive:
         self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
         self._asked: list[Command] = []
-        #: Attempts that begin once the run has the share of the pool for them.
-        self._entering: list[Start] = []
-        self._rates: asyncio.TimerHandle | None = None
+        self._entrance = Entrance(state, world.sharing, self._obey_later)
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
 
@@ -118,8 +116,6 @@ class Drive:
             raise group.exceptions[0] from None
         finally:
             self._polling.cancel()
-            if self._rates is not None:
-                self._rates.cancel()
             if self._later is not None:
                 self._later.cancel()
             self._deadlines.close()
@@ -185,8 +181,12 @@ class Drive:
         if self._filled and not self._facts:
             carry_out(self._filled, self)
             self._fold()
-        while self._entering and not self._facts:
-            self._enter()
+        while self._entrance.starts and not self._facts:
+            starts, others = self._entrance.admit()
+            for start in starts:
+                self._start(start.number, start.attempt)
+            for command in others:
+                self._obey(command)
             self._fold()
         early, self._early = self._early, []
         self._begin(early)
@@ -199,35 +199,9 @@ class Drive:
             self._later = self._loop.call_later(self.world.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
-        if self._facts or self._filled or self._entering:
+        if self._facts or self._filled or self._entrance.starts:
             self._wake()
         return over
-
-    def _enter(self) -> None:
-        """Begin what has room in the pool; if others have been faster, those steps are queued as before."""
-        assert self.world.sharing is not None
-        entering, self._entering = self._entering, []
-        if self.world.sharing.grant():
-            for start in entering:
-                if self.state.step_status[start.number] is QUEUED:
-                    self._start(start.number, start.attempt)
-        else:
-            for start in entering:
-                put_back(self.state, start.number)
-            for command in self.state.again():
-                self._obey(command)
-
-    def _look_for_room(self) -> None:
-        """Start what has room because others have left some, or because some of a rate has come back."""
-        if self._rates is not None:
-            self._rates.cancel()
-            self._rates = None
-        sharing = self.world.sharing
-        if sharing is not None and sharing.look():
-            self._asked += self.state.again()
-            self._wake()
-        if sharing is not None and (due := sharing.due()) is not None:
-            self._rates = self._loop.call_later(due, self._look_for_room)
 
     def _commit(self, parting: h.RunWaiting | h.RunPaused | None = None) -> None:
         """Make everything that is folded durable, and then known; before `parting` every request is heard."""
@@ -237,9 +211,7 @@ class Drive:
         written, objects = self._written, self._objects
         self._said += self.world.operations.said()
         if parting is not None:
-            sharing = self.world.sharing
-            share = None if sharing is None else sharing.lessened()
-            if not self.world.journal.park([*written, parting], objects, self._said, share):
+            if not self.world.journal.park([*written, parting], objects, self._said, self._entrance.share()):
                 hear(self, self._facts)
                 return
             self.state.handle(parting)
@@ -247,11 +219,8 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
-            sharing = self.world.sharing
-            share = None if sharing is None else sharing.lessened()
-            self.world.journal.append(written, objects, self._said, share)
-            if sharing is not None:
-                sharing.kept(share)
+            self.world.journal.append(written, objects, self._said, share := self._entrance.share())
+            self._entrance.kept(share)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
         self._tell_all(written)
@@ -304,15 +273,17 @@ class Drive:
 
     # ---- commands
 
+    def _obey_later(self, commands: Sequence[Command]) -> None:
+        self._asked += commands
+        self._wake()
+
     def _obey(self, command: Command) -> None:
         now = self.world.clock.now
         match command:
             case Start() | Judge() if self.state.step_status[command.number] is not QUEUED:
                 pass  # something has ended it before it could start
             case Start():
-                if self.state.room is not None and needs_room(self.state.plan.steps[command.number]):
-                    self._entering.append(command)
-                else:
+                if not self._entrance.holds_up(command):
                     self._start(command.number, command.attempt)
             case Tell():
                 self._written.append(consequence(self.state, command.number))
@@ -392,16 +363,13 @@ class Drive:
             self.post(found)  # no answer came just now
 
     def _poll(self) -> None:
+        pause = self.world.poll
         try:
             hear(self, self._facts)
+            pause = self._entrance.pause(pause)
         except BaseException as error:  # noqa: BLE001 - as in a turn
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
-        pause = self.world.poll
-        if self.state.room is not None and self.state.room.waits:
-            self._look_for_room()
-            if self.world.sharing is not None and self.world.sharing.crowded:
-                pause = min(pause, self.world.poll_room)
         self._polling = self._loop.call_later(pause, self._poll)
 
 

@@ -82,5 +82,3 @@ class World:
     linger: float = 0.005
     #: Seconds between looks at the requests of other processes.
     poll: float = 0.1
-    #: The same while a step waits for what others hold of the pool.
-    poll_room: float = 0.02
