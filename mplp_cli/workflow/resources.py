@@ -46,7 +46,7 @@ def amount_of(kind: str, written: float | str) -> int:
         amount = _number(written)
         how = "bits a second" if kind == "network" else "bytes"
         how = f"a whole number of {how}, or text with a unit"
-    if not 0 < round(amount) <= MOST:
+    if not 0 < amount <= MOST or not round(amount):
         raise ValueError(f"{written!r} is not {how}")
     return round(amount)
 
