@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mplp_cli.agents.recording.tape import Tape
     from mplp_cli.agents.registry import Registry
     from mplp_cli.engine.queueing import AskForTurn
+    from mplp_cli.engine.sharing import Sharing
     from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.resources import Pool
 
 
 class Parts(Starts, Protocol):
@@ -65,6 +67,8 @@ class Parts(Starts, Protocol):
     def roster(self) -> Roster: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
 
 
@@ -132,6 +136,7 @@ def assemble(
         subscribers=screen.subscribers,
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
+        sharing=_sharing(runtime, state, getattr(begin, "priority", state.priority)),
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
         instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
         # In a test waits of days are skipped in steps of this length, and nobody else asks anything of the run.
@@ -188,16 +193,40 @@ def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> As
     """How a run asks for its place, if it needs one."""
     from mplp_cli.engine.queueing import asking
 
-    def end_lost(run_id: str) -> None:
-        """End what a run without a process has left running, unless somebody takes it up by now."""
-        from mplp_cli.store.mending import held
-
-        held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
-
     async def end(parked: str) -> None:
         await runtime.take_up(parked, Screen(), how=How(to_end=True)).go()
 
+    end_lost = partial(_end_lost, runtime)
     return asking(runtime.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
+
+
+def _end_lost(runtime: Parts, run_id: str) -> None:
+    """End what a run without a process has left running, unless somebody takes it up by now."""
+    from mplp_cli.store.mending import held
+
+    held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
+
+
+def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:
+    """The share of the pool for what its steps hold; None if they hold nothing.
+
+    InsufficientResourcesError if a step could never start: the pool is another than when the run began.
+    """
+    demands = {step.demand for step in state.plan.steps if step.effect and step.demand is not None}
+    if not demands:
+        return None
+    from mplp_cli.engine.sharing import Sharing
+    from mplp_cli.workflow.resources import narrowed
+
+    return Sharing(
+        narrowed(runtime.pool, demands),
+        runtime.store.shares,
+        runtime.clock,
+        state.run_id,
+        priority=priority,
+        since=state.started or runtime.clock.now(),
+        end_lost=partial(_end_lost, runtime),
+    )
 
 
 def _keeper(log_dir: Path) -> Any:

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.roster import Roster
-    from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
 
@@ -73,6 +72,7 @@ class Runtime:
         self.tape: Tape | None = None  #: records what agents answer, or answers for them
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
+        self.priority = 0  #: of the runs that it starts, where they share the pool with others
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -171,7 +171,16 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots_of(plan), turn, rerun
+            now,
+            run_id,
+            plan.workflow.id,
+            dict(inputs),
+            state.env,
+            cwd,
+            slots_of(plan),
+            turn,
+            rerun,
+            self.priority,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
@@ -338,18 +347,6 @@ class Runtime:
 def slots_of(plan: Plan) -> int:
     """Attempts at once that a run of this plan may have."""
     return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
-
-
-def failed_places(source: Source, state: RunState) -> dict[str, str]:
-    """`file:line` of each failed step, for the screens."""
-    from mplp_cli.loading.where import step_places
-    from mplp_cli.workflow.fold.growth import id_in_file
-
-    failed = {state.plan.steps[i].id: id_in_file(state.plan.steps[i].id) for i in state.errors}
-    if not failed:
-        return {}
-    places = step_places(source.text, source.name, state.plan.workflow, list(failed.values()))
-    return {step: places[name] for step, name in failed.items() if name in places}
 
 
 def refuse_final(run_id: str, status: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from mplp_cli.engine.drive import Drive
+from mplp_cli.engine.sharing import Sharing
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Problem
 from mplp_cli.loading.values import misfits
@@ -34,6 +35,7 @@ from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning.make import make_plan
+from mplp_cli.workflow.resources import Pool
 from mplp_cli.workflow.revision.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
@@ -73,19 +75,17 @@ class DyingJournal:
         self._left = left
         self._after = after
 
-    def append(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
-        self._write(self._journal.append, events, objects, said)
+    def append(self, events: Sequence[Event], *more: Any) -> None:
+        self._write(self._journal.append, events, *more)
 
-    def park(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> bool:
-        return bool(self._write(self._journal.park, events, objects, said))
+    def park(self, events: Sequence[Event], *more: Any) -> bool:
+        return bool(self._write(self._journal.park, events, *more))
 
-    def _write(
-        self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any], said: Sequence[Any]
-    ) -> Any:
+    def _write(self, write: Callable[..., Any], *what: Any) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        done = write(events, objects, said)
+        done = write(*what)
         if self._left == 0:
             raise Died
         return done
@@ -175,12 +175,21 @@ Intervention = tuple[float, Callable[[Drive], None]]
 class Bench:
     """Runs one workflow, as often as its process dies; `after` is one whose store and time it goes on with."""
 
-    def __init__(self, plan: Plan, *, slots: int = 4, after: Bench | None = None, **world: Any) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        slots: int = 4,
+        after: Bench | None = None,
+        pool: Pool | None = None,
+        **world: Any,
+    ) -> None:
         self.plan = plan
         self.clock: VirtualClock = VirtualClock() if after is None else after.clock
         self.store: MemoryStore = MemoryStore(self.clock) if after is None else after.store
         self.run: str = RUN if after is None else f"{int(after.run[0]) + 1}{RUN[1:]}"
         self.slots = plan.workflow.max_parallel or slots
+        self.pool = pool
         self.world = world
         self.work = Work(lambda after: [fact for _, fact in self.store.history(self.run, after - 1)])
         self.told: list[Event] = []
@@ -271,6 +280,7 @@ class Bench:
             operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
             misfits=misfits,
             subscribers=[self._hear],
+            sharing=None if self.pool is None else self.sharing(self.pool, state),
             **settings,
         )
         self.drive = drive = Drive(state, world)
@@ -295,6 +305,18 @@ class Bench:
             act = self.acts.pop(len(self.told), None)
             if act is not None and self.drive is not None:
                 act(self.drive)
+
+    def sharing(self, pool: Pool, state: RunState) -> Sharing:
+        """The share of the run."""
+        return Sharing(
+            pool,
+            self.store.shares,
+            self.clock,
+            self.run,
+            priority=state.priority,
+            since=state.started,
+            end_lost=lambda _run: None,
+        )
 
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""

@@ -48,7 +48,8 @@ def main(
     """
     from mplp_cli.cli.driving import EXITS, Watch
     from mplp_cli.cli.following import Followed, going_on, interrupted, remember_failures
-    from mplp_cli.runtime import Runtime, failed_places
+    from mplp_cli.cli.places import failed_places
+    from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
     followed = Followed(runtime, runtime.find_run(run, fits=going_on))

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.cli.options import RunOutput
+from mplp_cli.cli.places import failed_places
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.running import EXITS as EXITS
-from mplp_cli.runtime import Run, Runtime, Screen, failed_places
+from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import Source
 from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed, StepStarted
 from mplp_cli.workflow.fold.state import RunState

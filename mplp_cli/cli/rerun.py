@@ -55,9 +55,10 @@ def main(
     """
     from mplp_cli.again import rerun
     from mplp_cli.cli.driving import Watch, drive
+    from mplp_cli.cli.places import failed_places
     from mplp_cli.cli.redefined import read_definition
     from mplp_cli.cli.run import inputs_of_run
-    from mplp_cli.runtime import Runtime, failed_places
+    from mplp_cli.runtime import Runtime
 
     how = _how(from_step, only, failed=failed)
     runtime = Runtime(state_dir=state_dir)

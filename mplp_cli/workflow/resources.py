@@ -12,6 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from mplp_cli.errors import InsufficientResourcesError
+
 #: The kinds that every pool may have; all others are custom.
 KINDS: Final = ("cpu", "memory", "network", "storage")
 Strategy: TypeAlias = Literal["first-fit", "best-fit", "balanced", "priority"]
@@ -152,6 +154,24 @@ def lacking(pool: Pool, demand: Demand) -> dict[str, tuple[int, int]]:
         if amount > there:
             found[name] = amount, there
     return found
+
+
+def narrowed(pool: Pool, demands: Iterable[Demand]) -> Pool:
+    """The kinds that somebody asks for. InsufficientResourcesError if one of the demands can never be met."""
+    names: dict[str, None] = {}
+    for demand in demands:
+        if short := lacking(pool, demand):
+            asked = {name: amount_text(name, amount) for name, (amount, _) in short.items()}
+            there = {name: amount_text(name, amount) for name, (_, amount) in short.items()}
+            each = ", ".join(f"{asked[name]} of {name} where there is {there[name]}" for name in short)
+            raise InsufficientResourcesError(
+                f"a step asks for {each}",
+                requirements=asked,
+                availability=there,
+                hint="ask for less, or state more under `resources` in mplp.yaml",
+            )
+        names.update(dict.fromkeys(name for name, _ in demand.amounts))
+    return Pool({name: pool.kinds[name] for name in sorted(names)})
 
 
 def in_use(shares: Iterable[Share], allocations: Iterable[Allocation], now: int) -> dict[str, dict[str, int]]:

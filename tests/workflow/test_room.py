@@ -16,7 +16,9 @@ def pool(**kinds: Any) -> Pool:
     made = {}
     for name, stated in kinds.items():
         per = stated[1] if isinstance(stated, tuple) else 0
-        capacities = stated if isinstance(stated, list) else [stated[0] if isinstance(stated, tuple) else stated]
+        capacities = (
+            stated if isinstance(stated, list) else [stated[0] if isinstance(stated, tuple) else stated]
+        )
         units = tuple(Unit(f"{name}{place}", capacity) for place, capacity in enumerate(capacities))
         made[name] = Kind(name=name, units=units, per=per)
     return Pool(made)
@@ -191,10 +193,8 @@ def test_in_no_window_more_of_a_rate_is_taken_than_it_gives(arrivals: list[tuple
     clock = Clock()
     room = Room(pool(tokens=(10, 1_000)), clock)
     taken: list[tuple[int, int]] = []
-    waiting = sorted(arrivals)
-    rank = 0
     wants: list[Demand] = []
-    for after, amount in waiting:
+    for rank, (after, amount) in enumerate(sorted(arrivals)):
         clock.ms = max(clock.ms, 1_000 + after)
         wants.append(demand(tokens=amount))
         while not room.enter(wants[-1], rank):
@@ -205,7 +205,6 @@ def test_in_no_window_more_of_a_rate_is_taken_than_it_gives(arrivals: list[tuple
         room.take(rank, wants[-1], rank)
         room.give(rank)  # the end of the step does not bring anything back
         taken.append((clock.ms, amount))
-        rank += 1
         assert sum(n for at, n in taken if at > clock.ms - 1_000) <= 10
 
 

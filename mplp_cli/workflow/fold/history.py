@@ -79,6 +79,8 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     slots: int
     turn: Turn | None = None
     rerun: Rerun | None = None
+    #: Where runs share the pool: a higher one goes first.
+    priority: int = 0
 
 
 class RunAdmitted(_Fact, tag="run.admitted", gc=True):
