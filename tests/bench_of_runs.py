@@ -35,7 +35,7 @@ from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning.make import make_plan
-from mplp_cli.workflow.resources import Pool
+from mplp_cli.workflow.resources import Parts, Pool
 from mplp_cli.workflow.revision.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
@@ -111,6 +111,10 @@ class Work:
     most: int = 0
     executed: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
+    #: What the attempts hold that are at work, and how a step's is found; what there is, by kind and unit.
+    held: dict[str, Parts] = field(default_factory=dict)
+    parts: Callable[[str], Parts] = lambda step: ()
+    capacity: dict[tuple[str, str], int] = field(default_factory=dict)
     _read: int = 0
     _begun: set[tuple[str, int]] = field(default_factory=set)
     _claimed: set[str] = field(default_factory=set)
@@ -126,14 +130,24 @@ class Work:
             self.breaches.append(f"two attempts of {step} at once")
         self.running.add(step)
         self.most = max(self.most, len(self.running))
+        self.held[step] = self.parts(step)
+        self._check_units()
         self.executed.append(step)
         try:
             await self._pass_time(word, [float(number) for number in rest])
         finally:
             self.running.discard(step)
+            self.held.pop(step, None)
         if word == "fail" and (not rest or failed < int(rest[0])):
             raise OSError("scripted failure")
         return {"output": step, "attempt": failed + 1}
+
+    def _check_units(self) -> None:
+        used: Counter[tuple[str, str]] = Counter()
+        for parts in self.held.values():
+            for kind, unit, amount in parts:
+                used[kind, unit] += amount
+        self.breaches.extend(f"too much of {unit}" for unit in used if used[unit] > self.capacity[unit])
 
     def _catch_up(self) -> None:
         new = self.history(self._read)
@@ -284,6 +298,11 @@ class Bench:
             **settings,
         )
         self.drive = drive = Drive(state, world)
+        self.work.held.clear()
+        if self.pool is not None:
+            kinds = self.pool.kinds.values()
+            self.work.capacity = {(kind.name, u.id): u.capacity for kind in kinds for u in kind.units}
+            self.work.parts = lambda step: _parts(drive.state, step)
 
         async def driven() -> RunState:
             loop = asyncio.get_running_loop()
@@ -321,6 +340,11 @@ class Bench:
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""
         return replay(RunState(self.plan), self.history())
+
+
+def _parts(state: RunState, step: str) -> Parts:
+    assert state.room is not None
+    return state.room.parts(state.plan.number[step])
 
 
 def statuses(state: RunState) -> dict[str, str]:
