@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
+from mplp_cli.clock import SystemClock
 from tests.cli.conftest import Terminal, until
 
 SETTINGS = """\
@@ -76,7 +76,7 @@ def test_the_slot_of_a_killed_process_is_free_within_a_second(terminal: Terminal
     store = terminal.store()
     until(lambda: any(share.wanted for share in store.shares.all()))
     assert not (terminal.directory / "got").exists()
-    killed = time.time()
+    killed = SystemClock().now() / 1000
     os.kill(holds.pid, signal.SIGKILL)
     assert wants.wait(30) == 0
     assert float((terminal.directory / "got").read_text()) - killed < 1.0
