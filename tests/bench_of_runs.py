@@ -30,6 +30,7 @@ from mplp_cli.workflow.fold.history import (
     StepWaiting,
     Turn,
 )
+from mplp_cli.workflow.fold.room import Room
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 from mplp_cli.workflow.model import Workflow
@@ -75,17 +76,17 @@ class DyingJournal:
         self._left = left
         self._after = after
 
-    def append(self, events: Sequence[Event], *more: Any) -> None:
-        self._write(self._journal.append, events, *more)
+    def append(self, *args: Any, **more: Any) -> None:
+        self._write(self._journal.append, *args, **more)
 
-    def park(self, events: Sequence[Event], *more: Any) -> bool:
-        return bool(self._write(self._journal.park, events, *more))
+    def park(self, *args: Any, **more: Any) -> bool:
+        return bool(self._write(self._journal.park, *args, **more))
 
-    def _write(self, write: Callable[..., Any], *what: Any) -> Any:
+    def _write(self, write: Callable[..., Any], *args: Any, **more: Any) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        done = write(*what)
+        done = write(*args, **more)
         if self._left == 0:
             raise Died
         return done
@@ -339,7 +340,9 @@ class Bench:
 
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""
-        return replay(RunState(self.plan), self.history())
+        state = RunState(self.plan)
+        state.room = None if self.pool is None else Room(self.pool, self.clock.now)
+        return replay(state, self.history())
 
 
 def _parts(state: RunState, step: str) -> Parts:
