@@ -17,7 +17,17 @@ from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.machine import failure_object
 from mplp_cli.render.theme import STATUS_STYLE, Theme
-from mplp_cli.render.view import failure_text, first_line, short_id, took, unused
+from mplp_cli.render.view import (
+    demand_text,
+    failure_text,
+    first_line,
+    short_id,
+    took,
+    unused,
+    usage_object,
+    usage_text,
+)
+from mplp_cli.workflow.resources import amount_text
 from mplp_cli.workflow.values import Json, duration_text
 
 #: Characters of a value that a screen shows.
@@ -159,7 +169,25 @@ def _tries(told: Explanation, now: int, theme: Theme, width: int) -> list[Line]:
     head = ("  TRY", "STARTED", "QUEUED", "TOOK", "OUTCOME", "")
     table = grid(head, rows, theme=theme, width=width, right=(1, 2, 3))
     most = told.step.max_attempts
-    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table]
+    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table, *_usage(told, width)]
+
+
+def _usage(told: Explanation, width: int) -> list[Line]:
+    """What each attempt has used, and what it may hold."""
+    used = [one for one in told.tries if one.usage is not None]
+    lines = [
+        f"attempt {one.attempt} used {usage_text(one.usage)}"
+        if len(used) > 1
+        else f"used {usage_text(one.usage)}"
+        for one in used
+        if one.usage is not None
+    ]
+    if (demand := told.step.demand) is not None:
+        lines.append(f"declared {demand_text(demand)}")
+    said = [*_title("Resources")] if lines else []
+    for line in lines:
+        said += [Line("  ").extend(part) for part in wrapped(Line(line), width - 2)]
+    return said
 
 
 def _after(one: Try) -> str:
@@ -260,6 +288,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
             if not unused(told.plan, state, c)
         ],
     }
+    if (demand := step.demand) is not None:
+        document["declared"] = {kind: amount_text(kind, amount) for kind, amount in demand.amounts}
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
     if agents := step_agents(state.spending, step.id):
@@ -303,6 +333,8 @@ def _attempt(one: Try) -> dict[str, Any]:
     }
     if one.error is not None:
         made["error"] = failure_object(one.error)
+    if one.usage is not None:
+        made["usage"] = usage_object(one.usage)
     if one.delay is not None:
         made["retry"] = {"delay": one.delay, "due": _moment(one.due), "why": one.delay_why}
     return made
