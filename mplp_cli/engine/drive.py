@@ -245,6 +245,8 @@ class Drive:
             while facts and len(written) < batch:
                 fact = facts.popleft()
                 if state.dropped and _too_late(state, fact):
+                    if isinstance(fact, h.StepDecided):  # the step is over; the answer stands in its object
+                        self._objects += attached.pop(_key(fact), ())
                     continue
                 written.append(fact)
                 if attached:

@@ -35,12 +35,14 @@ class Entrance:
 
     def admit(self) -> tuple[list[Start], list[Command]]:
         """The starts that have their room; and what else may start if others were faster and none of them has."""
+        state = self._state
         starts, self.starts = self.starts, []
-        if self._sharing is None or self._sharing.grant():
-            return [start for start in starts if self._state.step_status[start.number] is QUEUED], []
+        is_called_back = state.pausing is not None or state.halting
+        if not is_called_back and (self._sharing is None or self._sharing.grant()):
+            return [start for start in starts if state.step_status[start.number] is QUEUED], []
         for start in starts:
-            put_back(self._state, start.number)
-        return [], self._state.again()
+            put_back(state, start.number)
+        return [], state.again()
 
     def look(self) -> None:
         """Start what has room by now, because others have left some or some of a rate has come back."""

@@ -55,7 +55,7 @@ class Sharing:
         changed = others is not None or back or any(share.spent for share in self._others)
         if changed:
             self._beside()
-            self._announce()
+        self._announce()
         return changed
 
     def due(self) -> float | None:
