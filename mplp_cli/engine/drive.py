@@ -180,16 +180,11 @@ class Drive:
         asked, self._asked = self._asked, []
         for command in asked:
             self._obey(command)
+        if self._entrance.starts:
+            self._admit()
         self._fold()
         if self._filled and not self._facts:
             carry_out(self._filled, self)
-            self._fold()
-        while self._entrance.starts and not self._facts:
-            starts, others = self._entrance.admit()
-            for start in starts:
-                self._start(start.number, start.attempt)
-            for command in others:
-                self._obey(command)
             self._fold()
         early, self._early = self._early, []
         self._begin(early)
@@ -202,7 +197,7 @@ class Drive:
             self._later = self._loop.call_later(self.world.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
-        if self._facts or self._filled or self._entrance.starts:
+        if self._facts or self._filled:
             self._wake()
         return over
 
@@ -253,6 +248,8 @@ class Drive:
                     self._objects += attached.pop(_key(fact), ())
                 for command in state.handle(fact):
                     self._obey(command)
+                if self._entrance.starts:
+                    self._admit()
                 if state.status not in _GOING:
                     facts.clear()  # what comes after the end comes too late
                     return
@@ -312,6 +309,15 @@ class Drive:
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
                 assert_never(command)
+
+    def _admit(self) -> None:
+        """Start what needs room, before the next fact: its place in the history is the one at which it was decided."""
+        while self._entrance.starts:
+            starts, others = self._entrance.admit()
+            for start in starts:
+                self._start(start.number, start.attempt)
+            for command in others:
+                self._obey(command)
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""

@@ -37,8 +37,7 @@ class Entrance:
         """The starts that have their room; and what else may start if others were faster and none of them has."""
         state = self._state
         starts, self.starts = self.starts, []
-        is_called_back = state.pausing is not None or state.halting
-        if not is_called_back and (self._sharing is None or self._sharing.grant()):
+        if self._sharing is None or self._sharing.grant():
             return [start for start in starts if state.step_status[start.number] is QUEUED], []
         for start in starts:
             put_back(state, start.number)
