@@ -130,6 +130,10 @@ class Share(Struct, frozen=True, kw_only=True):
     #: What its first waiting step lacks the place for; nobody behind it takes that.
     wanted: Amounts = {}
 
+    def goes_before(self, other: Share) -> bool:
+        """Whether this one gets what both wait for."""
+        return (-self.priority, self.since, self.run) < (-other.priority, other.since, other.run)
+
     @property
     def is_empty(self) -> bool:
         """Whether it holds, has spent and wants nothing."""
@@ -279,15 +283,8 @@ def allotted(
 def _kept_from(share: Share, others: Iterable[Share], now: int) -> dict[str, dict[str, int]]:
     """What others hold, and what those who go before the run wait for."""
     everybody = list(others)
-    waiting = [
-        replace(other, held=other.wanted, spent=()) for other in everybody if _order(other) < _order(share)
-    ]
+    waiting = [replace(other, held=other.wanted, spent=()) for other in everybody if other.goes_before(share)]
     return in_use([*everybody, *waiting], (), now)
-
-
-def _order(share: Share) -> tuple[int, int, str]:
-    """Who goes first is smaller."""
-    return -share.priority, share.since, share.run
 
 
 def no_room(pool: Pool, used: Amounts, demand: Demand) -> InsufficientResourcesError:

@@ -165,10 +165,7 @@ def test_rows_of_no_run_and_requests_to_ended_runs_are_deleted(database: Databas
 
 
 def test_what_is_held_of_the_pool_for_nobody_is_deleted(database: Database, state: Path) -> None:
-    ended, waiting = (
-        str(database.rows(f"SELECT id FROM run WHERE key = {key}")[0][0])
-        for key in (1, 2)
-    )
+    ended, waiting = (str(database.rows(f"SELECT id FROM run WHERE key = {key}")[0][0]) for key in (1, 2))
     body = '{"run":"x","held":{"cpu":{"one":1}}}'
     spent = '{"run":"x","spent":[["calls","calls",1,9000000000000]]}'
     by_hand = '{"id":"x","at":1,"by":"ann","strategy":"balanced","parts":[["cpu","one",1]]}'
