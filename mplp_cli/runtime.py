@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, make_hub
+from mplp_cli.assembly import assemble, end_lost, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError, UnknownRunError
 from mplp_cli.ids import RandomIds
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mplp_cli.roster import Roster
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
@@ -321,6 +322,17 @@ class Runtime:
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return load_settings(self.cwd)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """What steps can hold: what the settings state, and of the other kinds what the machine has."""
+        from mplp_cli.resources.pool import make_pool
+
+        return make_pool(self.settings, self.existing_state_dir() or self.cwd)
+
+    def end_lost(self, run_id: str) -> None:
+        """End what a run without a process has left running, unless somebody takes it up by now."""
+        end_lost(self, run_id)
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
