@@ -60,9 +60,10 @@ def allocate(
     from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import note
     from mplp_cli.errors import Exit, OperationError, UsageError
+    from mplp_cli.render.resources import parts_text
     from mplp_cli.resources.holding import hold
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.resources import Demand, amount_text
+    from mplp_cli.workflow.resources import Demand
 
     asked = {"cpu": cpu, "memory": memory, "network": network, "storage": storage}
     amounts = {kind: _number(text) for kind, text in asked.items() if text is not None}
@@ -93,14 +94,11 @@ def allocate(
         _write(made)
         return
     sys.stdout.write(f"{made.id}\n")
-    held = ", ".join(f"{kind} {amount_text(kind, amount)} of {unit}" for kind, unit, amount in made.parts)
-    note(f"held ({made.strategy}): {held}")
+    note(f"held ({made.strategy}): {parts_text(made)}")
 
 
 def release(
-    allocation: Annotated[
-        str, typer.Argument(metavar="ALLOCATION", help="Its id, as `mplp resources` lists it.")
-    ],
+    allocation: Annotated[str, typer.Argument(metavar="ALLOCATION", help="Its id, or how it begins.")],
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
@@ -114,20 +112,20 @@ def release(
     """
     from mplp_cli.cli.showing import note, stored
     from mplp_cli.errors import AllocationNotFoundError
+    from mplp_cli.render.resources import parts_text
     from mplp_cli.render.view import short_id
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.resources import amount_text
 
     with Runtime(state_dir=state_dir) as runtime:
         store = stored(runtime)
         if store is None:
             raise AllocationNotFoundError(allocation)
-        made = store.shares.release(allocation)
+        meant = [one.id for one in store.shares.allocations() if one.id.startswith(allocation)]
+        made = store.shares.release(meant[0] if len(meant) == 1 else allocation)
     if output is TextOrJson.json:
         _write(made)
         return
-    held = ", ".join(f"{kind} {amount_text(kind, amount)} of {unit}" for kind, unit, amount in made.parts)
-    note(f"released {short_id(made.id)}: {held}")
+    note(f"released {short_id(made.id)}: {parts_text(made)}")
 
 
 def _write(made: Allocation) -> None:

@@ -39,7 +39,7 @@ def pool_screen(
     rows = [
         (
             *_row(name, unit.capacity, used.get(name, {}).get(unit.id, 0))[:5],
-            Line("" if unit.id == name else unit.id).add(_per(kind.per), "dim"),
+            Line(_per(kind.per), "dim") if kind.per else Line("" if unit.id == name else unit.id),
         )
         for name, kind in pool.kinds.items()
         for unit in kind.units
@@ -51,7 +51,7 @@ def pool_screen(
         (
             Line(_holder(made)),
             Line(short_id(made.id), "dim"),
-            Line(_parts(made)),
+            Line(parts_text(made)),
             Line(ago(now - made.at), "dim"),
         )
         for made in allocations
@@ -77,7 +77,7 @@ def _row(name: str, capacity: int, taken: int, last: Line | None = None) -> tupl
 
 
 def _per(ms: int) -> str:
-    return f" in {duration_text(ms)}" if ms else ""
+    return f"in {duration_text(ms)}" if ms else ""
 
 
 def _run_rows(share: Share, workflows: Mapping[str, str], now: int) -> list[tuple[Line, ...]]:
@@ -97,7 +97,8 @@ def _holder(made: Allocation) -> str:
     return made.by if run == made.by else f"run {short_id(run)}"
 
 
-def _parts(made: Allocation) -> str:
+def parts_text(made: Allocation) -> str:
+    """What is held, as `cpu 2 (node-a), memory 1GiB`."""
     held: dict[str, dict[str, int]] = {}
     for kind, unit, amount in made.parts:
         held.setdefault(kind, {})[unit] = amount
