@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'cassette	Look at recorded answers of agents: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
+        'resources	Show the pool of resources: what there is, what is held and by whom, and what runs wait for'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -79,6 +80,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['cassette'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
+    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -264,6 +266,15 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['objects -s'] = @('text', @())
     $values['objects --limit'] = @('text', @())
     $values['objects -n'] = @('text', @())
+    $values['resources --output'] = @('choices', @('text', 'json'))
+    $values['resources -o'] = @('choices', @('text', 'json'))
+    $values['resources --state-dir'] = @('directory', @())
+    $values['resources --cpu'] = @('text', @())
+    $values['resources --memory'] = @('text', @())
+    $values['resources --network'] = @('text', @())
+    $values['resources --storage'] = @('text', @())
+    $values['resources --custom'] = @('text', @())
+    $values['resources --strategy'] = @('choices', @('first-fit', 'best-fit', 'balanced', 'priority'))
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -321,10 +332,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['modules 2'] = @('modules', @())
     $arguments['objects 0'] = @('choices', @('show', 'list'))
     $arguments['objects 1'] = @('objects', @())
+    $arguments['resources 0'] = @('choices', @('show', 'utilization', 'allocate', 'release'))
+    $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -164,6 +164,7 @@ def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mappi
 def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.resources.holding import HeldByRuns
 
     store, seeded = runtime.store, runtime.seeded
     hub = Hub(
@@ -175,6 +176,13 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
         activation=lambda: runtime.roster.activation,
+    )
+    hub.holdings = HeldByRuns(
+        lambda: runtime.pool,
+        store.shares,
+        runtime.clock,
+        is_run=lambda run: any(one.id == run for one in store.find_runs(run)),
+        end=partial(end_lost, runtime),
     )
     if seeded is not None:
         hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
@@ -196,11 +204,11 @@ def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> As
     async def end(parked: str) -> None:
         await runtime.take_up(parked, Screen(), how=How(to_end=True)).go()
 
-    end_lost = partial(_end_lost, runtime)
-    return asking(runtime.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
+    lost = partial(end_lost, runtime)
+    return asking(runtime.store.turns, run_id, turn, screen.waits, lost, end) if turn else None
 
 
-def _end_lost(runtime: Parts, run_id: str) -> None:
+def end_lost(runtime: Parts, run_id: str) -> None:
     """End what a run without a process has left running, unless somebody takes it up by now."""
     from mplp_cli.store.mending import held
 
@@ -225,7 +233,7 @@ def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:
         state.run_id,
         priority=priority,
         since=state.started or runtime.clock.now(),
-        end_lost=partial(_end_lost, runtime),
+        end_lost=partial(end_lost, runtime),
     )
 
 

@@ -50,6 +50,7 @@ COMMANDS = {
     "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
+    "resources": "resources",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -95,6 +96,12 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "resources": {
+        "show": "resources",
+        "utilization": "resources:utilization",
+        "allocate": "allocating:allocate",
+        "release": "allocating:release",
+    },
     "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 

@@ -95,7 +95,7 @@ class Shares(Protocol):
 
     def reap(self, end: Callable[[RunId], None]) -> None:
         """Free what runs hold whose process is gone, but for what they have spent of rates. `end` is called first for
-        each: it ends what such a run has left running."""
+        each that holds something: it ends what such a run has left running, unless somebody takes the run up."""
         ...
 
     def take(self, pool: Pool, share: Share) -> Sequence[Share] | None:
