@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from mplp_cli.agents.contract import AgentRequest
 from mplp_cli.clock import SystemClock
@@ -25,7 +24,6 @@ from mplp_cli.errors import InsufficientResourcesError, ShellExitError
 from mplp_cli.protocols import Attempt
 from mplp_cli.staffing import make_agents
 from mplp_cli.workflow.agents import CommandAgent
-from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.resources import Demand, Usage
 from tests.conftest import Mplp
@@ -102,7 +100,7 @@ def test_a_tree_that_holds_more_than_declared_is_stopped(work: Work, script: str
     assert caught.value.details["availability"] == {"memory": "100MiB"}
     assert not caught.value.retryable
     [used] = work.used
-    assert 100 * MIB < used.peak_memory < 140 * MIB
+    assert 100 * MIB < used.peak_memory < 160 * MIB
 
 
 def test_a_tree_that_stays_below_runs_to_its_end_and_its_peak_is_known(work: Work) -> None:
@@ -134,7 +132,7 @@ def test_the_system_refuses_more_where_that_is_asked_for(work: Work, enforce: st
         assert work.used[1].peak_memory > 200 * MIB
 
 
-def test_what_is_written_is_measured_and_a_peak_that_nobody_knows_is_left_out(work: Work) -> None:
+def test_a_peak_that_nobody_knows_is_left_out(work: Work) -> None:
     work.shell("true")
     assert work.used[0].peak_memory == 0  # it is less than ours, which the system counts with its own
 
@@ -201,10 +199,10 @@ workflow:
     - {{id: both, type: parallel, dependencies: [two], steps: [
         {{id: busy, type: shell, run: "touch busy; while :; do :; done"}},
         {{id: greedy, type: shell, resources: {{memory: 40MiB}},
-         retry: {{max-retries: 1, initial-delay: 1ms, backoff-strategy: fixed}},
+         retry-policy: {{max-retries: 1, initial-delay: 1ms, backoff-strategy: fixed}},
          run: "until test -e busy; do sleep 0.02; done; test -e failed || {{ touch failed; exit 1; }}; \\
                {sys.executable} -c 'import time; x = bytearray(99 << 20); time.sleep(99)'",
-         fallback: [{{condition: resource, action: abort}}]}}]}}
+         fallback-actions: [{{condition: resource, action: abort}}]}}]}}
 """
 
 
@@ -241,7 +239,9 @@ def test_usage_is_a_fact_of_every_end_and_survives_a_crash(tmp_path: Path) -> No
     assert "usage" in steps["two"]
     assert "usage" not in steps["both"]
 
-    facts = [json.loads(line) for line in mplp("events", "w", "--output", "jsonl").out.splitlines()]
+    facts = [
+        json.loads(line) for line in mplp("logs", "w", "--history", "--output", "jsonl").out.splitlines()
+    ]
     ends = {(f["type"], f["step"]): f["usage"] for f in facts if "usage" in f}
     assert set(ends) == {
         ("step.completed", "one"),
@@ -265,6 +265,3 @@ def test_what_attempts_have_used_adds_up() -> None:
     assert first + Usage(cpu_ms=4, peak_memory=20, written=2) == Usage(
         cpu_ms=7, peak_memory=50, read=1, written=2
     )
-    fact = h.StepCancelled(1, "s", 1, "why")
-    assert fact.usage is None
-    assert replace(fact, usage=first).usage == first
