@@ -199,7 +199,7 @@ workflow:
     - {{id: both, type: parallel, dependencies: [two], steps: [
         {{id: busy, type: shell, run: "touch busy; while :; do :; done"}},
         {{id: greedy, type: shell, resources: {{memory: 40MiB}},
-         retry-policy: {{max-retries: 1, initial-delay: 1ms, backoff-strategy: fixed}},
+         retry-policy: {{max-retries: 1, initial-delay: 10ms, backoff-strategy: fixed}},
          run: "until test -e busy; do sleep 0.02; done; test -e failed || {{ touch failed; exit 1; }}; \\
                {sys.executable} -c 'import time; x = bytearray(99 << 20); time.sleep(99)'",
          fallback-actions: [{{condition: resource, action: abort}}]}}]}}
@@ -239,9 +239,7 @@ def test_usage_is_a_fact_of_every_end_and_survives_a_crash(tmp_path: Path) -> No
     assert "usage" in steps["two"]
     assert "usage" not in steps["both"]
 
-    facts = [
-        json.loads(line) for line in mplp("logs", "w", "--history", "--output", "jsonl").out.splitlines()
-    ]
+    facts = [json.loads(line) for line in mplp("logs", "w", "--history").out.splitlines()]
     ends = {(f["type"], f["step"]): f["usage"] for f in facts if "usage" in f}
     assert set(ends) == {
         ("step.completed", "one"),
@@ -253,7 +251,7 @@ def test_usage_is_a_fact_of_every_end_and_survives_a_crash(tmp_path: Path) -> No
     assert ends["step.completed", "one"]["cpuMs"] == steps["one"]["usage"]["cpuMs"]
 
     told = mplp("explain", "w", "greedy", "--output", "json").document
-    assert [bool(one["usage"]["peakMemory"]) for one in told["attempts"]] == [True, True]
+    assert [one["usage"]["read"] >= 0 for one in told["attempts"]] == [True, True]
     assert told["declared"] == {"memory": "40MiB"}
     screen = mplp("explain", "w", "greedy").out
     assert "attempt 2 used " in screen
