@@ -33,6 +33,7 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
             prompt=body.get("prompt"),
             schema=body.get("schema"),
             timeout=attempt.timeout / 1000,
+            watched=True,
             attempt=attempt.number,
             idempotency_key=attempt.idempotency_key,
             resumed=None if reply is None else Resumed(asked=reply.asked, answer=reply.given.get("answer")),
