@@ -17,7 +17,7 @@ from typing import assert_never
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
-from mplp_cli.engine.claiming import claim, likely_next
+from mplp_cli.engine.claiming import claim, likely_next, patience
 from mplp_cli.engine.consulting import Filled, carry_out
 from mplp_cli.engine.containers import concluded
 from mplp_cli.engine.deadlines import Deadlines, rang
@@ -81,6 +81,7 @@ class Drive:
         #: Operations that have asked agents: (step, attempt, parameters).
         self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
+        self._linger = world.linger
         self._asked: list[Command] = []
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
@@ -186,7 +187,7 @@ class Drive:
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
             self._commit()
         elif self._later is None and self._written:
-            self._later = self._loop.call_later(self.world.linger, self._turn, True)
+            self._later = self._loop.call_later(self._linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
         if self._facts or self._filled:
@@ -209,7 +210,9 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
+            began = self.world.clock.monotonic()
             self.world.journal.append(written, objects, self._said)
+            self._linger = patience(self.world.linger, self.world.clock.monotonic() - began)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
         self._tell_all(written)
