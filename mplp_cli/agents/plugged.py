@@ -19,6 +19,8 @@ from mplp_cli.workflow.agents import AgentDefinition, PluggedAgent
 from mplp_cli.workflow.values import Json
 
 GROUP: Final = "mplp.agents"
+#: The entry points of the group, of every package on the path.
+INSTALLED: Final = partial(installed, GROUP)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 #: Names that definitions cannot give another meaning.
@@ -46,7 +48,7 @@ class Kinds:
     `misfits` judges options by a JSON Schema.
     """
 
-    def __init__(self, misfits: Misfits, points: Callable[[], Iterable[EntryPoint]] = partial(installed, GROUP)) -> None:
+    def __init__(self, misfits: Misfits, points: Callable[[], Iterable[EntryPoint]] = INSTALLED) -> None:
         self._misfits = misfits
         self._points = Points(points)
         #: What became of those that were asked for: the kind, or why it cannot be used.

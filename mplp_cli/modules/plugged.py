@@ -17,6 +17,8 @@ from mplp_cli.plugins import EntryPoint, Points, installed
 from mplp_cli.protocols import Advisers
 
 GROUP: Final = "mplp.modules"
+#: The entry points of the group, of every package on the path.
+INSTALLED: Final = partial(installed, GROUP)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 #: Characters of what a plug-in says of its own failure.
@@ -35,7 +37,7 @@ class Modules(Mapping[str, Module]):
         self,
         builtin: Mapping[str, Module],
         complete: Callable[[Module], Module],
-        points: Callable[[], Iterable[EntryPoint]] = partial(installed, GROUP),
+        points: Callable[[], Iterable[EntryPoint]] = INSTALLED,
     ) -> None:
         self._builtin = builtin
         self._complete = complete
