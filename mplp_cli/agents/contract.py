@@ -42,6 +42,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     capability: str = ""
     schema: dict[str, Any] | None = None
     timeout: float = 600.0
+    #: Who asks ends the call when that time is over, so that nobody else has to.
+    watched: bool = False
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""

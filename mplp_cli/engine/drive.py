@@ -20,7 +20,7 @@ from msgspec import structs
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
-from mplp_cli.engine.claiming import claim, likely_next
+from mplp_cli.engine.claiming import claim, likely_next, patience
 from mplp_cli.engine.consulting import Filled, carry_out
 from mplp_cli.engine.containers import concluded
 from mplp_cli.engine.deadlines import Deadlines, rang
@@ -86,6 +86,7 @@ class Drive:
         #: Operations that have asked agents: (step, attempt, parameters).
         self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
+        self._linger = world.linger
         self._asked: list[Command] = []
         self._entrance = Entrance(state, world.sharing, self._obey_later)
         self._turn_due = False
@@ -178,10 +179,7 @@ class Drive:
         """One turn; whether the run is over."""
         state = self.state
         asked, self._asked = self._asked, []
-        for command in asked:
-            self._obey(command)
-        if self._entrance.starts:
-            self._admit()
+        self._obey_all(asked)
         self._fold()
         if self._filled and not self._facts:
             carry_out(self._filled, self)
@@ -194,7 +192,7 @@ class Drive:
         if over or self._acts or not lingers or len(self._written) >= self.world.batch:
             self._commit()
         elif self._later is None and self._written:
-            self._later = self._loop.call_later(self.world.linger, self._turn, True)
+            self._later = self._loop.call_later(self._linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
         if self._facts or self._filled:
@@ -217,7 +215,9 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
+            began = self.world.clock.monotonic()
             self.world.journal.append(written, objects, self._said, share := self._entrance.share())
+            self._linger = patience(self.world.linger, self.world.clock.monotonic() - began)
             self._entrance.kept(share)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
@@ -239,17 +239,12 @@ class Drive:
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
-                if state.dropped and _too_late(state, fact):
-                    if isinstance(fact, h.StepDecided):  # the step is over; the answer stands in its object
-                        self._objects += attached.pop(_key(fact), ())
+                if state.dropped and self._is_late(fact):
                     continue
                 written.append(fact)
                 if attached:
                     self._objects += attached.pop(_key(fact), ())
-                for command in state.handle(fact):
-                    self._obey(command)
-                if self._entrance.starts:
-                    self._admit()
+                self._obey_all(state.handle(fact))
                 if state.status not in _GOING:
                     facts.clear()  # what comes after the end comes too late
                     return
@@ -269,11 +264,33 @@ class Drive:
             if state.status not in _GOING:
                 return
 
+    def _is_late(self, fact: h.Event) -> bool:
+        """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
+        step = getattr(fact, "step", None)
+        if step is None or isinstance(fact, h.AgentAsked):
+            return False
+        status = self.state.step_status[self.state.plan.number[step]]
+        if (
+            isinstance(fact, h.StepDecided) and status in ENDED
+        ):  # the answer stands in its object all the same
+            self._objects += self._attached.pop(_key(fact), ())
+        return status in ENDED or (isinstance(fact, h.StepRetryDue) and status not in (RETRYING, WAITING))
+
     def _tell_all(self, facts: list[h.Event]) -> None:
         for tell in self.world.subscribers if facts else ():
             tell(facts)
 
     # ---- commands
+
+    def _obey_all(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._obey(command)
+        while self._entrance.starts:  # before the next fact, so that they start where that was decided
+            starts, commands = self._entrance.admit()
+            for start in starts:
+                self._start(start.number, start.attempt)
+            for command in commands:
+                self._obey(command)
 
     def _obey_later(self, commands: Sequence[Command]) -> None:
         self._asked += commands
@@ -309,15 +326,6 @@ class Drive:
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
                 assert_never(command)
-
-    def _admit(self) -> None:
-        """Start what needs room, before the next fact: its place in the history is the one at which it was decided."""
-        while self._entrance.starts:
-            starts, others = self._entrance.admit()
-            for start in starts:
-                self._start(start.number, start.attempt)
-            for command in others:
-                self._obey(command)
 
     def _start(self, i: int, attempt: int) -> None:
         """Everything up to the effect of an attempt; only effects wait for the commit."""
@@ -383,15 +391,6 @@ class Drive:
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(pause, self._poll)
-
-
-def _too_late(state: RunState, fact: h.Event) -> bool:
-    """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
-    step = getattr(fact, "step", None)
-    if step is None or isinstance(fact, h.AgentAsked):
-        return False
-    status = state.step_status[state.plan.number[step]]
-    return status in ENDED or (isinstance(fact, h.StepRetryDue) and status not in (RETRYING, WAITING))
 
 
 def _key(fact: h.Event) -> tuple[str, int]:

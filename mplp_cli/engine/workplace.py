@@ -66,15 +66,20 @@ def _allowance(demand: Demand, parts: Parts) -> dict[str, str]:
     return told
 
 
+def file_name(folder: Path, attempt: Attempt) -> str:
+    """What the paths of an attempt's files begin with; a log makes the folder with its first line."""
+    return f"{folder}/{attempt.step}.{attempt.number}"
+
+
 def file_place(folder: Path, attempt: Attempt) -> str:
-    """What the paths of an attempt's files begin with. The folder exists now."""
+    """`file_name`, for other files than logs: the folder exists now."""
     place = str(folder)
     if not os.path.isdir(place):  # noqa: PTH112 (once a step)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StepError(f"no place for the output of the step: {error.strerror}: {place}") from error
-    return f"{place}/{attempt.step}.{attempt.number}"
+    return file_name(folder, attempt)
 
 
 def remove(path: str) -> None:

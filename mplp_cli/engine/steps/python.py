@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import sys
+from functools import partial
 from typing import IO, Any
 
 from mplp_cli.engine import calling
@@ -23,6 +24,7 @@ from mplp_cli.engine.workplace import (
     Workplace,
     attempt_mark,
     attend,
+    file_name,
     file_place,
     identity,
     remove,
@@ -39,12 +41,9 @@ _MESSAGE = 10_000
 
 async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workplace: Workplace) -> Json:
     """Run one attempt of a python step: what the function returns. `source_dir` has the workflow file."""
-    base = file_place(workplace.log_dir, attempt)
-    log = StepLog(f"{base}.log")
+    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
 
-    def emit(stream: str, text: str) -> None:
-        attempt.output(attempt.step, stream, text)
-
+    emit = partial(attempt.output, attempt.step)
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     try:
         if attempt.body.get("isolation") == "thread":
@@ -54,7 +53,8 @@ async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workp
         else:
             if workplace.guardian is not None:
                 workplace.guardian.watch()
-            made = await _call_apart(attempt, source_dir, f"{base}.outcome", streams, workplace)
+            outcome = f"{file_place(workplace.log_dir, attempt)}.outcome"
+            made = await _call_apart(attempt, source_dir, outcome, streams, workplace)
     finally:
         for stream in streams:
             stream.close()
