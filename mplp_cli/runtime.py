@@ -17,7 +17,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, NewRun, Relation, RunRecord, Store
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.roster import Roster
+    from mplp_cli.workflow.fold.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
@@ -186,20 +187,7 @@ class Runtime:
             self.priority,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = NewRun(
-            id=run_id,
-            workflow_id=plan.workflow.id,
-            name=plan.workflow.name,
-            source=source.text,
-            source_name=source.name,
-            source_dir=str(source.directory),
-            cwd=cwd,
-            plan=plan.stored(),
-            created_at=now,
-            included=plan.included_texts(),
-            turn=turn,
-            relation=relation_of(attempt, rerun),
-        )
+        new = _to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, plan, state)
         journal = self.store.create_run(new, first)
@@ -381,6 +369,23 @@ def _secrets_of(
     if how.to_end:
         return secrets_to_end(plan, environ, secrets_file)
     return read_secrets(plan.secrets, environ, secrets_file)
+
+
+def _to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
+    return NewRun(
+        id=started.run,
+        workflow_id=plan.workflow.id,
+        name=plan.workflow.name,
+        source=source.text,
+        source_name=source.name,
+        source_dir=str(source.directory),
+        cwd=started.cwd,
+        plan=plan.stored(),
+        created_at=started.at,
+        included=plan.included_texts(),
+        turn=started.turn,
+        relation=relation,
+    )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -219,7 +219,7 @@ def _told_too_early(patch: pytest.MonkeyPatch) -> None:
 
     def told_while_folding(self: Drive) -> None:
         fold_facts(self)
-        tell(self, self._written)
+        tell(self, self._batch.facts)
 
     def told_at_the_start(self: Drive, facts: list[Event]) -> None:
         if self._asked:

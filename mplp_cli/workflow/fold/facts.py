@@ -34,6 +34,7 @@ from mplp_cli.workflow.fold.statuses import (
     COMPLETED,
     ENDED,
     FAILED,
+    PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
@@ -91,7 +92,26 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
         if fact.items is not None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
-        state.open_container(i, fact.branch, fact.at)
+        _open(state, i, fact.branch, fact.at)
+
+
+def _open(state: RunState, i: int, branch: str, at: int) -> None:
+    """The children of `branch` (parallel: all) may start; the others are skipped."""
+    step = state.plan.steps[i]
+    state.moving -= 1
+    chosen = []
+    for c in step.children:
+        if state.plan.steps[c].branch == branch:
+            chosen.append(c)
+        elif state.step_status[c] is PENDING:
+            reason = f"the condition of `{step.id}` chose `{branch}`" if branch else "not chosen"
+            state.drop(c, SKIPPED, reason, at)
+            state.close_inside(c, SKIPPED, reason, at)
+    state.open[i] = len(chosen)
+    for c in chosen:
+        state.met(c)
+    if not chosen:
+        state.conclude(i)
 
 
 def step_advised(state: RunState, fact: h.StepAdvised) -> None:

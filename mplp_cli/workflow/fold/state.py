@@ -31,7 +31,6 @@ from mplp_cli.workflow.fold.statuses import (
     QUEUED,
     RETRYING,
     RUNNING,
-    SKIPPED,
     WAITING,
 )
 from mplp_cli.workflow.fold.subworkflows import Renewals
@@ -289,24 +288,6 @@ class RunState:
             parent = self.plan.steps[i].parent
             self.lanes[parent] += 1
             unpark(self, parent)
-
-    def open_container(self, i: int, branch: str, at: int) -> None:
-        """The children of `branch` (parallel: all) may start; the others are skipped."""
-        step = self.plan.steps[i]
-        self.moving -= 1
-        chosen = []
-        for c in step.children:
-            if self.plan.steps[c].branch == branch:
-                chosen.append(c)
-            elif self.step_status[c] is PENDING:
-                reason = f"the condition of `{step.id}` chose `{branch}`" if branch else "not chosen"
-                self.drop(c, SKIPPED, reason, at)
-                self.close_inside(c, SKIPPED, reason, at)
-        self.open[i] = len(chosen)
-        for c in chosen:
-            self.met(c)
-        if not chosen:
-            self.conclude(i)
 
     def conclude(self, i: int) -> None:
         """All children of container `i` have ended."""
