@@ -32,6 +32,7 @@ from mplp_cli.engine.waiting import Arrivals
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
 from mplp_cli.protocols import Communication, ProtocolObject
+from mplp_cli.workflow.estimates import profile_of
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.commands import (
@@ -209,7 +210,8 @@ class Drive:
         elif written:
             if claimed := likely_next(self.state, self._claimed):
                 written.append(claim(self.state, claimed, self.world.clock.now()))
-            self.world.journal.append(written, objects, self._said)
+            shown = profile_of(self.state) if self.state.status in ENDED else None
+            self.world.journal.append(written, objects, self._said, profile=shown)
             self._claimed.update(claimed)
         self._written, self._objects, self._said = [], [], []
         self._tell_all(written)

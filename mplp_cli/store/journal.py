@@ -20,8 +20,10 @@ from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
+from mplp_cli.store.profiles import add_profile
 from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
 from mplp_cli.store.switchboard import add_communications
+from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.history import Event, RunRedefined
 from mplp_cli.workflow.values import RunId
 
@@ -84,8 +86,9 @@ class SqliteJournal:
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        profile: Profile | None = None,
     ) -> None:
-        self._write(events, objects, said)
+        self._write(events, objects, said, profile=profile)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self._write([fact], (), definition=definition)
@@ -106,6 +109,7 @@ class SqliteJournal:
         *,
         unless_asked: bool = False,
         definition: Definition | None = None,
+        profile: Profile | None = None,
     ) -> bool:
         self._check_usable()
         if not events and not objects:
@@ -123,6 +127,8 @@ class SqliteJournal:
                     add_communications(db, said)
                 if definition is not None:
                     _define(db, self._key, definition)
+                if profile is not None:
+                    add_profile(db, self._key, profile)
                 self._add(db, facts, after)
         except MplpError as error:
             self._end = error

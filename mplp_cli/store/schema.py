@@ -9,7 +9,7 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 4
+VERSION = 5
 
 #: Tables that format 2 has and format 1 had not.
 #:
@@ -86,6 +86,17 @@ CREATE TABLE active(
 ) STRICT, WITHOUT ROWID;
 """
 
+#: Table that format 5 has and format 4 had not: what ended runs have shown of their steps.
+_ADDED_IN_5 = """
+CREATE TABLE profile(
+    run INTEGER PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX profile_by_workflow ON profile(workflow_id, at, run);
+"""
+
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.
 UPGRADES = {
     1: f"""
@@ -97,6 +108,7 @@ ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 """,
     2: _ADDED_IN_3,
     3: _ADDED_IN_4,
+    4: _ADDED_IN_5,
 }
 
 SCHEMA = f"""
@@ -175,6 +187,7 @@ CREATE TABLE object(
 {_ADDED_IN_2}
 {_ADDED_IN_3}
 {_ADDED_IN_4}
+{_ADDED_IN_5}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -234,6 +247,14 @@ TURNS = (
 )
 #: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
 ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
+ADD_PROFILE = (
+    "INSERT OR REPLACE INTO profile(run, workflow_id, at, body)"
+    " SELECT key, workflow_id, ?, ? FROM run WHERE key = ?"
+)
+PROFILES = (
+    "SELECT run.id, p.at, p.body FROM profile p JOIN run ON run.key = p.run WHERE p.workflow_id = ?"
+    " ORDER BY p.at DESC, p.run DESC LIMIT ?"
+)
 KEEP = "INSERT OR REPLACE INTO cached(key, step, run, at, until, result) VALUES(?, ?, ?, ?, ?, ?)"
 #: No key goes on with the last character there is.
 CACHED = "SELECT key, step, run, at, until, result FROM cached WHERE key >= ?1 AND key < ?1 || char(0x10ffff)"

@@ -132,9 +132,13 @@ class _Journal:
         self.journal = journal
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        profile: Any = None,
     ) -> None:
-        self.journal.append(events, objects, said)
+        self.journal.append(events, objects, said, profile=profile)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
@@ -144,9 +148,13 @@ class _TwoTransactions(_Journal):
     """Objects are stored in a commit of their own."""
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        profile: Any = None,
     ) -> None:
-        self.journal.append(events, (), said)
+        self.journal.append(events, (), said, profile=profile)
         if objects:
             self.journal.append([], objects)
 
@@ -159,10 +167,16 @@ class _LateStarts(_Journal):
         self.held: list[Event] = []
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        profile: Any = None,
     ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
-        self.journal.append([*before, *(e for e in events if not isinstance(e, StepStarted))], objects)
+        self.journal.append(
+            [*before, *(e for e in events if not isinstance(e, StepStarted))], objects, **more
+        )
 
 
 class _KeptUntilTheEnd(_Journal):
@@ -174,13 +188,17 @@ class _KeptUntilTheEnd(_Journal):
         self.objects: list[ProtocolObject] = []
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        profile: Any = None,
     ) -> None:
         self.objects += objects
         self.facts += [e for e in events if not isinstance(e, StepStarted | RunResumed)]
         self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)])
         if any(isinstance(e, RUN_ENDS) for e in events):
-            self.journal.append(self.facts, self.objects)
+            self.journal.append(self.facts, self.objects, profile=profile)
 
 
 def _with_journal(kind: type[_Journal]) -> Callable[[pytest.MonkeyPatch], None]:

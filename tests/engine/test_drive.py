@@ -71,7 +71,11 @@ def test_a_commit_that_fails_ends_the_drive_with_the_error_and_nothing_acts() ->
 
     class Full:
         def append(
-            self, events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()
+            self,
+            events: Sequence[h.Event],
+            objects: Sequence[Any] = (),
+            said: Sequence[Any] = (),
+            profile: Any = None,
         ) -> None:
             raise StoreError("the disk is full")
 
@@ -98,7 +102,12 @@ def test_a_drive_that_ends_with_an_error_stops_what_runs() -> None:
             raise
 
     def lose(drive: Drive) -> None:
-        def append(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
+        def append(
+            events: Sequence[h.Event],
+            objects: Sequence[Any] = (),
+            said: Sequence[Any] = (),
+            profile: Any = None,
+        ) -> None:
             raise StoreError("the disk is full")
 
         drive.world.journal.append = append  # type: ignore[method-assign]

@@ -76,6 +76,7 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     i = state.plan.number[fact.step]
     state.judged.add(i)
     heappush(state.ready, state.plan.steps[i].rank)
+    state.ready_since[i] = fact.at
 
 
 def step_started(state: RunState, fact: h.StepStarted) -> None:
@@ -91,6 +92,9 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
         state.open_container(i, fact.branch, fact.at)
+    elif state.plan.steps[i].effect:
+        state.begun[i] = fact.at
+        state.waited[i] = max(fact.at - state.ready_since.pop(i, fact.at), 0)
 
 
 def step_advised(state: RunState, fact: h.StepAdvised) -> None:
@@ -115,6 +119,7 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.errors.pop(i, None)
     state.advice.pop(i, None)
     if fact.hit is not None:
+        state.begun.pop(i, None)
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     state.close(i, COMPLETED, fact.at)
 

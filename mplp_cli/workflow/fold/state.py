@@ -76,7 +76,8 @@ class RunState:
         self.spending = Spending()
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
-        #: What the fact at hand asks for.
+        #: When the fact at hand was recorded, and what it asks for.
+        self.at = 0
         self._out: list[Command] = []
         self._know_nothing(len(plan.steps))
         self.clear()
@@ -87,6 +88,9 @@ class RunState:
         self.attempts = [0] * n
         self.results: list[Json] = [UNSET] * n
         self.started_at, self.ended_at = [0] * n, [0] * n
+        #: Of steps with effects: when the last attempt began, and how long it had waited for its slot (ms).
+        self.begun: dict[int, int] = {}
+        self.waited: dict[int, int] = {}
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -127,6 +131,8 @@ class RunState:
         self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
+        #: Since when steps with effects are in it or parked.
+        self.ready_since: dict[int, int] = {}
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
         self.holding: set[int] = set()
         self.in_lane: set[int] = set()
@@ -154,7 +160,7 @@ class RunState:
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
         out: list[Command] = []
-        self._out = out
+        self._out, self.at = out, fact.at
         if self.opening and (step := getattr(fact, "step", "")):
             self.opening.discard(self.plan.number[step])
         FOLD[type(fact)](self, fact)
