@@ -115,18 +115,16 @@ def estimates(
     With `wanted`, no more runs are looked at once enough is known of all of these.
     """
     seen: dict[StepId, list[Measured]] = {}
-    lacking = None if wanted is None else set(wanted)
-    for profile in profiles:
+    for number, profile in enumerate(profiles, 1):
         for step, one in profile.steps.items():
             known = seen.get(step)
             if known is None:
                 seen[step] = [one]
             elif len(known) < COUNTED:
                 known.append(one)
-        if lacking is not None:
-            lacking = {step for step in lacking if len(seen.get(step, ())) < COUNTED}
-            if not lacking:
-                break
+        enough = wanted is not None and number >= COUNTED
+        if enough and all(len(seen.get(step, ())) == COUNTED for step in wanted or ()):
+            break
     return {step: _estimate(runs) for step, runs in seen.items()}
 
 
@@ -218,12 +216,13 @@ def _longest(
     members: Sequence[int], before: Callable[[int], Sequence[int]], lengths: Sequence[int]
 ) -> tuple[int, list[int]]:
     """The chain of members that takes longest, and how long it takes."""
-    reach: dict[int, int] = {}
+    reach: dict[int, tuple[int, int]] = {}  # how long, and how many steps
     previous: dict[int, int] = {}
     for i in topological(members, before):
         last = max(before(i), key=lambda d: (reach[d], -d), default=-1)
         previous[i] = last
-        reach[i] = lengths[i] + (reach[last] if last >= 0 else 0)
+        so_far, count = reach[last] if last >= 0 else (0, 0)
+        reach[i] = so_far + lengths[i], count + 1
     if not reach:
         return 0, []
     i = end = max(reach, key=lambda i: (reach[i], -i))
@@ -231,4 +230,4 @@ def _longest(
     while i >= 0:
         chain.append(i)
         i = previous[i]
-    return reach[end], chain[::-1]
+    return reach[end][0], chain[::-1]

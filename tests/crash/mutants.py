@@ -175,7 +175,7 @@ class _LateStarts(_Journal):
     ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
         self.journal.append(
-            [*before, *(e for e in events if not isinstance(e, StepStarted))], objects, **more
+            [*before, *(e for e in events if not isinstance(e, StepStarted))], objects, profile=profile
         )
 
 
