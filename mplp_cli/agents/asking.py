@@ -31,6 +31,7 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
             schema=body.get("schema"),
             timeout=attempt.timeout / 1000,
             attempt=attempt.number,
+            within=attempt,
             idempotency_key=attempt.idempotency_key,
             resumed=None if reply is None else Resumed(asked=reply.asked, answer=reply.given.get("answer")),
         ),

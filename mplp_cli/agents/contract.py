@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 #: Told pieces of an answer's text as they come.
@@ -48,6 +49,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     resumed: Resumed | None = None
     #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
     repair: str = ""
+    #: The attempt that asks: what it may use is for the agent's processes, and what they use is noted with it.
+    within: Attempt | None = None
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ import asyncio
 from collections import deque
 from typing import assert_never
 
+from msgspec import structs
+
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
 from mplp_cli.engine.claiming import claim, likely_next
@@ -54,6 +56,7 @@ from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json
 
 #: A run with one of these is driven on.
@@ -329,9 +332,10 @@ class Drive:
         self._written.append(fact)
         self.state.handle(fact)
 
-    def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
-        """An attempt failed: a retry, a fallback, or the end of the step."""
-        self.post(*aftermath(step, attempt, failure, self.scope.at(step), self.world))
+    def fail(self, step: PlanStep, attempt: int, failure: Failure, usage: Usage | None = None) -> None:
+        """An attempt failed: a retry, a fallback, or the end of the step. `usage` is what it has used."""
+        follows, objects = aftermath(step, attempt, failure, self.scope.at(step), self.world)
+        self.post(follows if usage is None else structs.replace(follows, usage=usage), objects)
 
     # ---- time, and requests of other processes
 

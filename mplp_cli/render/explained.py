@@ -15,11 +15,21 @@ from mplp_cli.observe.reasons import came_to_start, rule_name, why_missed, why_s
 from mplp_cli.render.asked import agents_table, step_agents
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
-from mplp_cli.render.learned import used_facts, usual_object, usual_text
+from mplp_cli.render.learned import against_usual, usual_object
 from mplp_cli.render.machine import failure_object
 from mplp_cli.render.theme import STATUS_STYLE, Theme
-from mplp_cli.render.view import failure_text, first_line, short_id, took, unused
+from mplp_cli.render.view import (
+    demand_text,
+    failure_text,
+    first_line,
+    short_id,
+    took,
+    unused,
+    usage_object,
+    usage_text,
+)
 from mplp_cli.workflow.estimates import Estimate
+from mplp_cli.workflow.resources import amount_text
 from mplp_cli.workflow.values import Json, duration_text
 
 #: Characters of a value that a screen shows.
@@ -165,23 +175,33 @@ def _tries(told: Explanation, now: int, theme: Theme, width: int) -> list[Line]:
     head = ("  TRY", "STARTED", "QUEUED", "TOOK", "OUTCOME", "")
     table = grid(head, rows, theme=theme, width=width, right=(1, 2, 3))
     most = told.step.max_attempts
-    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table]
+    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table, *_usage(told, width)]
+
+
+def _usage(told: Explanation, width: int) -> list[Line]:
+    """What each attempt has used, and what it may hold."""
+    used = [one for one in told.tries if one.usage is not None]
+    lines = [
+        f"attempt {one.attempt} used {usage_text(one.usage)}"
+        if len(used) > 1
+        else f"used {usage_text(one.usage)}"
+        for one in used
+        if one.usage is not None
+    ]
+    if (demand := told.step.demand) is not None:
+        lines.append(f"declared {demand_text(demand)}")
+    said = [*_title("Resources")] if lines else []
+    for line in lines:
+        said += [Line("  ").extend(part) for part in wrapped(Line(line), width - 2)]
+    return said
 
 
 def _usual(told: Explanation, now: int, usual: Estimate | None, width: int) -> list[Line]:
     """The last attempt against what is usual, and what the step declares against what it has used."""
     if usual is None:
         return []
-    said = [f"usual {usual_text(usual)}"]
-    last = told.tries[-1] if told.tries else None
-    if last is not None and last.started_at and last.outcome in ("completed", "running"):
-        took = duration_text(max((last.ended_at or now) - last.started_at, 0))
-        said = [f"{took}{' so far' if last.outcome == 'running' else ''}; {said[0]}"]
-        if last.queued or usual.queued:
-            said.append(f"queued {duration_text(last.queued)}; usual {duration_text(usual.queued)}")
-    said += used_facts(told.step.demand, usual)
     lines = _title("Against other runs of the workflow")
-    for sentence in said:
+    for sentence in against_usual(told, now, usual):
         lines += [Line("  ").extend(part) for part in wrapped(Line(sentence), width - 2)]
     return lines
 
@@ -286,6 +306,8 @@ def explained_document(
             if not unused(told.plan, state, c)
         ],
     }
+    if (demand := step.demand) is not None:
+        document["declared"] = {kind: amount_text(kind, amount) for kind, amount in demand.amounts}
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
     if usual is not None:
@@ -331,6 +353,8 @@ def _attempt(one: Try) -> dict[str, Any]:
     }
     if one.error is not None:
         made["error"] = failure_object(one.error)
+    if one.usage is not None:
+        made["usage"] = usage_object(one.usage)
     if one.delay is not None:
         made["retry"] = {"delay": one.delay, "due": _moment(one.due), "why": one.delay_why}
     return made

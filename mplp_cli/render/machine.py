@@ -169,6 +169,10 @@ def _step_object(state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
         step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
+    if (usage := state.usage.get(i)) is not None:
+        from mplp_cli.render.view import usage_object
+
+        step["usage"] = usage_object(usage)
     if name in state.spending.by_step:
         from mplp_cli.render.asked import step_agents
 

@@ -75,7 +75,14 @@ def profile_of(state: RunState) -> Profile | None:
             continue
         if step.kind == KIND and i in state.uncounted:
             continue  # its run was taken up again: the last attempt did only the rest
-        one = Measured(1, max(state.ended_at[i] - begun, 0), state.waited.get(i, 0))
+        used = state.used.get(i)
+        one = Measured(
+            1,
+            max(state.ended_at[i] - begun, 0),
+            state.waited.get(i, 0),
+            None if used is None else used.cpu_ms,
+            None if used is None else used.peak_memory or None,
+        )
         if step.item < 0:
             found[step.id] = one
         else:

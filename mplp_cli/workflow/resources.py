@@ -117,6 +117,25 @@ class Demand(Struct, frozen=True, kw_only=True):
         return dict(self.amounts).get(kind, 0)
 
 
+class Usage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What processes have used. `cpu_ms` is their time on processors, in the system too; `read` and `written` are
+    bytes that went from and to disks. `peak_memory` is in bytes, 0 if it is not known."""
+
+    cpu_ms: int = 0
+    peak_memory: int = 0
+    read: int = 0
+    written: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """One after the other."""
+        return Usage(
+            cpu_ms=self.cpu_ms + other.cpu_ms,
+            peak_memory=max(self.peak_memory, other.peak_memory),
+            read=self.read + other.read,
+            written=self.written + other.written,
+        )
+
+
 class Share(Struct, frozen=True, kw_only=True):
     """What one run holds of the pool, and what it waits for. A higher `priority` goes first, then an older run.
 

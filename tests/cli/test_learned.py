@@ -75,8 +75,8 @@ def test_a_plan_for_machines_has_the_same(taught: Terminal) -> None:
         "runs": 3,
         "times": 1,
         "queued": 0,
-        "cpu": 45_000,
-        "memory": 300 << 20,
+        "cpuMs": 45_000,
+        "peakMemory": 300 << 20,
     }
     assert document["steps"]["each"]["expected"] == 2_000
     assert "usual" not in document["steps"]["new"]

@@ -10,6 +10,7 @@ import pytest
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.estimates import Measured
 from mplp_cli.workflow.fold.history import RunStarted, StepKept
+from mplp_cli.workflow.resources import Usage
 from tests.bench_of_runs import (
     Bench,
     die,
@@ -46,6 +47,20 @@ def test_a_run_of_steps_without_effects_shows_nothing() -> None:
 def test_only_the_attempt_that_succeeded_counts() -> None:
     bench = ran(shell("a", "fail 2", retry_policy=retries(3, initial_delay="1m")))
     assert shown(bench) == {"a": Measured(1, 10, 0)}
+
+
+def test_what_the_attempt_has_used_that_succeeded_is_shown() -> None:
+    async def work(attempt: Attempt) -> Any:
+        attempt.measured(Usage(cpu_ms=700 // attempt.number, peak_memory=900 // attempt.number))
+        if attempt.number == 1:
+            raise OSError("again")
+
+    plan = planned([shell("a", retry_policy=retries(1, initial_delay="1s"))])
+    bench = Bench(plan, runners={"shell": work})
+    bench.start()
+    found = shown(bench)
+    assert found is not None
+    assert found["a"] == Measured(1, 0, 0, 350, 450)
 
 
 def test_what_a_fallback_made_good_does_not_count() -> None:

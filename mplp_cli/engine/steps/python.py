@@ -19,7 +19,15 @@ from mplp_cli.engine import calling
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.keeping import MAX_RESULT
 from mplp_cli.engine.processes import Child, Launch
-from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity, remove
+from mplp_cli.engine.workplace import (
+    Workplace,
+    attempt_mark,
+    attend,
+    file_place,
+    identity,
+    remove,
+    within_limit,
+)
 from mplp_cli.errors import OutputLimitError, PythonCallError, PythonExitError, RaisedError, StepError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.masking import Masker
@@ -76,7 +84,7 @@ async def _call_apart(
         file, job["outcome"] = _outcome_file(stack, outcome)
         launch = Launch(
             # -P: the directory of the script is not for the function.
-            argv=[sys.executable, "-P", calling.__file__],
+            argv=within_limit([sys.executable, "-P", calling.__file__], attempt.demand),
             env={**attempt.env, **identity(attempt)},
             cwd=attempt.cwd,
             mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
@@ -86,7 +94,7 @@ async def _call_apart(
             child = Child(launch, streams[0].feed, streams[1].feed)
         except (OSError, ValueError) as error:
             raise StepError(f"the process of the function cannot be started: {error}") from error
-        code = await attend(child, workplace.grace, workplace.children)
+        code = await attend(child, attempt, workplace)
         return _outcome(file, code)
 
 

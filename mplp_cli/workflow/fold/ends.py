@@ -8,6 +8,7 @@ from mplp_cli.workflow.fold.commands import Halt, Tell, Withdraw
 from mplp_cli.workflow.fold.joins import Tally, bad_end, good_end, omission, verdict_of
 from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, OMITTED, PENDING, RUNNING, SKIPPED
 from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.retry import fallback_for
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ def mark_ended(state: RunState, i: int, status: str, at: int) -> None:
     state.doubtful.discard(i)
     if status is SKIPPED or status is OMITTED:
         state.results[i] = state.plan.steps[i].default
+
+
+def add_usage(state: RunState, step: str, usage: Usage) -> None:
+    """An attempt of a step has used this."""
+    i = state.plan.number[step]
+    state.usage[i] = state.usage.get(i, Usage()) + usage
 
 
 def spread(state: RunState, i: int) -> None:

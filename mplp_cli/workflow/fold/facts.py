@@ -121,6 +121,8 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
     if fact.hit is not None:
         state.begun.pop(i, None)
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
+    if fact.usage is not None:
+        state.used[i] = fact.usage
     state.close(i, COMPLETED, fact.at)
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.commands import Command, Conclude, Stop, Tell
-from mplp_cli.workflow.fold.ends import halt_after, mark_ended, omit, spread, withdraw
+from mplp_cli.workflow.fold.ends import add_usage, halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
@@ -35,6 +35,7 @@ from mplp_cli.workflow.fold.statuses import (
 )
 from mplp_cli.workflow.fold.subworkflows import Renewals
 from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json
 
 
@@ -86,11 +87,15 @@ class RunState:
         """What is known of the steps, before anything is."""
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
+        #: What the attempts of steps have used together, as far as it was measured.
+        self.usage: dict[int, Usage] = {}
         self.results: list[Json] = [UNSET] * n
         self.started_at, self.ended_at = [0] * n, [0] * n
         #: Of steps with effects: when the last attempt began, and how long it had waited for its slot (ms).
         self.begun: dict[int, int] = {}
         self.waited: dict[int, int] = {}
+        #: What the attempts have used that succeeded.
+        self.used: dict[int, Usage] = {}
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -163,6 +168,8 @@ class RunState:
         self._out, self.at = out, fact.at
         if self.opening and (step := getattr(fact, "step", "")):
             self.opening.discard(self.plan.number[step])
+        if (usage := getattr(fact, "usage", None)) is not None:
+            add_usage(self, fact.step, usage)  # type: ignore[union-attr]  # what has been used, a step has used
         FOLD[type(fact)](self, fact)
         ripple = self._ripple
         while ripple:

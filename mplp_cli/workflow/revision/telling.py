@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.workflow.fold import answers, course, pausing, replies
 from mplp_cli.workflow.fold import facts as fold
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.ends import mark_ended
+from mplp_cli.workflow.fold.ends import add_usage, mark_ended
 from mplp_cli.workflow.fold.growth import add_items, repeat, so_far
 from mplp_cli.workflow.fold.joins import bad_end
 from mplp_cli.workflow.fold.limits import limit_container
@@ -59,6 +59,8 @@ def retell(state: RunState, fact: h.Event) -> None:
     if step is None or type(fact) is h.AgentAsked:  # spent is spent, whatever became of the step
         _OF_THE_RUN[type(fact)](state, fact)
     elif (i := state.plan.number.get(step)) is not None:
+        if (usage := getattr(fact, "usage", None)) is not None:
+            add_usage(state, step, usage)
         _OF_A_STEP[type(fact)](state, i, fact)
 
 
@@ -151,6 +153,8 @@ def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
     if fact.hit is not None:
         state.begun.pop(i, None)
     state.results[i] = fact.result
+    if fact.usage is not None:
+        state.used[i] = fact.usage
     _over(state, i, COMPLETED, fact)
     outer = state.plan.steps[i].parent
     if outer >= 0 and state.plan.steps[outer].race and state.step_status[outer] is RUNNING:
