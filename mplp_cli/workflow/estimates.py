@@ -66,20 +66,20 @@ def profile_of(state: RunState) -> Profile | None:
 
     What a fallback made good, the cache gave or another run had done is no measure of anything.
     """
-    steps, status, mended = state.plan.steps, state.step_status, state.mended
+    steps, status, mended, measures = state.plan.steps, state.step_status, state.mended, state.measures
     found: dict[StepId, Measured] = {}
     many: dict[StepId, list[Measured]] = {}
-    for i, begun in state.begun.items():
+    for i, begun in measures.begun.items():
         step = steps[i]
         if status[i] is not COMPLETED or i in mended or step.loop >= 0:
             continue
         if step.kind == KIND and i in state.uncounted:
             continue  # its run was taken up again: the last attempt did only the rest
-        used = state.used.get(i)
+        used = measures.used.get(i)
         one = Measured(
             1,
             max(state.ended_at[i] - begun, 0),
-            state.waited.get(i, 0),
+            measures.waited.get(i, 0),
             None if used is None else used.cpu_ms,
             None if used is None else used.peak_memory or None,
         )

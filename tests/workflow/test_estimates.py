@@ -74,7 +74,7 @@ def test_a_profile_keeps_the_steps_that_took_longest() -> None:
     count = MOST_STEPS + 50
     state = RunState(planned([shell(f"s{n}") for n in range(count)]))
     state.step_status = [COMPLETED] * count
-    state.begun = dict.fromkeys(range(count), 1)
+    state.measures.begun = dict.fromkeys(range(count), 1)
     state.ended_at = [1 + (n * 7) % count for n in range(count)]
     profile = profile_of(state)
     assert profile is not None

@@ -93,8 +93,8 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
         limit_container(state, i, fact.at)
         state.open_container(i, fact.branch, fact.at)
     elif state.plan.steps[i].effect:
-        state.begun[i] = fact.at
-        state.waited[i] = max(fact.at - state.ready_since.pop(i, fact.at), 0)
+        state.measures.begun[i] = fact.at
+        state.measures.waited[i] = max(fact.at - state.ready_since.pop(i, fact.at), 0)
 
 
 def step_advised(state: RunState, fact: h.StepAdvised) -> None:
@@ -119,10 +119,10 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.errors.pop(i, None)
     state.advice.pop(i, None)
     if fact.hit is not None:
-        state.begun.pop(i, None)
+        state.measures.forget(i)
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
     if fact.usage is not None:
-        state.used[i] = fact.usage
+        state.measures.used[i] = fact.usage
     state.close(i, COMPLETED, fact.at)
 
 

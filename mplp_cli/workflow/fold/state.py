@@ -18,6 +18,7 @@ from mplp_cli.workflow.fold.ends import add_usage, halt_after, mark_ended, omit,
 from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
+from mplp_cli.workflow.fold.measures import Measures
 from mplp_cli.workflow.fold.pausing import set_off
 from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.fold.slots import release, unpark
@@ -91,11 +92,7 @@ class RunState:
         self.usage: dict[int, Usage] = {}
         self.results: list[Json] = [UNSET] * n
         self.started_at, self.ended_at = [0] * n, [0] * n
-        #: Of steps with effects: when the last attempt began, and how long it had waited for its slot (ms).
-        self.begun: dict[int, int] = {}
-        self.waited: dict[int, int] = {}
-        #: What the attempts have used that succeeded.
-        self.used: dict[int, Usage] = {}
+        self.measures = Measures()
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}

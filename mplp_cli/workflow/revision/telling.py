@@ -140,7 +140,7 @@ def _step_started(state: RunState, i: int, fact: h.StepStarted) -> None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
     elif state.plan.steps[i].effect:
-        state.begun[i] = fact.at
+        state.measures.begun[i] = fact.at
 
 
 def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
@@ -151,10 +151,10 @@ def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
 def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
     _at_work(state, i, COMPLETED, fact)
     if fact.hit is not None:
-        state.begun.pop(i, None)
+        state.measures.forget(i)
     state.results[i] = fact.result
     if fact.usage is not None:
-        state.used[i] = fact.usage
+        state.measures.used[i] = fact.usage
     _over(state, i, COMPLETED, fact)
     outer = state.plan.steps[i].parent
     if outer >= 0 and state.plan.steps[outer].race and state.step_status[outer] is RUNNING:
