@@ -6,8 +6,10 @@ from mplp_cli.engine.claiming import claim, likely_next, patience
 from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.world import World
 from mplp_cli.protocols import Communication, ProtocolObject
+from mplp_cli.workflow.estimates import profile_of
 from mplp_cli.workflow.fold.history import Event, RunPaused, RunWaiting
 from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.fold.statuses import ENDED
 
 
 class Batch:
@@ -36,7 +38,8 @@ class Batch:
             if claimed := likely_next(self._state, self.claimed):
                 facts.append(claim(self._state, claimed, world.clock.now()))
             share, began = self._entrance.share(), world.clock.monotonic()
-            world.journal.append(facts, self.objects, self._said, share)
+            shown = profile_of(self._state) if self._state.status in ENDED else None
+            world.journal.append(facts, self.objects, self._said, share, shown)
             self.linger = patience(world.linger, world.clock.monotonic() - began)
             self._entrance.kept(share)
             self.claimed.update(claimed)

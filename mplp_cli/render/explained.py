@@ -15,6 +15,7 @@ from mplp_cli.observe.reasons import came_to_start, rule_name, why_missed, why_s
 from mplp_cli.render.asked import agents_table, step_agents
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.learned import against_usual, usual_object
 from mplp_cli.render.machine import failure_object
 from mplp_cli.render.theme import STATUS_STYLE, Theme
 from mplp_cli.render.view import (
@@ -27,6 +28,7 @@ from mplp_cli.render.view import (
     usage_object,
     usage_text,
 )
+from mplp_cli.workflow.estimates import Estimate
 from mplp_cli.workflow.resources import amount_text
 from mplp_cli.workflow.values import Json, duration_text
 
@@ -57,13 +59,17 @@ def value_text(value: Json) -> str:
 # ---- the screen --------------------------------------------------------------------------------
 
 
-def explained_screen(told: Explanation, run_status: str, now: int, theme: Theme, width: int) -> Screen:
-    """All of it. `now` is the present, or the last moment of a run that nobody drives."""
+def explained_screen(
+    told: Explanation, run_status: str, now: int, theme: Theme, width: int, usual: Estimate | None = None
+) -> Screen:
+    """All of it. `now` is the present, or the last moment of a run that nobody drives; `usual` is what other runs
+    have shown of the step."""
     lines = list(_head(told, run_status, now, theme, width))
     for part in (
         _start(told, theme, width),
         _conditions(told, theme, width),
         _tries(told, now, theme, width),
+        _usual(told, now, usual, width),
         _agents(told, theme, width),
     ):
         lines += part
@@ -190,6 +196,16 @@ def _usage(told: Explanation, width: int) -> list[Line]:
     return said
 
 
+def _usual(told: Explanation, now: int, usual: Estimate | None, width: int) -> list[Line]:
+    """The last attempt against what is usual, and what the step declares against what it has used."""
+    if usual is None:
+        return []
+    lines = _title("Against other runs of the workflow")
+    for sentence in against_usual(told, now, usual):
+        lines += [Line("  ").extend(part) for part in wrapped(Line(sentence), width - 2)]
+    return lines
+
+
 def _after(one: Try) -> str:
     """What came of an attempt, in a line."""
     said = []
@@ -247,7 +263,9 @@ def _inside(told: Explanation, theme: Theme, width: int) -> list[Line]:
 # ---- the document ------------------------------------------------------------------------------
 
 
-def explained_document(told: Explanation, run_status: str, now: int) -> dict[str, Any]:
+def explained_document(
+    told: Explanation, run_status: str, now: int, usual: Estimate | None = None
+) -> dict[str, Any]:
     """The same for machines; the shape is in `mplp help output`."""
     step, state, i = told.step, told.state, told.step.number
     document: dict[str, Any] = {
@@ -292,6 +310,8 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
         document["declared"] = {kind: amount_text(kind, amount) for kind, amount in demand.amounts}
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
+    if usual is not None:
+        document["usual"] = usual_object(usual)
     if agents := step_agents(state.spending, step.id):
         document["agents"] = agents
     if told.status == "completed" and i in state.kept:

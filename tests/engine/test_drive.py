@@ -102,6 +102,7 @@ def test_a_drive_that_ends_with_an_error_stops_what_runs() -> None:
             objects: Sequence[Any] = (),
             said: Sequence[Any] = (),
             share: Share | None = None,
+            profile: Any = None,
         ) -> None:
             raise StoreError("the disk is full")
 

@@ -78,6 +78,7 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     i = state.plan.number[fact.step]
     state.judged.add(i)
     heappush(state.ready, state.plan.steps[i].rank)
+    state.ready_since[i] = fact.at
 
 
 def step_started(state: RunState, fact: h.StepStarted) -> None:
@@ -93,6 +94,9 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
         _open(state, i, fact.branch, fact.at)
+    elif state.plan.steps[i].effect:
+        state.measures.begun[i] = fact.at
+        state.measures.waited[i] = max(fact.at - state.ready_since.pop(i, fact.at), 0)
 
 
 def _open(state: RunState, i: int, branch: str, at: int) -> None:
@@ -136,7 +140,10 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.errors.pop(i, None)
     state.advice.pop(i, None)
     if fact.hit is not None:
+        state.measures.forget(i)
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
+    if fact.usage is not None:
+        state.measures.used[i] = fact.usage
     state.close(i, COMPLETED, fact.at)
 
 

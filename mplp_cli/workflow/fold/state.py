@@ -18,6 +18,7 @@ from mplp_cli.workflow.fold.ends import add_usage, halt_after, mark_ended, omit,
 from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
+from mplp_cli.workflow.fold.measures import Measures
 from mplp_cli.workflow.fold.pausing import set_off
 from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.fold.room import Room
@@ -80,7 +81,8 @@ class RunState:
         self.room: Room | None = None
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
-        #: What the fact at hand asks for.
+        #: When the fact at hand was recorded, and what it asks for.
+        self.at = 0
         self._out: list[Command] = []
         self._know_nothing(len(plan.steps))
         self.clear()
@@ -93,6 +95,7 @@ class RunState:
         self.usage: dict[int, Usage] = {}
         self.results: list[Json] = [UNSET] * n
         self.started_at, self.ended_at = [0] * n, [0] * n
+        self.measures = Measures()
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -133,6 +136,8 @@ class RunState:
         self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
+        #: Since when steps with effects are in it or parked.
+        self.ready_since: dict[int, int] = {}
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
         self.holding: set[int] = set()
         self.in_lane: set[int] = set()
@@ -162,7 +167,7 @@ class RunState:
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
         out: list[Command] = []
-        self._out = out
+        self._out, self.at = out, fact.at
         if self.opening and (step := getattr(fact, "step", "")):
             self.opening.discard(self.plan.number[step])
         if (usage := getattr(fact, "usage", None)) is not None:

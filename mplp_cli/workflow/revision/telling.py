@@ -3,7 +3,7 @@
 So a history can be read with a plan that is not the one it was made with, because the definition has changed
 since or this version plans it differently: facts go by step id, those of steps that are not there are passed
 over. Every consequence stands in the history as a fact of its own, so nothing is lost by it; only the counters
-are not kept, which `run.resumed` works out afresh.
+are not kept, which `run.resumed` works out afresh, nor how long steps have queued.
 """
 
 from __future__ import annotations
@@ -139,6 +139,8 @@ def _step_started(state: RunState, i: int, fact: h.StepStarted) -> None:
         if kind == "foreach" and fact.items is not None and state.plan.steps[i].repeat is not None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
+    elif state.plan.steps[i].effect:
+        state.measures.begun[i] = fact.at
 
 
 def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
@@ -148,7 +150,11 @@ def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
 
 def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
     _at_work(state, i, COMPLETED, fact)
+    if fact.hit is not None:
+        state.measures.forget(i)
     state.results[i] = fact.result
+    if fact.usage is not None:
+        state.measures.used[i] = fact.usage
     _over(state, i, COMPLETED, fact)
     outer = state.plan.steps[i].parent
     if outer >= 0 and state.plan.steps[outer].race and state.step_status[outer] is RUNNING:
