@@ -120,6 +120,8 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     artifacts: Template = None
     #: What an attempt holds while it runs; None: nothing.
     demand: Demand | None = None
+    #: What the file says of its place in the start order: a higher one goes first, whatever else is known.
+    priority: int = 0
     #: Place in the start order; smaller first.
     rank: int = 0
     #: Whether it stands in `finally`, at any depth.
