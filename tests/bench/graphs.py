@@ -1,6 +1,6 @@
 """Random graphs of steps with durations and demands: layered, fork-join, series-parallel. A seed gives one graph.
 
-Stored results (`makespans.json`) belong to these graphs: a change here makes them worthless.
+Stored results (`makespans.jsonl`) belong to these graphs: a change here makes them worthless.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Chance:
     def log_between(self, least: int, most: int) -> int:
         """One of least .. most, small ones as likely as large ones by their size."""
         steps = 1 << 20
-        return round(least * (most / least) ** (self.below(steps) / steps))
+        return round(least * float((most / least) ** (self.below(steps) / steps)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,38 @@ class Graph:
         """max(critical path, area)."""
         return max(self.critical_path, self.area)
 
+    @property
+    def sections(self) -> float:
+        """The sum of such bounds over the sections between steps that come before or after each other step (ms)."""
+        every = range(len(self.needs))
+        earlier, later = [0] * len(every), [0] * len(every)  # sets of steps, as bits
+        for i in every:
+            for d in self.needs[i]:
+                earlier[i] |= earlier[d] | 1 << d
+        for i in reversed(every):
+            for d in self.needs[i]:
+                later[d] |= later[i] | 1 << i
+        narrow = [i for i in every if earlier[i].bit_count() + later[i].bit_count() + 1 == len(every)]
+        total, before = 0.0, 0
+        for i in sorted(narrow, key=lambda i: earlier[i].bit_count()):
+            total += self._section(earlier[i] & ~before) + self.durations[i]
+            before = earlier[i] | 1 << i
+        return total + self._section((1 << len(every)) - 1 & ~before)
+
+    def _section(self, bits: int) -> float:
+        inside = [i for i in range(len(self.needs)) if bits >> i & 1]
+        if not inside:
+            return 0.0
+        place = {i: n for n, i in enumerate(inside)}
+        return Graph(
+            seed=self.seed,
+            shape=self.shape,
+            needs=tuple(tuple(place[d] for d in self.needs[i] if d in place) for i in inside),
+            durations=tuple(self.durations[i] for i in inside),
+            capacities=self.capacities,
+            demands=tuple(self.demands[i] for i in inside),
+        ).bound
+
 
 def graph(seed: int) -> Graph:
     """The graph of a seed: of 20 to 60 steps if it is in SMALL, of 500 to 5,000 if it is in LARGE."""
@@ -102,7 +134,7 @@ def graph(seed: int) -> Graph:
 Needs = tuple[tuple[int, ...], ...]
 
 
-def _layered(chance: Chance, steps: int, width: int) -> Needs:
+def layers(chance: Chance, steps: int, width: int) -> Needs:
     """Layers of up to two times `width`; each step needs one to three of the layer before it."""
     needs: list[tuple[int, ...]] = []
     before = range(0)
@@ -167,7 +199,7 @@ def _parts(chance: Chance, budget: int, count: int) -> list[int]:
 
 
 _NEEDS: dict[str, Callable[[Chance, int, int], Needs]] = {
-    "layered": _layered,
+    "layered": layers,
     "fork-join": _fork_join,
     "series-parallel": _series_parallel,
 }

@@ -1,5 +1,7 @@
 """The search for a start order with which a run ends early: rules, then both ends by turns, then small changes.
 
+Sought with it is how long the first that waits lets others pass: what is best depends on the graph.
+
 All of it is reckoned in simulated starts of steps, so that a plan of sixty steps is tried in hundreds of orders and
 one of ten thousand in a few, in about the same time. Nothing is left to chance: the same tasks give the same order.
 """
@@ -10,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from mplp_cli.workflow.plan import PATIENCE
 from mplp_cli.workflow.planning.simulation import Tasks, simulated
 
 #: Simulated starts of steps that a search may take. One costs as much as two if this many demands differ more.
@@ -17,14 +20,18 @@ SEARCH = 24_000
 _DIFFERENT = 32
 #: Simulated starts for each millisecond that the run will take: the search is to be short beside it (a hundredth).
 _WORTH = 4
+#: What is tried for how many may pass the first that waits: the usual first, then what is best most often.
+_PATIENCE = (PATIENCE, 0, 4)
 #: How far a step is moved in a small change, in parts of the whole, by turns.
 _FAR = (0.05, 0.1, 0.2, 0.4)
 
 
 class Found(Struct, frozen=True):
-    """An order, the first to start first, and when all has ended in its simulation (ms)."""
+    """An order, the first to start first; how many may pass the first that waits; and when all has ended in the
+    simulation (ms)."""
 
     order: list[int]
+    patience: int
     makespan: int
 
 
@@ -34,7 +41,7 @@ def best_order(tasks: Tasks, urgency: Sequence[int] = (), search: int = SEARCH) 
     Its makespan is never longer than that of the plain order by upward rank.
     """
     if not tasks.durations:
-        return Found([], 0)
+        return Found([], PATIENCE, 0)
     trials = _Trials(tasks, urgency, search)
     for order in _rules(tasks):
         trials.improve(order)
@@ -106,7 +113,7 @@ class _Trials:
         self._backwards = tasks.backwards()
         self._bound = lower_bound(tasks)
         cost = len(tasks.durations) * (1 + len(set(tasks.takes)) // _DIFFERENT)
-        self._left = max(min(search, self._bound * _WORTH) // cost, 1)
+        self._left = max(min(search, self._bound * _WORTH) // cost, 2)
         self.best: Found | None = None
 
     @property
@@ -115,19 +122,19 @@ class _Trials:
         return self._left <= 0 or (self.best is not None and self.best.makespan <= self._bound)
 
     def improve(self, order: list[int]) -> None:
-        """Try an order; then by turns from the end and from the beginning, as long as that makes it shorter.
+        """Try an order; then from the end and from the beginning by turns, as long as that makes it shorter.
 
         What ended last begins first if time runs backwards, and the other way round: so slack gathers in one place.
         """
         numbers, durations = range(len(order)), self._tasks.durations
-        makespan, starts = self._try(order)
+        makespan, starts, patience = self._suited(order)
         while self._left >= 2 and not self.over:
             ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
-            _, starts = simulated(self._backwards, sorted(numbers, key=lambda i: -ends[i]))
+            _, starts = simulated(self._backwards, sorted(numbers, key=lambda i: -ends[i]), patience)
             self._left -= 1
             ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
             before = makespan
-            makespan, starts = self._try(sorted(numbers, key=lambda i: -ends[i]))
+            makespan, starts = self._try(sorted(numbers, key=lambda i: -ends[i]), patience)
             if makespan >= before:
                 return
 
@@ -138,19 +145,32 @@ class _Trials:
         turn = 0
         while not self.over and self.best is not None:
             far = max(2, int(_FAR[turn % len(_FAR)] * many)) * 16
+            patience = _PATIENCE[turn // 4 % 3] if turn % 4 == 3 else self.best.patience
             turn += 1
             places = []
             for place, i in enumerate(self.best.order):
                 state = state * 0x5851F42D4C957F2D + 0x14057B7EF767814F & 0xFFFFFFFFFFFFFFFF
                 places.append((place * 16 + (state >> 33) % far, i))
             places.sort()
-            self._try([i for _, i in places])
+            self._try([i for _, i in places], patience)
 
-    def _try(self, order: list[int]) -> tuple[int, list[int]]:
+    def _suited(self, order: list[int]) -> tuple[int, list[int], int]:
+        """Try an order, the first one with more and with less patience; what came of the best."""
+        known = self.best
+        patience = PATIENCE if known is None else known.patience
+        best = (*self._try(order, patience), patience)
+        for patience in () if known else _PATIENCE[1:]:
+            if not self.over:
+                makespan, starts = self._try(order, patience)
+                if makespan < best[0]:
+                    best = makespan, starts, patience
+        return best
+
+    def _try(self, order: list[int], patience: int) -> tuple[int, list[int]]:
         if self._urgency:
             order.sort(key=self._urgency.__getitem__)
-        makespan, starts = simulated(self._tasks, order)
+        makespan, starts = simulated(self._tasks, order, patience)
         self._left -= 1
         if self.best is None or makespan <= self.best.makespan:
-            self.best = Found(order, makespan)
+            self.best = Found(order, patience, makespan)
         return makespan, starts

@@ -26,7 +26,7 @@ def reordered(
     ended: Collection[str] = (),
     search: int = SEARCH,
 ) -> Plan:
-    """The plan with the ranks of the best start order that a search finds.
+    """The plan with the ranks of the best start order that a search finds, and the patience that goes with it.
 
     `durations` are what steps are expected to take (ms), by id; a step that is not among them takes as long as most
     others. `slots` are the attempts with effects that may go on at once, `ended` the ids of steps that have ended.
@@ -41,10 +41,11 @@ def reordered(
     urgency: list[int] = []
     if any(step.priority for step in plan.steps):
         urgency = [-step.priority for step in plan.steps] + [0] * (len(tasks.durations) - len(plan.steps))
-    return ranked(plan, best_order(tasks, urgency, search).order)
+    found = best_order(tasks, urgency, search)
+    return ranked(plan, found.order, found.patience)
 
 
-def ranked(plan: Plan, order: Sequence[int]) -> Plan:
+def ranked(plan: Plan, order: Sequence[int], patience: int) -> Plan:
     """The plan whose steps start in this order; numbers that are no steps are left out."""
     known, apart = len(plan.steps), SPREAD if plan.grows else 1
     by_rank = [i for i in order if i < known]
@@ -55,13 +56,14 @@ def ranked(plan: Plan, order: Sequence[int]) -> Plan:
         plan,
         steps=[structs.replace(step, rank=rank) for step, rank in zip(plan.steps, ranks, strict=True)],
         by_rank={rank: i for i, rank in enumerate(ranks)} if plan.grows else by_rank,
+        patience=patience,
     )
 
 
 def rehearsed(
     plan: Plan, durations: Mapping[str, int], pool: Pool, slots: int, ended: Collection[str] = ()
 ) -> Tasks:
-    """The plan as tasks: one for each step, one more for the end of each container, one for the end of all but `finally`.
+    """The plan as tasks: one for each step, one for the end of each container, one before `finally`.
 
     Both branches of a conditional are run and what is repeated is run once; a fallback takes no time. The lanes of
     a parallel step are not reckoned with, nor is what other runs hold.
@@ -130,7 +132,7 @@ def _before(plan: Plan, idle: Collection[int]) -> tuple[list[list[int]], int]:
 
 
 class _Takes:
-    """What demands take of the slots and of the kinds that anybody asks for, in the largest amounts that all are made of."""
+    """What demands take of the slots, and of the kinds that anybody asks for: in amounts that all are made of."""
 
     def __init__(self, pool: Pool, demands: Sequence[Demand], slots: int) -> None:
         distinct = list(dict.fromkeys(demands))
@@ -162,6 +164,8 @@ class _Takes:
 
 
 def _alone(kind: Kind, amount: int) -> int:
-    """How much of a kind an amount takes from others that are as large: what is left over on a unit serves none of them."""
-    fitting = sum(unit.capacity // amount for unit in kind.units) if amount else 0
+    """How much of a kind an amount takes from others: with several units, what it leaves of one serves few."""
+    if len(kind.units) == 1 or not amount:
+        return min(amount, kind.capacity)
+    fitting = sum(unit.capacity // amount for unit in kind.units)
     return kind.capacity // fitting if fitting else min(amount, kind.capacity)

@@ -12,8 +12,8 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from msgspec import Struct
 
-#: How many later steps may start before one that waits for room.
-PATIENCE = 64
+from mplp_cli.workflow.plan import PATIENCE
+
 #: Bits of a step's number (and of what happens to it) in an event; what is above them is when.
 _BITS = 40
 
@@ -81,7 +81,7 @@ class Tasks(Struct, kw_only=True):
         )
 
 
-def simulated(tasks: Tasks, order: Sequence[int]) -> tuple[int, list[int]]:
+def simulated(tasks: Tasks, order: Sequence[int], patience: int = PATIENCE) -> tuple[int, list[int]]:
     """When all has ended, and when each started. `order` names all tasks, the first to start first."""
     durations, takes, dependants = tasks.durations, tasks.takes, tasks.dependants
     waits = list(tasks.waits)
@@ -89,7 +89,7 @@ def simulated(tasks: Tasks, order: Sequence[int]) -> tuple[int, list[int]]:
     for place, i in enumerate(order):
         rank[i] = place
     starts = [0] * len(order)
-    line = _Line(tasks.columns)
+    line = _Line(tasks.columns, patience)
     fresh = [i for i, n in enumerate(waits) if not n]
     #: What happens to which step, and when: it ends (0), or some of what it took comes back (1 and more).
     events: list[int] = []
@@ -135,8 +135,8 @@ def _met(dependants: Sequence[int], waits: list[int], fresh: list[int]) -> None:
 class _Line:
     """Those who are ready, by what they take."""
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns, patience: int) -> None:
+        self._columns, self._patience = columns, patience
         #: What is left, with the guards.
         self.free = columns.all
         #: Heaps of ranks; none is empty.
@@ -163,7 +163,7 @@ class _Line:
         while fitting:
             rank, takes = fitting[0]
             room = free
-            if rank != head and head == self._head and self._passed >= PATIENCE:
+            if rank != head and (self._passed if head == self._head else 0) >= self._patience:
                 room = self._columns.beside(free, self._takes(head))
             if (room - takes) & guards != guards:
                 heappop(fitting)
