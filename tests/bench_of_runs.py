@@ -30,12 +30,13 @@ from mplp_cli.workflow.fold.history import (
     StepWaiting,
     Turn,
 )
+from mplp_cli.workflow.fold.room import Room
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.language.conditions import BUILTIN_CONDITIONS
 from mplp_cli.workflow.model import Workflow
 from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.planning.make import make_plan
-from mplp_cli.workflow.resources import Pool
+from mplp_cli.workflow.resources import Parts, Pool
 from mplp_cli.workflow.revision.telling import replay
 from tests.virtual import CountingIds, VirtualClock
 
@@ -75,17 +76,17 @@ class DyingJournal:
         self._left = left
         self._after = after
 
-    def append(self, events: Sequence[Event], *more: Any) -> None:
-        self._write(self._journal.append, events, *more)
+    def append(self, *args: Any, **more: Any) -> None:
+        self._write(self._journal.append, *args, **more)
 
-    def park(self, events: Sequence[Event], *more: Any) -> bool:
-        return bool(self._write(self._journal.park, events, *more))
+    def park(self, *args: Any, **more: Any) -> bool:
+        return bool(self._write(self._journal.park, *args, **more))
 
-    def _write(self, write: Callable[..., Any], *what: Any) -> Any:
+    def _write(self, write: Callable[..., Any], *args: Any, **more: Any) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        done = write(*what)
+        done = write(*args, **more)
         if self._left == 0:
             raise Died
         return done
@@ -111,6 +112,10 @@ class Work:
     most: int = 0
     executed: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
+    #: What the attempts hold that are at work, and how a step's is found; what there is, by kind and unit.
+    held: dict[str, Parts] = field(default_factory=dict)
+    parts: Callable[[str], Parts] = lambda step: ()
+    capacity: dict[tuple[str, str], int] = field(default_factory=dict)
     _read: int = 0
     _begun: set[tuple[str, int]] = field(default_factory=set)
     _claimed: set[str] = field(default_factory=set)
@@ -126,14 +131,24 @@ class Work:
             self.breaches.append(f"two attempts of {step} at once")
         self.running.add(step)
         self.most = max(self.most, len(self.running))
+        self.held[step] = self.parts(step)
+        self._check_units()
         self.executed.append(step)
         try:
             await self._pass_time(word, [float(number) for number in rest])
         finally:
             self.running.discard(step)
+            self.held.pop(step, None)
         if word == "fail" and (not rest or failed < int(rest[0])):
             raise OSError("scripted failure")
         return {"output": step, "attempt": failed + 1}
+
+    def _check_units(self) -> None:
+        used: Counter[tuple[str, str]] = Counter()
+        for parts in self.held.values():
+            for kind, unit, amount in parts:
+                used[kind, unit] += amount
+        self.breaches.extend(f"too much of {unit}" for unit in used if used[unit] > self.capacity[unit])
 
     def _catch_up(self) -> None:
         new = self.history(self._read)
@@ -284,6 +299,11 @@ class Bench:
             **settings,
         )
         self.drive = drive = Drive(state, world)
+        self.work.held.clear()
+        if self.pool is not None:
+            kinds = self.pool.kinds.values()
+            self.work.capacity = {(kind.name, u.id): u.capacity for kind in kinds for u in kind.units}
+            self.work.parts = lambda step: _parts(drive.state, step)
 
         async def driven() -> RunState:
             loop = asyncio.get_running_loop()
@@ -320,7 +340,14 @@ class Bench:
 
     def replayed(self) -> RunState:
         """The state that the stored history alone gives."""
-        return replay(RunState(self.plan), self.history())
+        state = RunState(self.plan)
+        state.room = None if self.pool is None else Room(self.pool, self.clock.now)
+        return replay(state, self.history())
+
+
+def _parts(state: RunState, step: str) -> Parts:
+    assert state.room is not None
+    return state.room.parts(state.plan.number[step])
 
 
 def statuses(state: RunState) -> dict[str, str]:

@@ -60,6 +60,9 @@ def main(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Ids of objects follow from N.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", metavar="N", help="Runs share the pool by it: higher first.")
+    ] = 0,
     no_cache: NoCache = False,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -88,6 +91,7 @@ def main(
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral, uses_cache=not no_cache)
+    runtime.priority = priority
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)

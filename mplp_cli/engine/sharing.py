@@ -9,7 +9,7 @@ from msgspec import structs
 
 from mplp_cli.protocols import Clock, Shares
 from mplp_cli.workflow.fold.room import Room
-from mplp_cli.workflow.resources import Pool, Share, in_use
+from mplp_cli.workflow.resources import Pool, Share, kept_from
 from mplp_cli.workflow.values import RunId
 
 
@@ -108,9 +108,4 @@ class Sharing:
 
     def _beside(self) -> None:
         """What others hold is not there, nor what those who go first wait for."""
-        first = [
-            structs.replace(share, held=share.wanted, spent=())
-            for share in self._others
-            if share.wanted and share.goes_before(self._stored)
-        ]
-        self.room.beside(in_use([*self._others, *first], (), self._clock.now()))
+        self.room.beside(kept_from(self._stored, self._others, self._clock.now()))

@@ -19,11 +19,13 @@ from mplp_cli.engine.requests import go_on, hear, pause
 from mplp_cli.errors import RunStateError
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.commands import Start
+from mplp_cli.workflow.fold.room import Room
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, RUNNING
 from mplp_cli.workflow.plan import CONTAINERS, Plan
 from mplp_cli.workflow.planning.make import make_plan
 from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.resources import Kind, Pool, Unit
 from tests.bench_of_runs import Bench, Died, statuses, workflow
 from tests.virtual import facts_of
 
@@ -37,6 +39,20 @@ JOINS: list[Any] = [
     "any-completed",
     "count",
     "count",
+]
+#: What attempts hold of it.
+POOL = Pool(
+    {
+        "cpu": Kind(name="cpu", units=(Unit("cpu", 2_000),)),
+        "gpu": Kind(name="gpu", units=(Unit("a", 1_000), Unit("b", 1_000))),
+    }
+)
+RESOURCES: list[Any] = [
+    {"cpu": 0.5},
+    {"cpu": 2},
+    {"custom": {"gpu": 1}},
+    {"cpu": 1, "custom": {"gpu": 2}, "strategy": "balanced"},
+    {"cpu": 1.5, "custom": {"gpu": 1}, "strategy": "priority"},
 ]
 KINDS = ["leaf", "leaf", "leaf", "parallel", "conditional", "foreach", "loop"]
 # Actions of fallbacks; a question needs a person, and an abort depends on time.
@@ -80,6 +96,7 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step |= {"timeout": draw(st.sampled_from(["10ms", "1s"])), "retry-policy": {"max-retries": 1}}
     else:
         step["run"] = draw(st.sampled_from(WILD if names.wild else CALM))
+        step |= draw(st.sampled_from([{}, {}, {}, *({"resources": stated} for stated in RESOURCES)]))
         if names.wild and draw(st.integers(0, 3)) == 0:
             step["once"] = True
         if draw(st.booleans()):
@@ -243,6 +260,10 @@ def check_whole(state: RunState, bench: Bench) -> None:
     assert {i: free for i, free in state.lanes.items() if i in lanes} == lanes
     assert not state.holding
     assert not state.in_lane
+    if state.room is not None:
+        assert not state.room.waits
+        assert not any(state.room.held())
+    assert not bench.store.shares.all()
     assert not state.due
     assert not state.approvals
     assert all(confirm.body["status"] != "pending" for confirm in bench.store.objects("confirm"))
@@ -312,6 +333,7 @@ def _goes_on_pausing(pausing: bool, fact: h.Event, *, called_off: bool) -> bool:
 def check_prefixes(bench: Bench) -> None:
     """At no fact do more attempts run than there are slots, and nothing that has ended is started."""
     state = RunState(bench.plan)
+    state.room = Room(POOL, lambda: 0)
     for fact in bench.history():
         commands = state.handle(fact)
         running = [
@@ -321,6 +343,8 @@ def check_prefixes(bench: Bench) -> None:
         ]
         assert len(running) <= bench.slots
         assert 0 <= state.slots <= bench.slots
+        held = state.room.held()
+        assert all(0 <= amount <= there for amount, there in zip(held, (2_000, 1_000, 1_000), strict=True))
         assert all(0 <= free <= state.plan.steps[i].lanes for i, free in state.lanes.items())
         assert state.left >= 0
         assert state.moving >= 0
@@ -339,7 +363,7 @@ def check_prefixes(bench: Bench) -> None:
 
 @given(documents() | wild_documents())
 def test_every_run_ends_or_asks_and_its_history_gives_the_same_state(document: dict[str, Any]) -> None:
-    bench = Bench(plan_of(document))
+    bench = Bench(plan_of(document), pool=POOL)
     state = bench.start()
     if state.status == "waiting":
         assert state.approvals
@@ -351,7 +375,7 @@ def test_every_run_ends_or_asks_and_its_history_gives_the_same_state(document: d
 
 @given(documents() | wild_documents())
 def test_the_fold_of_every_prefix_is_sound(document: dict[str, Any]) -> None:
-    bench = Bench(plan_of(document))
+    bench = Bench(plan_of(document), pool=POOL)
     bench.start()
     check_prefixes(bench)
 
@@ -364,9 +388,9 @@ def test_a_run_that_dies_at_any_commits_ends_like_one_that_does_not(
     document: dict[str, Any], data: st.DataObject
 ) -> None:
     plan = plan_of(document)
-    undisturbed = Bench(plan)
+    undisturbed = Bench(plan, pool=POOL)
     wanted = undisturbed.start()
-    bench = Bench(plan, batch=data.draw(st.sampled_from([1, 3, 256])))
+    bench = Bench(plan, pool=POOL, batch=data.draw(st.sampled_from([1, 3, 256])))
     deaths = 0
     state = None
     while state is None:
@@ -392,9 +416,9 @@ def test_a_run_that_is_paused_again_and_again_ends_like_one_that_is_not(
     document: dict[str, Any], data: st.DataObject
 ) -> None:
     plan = plan_of(document)
-    undisturbed = Bench(plan)
+    undisturbed = Bench(plan, pool=POOL)
     wanted = undisturbed.start()
-    bench = Bench(plan, batch=data.draw(st.sampled_from([1, 3, 256])))
+    bench = Bench(plan, pool=POOL, batch=data.draw(st.sampled_from([1, 3, 256])))
     state = None
     for life in range(9):
         acts = data.draw(st.dictionaries(st.integers(1, 9), st.sampled_from(["pause", "go on"]), max_size=3))
@@ -457,7 +481,7 @@ ACTS = {
 @given(wild_documents(), st.data())
 def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data: st.DataObject) -> None:
     """Cancels, kills, pauses, answers and deaths at any fact and any commit; failed runs are resumed."""
-    bench = Bench(plan_of(document), batch=data.draw(st.sampled_from([1, 2, 256])))
+    bench = Bench(plan_of(document), pool=POOL, batch=data.draw(st.sampled_from([1, 2, 256])))
     state = None
     for life in range(10):
         acts = (
