@@ -23,6 +23,8 @@ class Entrance:
     ) -> None:
         self._state, self._sharing, self._later = state, sharing, later
         state.room = None if sharing is None else sharing.room
+        if state.room is not None:
+            state.room.patience = state.plan.patience
         #: Starts for which the share is to be enlarged.
         self.starts: list[Start] = []
 

@@ -4,8 +4,8 @@ It lives in memory beside the counters of the fold: what it decides shows in the
 which steps start, so a history can be told again without it. What other runs hold is told to it (`beside`).
 
 Steps start by rank, and a later one goes ahead of an earlier one that has no room yet: nothing stands idle for the
-sake of order. But nobody starves: whoever was passed over `PATIENCE` times keeps what it needs from all later
-ones until it has started; with the strategy `priority`, from the beginning.
+sake of order. But nobody starves: after so many that passed it (the `patience` of the plan) the first that waits
+keeps what it needs from all later ones until it has started; with the strategy `priority`, from the beginning.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from mplp_cli.workflow.plan import PATIENCE
 from mplp_cli.workflow.resources import Amounts, Demand, Kind, Parts, Pool, spread
-
-#: How many later steps may start before one that waits for room.
-PATIENCE = 64
 
 
 class _Need(Struct, eq=False):

@@ -94,6 +94,7 @@ def rehearsed(
         takes=packed,
         waits=[len(others) for others in before],
         dependants=dependants,
+        slot=takes.slot,
         rates=rates,
     )
 
@@ -144,12 +145,12 @@ class _Takes:
         sizes = [kind.capacity // scale for kind, scale in zip(self._kinds, self._scales, strict=True)]
         self.columns = Columns([max(slots, 1), *sizes])
         self._made: dict[int, tuple[int, list[tuple[int, int]]]] = {}
-        self._slot = self.columns.packed([1, *[0] * len(sizes)])
+        self.slot = self.columns.packed([1, *[0] * len(sizes)])
 
     def of(self, demand: Demand | None) -> tuple[int, list[tuple[int, int]]]:
         """What it takes with its slot; of rates how much comes back when (`per`, amount)."""
         if demand is None:
-            return self._slot, []
+            return self.slot, []
         if id(demand) not in self._made:
             rows = list(zip(self._kinds, self._scales, strict=True))
             amounts = [_alone(kind, demand.amount(kind.name)) // scale for kind, scale in rows]

@@ -62,6 +62,8 @@ class Tasks(Struct, kw_only=True):
     #: How many tasks each waits for, and which wait for it.
     waits: Sequence[int]
     dependants: Sequence[Sequence[int]]
+    #: What all take that do anything: nobody keeps it, and who takes nothing else passes nobody.
+    slot: int = 0
     #: By number: what is spent of rates, and when it comes back. Most have none.
     rates: dict[int, list[tuple[int, int]]] = {}
 
@@ -77,6 +79,7 @@ class Tasks(Struct, kw_only=True):
             takes=self.takes,
             waits=[len(later) for later in self.dependants],
             dependants=before,
+            slot=self.slot,
             rates=self.rates,
         )
 
@@ -89,7 +92,7 @@ def simulated(tasks: Tasks, order: Sequence[int], patience: int = PATIENCE) -> t
     for place, i in enumerate(order):
         rank[i] = place
     starts = [0] * len(order)
-    line = _Line(tasks.columns, patience)
+    line = _Line(tasks.columns, tasks.slot, patience)
     fresh = [i for i, n in enumerate(waits) if not n]
     #: What happens to which step, and when: it ends (0), or some of what it took comes back (1 and more).
     events: list[int] = []
@@ -135,8 +138,8 @@ def _met(dependants: Sequence[int], waits: list[int], fresh: list[int]) -> None:
 class _Line:
     """Those who are ready, by what they take."""
 
-    def __init__(self, columns: Columns, patience: int) -> None:
-        self._columns, self._patience = columns, patience
+    def __init__(self, columns: Columns, slot: int, patience: int) -> None:
+        self._columns, self._slot, self._patience = columns, slot, patience
         #: What is left, with the guards.
         self.free = columns.all
         #: Heaps of ranks; none is empty.
@@ -164,7 +167,7 @@ class _Line:
             rank, takes = fitting[0]
             room = free
             if rank != head and (self._passed if head == self._head else 0) >= self._patience:
-                room = self._columns.beside(free, self._takes(head))
+                room = self._columns.beside(free, self._takes(head) - self._slot)
             if (room - takes) & guards != guards:
                 heappop(fitting)
                 continue
@@ -179,7 +182,7 @@ class _Line:
                 heappop(fitting)
             if rank == head:
                 head = min(ready.values())[0] if ready else -1
-            else:
+            elif takes != self._slot:
                 self._passed = self._passed + 1 if head == self._head else 1
                 self._head = head
         self.free = free
