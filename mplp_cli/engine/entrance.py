@@ -19,6 +19,8 @@ class Entrance:
     def __init__(self, state: RunState, sharing: Sharing | None) -> None:
         self._state, self._sharing = state, sharing
         state.room = None if sharing is None else sharing.room
+        if state.room is not None:
+            state.room.patience = state.plan.patience
         #: Starts for which the share is to be enlarged.
         self.starts: list[Start] = []
 

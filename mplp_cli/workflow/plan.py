@@ -35,6 +35,8 @@ DEFAULT_TIMEOUT = {
 CONTAINERS = frozenset({"parallel", "conditional", "foreach", "loop", "item"})
 #: Containers whose steps run many times: what stands inside is a blueprint, and each item gets its own steps.
 REPEATING = frozenset({"foreach", "loop"})
+#: How many later steps may start before one that waits for room, unless a better number is known for the plan.
+PATIENCE = 64
 #: Ranks of a plan that may grow are this far apart, so that the steps of items fit in between.
 SPREAD = 1 << 40
 
@@ -120,6 +122,8 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     artifacts: Template = None
     #: What an attempt holds while it runs; None: nothing.
     demand: Demand | None = None
+    #: What the file says of its place in the start order: a higher one goes first, whatever else is known.
+    priority: int = 0
     #: Place in the start order; smaller first.
     rank: int = 0
     #: Whether it stands in `finally`, at any depth.
@@ -154,6 +158,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     next_in_block: dict[int, int]
     #: Step numbers by rank.
     by_rank: list[int] | dict[int, int]
+    #: How many later steps may start before the first that waits for room keeps what it needs.
+    patience: int = PATIENCE
     #: Steps of the top level, those of `finally` apart.
     top: tuple[int, ...]
     final: tuple[int, ...]

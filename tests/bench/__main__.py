@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import agents, control, engine, hub, peers, processes, startup
+from tests.bench import agents, control, engine, hub, makespan, peers, processes, startup
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
@@ -28,6 +28,7 @@ GROUPS = {
     "control": control.rows,
     "hub": hub.rows,
     "agents": agents.rows,
+    "makespan": makespan.rows,
     "peers": peers.rows,
 }
 

@@ -73,6 +73,8 @@ class Sizes:
     starts: int = 11
     peer_steps: int = 1_000
     requests: int = 50
+    #: Each so-many-th of the random graphs.
+    graphs: int = 1
 
 
 QUICK = Sizes(
@@ -85,6 +87,7 @@ QUICK = Sizes(
     starts=5,
     peer_steps=200,
     requests=10,
+    graphs=10,
 )
 
 

@@ -4,8 +4,8 @@ It lives in memory beside the counters of the fold: what it decides shows in the
 which steps start, so a history can be told again without it. What other runs hold is told to it (`beside`).
 
 Steps start by rank, and a later one goes ahead of an earlier one that has no room yet: nothing stands idle for the
-sake of order. But nobody starves: whoever was passed over `PATIENCE` times keeps what it needs from all later
-ones until it has started; with the strategy `priority`, from the beginning.
+sake of order. But nobody starves: after so many that passed it (the `patience` of the plan) the first that waits
+keeps what it needs from all later ones until it has started; with the strategy `priority`, from the beginning.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from mplp_cli.workflow.plan import PATIENCE
 from mplp_cli.workflow.resources import Amounts, Demand, Kind, Parts, Pool, spread
-
-#: How many later steps may start before one that waits for room.
-PATIENCE = 64
 
 
 class _Need(Struct, eq=False):
@@ -58,8 +56,9 @@ class Room:
         #: Demands that steps wait with, by the first rank of each; those among them that nobody passes.
         self._line: list[tuple[int, _Need]] = []
         self._strict = 0
-        #: The first step that waits, and how many have passed it.
+        #: The first step that waits, and how many have passed it; how many may, before it keeps what it needs.
         self._head, self._passed = -1, 0
+        self.patience = PATIENCE
         #: The rank that was found last.
         self._best: int | None = None
         #: Nothing has been given back since it was found that nobody in the line has room.
@@ -72,17 +71,20 @@ class Room:
         need = self._need(demand)
         if self._spent:
             self.restore()
-        if self._line and (self._strict or self._passed >= PATIENCE):
-            self._join(need, rank)  # what those before it keep decides
-            if self.best() != rank:
-                return False
-            self.leave()
-            return True
-        if self._has_room(need, None):
+        free = self._free
+        if self._line and (self._strict or (self._line[0][0] < rank and self._ripe())):
+            if self._strict or not self._full:
+                self._join(need, rank)  # what those before it keep decides
+                if self.best() != rank:
+                    return False
+                self.leave()
+                return True
+            free = self._beside(self._line[0][1], free)  # of those who wait nobody has room
+        if self._has_room(need, free):
             return True
         full = self._full
         self._join(need, rank)
-        self._full = full
+        self._full = full and self._line[0][0] != rank  # what the one before it kept is free again
         return False
 
     def take(self, i: int, demand: Demand, rank: int) -> None:
@@ -125,13 +127,14 @@ class Room:
         """The first rank in the line that has room now."""
         if self._full or not self._line:
             return None
-        kept: list[int] | None = None
+        free, ripe = self._free, self._ripe()
         for rank, need in self._line:
-            if self._has_room(need, kept):
+            if self._has_room(need, free):
                 self._best = rank
                 return rank
-            if need.demand.strategy == "priority" or (rank == self._head and self._passed >= PATIENCE):
-                kept = self._kept(need, kept)
+            if ripe or need.demand.strategy == "priority":
+                free = self._beside(need, free)
+            ripe = False
         self._full = True
         return None
 
@@ -268,11 +271,12 @@ class Room:
             need = self._needs[id(demand)] = _Need(demand, tuple(simple), tuple(several), [])
         return need
 
-    def _has_room(self, need: _Need, kept: list[int] | None) -> bool:
-        """Whether there is room for it; `kept` is for others, by column."""
-        free = (
-            self._free if kept is None else [have - keep for have, keep in zip(self._free, kept, strict=True)]
-        )
+    def _ripe(self) -> bool:
+        """Whether enough have passed the first in the line."""
+        return (self._passed if self._line[0][0] == self._head else 0) >= self.patience
+
+    def _has_room(self, need: _Need, free: list[int]) -> bool:
+        """Whether there is room for it in what is `free`, by column."""
         for column, amount in need.simple:
             if free[column] < amount:
                 return False
@@ -281,15 +285,14 @@ class Room:
                 return False
         return True
 
-    def _kept(self, need: _Need, kept: list[int] | None) -> list[int]:
-        """What is kept for one that waits: its amounts, and of kinds with several units all that is free."""
-        kept = [0] * len(self._columns) if kept is None else kept
+    def _beside(self, need: _Need, free: list[int]) -> list[int]:
+        """What is left of it for others than one that waits: of kinds with several units it keeps all of them."""
+        left = free[:]
         for column, amount in need.simple:
-            kept[column] += amount
+            left[column] -= amount
         for kind, first, _ in need.several:
-            for column in range(first, first + len(kind.units)):
-                kept[column] = max(kept[column], self._capacity[column])
-        return kept
+            left[first : first + len(kind.units)] = [0] * len(kind.units)
+        return left
 
     def _by_column(self, parts: Iterable[tuple[str, str, int]]) -> list[int]:
         """Amounts by column; what this pool does not know is left out."""

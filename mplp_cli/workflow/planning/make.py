@@ -327,6 +327,7 @@ class _Planner:
             after=after,
             breaks=breaks,
             timeout=timeout,
+            priority=step.priority,
             rank=rank,
             final=where.final,
             loop=where.loop,
