@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.resources import Pool
 
 
@@ -213,6 +214,22 @@ def end_lost(runtime: Parts, run_id: str) -> None:
     from mplp_cli.store.mending import held
 
     held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
+
+
+def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str] = ()) -> Plan:
+    """The plan with the start order that a rehearsal with what earlier runs have shown finds; `ended` has ended.
+
+    A plan whose steps need not wait for each other's slots or resources comes back as it is.
+    """
+    acting = [step for step in plan.steps if step.effect]
+    if len(acting) < 2 or not (plan.grows or len(acting) > slots or any(step.demand for step in acting)):
+        return plan
+    from mplp_cli.resources.learned import estimates_of
+    from mplp_cli.workflow.planning.rehearsal import reordered
+
+    known = estimates_of(runtime.store, plan.workflow.id, [step.id for step in acting])
+    durations = {step: estimate.duration for step, estimate in known.items()}
+    return reordered(plan, durations, runtime.pool, slots, ended=ended)
 
 
 def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, make_hub
+from mplp_cli.assembly import assemble, end_survivors, in_best_order, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -168,6 +168,8 @@ class Runtime:
         run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
+        slots = slots_of(plan)
+        plan = in_best_order(self, plan, slots)
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = workflow_env(state, secrets, self.environ)
@@ -181,7 +183,7 @@ class Runtime:
             dict(inputs),
             state.env,
             cwd,
-            slots_of(plan),
+            slots,
             turn,
             rerun,
             self.priority,
@@ -206,7 +208,7 @@ class Runtime:
         it up or it is to be ended.
         """
         from mplp_cli.store.locks import process_name
-        from mplp_cli.workflow.fold.history import RunStarted
+        from mplp_cli.workflow.fold.history import RunStarted, StepCompleted
         from mplp_cli.workflow.fold.resume import Onward
         from mplp_cli.workflow.fold.state import RunState
         from mplp_cli.workflow.revision.telling import replay
@@ -226,6 +228,8 @@ class Runtime:
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
             started = first if isinstance(first, RunStarted) else None
+            ended = {fact.step for fact in onward.facts if isinstance(fact, StepCompleted)}
+            plan = in_best_order(self, plan, slots_of(plan), ended)
             state = RunState(plan)
             if started is None:
                 replay(state, onward.facts)
