@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mplp_cli.assembly import assemble, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, UnknownRunError
+from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
@@ -25,6 +25,7 @@ from mplp_cli.running import (
     Run,
     Screen,
     StandIns,
+    one_of,
     refuse_child,
     relation_of,
     workflow_env,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
 
 #: Slots of a run that states no `max-parallel`: the cores, at least this many.
@@ -116,7 +118,7 @@ class Runtime:
     def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
         """The one run that `name` means: an id, its prefix, or a workflow id; of several the one that fits."""
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
-        return _one_of(found, name, fits)
+        return one_of(found, name, fits)
 
     # ---- loading
 
@@ -138,6 +140,7 @@ class Runtime:
             # A definition that was stored with a run has been judged by the version that began it.
             signatures=signature_of if source.included is None else None,
             beside=lambda: beside(self, str(source.directory), stored=source.included is not None),
+            pool=(lambda: self.pool) if source.included is None else None,
         )
 
     # ---- runs
@@ -257,18 +260,6 @@ class Runtime:
             raise
         return run
 
-    def pause(self, run_id: str, by: str, reason: str) -> str:
-        """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
-        from mplp_cli.engine.requests import pause_stored
-
-        plan = self.stored_plan(run_id)
-        journal = self.store.own_run(run_id, by="mplp")
-        try:
-            end_survivors(run_id)
-            return pause_stored(journal, plan, by, reason, self.clock.now())
-        finally:
-            journal.close()
-
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
         definition = self.store.definition(run_id)
@@ -331,6 +322,13 @@ class Runtime:
         """What the project's `mplp.yaml` says."""
         return load_settings(self.cwd)
 
+    @cached_property
+    def pool(self) -> Pool:
+        """What steps can hold; a kind is looked for when it is asked for."""
+        from mplp_cli.resources.pool import make_pool
+
+        return make_pool(self.settings, self.existing_state_dir() or self.cwd)
+
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
         from mplp_cli.store.layout import log_dir
@@ -342,6 +340,19 @@ class Runtime:
 
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
+
+
+def pause_undriven(runtime: Runtime, run_id: str, by: str, reason: str) -> str:
+    """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
+    from mplp_cli.engine.requests import pause_stored
+
+    plan = runtime.stored_plan(run_id)
+    journal = runtime.store.own_run(run_id, by="mplp")
+    try:
+        end_survivors(run_id)
+        return pause_stored(journal, plan, by, reason, runtime.clock.now())
+    finally:
+        journal.close()
 
 
 def slots_of(plan: Plan) -> int:
@@ -357,22 +368,6 @@ def refuse_final(run_id: str, status: str) -> None:
             hint="`mplp rerun` starts a new one of it",
             details={"runId": run_id, "status": status},
         )
-
-
-def _one_of(found: list[RunRecord], name: str, fits: Callable[[RunRecord], bool]) -> RunRecord:
-    """The one of these that `name` means; UnknownRunError if there is none or more than one."""
-    if not found:
-        raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
-    exact = [r for r in found if r.id == name.lower()]
-    fitting = exact or [r for r in found if fits(r)] or found
-    if len(fitting) > 1:
-        listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
-        raise UnknownRunError(
-            f"{name!r} means {len(fitting)} runs: {listed}",
-            hint="use more of the run's id",
-            details={"runs": [r.id for r in fitting]},
-        )
-    return fitting[0]
 
 
 def _secrets_of(
