@@ -92,7 +92,7 @@ def simulated(tasks: Tasks, order: Sequence[int], patience: int = PATIENCE) -> t
     for place, i in enumerate(order):
         rank[i] = place
     starts = [0] * len(order)
-    line = _Line(tasks.columns, tasks.slot, patience)
+    line = _Line(tasks, order, patience)
     fresh = [i for i, n in enumerate(waits) if not n]
     #: What happens to which step, and when: it ends (0), or some of what it took comes back (1 and more).
     events: list[int] = []
@@ -138,10 +138,10 @@ def _met(dependants: Sequence[int], waits: list[int], fresh: list[int]) -> None:
 class _Line:
     """Those who are ready, by what they take."""
 
-    def __init__(self, columns: Columns, slot: int, patience: int) -> None:
-        self._columns, self._slot, self._patience = columns, slot, patience
+    def __init__(self, tasks: Tasks, order: Sequence[int], patience: int) -> None:
+        self._tasks, self._order, self._patience = tasks, order, patience
         #: What is left, with the guards.
-        self.free = columns.all
+        self.free = tasks.columns.all
         #: Heaps of ranks; none is empty.
         self._ranks: dict[int, list[int]] = {}
         #: The first that waits, and how many have passed it.
@@ -156,37 +156,51 @@ class _Line:
 
     def admitted(self) -> list[int]:
         """The ranks that start now; what they take is taken."""
-        ready, free, guards = self._ranks, self.free, self._columns.guards
-        fitting = [(ranks[0], takes) for takes, ranks in ready.items() if (free - takes) & guards == guards]
+        ready, guards = self._ranks, self._tasks.columns.guards
         started: list[int] = []
-        if not fitting:
-            return started
-        heapify(fitting)
-        head = min(ready.values())[0]
-        while fitting:
-            rank, takes = fitting[0]
-            room = free
-            if rank != head and (self._passed if head == self._head else 0) >= self._patience:
-                room = self._columns.beside(free, self._takes(head) - self._slot)
-            if (room - takes) & guards != guards:
-                heappop(fitting)
-                continue
-            free -= takes
-            started.append(rank)
-            ranks = ready[takes]
-            heappop(ranks)
-            if ranks:
-                heapreplace(fitting, (ranks[0], takes))
-            else:
-                del ready[takes]
-                heappop(fitting)
-            if rank == head:
-                head = min(ready.values())[0] if ready else -1
-            elif takes != self._slot:
-                self._passed = self._passed + 1 if head == self._head else 1
-                self._head = head
-        self.free = free
+        while ready:
+            head = min(ready.values())[0]
+            takes = self._tasks.takes[self._order[head]]
+            if (self.free - takes) & guards != guards:
+                if len(ready) > 1:
+                    self._pass(head, takes, started)
+                break
+            self._leave(takes)
+            self.free -= takes
+            started.append(head)
         return started
 
-    def _takes(self, rank: int) -> int:
-        return next(takes for takes, ranks in self._ranks.items() if ranks[0] == rank)
+    def _pass(self, head: int, kept: int, started: list[int]) -> None:
+        """Start those that have room though the first of all has none."""
+        ready, guards, slot = self._ranks, self._tasks.columns.guards, self._tasks.slot
+        passed = self._passed if head == self._head else 0
+        strict = passed >= self._patience
+        free = self._tasks.columns.beside(self.free, kept - slot) if strict else self.free
+        fitting = [(ranks[0], takes) for takes, ranks in ready.items() if (free - takes) & guards == guards]
+        heapify(fitting)
+        while fitting:
+            rank, takes = fitting[0]
+            if (free - takes) & guards != guards:
+                heappop(fitting)
+                continue
+            self._leave(takes)
+            if takes in ready:
+                heapreplace(fitting, (ready[takes][0], takes))
+            else:
+                heappop(fitting)
+            self.free -= takes
+            free -= takes
+            started.append(rank)
+            if takes != slot:
+                self._head, passed = head, passed + 1
+                self._passed = passed
+                if passed >= self._patience and not strict:
+                    strict = True
+                    free = self._tasks.columns.beside(self.free, kept - slot)
+
+    def _leave(self, takes: int) -> None:
+        """The first of those that take so much waits no longer."""
+        ranks = self._ranks[takes]
+        heappop(ranks)
+        if not ranks:
+            del self._ranks[takes]
