@@ -236,7 +236,7 @@ class Attempts:
             again=step.id in state.renewals.again,
             artifacts=fill(step.artifacts, self._scope.at(step)) or [],
             reply=state.replies.get(step.number),
-            parts=() if state.room is None else state.room.parts(step.number),
+            parts=() if state.room is None else state.room.stock.parts(step.number),
             demand=step.demand,
             measured=partial(self._measured, step.number),
         )

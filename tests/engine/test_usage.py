@@ -113,7 +113,7 @@ def test_a_tree_that_stays_below_runs_to_its_end_and_its_peak_is_known(work: Wor
 
 
 def test_pages_that_processes_share_count_once(work: Work) -> None:
-    forks = "import os, time; x = bytearray(50 << 20); [os.fork() for _ in range(2)]; time.sleep(0.4)"
+    forks = "import os, time; x = bytearray(50 << 20); [os.fork() for _ in range(2)]; time.sleep(1.5)"
     work.shell(f"{sys.executable} -S -E -c '{forks}'", memory=100)
     assert 50 * MIB < work.used[0].peak_memory <= 100 * MIB
 
