@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
 from mplp_cli.errors import UsageError
+from mplp_cli.workflow.resources import Kind
 from mplp_cli.workflow.values import Json
 
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
-LATER: Final = ("alerts", "events", "resources")
-KNOWN: Final = ("activation", "agents", "modules", "policy", "retention", "state-dir")
+LATER: Final = ("alerts", "events")
+KNOWN: Final = ("activation", "agents", "modules", "policy", "resources", "retention", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
@@ -50,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     #: Whether requests may go to public addresses only.
     deny_private: bool = False
     retention: Retention = Retention()
+    #: What there is of the kinds of resources that it states, in its order.
+    resources: Mapping[str, Kind] = {}
 
 
 def load_settings(start: Path) -> Settings:
@@ -69,6 +72,7 @@ def load_settings(start: Path) -> Settings:
         modules=_modules(path, document.get("modules")),
         deny_private=_deny_private(path, document.get("policy")),
         retention=_retention(path, document.get("retention")),
+        resources=_resources(path, document.get("resources")),
     )
 
 
@@ -217,6 +221,18 @@ def _retention(path: Path, value: object) -> Retention:
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_KEPT:
             raise _wrong(path, f"must have a whole number from 1 to {_MOST_KEPT:,} under `retention.{key}`")
     return Retention(**value)
+
+
+def _resources(path: Path, value: object) -> Mapping[str, Kind]:
+    """`resources: {cpu: 8, memory: [{id: a, capacity: 4GiB}], custom: {llm-slot: 4}}`, each of them optional."""
+    if value is None:
+        return {}
+    from mplp_cli.workflow.stated import StatementError, stated_kinds
+
+    try:
+        return stated_kinds(value)
+    except StatementError as error:
+        raise _wrong(path, str(error), error.hint) from None
 
 
 def _only(path: Path, value: object, name: str, key: str) -> object:

@@ -34,6 +34,7 @@ CODES: Final[dict[str, str]] = {
     "schema-missing-key": "a required key is missing",
     "schema-spelled-twice": "one key stands twice in different spellings",
     "schema-unsupported-key": "a key of the format that this version does not act on yet",
+    "schema-misplaced-key": "a key that exists, but not here",
     "schema-unknown-step-type": "a step type that does not exist",
     "schema-type": "a value of the wrong type",
     "schema-value": "a value that is not one of those allowed",

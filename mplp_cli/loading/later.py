@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Keys of the format, by the title of the mapping they belong to (`step`: any step), that nothing acts on so far.
+#: Keys of the format, by the title of the mapping they belong to, that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
-    "step": frozenset({"resources"}),
     "workflow": frozenset({"triggers"}),
-    "defaults": frozenset({"resources"}),
+}
+_INSIDE: Final = "write `resources` at the steps inside it: each holds them while it runs"
+_WAITS: Final = "nothing is held while a step waits; write `resources` at the steps that work"
+_NO_TIME: Final = "it takes no time; write `resources` at the steps that work"
+#: Steps that hold no resources, by their title -> where to write them instead.
+HOLD_NOTHING: Final[dict[str, str]] = {
+    **dict.fromkeys(("parallel step", "conditional step", "foreach step", "loop step"), _INSIDE),
+    "workflow step": "write `resources` at the steps of its file, or `defaults: {resources: ...}` there",
+    **dict.fromkeys(("approval step", "wait step"), _WAITS),
+    **dict.fromkeys(("set step", "emit step"), _NO_TIME),
 }
 #: What people write who come from elsewhere -> the key here.
 WORDS: Final[dict[str, str]] = {
@@ -28,6 +36,8 @@ WORDS: Final[dict[str, str]] = {
     "max-concurrency": "max-parallel", "schema": "result-schema", "output-schema": "result-schema",
     "memoize": "cache", "max-age": "ttl", "auth": "bearer-env", "api-key-env": "bearer-env", "token": "bearer-env",
     "api-key": "bearer-env", "prompt": "instructions", "system": "instructions", "system-prompt": "instructions",
+    "cpus": "cpu", "cores": "cpu", "mem": "memory", "ram": "memory",
+    "disk": "storage", "bandwidth": "network", "requirements": "resources", "resource-requirements": "resources",
     "base-url": "endpoint", "skills": "capabilities", "role": "name", "backstory": "instructions", "fn": "entrypoint",
 }  # fmt: skip
 #: Words of other tools for step types.

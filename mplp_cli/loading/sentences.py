@@ -149,8 +149,14 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
                 message=f"`{key}` is part of the format, but this version does not act on it yet",
             )
             continue
+        if key == "resources" and holder in later.HOLD_NOTHING:
+            message, hint = f"{_article(holder)} holds no resources", later.HOLD_NOTHING[holder]
+            yield Problem(code="schema-misplaced-key", path=where, on="key", message=message, hint=hint)
+            continue
         near = _meant(key, known)
         listed = f"{_article(holder)} takes: {', '.join(known)}"
+        if holder == "demand":
+            listed = f"kinds of your own stand under `custom`: {{{key}: 1}}; {listed}"
         if "retry-policy" in known and canonical(key) in keys_of("retry-policy"):
             near, listed = None, f"put it under `retry-policy`; {listed}"
         yield Problem(
@@ -163,7 +169,7 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
 
 
 def _comes_later(key: str, holder: str) -> bool:
-    return key in later.KEYS.get(holder, ()) or (holder.endswith(" step") and key in later.KEYS["step"])
+    return key in later.KEYS.get(holder, ())
 
 
 def _wrong_type(instance: Any, types: Any, schema: Mapping[str, Any], path: Path) -> Problem:

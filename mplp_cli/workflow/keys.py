@@ -18,6 +18,7 @@ from mplp_cli.workflow.values import Json, duration_ms
 _BESIDE: Final = frozenset({
     "id", "name", "description", "tags", "dependencies", "when", "join", "priority", "timeout", "retry-policy",
     "fallback-actions", "default", "cache", "once", "artifacts",
+    "resources",
 })  # fmt: skip
 
 

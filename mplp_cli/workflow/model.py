@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from mplp_cli.workflow.resources import Enforce, Strategy
 from mplp_cli.workflow.values import Duration, StepId
 
 
@@ -106,7 +107,22 @@ class _LeafStep(_Step, kw_only=True):
     fallback_actions: list[FallbackAction] | None = None
 
 
+class Resources(_Node, kw_only=True):
+    """What an attempt holds while it runs, as written (`resources.amount_of` reads the amounts)."""
+
+    cpu: int | float | None = None
+    memory: int | str | None = None
+    network: int | str | None = None
+    storage: int | str | None = None
+    #: Kinds that the project defines -> how much.
+    custom: dict[str, int | float] = {}
+    strategy: Strategy = "first-fit"
+    enforce: Enforce = "watch"
+
+
 class _WorkStep(_LeafStep, kw_only=True):
+    #: None: the workflow's default.
+    resources: Resources | None = None
     cache: Cache | None = None
     once: bool = False
 
@@ -272,6 +288,7 @@ class Concurrency(_Node, kw_only=True):
 class Defaults(_Node, kw_only=True):
     timeout: Duration | None = None
     retry_policy: RetryPolicy | None = None
+    resources: Resources | None = None
 
 
 class Workflow(_Node, kw_only=True):

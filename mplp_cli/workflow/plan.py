@@ -19,6 +19,7 @@ from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.keys import CacheRule
 from mplp_cli.workflow.language.templates import Formula, Template, is_template
 from mplp_cli.workflow.model import Join, Workflow
+from mplp_cli.workflow.resources import Demand
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
@@ -117,6 +118,8 @@ class PlanStep(Struct, frozen=True, kw_only=True):
     once: bool = False
     #: Patterns of the files that are kept: a list as a template.
     artifacts: Template = None
+    #: What an attempt holds while it runs; None: nothing.
+    demand: Demand | None = None
     #: Place in the start order; smaller first.
     rank: int = 0
     #: Whether it stands in `finally`, at any depth.

@@ -15,6 +15,7 @@ from msgspec import Struct
 #: The kinds that every pool may have; all others are custom.
 KINDS: Final = ("cpu", "memory", "network", "storage")
 Strategy: TypeAlias = Literal["first-fit", "best-fit", "balanced", "priority"]
+Enforce: TypeAlias = Literal["watch", "rlimit", "off"]
 #: Amounts by kind and unit: what is held.
 Amounts: TypeAlias = Mapping[str, Mapping[str, int]]
 #: What one attempt holds: (kind, unit, amount).
@@ -45,7 +46,7 @@ def amount_of(kind: str, written: float | str) -> int:
         amount = _number(written)
         how = "bits a second" if kind == "network" else "bytes"
         how = f"a whole number of {how}, or text with a unit"
-    if not 0 < round(amount) <= MOST:
+    if not 0 < amount <= MOST or not round(amount):
         raise ValueError(f"{written!r} is not {how}")
     return round(amount)
 
@@ -104,7 +105,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     amounts: tuple[tuple[str, int], ...]
     strategy: Strategy = "first-fit"
     #: How the memory that it declares is enforced: its processes are looked at, the system refuses more, or not at all.
-    enforce: Literal["watch", "rlimit", "off"] = "watch"
+    enforce: Enforce = "watch"
 
     def amount(self, kind: str) -> int:
         """How much of one kind; 0 if none is asked for."""

@@ -29,6 +29,7 @@ from mplp_cli.workflow.language.templates import Compiler, Ref, Template, Text, 
 from mplp_cli.workflow.plan import Custom, Included, Judgement, StepResult
 from mplp_cli.workflow.planning.asking import CheckOperation, Offered, check_agent, check_call
 from mplp_cli.workflow.planning.comparing import step_result
+from mplp_cli.workflow.planning.demands import Demands
 from mplp_cli.workflow.planning.links import ENV, KEY
 from mplp_cli.workflow.planning.repeats import foreach_repeat, loop_repeat
 from mplp_cli.workflow.planning.scoping import Scoping
@@ -73,6 +74,7 @@ class StepCompiler:
         self._compiler = Compiler(self._names, scoping.resolve, self._refuse, note)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
+        self._demands = Demands(workflow.defaults.resources, self)
         self._retries: dict[tuple[Any, ...], Retry] = {}
         self._shared_fallbacks: tuple[Fallback, ...] | None = None
 
@@ -101,6 +103,7 @@ class StepCompiler:
         else:
             made |= self._body(step, path)
             made |= self._policy(step, path)
+            made["demand"] = self._demands.of(step, path, effect=made.get("effect", False))
         return made
 
     def _when(self, when: str | bool | None, path: Path) -> Any:
