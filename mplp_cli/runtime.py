@@ -41,13 +41,11 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
+    from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.roster import Roster
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.revision.reruns import Repeated
-
-#: Slots of a run that states no `max-parallel`: the cores, at least this many.
-FEWEST_SLOTS = 4
 
 
 class Runtime:
@@ -118,6 +116,19 @@ class Runtime:
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return _one_of(found, name, fits)
 
+    def slots_of(self, plan: Plan) -> int:
+        """Attempts at once that a run of this plan may have."""
+        from mplp_cli.resources.adjustments import slots
+
+        return plan.workflow.max_parallel or slots(self.adjustments)
+
+    @cached_property
+    def adjustments(self) -> Adjustments:
+        """What commands have adjusted where the state is."""
+        from mplp_cli.store.adjusting import read_adjustments
+
+        return read_adjustments(None if self.ephemeral else self.existing_state_dir())
+
     # ---- loading
 
     def load(self, source: Source) -> Loaded:
@@ -171,7 +182,7 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots_of(plan), turn, rerun
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self.slots_of(plan), turn, rerun
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
@@ -333,11 +344,6 @@ class Runtime:
 
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
-
-
-def slots_of(plan: Plan) -> int:
-    """Attempts at once that a run of this plan may have."""
-    return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
 
 
 def failed_places(source: Source, state: RunState) -> dict[str, str]:

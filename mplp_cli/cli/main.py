@@ -50,6 +50,8 @@ COMMANDS = {
     "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
+    "optimize": "optimize",
+    "capacity": "capacity",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -95,6 +97,7 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "capacity": {"plan": "capacity:plan", "apply": "capacity:apply", "scale": "capacity:apply"},
     "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -66,3 +66,6 @@ class Adjustments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def in_force(self) -> dict[str, Adjustment]:
         """The adjustment that counts, by resource."""
         return {one.resource: one for change in self.changes for one in change.adjustments}
+
+
+NOTHING_ADJUSTED: Final = Adjustments()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import structs
 
 from mplp_cli.protocols.scaling import Adjustment, Adjustments, Change
-from mplp_cli.workflow.resources import Kind, Pool, Unit
+from mplp_cli.workflow.resources import KINDS, Kind, Unit
+from mplp_cli.workflow.stated import whole
 
-#: Attempts at once of a run whose workflow states none.
+#: Attempts at once of a run whose workflow states none: the cores, at least so many.
 MAX_PARALLEL: Final = "max-parallel"
+FEWEST_SLOTS: Final = 4
 #: From here to there it may be adjusted.
 FEWEST, MOST = 1, 256
 #: A kind of the pool may be made as small as this part of what is configured.
@@ -33,18 +37,24 @@ def adjusted(adjustments: Adjustments, resource: str, configured: int) -> int:
     return configured if found is None else found.after
 
 
-def overlaid(pool: Pool, adjustments: Adjustments) -> Pool:
-    """The pool with what was adjusted. Only kinds that are one unit can be: the others stay."""
-    kinds = dict(pool.kinds)
+def slots(adjustments: Adjustments) -> int:
+    """Attempts at once of a run whose workflow does not say."""
+    return adjusted(adjustments, MAX_PARALLEL, max(FEWEST_SLOTS, os.cpu_count() or 1))
+
+
+def overlaid(kinds: Mapping[str, Kind], adjustments: Adjustments) -> Mapping[str, Kind]:
+    """The kinds that the settings state, with what was adjusted: also kinds that they leave to the machine.
+
+    Only what is one unit can be adjusted: a kind of several stays as it is stated.
+    """
+    found = dict(kinds)
     for name, one in adjustments.in_force().items():
-        kind = kinds.get(name)
+        kind = found.get(name)
         if kind is not None and len(kind.units) == 1:
-            kinds[name] = _resized(kind, one.after)
-    return Pool(kinds)
-
-
-def _resized(kind: Kind, capacity: int) -> Kind:
-    return structs.replace(kind, units=(Unit(kind.units[0].id, capacity),))
+            found[name] = structs.replace(kind, units=(Unit(kind.units[0].id, one.after),))
+        elif kind is None and name in KINDS:
+            found[name] = whole(name, one.after)
+    return found
 
 
 def with_change(adjustments: Adjustments, at: int, by: str, made: tuple[Adjustment, ...]) -> Adjustments:

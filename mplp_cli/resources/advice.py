@@ -39,15 +39,6 @@ class Safe(Struct, frozen=True, kw_only=True):
     adjustment: Adjustment | None = None
 
 
-class Manual(Struct, frozen=True, kw_only=True):
-    """Something that a person must decide."""
-
-    description: str
-    bottleneck: str
-    severity: str
-    hint: str = ""
-
-
 def safe_ones(bottlenecks: Sequence[Bottleneck], found: Found) -> list[Safe]:
     """What can be done without asking: what is left of dead runs, the store's own upkeep, fewer slots."""
     return [*_tidying(found), *_slots(bottlenecks, found)]
@@ -94,20 +85,11 @@ def _slots(bottlenecks: Sequence[Bottleneck], found: Found) -> Iterator[Safe]:
 
 
 #: What each kind of bottleneck asks of a person, beside its own words.
-_HINTS: Final = {
+HINTS: Final = {
     "cpu": "`max-parallel` of a workflow bounds its attempts at once; `mplp capacity plan` says what is required",
     "memory": "`resources: {memory: ...}` of a step keeps others from starting that would not fit",
-    "network": "`cache` of a step keeps its result; `resources.probes` of mplp.yaml names what is measured",
+    "network": "`cache` of a step keeps its result; `probes` of mplp.yaml name what is measured",
 }
-
-
-def manual_ones(bottlenecks: Sequence[Bottleneck]) -> list[Manual]:
-    """What each bottleneck asks for that is not ours to do."""
-    return [
-        Manual(description=text, bottleneck=one.type, severity=one.severity, hint=_HINTS[one.type])
-        for one in bottlenecks
-        for text in one.recommendations
-    ]
 
 
 class Moved(Struct, frozen=True, kw_only=True):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
+
+from mplp_cli.errors import Path
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -75,3 +78,16 @@ def _found(metrics: Metrics, language: Language) -> Iterator[Bottleneck]:
     if (metrics.network.latency or 0) > LATENCY_LIMIT:
         said, advice = _NETWORK[language]
         yield Bottleneck(type="network", severity="medium", description=said, recommendations=advice)
+
+
+def misfits(metrics: Metrics) -> Iterator[tuple[Path, str]]:
+    """What is wrong with metrics of the right shape: where, and what."""
+    for name, use in (("cpu", metrics.cpu), ("memory", metrics.memory), ("storage", metrics.storage)):
+        part = use.utilization
+        if part is not None and not 0 <= part <= 1:
+            yield (name, "utilization"), f"a utilization is a part of 1, from 0 to 1; {part:g} is none"
+    latency = metrics.network.latency
+    if latency is not None and not 0 <= latency < math.inf:
+        yield ("network", "latency"), f"a latency is a number of milliseconds; {latency:g} is none"
+    if metrics == Metrics():
+        yield (), "there are no metrics in it; write {cpu: {utilization: 0.5}, network: {latency: 20}}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from contextlib import closing
@@ -31,21 +30,6 @@ class Measured(Struct, frozen=True, kw_only=True):
     #: What the latency was measured to, and the probes that gave no answer with the reason.
     probes: tuple[str, ...] = ()
     unreachable: dict[str, str] = {}
-
-
-class Machine(Struct, frozen=True):
-    """What there is: processors that this process may use, and bytes."""
-
-    cores: int
-    memory: int
-
-
-def machine() -> Machine:
-    """The machine that this runs on."""
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Machine(allowed or 1, psutil.virtual_memory().total)
 
 
 def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:

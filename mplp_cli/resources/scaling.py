@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from mplp_cli.errors import MplpError
+from mplp_cli.errors import MplpError, Path
 from mplp_cli.protocols.scaling import Adjustment, Scaler, ScalingAction
 from mplp_cli.resources.adjustments import MAX_PARALLEL
 from mplp_cli.resources.capacity import Stock, said, written
@@ -32,6 +32,29 @@ class Outcome(Struct, frozen=True, kw_only=True):
     status: Literal["completed", "failed"]
     result: Json = None
     error: str = ""
+
+
+class Actions(Struct, frozen=True):
+    """The plan itself."""
+
+    actions: list[ScalingAction]
+
+
+class GivenPlan(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What `mplp capacity apply` takes: all of what `plan` prints, or the actions alone."""
+
+    scaling_plan: Actions | None = None
+    actions: list[ScalingAction] | None = None
+
+    def listed(self) -> list[ScalingAction]:
+        """The actions in order."""
+        return self.scaling_plan.actions if self.scaling_plan is not None else self.actions or []
+
+
+def misplaced(plan: GivenPlan) -> Iterator[tuple[Path, str]]:
+    """What is wrong with a plan of the right shape."""
+    if (plan.scaling_plan is None) == (plan.actions is None):
+        yield (), "a plan has either `scalingPlan` with `actions` in it, or `actions`"
 
 
 class EntryPoint(Protocol):
