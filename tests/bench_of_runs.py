@@ -73,19 +73,17 @@ class DyingJournal:
         self._left = left
         self._after = after
 
-    def append(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
-        self._write(self._journal.append, events, objects, said)
+    def append(self, *args: Any, **more: Any) -> None:
+        self._write(self._journal.append, *args, **more)
 
-    def park(self, events: Sequence[Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> bool:
-        return bool(self._write(self._journal.park, events, objects, said))
+    def park(self, *args: Any, **more: Any) -> bool:
+        return bool(self._write(self._journal.park, *args, **more))
 
-    def _write(
-        self, write: Callable[..., Any], events: Sequence[Event], objects: Sequence[Any], said: Sequence[Any]
-    ) -> Any:
+    def _write(self, write: Callable[..., Any], *args: Any, **more: Any) -> Any:
         self._left -= 1
         if self._left == 0 and not self._after:
             raise Died
-        done = write(events, objects, said)
+        done = write(*args, **more)
         if self._left == 0:
             raise Died
         return done

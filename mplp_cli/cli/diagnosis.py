@@ -64,7 +64,8 @@ def _repair(
 
     now, backup = runtime.clock.now(), ""
     if any(
-        found.code in ("rows-of-no-run", "stale-place", "projection", "stale-request") for found in findings
+        found.code in ("rows-of-no-run", "stale-place", "stale-share", "projection", "stale-request")
+        for found in findings
     ):
         target = place / f"before-repair-{re.sub('[-:.]', '', rfc3339(now))}.db"
         back_up(database, target)

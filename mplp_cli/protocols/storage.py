@@ -81,7 +81,12 @@ class Switchboard(Protocol):
 
 
 class Shares(Protocol):
-    """Who holds what of the pool: runs with a share each, and people with allocations by hand."""
+    """Who holds what of the pool: runs with a share each, and people with allocations by hand.
+
+    A share becomes smaller with the facts that a journal appends. Those that end a run, or leave it to nobody, take
+    away what it holds and wants; what it has spent of rates stays until it comes back. What a run has allocated by hand
+    (`by` is `run:ID`) goes with its end.
+    """
 
     def others(self, run: RunId) -> Sequence[Share] | None:
         """What everybody else holds and waits for, allocations by hand too; None as long as nothing has changed since
@@ -90,14 +95,15 @@ class Shares(Protocol):
 
     def reap(self, end: Callable[[RunId], None]) -> None:
         """Free what runs hold whose process is gone, but for what they have spent of rates. `end` is called first for
-        each: it ends what such a run has left running."""
+        each that holds something: it ends what such a run has left running, unless somebody takes the run up."""
         ...
 
     def take(self, pool: Pool, share: Share) -> Sequence[Share] | None:
         """Store the larger share of a run, if there is room for it beside what others hold, and what those who go
         before it wait for. None: it is stored. Else nothing is, and these are the others.
 
-        Every process sees it when this returns. It need not last: the process may.
+        Every process sees it when this returns. It need not outlast a power cut, as no process does.
+        LostOwnershipError if another process took the run over.
         """
         ...
 
@@ -110,12 +116,13 @@ class Shares(Protocol):
         ...
 
     def allocate(self, pool: Pool, demand: Demand, allocation: str, by: str, now: int) -> Allocation:
-        """Hold something under a new id, durably, until it is released. InsufficientResourcesError if there is no
-        room for it now."""
+        """Hold something under an id, durably, until it is released; what is held under that id already stays as it
+        is. InsufficientResourcesError if there is no room for it now."""
         ...
 
-    def release(self, allocation: str) -> Allocation:
-        """What was held, and is not any more. AllocationNotFoundError."""
+    def release(self, allocation: str, attempt: str = "") -> Allocation:
+        """What was held, and is not any more. AllocationNotFoundError, unless it was released under the same name of
+        an attempt (`RUN/...`) and that run has not ended."""
         ...
 
 
@@ -132,7 +139,10 @@ class Journal(Protocol):
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
-    ) -> None: ...
+        share: Share | None = None,
+    ) -> None:
+        """Add facts, with what they store. `share` is what the run holds from then on; None: as before."""
+        ...
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         """As `append`; the definition replaces the one that is stored with the run, in the same transaction."""
@@ -143,6 +153,7 @@ class Journal(Protocol):
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        share: Share | None = None,
     ) -> bool:
         """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
         not returned. Then nothing is written, and it is False."""
@@ -211,6 +222,11 @@ class Store(Protocol):
     @property
     def turns(self) -> Turns:
         """Places under concurrency keys."""
+        ...
+
+    @property
+    def shares(self) -> Shares:
+        """Who holds what of the pool."""
         ...
 
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:

@@ -170,6 +170,19 @@ class Database:
             return self.connection().execute(statement, tuple(bindings)).fetchall()
 
     @contextmanager
+    def passing(self) -> Iterator[apsw.Connection]:
+        """As `writing`, of what need not outlast a power cut: nothing waits for the disk."""
+        with translated(self.path):
+            self.connection().pragma("synchronous", "NORMAL")
+        try:
+            with self.writing() as db:
+                yield db
+        finally:
+            if self._db is not None:
+                with translated(self.path):
+                    self._db.pragma("synchronous", "FULL")
+
+    @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
         """One write transaction, durable at the end of the block.
 

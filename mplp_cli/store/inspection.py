@@ -22,6 +22,7 @@ from mplp_cli.store.locks import is_held
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
 from mplp_cli.store.schema import ENDED_TURNS
 from mplp_cli.workflow.fold.history import Event
+from mplp_cli.workflow.resources import Allocation, Share
 from mplp_cli.workflow.values import RunId
 
 Severity = Literal["problem", "warning", "notice"]
@@ -92,6 +93,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     for row in run_rows(database):
         yield from _run(database, row)
     yield from _places(database)
+    yield from _shares(database)
     yield from _cached(database)
     yield from _leftovers(database, state_dir, now)
 
@@ -125,6 +127,37 @@ def _places(database: Database) -> Iterator[Finding]:
             message=f"{count:,} places under concurrency keys are those of runs that have ended",
             mend="deletes them",
         )
+
+
+def _shares(database: Database) -> Iterator[Finding]:
+    """What is held of the pool for nobody, or cannot be read."""
+    if count := len(stale_shares(database)):
+        yield Finding(
+            code="stale-share",
+            severity="problem",
+            message=f"{count:,} shares of the pool of resources are those of runs that have ended, or cannot be read",
+            mend="deletes them",
+        )
+
+
+def stale_shares(database: Database) -> list[tuple[str, str]]:
+    """Table and id of what nobody will give back. What has been spent of a rate comes back by itself."""
+    over = "(SELECT id FROM run WHERE status NOT IN ('completed', 'failed', 'cancelled'))"
+    rows = database.rows(
+        f"SELECT 'share', run, body, run NOT IN {over} FROM share UNION ALL"  # noqa: S608 - a condition of ours
+        f" SELECT 'allocation', id, body, \"by\" LIKE 'run:%' AND substr(\"by\", 5) NOT IN {over} FROM allocation"
+    )
+    found = []
+    for table, name, body, ended in rows:
+        kind: type[Share | Allocation] = Share if table == "share" else Allocation
+        try:
+            read = msgspec.json.decode(body, type=kind)
+        except UNREADABLE:
+            found.append((table, name))
+        else:
+            if ended and not (isinstance(read, Share) and not read.has_place):
+                found.append((table, name))
+    return found
 
 
 def _left_children(database: Database) -> Iterator[Finding]:

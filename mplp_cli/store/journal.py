@@ -20,9 +20,22 @@ from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
-from mplp_cli.store.projections import ENDED, Asked, Entered, Kept, Projection, Settled, Taken, Told, project
+from mplp_cli.store.projections import (
+    ENDED,
+    UNDRIVEN,
+    Asked,
+    Entered,
+    Kept,
+    Projection,
+    Settled,
+    Taken,
+    Told,
+    project,
+)
+from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import add_communications
 from mplp_cli.workflow.fold.history import Event, RunRedefined
+from mplp_cli.workflow.resources import Share
 from mplp_cli.workflow.values import RunId
 
 #: Rows and bytes that a reader holds at once.
@@ -44,9 +57,10 @@ class SqliteJournal:
     wrong, so the run has to be owned anew.
     """
 
-    def __init__(self, database: Database, lock: RunLock, run: RunId, key: int) -> None:
+    def __init__(self, database: Database, shares: SqliteShares, lock: RunLock, run: RunId, key: int) -> None:
         """The journal of a run that was just locked; `own` or `create` makes it usable."""
         self._database = database
+        self._shares = shares
         self._lock = lock
         self._run = run
         self._key = key
@@ -65,6 +79,7 @@ class SqliteJournal:
     def begin(self, db: apsw.Connection, events: Sequence[Event]) -> None:
         """Write the first facts of a run that the transaction creates."""
         self._add(db, encoded(self._run, events), project(self._run, self._status, 0, events))
+        self._shares.enter(self._run, self._fence)
 
     def own(self, db: apsw.Connection, by: str) -> None:
         """Raise the epoch, so that an earlier owner writes nothing more; learn where the history ends."""
@@ -76,6 +91,7 @@ class SqliteJournal:
         db.execute(schema.DROP_PAUSES, (self._key,))
         following = "SELECT coalesce(max(seq), -1) + 1 FROM event WHERE run = ?"
         (self._seq,) = only_row(db.execute(following, (self._key,)))
+        self._shares.enter(self._run, self._fence)
 
     # ---- the contract ----
 
@@ -84,8 +100,9 @@ class SqliteJournal:
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        share: Share | None = None,
     ) -> None:
-        self._write(events, objects, said)
+        self._write(events, objects, said, share=share)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self._write([fact], (), definition=definition)
@@ -95,8 +112,9 @@ class SqliteJournal:
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        share: Share | None = None,
     ) -> bool:
-        return self._write(events, objects, said, unless_asked=True)
+        return self._write(events, objects, said, unless_asked=True, share=share)
 
     def _write(
         self,
@@ -106,9 +124,10 @@ class SqliteJournal:
         *,
         unless_asked: bool = False,
         definition: Definition | None = None,
+        share: Share | None = None,
     ) -> bool:
         self._check_usable()
-        if not events and not objects:
+        if not events and not objects and share is None:
             return True
         after = project(self._run, self._status, self._seq, events)
         facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
@@ -123,6 +142,8 @@ class SqliteJournal:
                     add_communications(db, said)
                 if definition is not None:
                     _define(db, self._key, definition)
+                if share is not None:
+                    self._shares.put(db, share)
                 self._add(db, facts, after)
         except MplpError as error:
             self._end = error
@@ -165,6 +186,7 @@ class SqliteJournal:
     def close(self) -> None:
         if self._end is None:
             self._end = LostOwnershipError(f"run {self._run} was given up; nothing more was written")
+        self._shares.exit(self._run, self._fence)
         self._lock.release()
 
     # ---- inside a transaction ----
@@ -189,6 +211,8 @@ class SqliteJournal:
             _apply(db, self._run, self._key, after)
             if after.status in ENDED:
                 db.execute(schema.LEAVE_TURN, (self._run,))
+            if after.status in UNDRIVEN:
+                self._shares.leave(db, self._run, ended=after.status in ENDED)
             self._status = after.status
         self._seq += len(bodies)
 

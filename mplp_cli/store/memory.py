@@ -34,8 +34,10 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.board import MemoryBoard
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
+from mplp_cli.store.memory_shares import MemoryShares
 from mplp_cli.store.projections import (
     ENDED,
+    UNDRIVEN,
     Asked,
     Change,
     Entered,
@@ -49,6 +51,7 @@ from mplp_cli.store.projections import (
 from mplp_cli.store.switchboard import MemorySwitchboard
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
+from mplp_cli.workflow.resources import Share
 from mplp_cli.workflow.values import RunId, StepId
 
 
@@ -144,9 +147,10 @@ class MemoryJournal:
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        share: Share | None = None,
     ) -> None:
         self._check_usable()
-        if not events and not objects:
+        if not events and not objects and share is None:
             return
         run = self._run
         self._fence()
@@ -159,8 +163,12 @@ class MemoryJournal:
                 raise
         run.facts += events
         self._store.switchboard.add(said)
+        if share is not None:
+            self._store.shares.put(share)
         if after is not None:
             run.apply(after)
+            if after.status in UNDRIVEN:
+                self._store.shares.leave(run.new.id, ended=after.status in ENDED)
             for change in after.changes:
                 if isinstance(change, Told):
                     self._store.board.publish(change.event)
@@ -175,11 +183,12 @@ class MemoryJournal:
         events: Sequence[Event],
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
+        share: Share | None = None,
     ) -> bool:
         self._check_usable()
         if any(control.seq > self._control for control in self._run.controls):
             return False
-        self.append(events, objects, said)
+        self.append(events, objects, said, share)
         return True
 
     def read(self) -> Iterator[Event]:
@@ -227,6 +236,7 @@ class MemoryStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.turns = Alone()
+        self.shares = MemoryShares(clock, self._is_driven)
         self._runs: dict[RunId, _Run] = {}
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
@@ -259,6 +269,9 @@ class MemoryStore:
         run.controls = [c for c in run.controls if c.verb not in ("pause", "resume")]
         run.holder = this_process(by, self._clock.now())
         return MemoryJournal(self, run)
+
+    def _is_driven(self, run_id: RunId) -> bool:
+        return run_id in self._runs and self._runs[run_id].holder is not None
 
     def _run(self, run_id: RunId) -> _Run:
         try:

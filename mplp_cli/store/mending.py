@@ -19,6 +19,7 @@ from mplp_cli.store.inspection import (
     facts_of,
     projected,
     question_rows,
+    stale_shares,
     unreadable_results,
 )
 from mplp_cli.store.journal import packed
@@ -46,6 +47,13 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
         case "stale-place":
             with database.writing() as db:
                 db.execute(f"DELETE FROM turn WHERE {ENDED_TURNS}")  # noqa: S608 - a condition of ours
+            return True
+        case "stale-share":
+            stale = stale_shares(database)
+            with database.writing() as db:
+                for table, name in stale:
+                    column = "run" if table == "share" else "id"
+                    db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608 - names of ours
             return True
         case "cached-result":
             lost = [(key,) for key in unreadable_results(database)]

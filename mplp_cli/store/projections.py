@@ -38,6 +38,8 @@ from mplp_cli.workflow.values import StepId
 
 #: A run with one of these takes no more requests.
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+#: A run with one of these is driven by nobody.
+UNDRIVEN: Final = ENDED | {"waiting", "paused"}
 
 
 class Asked(Struct, frozen=True):

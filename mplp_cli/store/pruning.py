@@ -132,6 +132,7 @@ def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:
         db.execute(_SUPERSEDED, (key,))
         # Keys are used again; an object that stays must not seem to be of a later run.
         db.execute("UPDATE object SET run = 0 WHERE run = ?", (key,))
-        db.execute(schema.LEAVE_TURN, (run_id,))
+        for statement in (schema.LEAVE_TURN, schema.DROP_SHARE, schema.DROP_ALLOCATIONS):
+            db.execute(statement, (run_id,))
         db.execute("DELETE FROM run WHERE key = ?", (key,))
     return True

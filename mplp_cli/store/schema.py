@@ -9,7 +9,7 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 4
+VERSION = 5
 
 #: Tables that format 2 has and format 1 had not.
 #:
@@ -86,6 +86,23 @@ CREATE TABLE active(
 ) STRICT, WITHOUT ROWID;
 """
 
+#: Tables that format 5 has and format 4 had not.
+#:
+#: `share`: what a run holds of the pool of resources, has spent of rates and waits for.
+#: `allocation`: what is held by hand (as parts of the pool), or was released by an attempt of a run that goes on.
+_ADDED_IN_5 = """
+CREATE TABLE share(
+    run TEXT PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE allocation(
+    id TEXT PRIMARY KEY,
+    "by" TEXT NOT NULL,
+    body BLOB NOT NULL,
+    released TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+"""
+
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.
 UPGRADES = {
     1: f"""
@@ -97,6 +114,7 @@ ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 """,
     2: _ADDED_IN_3,
     3: _ADDED_IN_4,
+    4: _ADDED_IN_5,
 }
 
 SCHEMA = f"""
@@ -175,6 +193,7 @@ CREATE TABLE object(
 {_ADDED_IN_2}
 {_ADDED_IN_3}
 {_ADDED_IN_4}
+{_ADDED_IN_5}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -234,6 +253,23 @@ TURNS = (
 )
 #: Of runs that cannot have or wait for a place, whatever their processes do. A failed one may, if it is taken up.
 ENDED_TURNS = "run NOT IN (SELECT id FROM run WHERE status NOT IN ('completed', 'cancelled'))"
+#: What everybody but one run (`?`) holds: shares, then allocations by hand, which belong to nobody in the list.
+SHARES = (
+    "SELECT run, body FROM share WHERE run <> ? UNION ALL SELECT '', body FROM allocation WHERE released = ''"
+)
+SHARE = "SELECT body FROM share WHERE run = ?"
+SET_SHARE = "INSERT OR REPLACE INTO share(run, body) VALUES(?, ?)"
+DROP_SHARE = "DELETE FROM share WHERE run = ?"
+ALLOCATIONS = "SELECT body FROM allocation WHERE released = ''"
+ALLOCATION = "SELECT body, released FROM allocation WHERE id = ?"
+ALLOCATE = 'INSERT INTO allocation(id, "by", body) VALUES(?, ?, ?)'
+#: `?2` is the attempt that does it; the row is kept for its next one.
+RELEASE = "UPDATE allocation SET released = ?2 WHERE id = ?1"
+DROP_ALLOCATION = "DELETE FROM allocation WHERE id = ?"
+#: `?1` is the run.
+DROP_ALLOCATIONS = (
+    "DELETE FROM allocation WHERE \"by\" = 'run:' || ?1 OR substr(released, 1, length(?1) + 1) = ?1 || '/'"
+)
 KEEP = "INSERT OR REPLACE INTO cached(key, step, run, at, until, result) VALUES(?, ?, ?, ?, ?, ?)"
 #: No key goes on with the last character there is.
 CACHED = "SELECT key, step, run, at, until, result FROM cached WHERE key >= ?1 AND key < ?1 || char(0x10ffff)"

@@ -46,6 +46,7 @@ from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_pa
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import SqliteSwitchboard, add_communications
 from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.fold.answers import NOTHING, Given
@@ -74,6 +75,7 @@ class SqliteStore:
         self.board: Board = SqliteBoard(self._database)
         self.switchboard: Switchboard = SqliteSwitchboard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
+        self.shares = SqliteShares(self._database, state_dir, clock)
 
     # ---- owning a run ----
 
@@ -96,7 +98,7 @@ class SqliteStore:
             db.execute(schema.ADD_DEFINITION, row)
             if (made_for := run.relation) is not None:
                 db.execute(schema.ADD_RELATION, (key, made_for.kind, made_for.run, made_for.step))
-            journal = SqliteJournal(self._database, lock, run.id, key)
+            journal = SqliteJournal(self._database, self.shares, lock, run.id, key)
             journal.begin(db, events)
             if run.turn is not None:
                 self.turns.enter(db, run.id, run.turn)
@@ -115,7 +117,7 @@ class SqliteStore:
         def own(db: apsw.Connection) -> SqliteJournal:
             if take_over:  # in here, where nobody else takes it over
                 held.append(self._lock(run_id, by, seizes=True))
-            journal = SqliteJournal(self._database, held[0], run_id, key)
+            journal = SqliteJournal(self._database, self.shares, held[0], run_id, key)
             journal.own(db, by)
             if not held[0].is_current():
                 raise busy(run_id, holder_of(held[0].path))

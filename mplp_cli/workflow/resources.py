@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from mplp_cli.errors import InsufficientResourcesError
 
 #: The kinds that every pool may have; all others are custom.
 KINDS: Final = ("cpu", "memory", "network", "storage")
@@ -60,7 +63,7 @@ def amount_text(kind: str, amount: int) -> str:
     if kind in ("memory", "storage"):
         return _largest(amount, _BINARY) if amount >= 1 << 10 else f"{amount}B"
     if kind == "network":
-        return _largest(amount, _BITS)
+        return _largest(amount, _BITS) if amount else "0bps"
     return f"{amount / _THOUSANDTHS:.3f}".rstrip("0").rstrip(".")
 
 
@@ -128,6 +131,34 @@ class Share(Struct, frozen=True, kw_only=True):
     #: What its first waiting step lacks the place for; nobody behind it takes that.
     wanted: Amounts = {}
 
+    def goes_before(self, other: Share) -> bool:
+        """Whether this one gets what both wait for."""
+        return (-self.priority, self.since, self.run) < (-other.priority, other.since, other.run)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds, has spent and wants nothing."""
+        return not (self.spent or self.has_place)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it holds or wants something."""
+        return _some(self.held) or _some(self.wanted)
+
+    def at(self, now: int) -> Share:
+        """Without what has come back of rates by then."""
+        if all(until > now for *_, until in self.spent):
+            return self
+        return replace(self, spent=tuple(one for one in self.spent if one[3] > now))
+
+    def rest(self, now: int) -> Share:
+        """What is left of it when nobody drives the run: what has been spent of rates."""
+        return replace(self.at(now), held={}, wanted={})
+
+
+def _some(amounts: Amounts) -> bool:
+    return any(amount for units in amounts.values() for amount in units.values())
+
 
 class Allocation(Struct, frozen=True, kw_only=True):
     """What somebody holds by hand, until it is released."""
@@ -137,6 +168,11 @@ class Allocation(Struct, frozen=True, kw_only=True):
     by: str
     strategy: Strategy
     parts: Parts
+
+    @property
+    def share(self) -> Share:
+        """What is held by it, as others see it."""
+        return Share(run=self.id, since=self.at, held=in_use((), [self], self.at))
 
 
 def lacking(pool: Pool, demand: Demand) -> dict[str, tuple[int, int]]:
@@ -213,3 +249,73 @@ def _chosen(fitting: Sequence[tuple[Unit, int]], strategy: Strategy) -> Unit:
 
 def _freest_first(free: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:
     return sorted(free, key=lambda one: -one[1])
+
+
+# ---- beside others -------------------------------------------------------------------------------
+
+
+def fits(pool: Pool, share: Share, others: Iterable[Share], now: int, before: Share | None = None) -> bool:
+    """Whether there is room for what `share` takes beyond what the same run had `before`, beside what others hold,
+    and what those who go before it wait for. What it had already need not fit: the pool may have become smaller.
+    """
+    had = {} if before is None else in_use([before], (), now)
+    taken = _kept_from(share, others, now)
+    for name, units in in_use([share], (), now).items():
+        there = {unit.id: unit.capacity for unit in pool.kinds[name].units} if name in pool.kinds else {}
+        for unit, amount in units.items():
+            if amount > had.get(name, {}).get(unit, 0):
+                left = there.get(unit, 0) - taken.get(name, {}).get(unit, 0)
+                if amount > left:
+                    return False
+    return True
+
+
+def allotted(
+    pool: Pool, demand: Demand, others: Sequence[Share], *, identifier: str, by: str, now: int
+) -> Allocation:
+    """What somebody is to hold by hand beside others. InsufficientResourcesError if there is no room for it now."""
+    taken = _kept_from(Share(run=identifier, since=now), others, now)
+    parts = placed(pool, taken, demand)
+    if parts is None:
+        raise no_room(pool, taken, demand)
+    return Allocation(id=identifier, at=now, by=by, strategy=demand.strategy, parts=parts)
+
+
+def _kept_from(share: Share, others: Iterable[Share], now: int) -> dict[str, dict[str, int]]:
+    """What others hold, and what those who go before the run wait for."""
+    everybody = list(others)
+    waiting = [replace(other, held=other.wanted, spent=()) for other in everybody if other.goes_before(share)]
+    return in_use([*everybody, *waiting], (), now)
+
+
+def no_room(pool: Pool, used: Amounts, demand: Demand) -> InsufficientResourcesError:
+    """The refusal that names, for each kind that is asked for, how much, and how much one could have now."""
+    asked, there = {}, {}
+    for name, amount in demand.amounts:
+        asked[name] = amount_text(name, amount)
+        there[name] = amount_text(name, _free(pool.kinds.get(name), used.get(name, {}), amount))
+    short = [name for name, amount in demand.amounts if placed(pool, used, _only(demand, name)) is None]
+    missing = "; ".join(f"{name}: asked {asked[name]}, available {there[name]}" for name in short)
+    never = lacking(pool, demand)
+    return InsufficientResourcesError(
+        f"there is not enough of the pool: {missing}" if missing else "there is not enough of the pool",
+        requirements=asked,
+        availability=there,
+        hint="`mplp resources show` lists what is held and by whom"
+        if not never
+        else f"the pool never has as much {' and '.join(never)}: ask for less, or enlarge it under `resources` in"
+        " mplp.yaml",
+    )
+
+
+def _only(demand: Demand, name: str) -> Demand:
+    return replace(demand, amounts=((name, demand.amount(name)),))
+
+
+def _free(kind: Kind | None, taken: Mapping[str, int], amount: int) -> int:
+    """How much can be had: on one unit if any is large enough for the amount, else on all together."""
+    if kind is None:
+        return 0
+    free = [max(unit.capacity - taken.get(unit.id, 0), 0) for unit in kind.units]
+    alone = any(unit.capacity >= amount for unit in kind.units)
+    return max(free, default=0) if alone else sum(free)

@@ -19,6 +19,7 @@ from mplp_cli.workflow.fold.resume import take_up
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import COMPLETED, PENDING
 from mplp_cli.workflow.plan import Plan
+from mplp_cli.workflow.resources import Share
 from tests.bench_of_runs import Bench, Died, planned, statuses
 from tests.virtual import StuckError
 
@@ -132,9 +133,13 @@ class _Journal:
         self.journal = journal
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        share: Share | None = None,
     ) -> None:
-        self.journal.append(events, objects, said)
+        self.journal.append(events, objects, said, share)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
@@ -144,9 +149,13 @@ class _TwoTransactions(_Journal):
     """Objects are stored in a commit of their own."""
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        share: Share | None = None,
     ) -> None:
-        self.journal.append(events, (), said)
+        self.journal.append(events, (), said, share)
         if objects:
             self.journal.append([], objects)
 
@@ -159,10 +168,16 @@ class _LateStarts(_Journal):
         self.held: list[Event] = []
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        share: Share | None = None,
     ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
-        self.journal.append([*before, *(e for e in events if not isinstance(e, StepStarted))], objects)
+        self.journal.append(
+            [*before, *(e for e in events if not isinstance(e, StepStarted))], objects, share=share
+        )
 
 
 class _KeptUntilTheEnd(_Journal):
@@ -174,11 +189,15 @@ class _KeptUntilTheEnd(_Journal):
         self.objects: list[ProtocolObject] = []
 
     def append(
-        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), said: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        objects: Sequence[ProtocolObject] = (),
+        said: Sequence[Any] = (),
+        share: Share | None = None,
     ) -> None:
         self.objects += objects
         self.facts += [e for e in events if not isinstance(e, StepStarted | RunResumed)]
-        self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)])
+        self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)], share=share)
         if any(isinstance(e, RUN_ENDS) for e in events):
             self.journal.append(self.facts, self.objects)
 

@@ -12,6 +12,7 @@ from mplp_cli.engine.drive import Drive
 from mplp_cli.errors import StepError, StoreError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.fold import history as h
+from mplp_cli.workflow.resources import Share
 from tests.bench_of_runs import (
     Bench,
     Died,
@@ -98,7 +99,12 @@ def test_a_drive_that_ends_with_an_error_stops_what_runs() -> None:
             raise
 
     def lose(drive: Drive) -> None:
-        def append(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
+        def append(
+            events: Sequence[h.Event],
+            objects: Sequence[Any] = (),
+            said: Sequence[Any] = (),
+            share: Share | None = None,
+        ) -> None:
             raise StoreError("the disk is full")
 
         drive.world.journal.append = append  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from mplp_cli.errors import RunStateError
 from mplp_cli.protocols import Control
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.state import RunState
+from mplp_cli.workflow.resources import Share
 from tests.bench_of_runs import (
     RUN,
     Bench,
@@ -392,10 +393,15 @@ def in_the_very_moment(act: Callable[[Drive], object]) -> Intervention:
     def arrange(drive: Drive) -> None:
         park, left = drive.world.journal.park, [act]
 
-        def late(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> bool:
+        def late(
+            events: Sequence[h.Event],
+            objects: Sequence[Any] = (),
+            said: Sequence[Any] = (),
+            share: Share | None = None,
+        ) -> bool:
             if left:
                 left.pop()(drive)
-            return park(events, objects, said)
+            return park(events, objects, said, share)
 
         drive.world.journal.park = late  # type: ignore[method-assign]
 

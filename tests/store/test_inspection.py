@@ -164,6 +164,30 @@ def test_rows_of_no_run_and_requests_to_ended_runs_are_deleted(database: Databas
     assert database.rows("SELECT run FROM control") == [(2,)]
 
 
+def test_what_is_held_of_the_pool_for_nobody_is_deleted(database: Database, state: Path) -> None:
+    ended, waiting = (str(database.rows(f"SELECT id FROM run WHERE key = {key}")[0][0]) for key in (1, 2))
+    body = '{"run":"x","held":{"cpu":{"one":1}}}'
+    spent = '{"run":"x","spent":[["calls","calls",1,9000000000000]]}'
+    by_hand = '{"id":"x","at":1,"by":"ann","strategy":"balanced","parts":[["cpu","one",1]]}'
+    shares = {ended: body, waiting: body, "gone": body, "spent": spent, "torn": "{"}
+    allocations = {"of-ended": f"run:{ended}", "of-waiting": f"run:{waiting}", "by-hand": "ann"}
+    alter(
+        database,
+        *(f"INSERT INTO share VALUES('{run}', CAST('{text}' AS BLOB))" for run, text in shares.items()),
+        *(
+            f"INSERT INTO allocation VALUES('{name}', '{by}', CAST('{by_hand}' AS BLOB), '')"
+            for name, by in allocations.items()
+        ),
+    )
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("stale-share", "problem")
+    assert finding.message.startswith("4 shares")
+    assert mend(database, state, finding, NOW)
+    assert {row[0] for row in database.rows("SELECT run FROM share")} == {waiting, "spent"}
+    assert {row[0] for row in database.rows("SELECT id FROM allocation")} == {"of-waiting", "by-hand"}
+    assert found(database) == []
+
+
 def test_places_of_ended_runs_are_deleted_and_those_of_others_stay(database: Database, state: Path) -> None:
     place = "INSERT INTO turn(workflow_id, key, run, held, at) VALUES('w', 'prod', '{}', 1, 0)"
     ids = [

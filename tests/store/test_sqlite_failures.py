@@ -142,12 +142,14 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     assert "belongs to another program" in refused.message
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
     tmp_path: Path, version: int
 ) -> None:
     path = made(tmp_path)
-    new_tables = ["active"]
+    new_tables = ["share", "allocation"]
+    if version < 4:
+        new_tables += ["active"]
     if version < 3:
         new_tables += ["module", "subscription", "communication"]
     if version == 1:

@@ -15,7 +15,10 @@ import apsw
 from mplp_cli.errors import MplpError, RunBusyError, StoreError
 from mplp_cli.protocols import Control
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.resources import Kind, Pool, Share, Unit, in_use
 from tests.store.sample import FixedClock, new_run, run_id, started, step
+
+POOL = Pool({"cpu": Kind(name="cpu", units=(Unit("node", 4_000),))})
 
 
 def say(*words: object) -> None:
@@ -73,6 +76,29 @@ def fill(state: Path, limit: int) -> None:
         say("again:", type(error).__name__)
 
 
+def hold(state: Path, number: int) -> None:
+    """Create a run that takes all of the pool, say so, and keep it until the process dies."""
+    store = SqliteStore(state, FixedClock())
+    store.create_run(new_run(number), [started(number)])
+    taken = store.shares.take(POOL, Share(run=run_id(number), held={"cpu": {"node": 4_000}}))
+    say("holds" if taken is None else "refused")
+    sys.stdin.read()
+
+
+def compete(state: Path, number: int) -> None:
+    """Take one of four places again and again, and count how many are taken whenever there is one."""
+    store = SqliteStore(state, FixedClock())
+    journal = store.create_run(new_run(number), [started(number)])
+    most = 0
+    for _ in range(60):
+        share = Share(run=run_id(number), since=number, held={"cpu": {"node": 2_000}})
+        if store.shares.take(POOL, share) is None:
+            held = in_use(store.shares.all(), (), 0)
+            most = max(most, held["cpu"]["node"])
+            journal.append([], share=Share(run=run_id(number)))
+    say(most)
+
+
 def stall(state: Path, _: int) -> None:
     """Begin to write and stop there, as a process does that is halted inside a commit."""
     db = apsw.Connection(str(state / "state.db"))
@@ -83,4 +109,6 @@ def stall(state: Path, _: int) -> None:
 
 if __name__ == "__main__":
     verb, directory, argument = sys.argv[1:]
-    {"own": own, "write": write, "fill": fill, "stall": stall}[verb](Path(directory), int(argument))
+    {"own": own, "write": write, "fill": fill, "stall": stall, "hold": hold, "compete": compete}[verb](
+        Path(directory), int(argument)
+    )
