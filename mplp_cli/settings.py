@@ -237,7 +237,9 @@ def _probes(path: Path, value: object) -> tuple[str, ...]:
     for probe in value:
         host, _, port = probe.rpartition(":") if isinstance(probe, str) else ("", "", "")
         if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-            raise _wrong(path, f"has {probe!r} under `probes`", "Write HOST:PORT, in quotes if it is [::1]:PORT.")
+            raise _wrong(
+                path, f"has {probe!r} under `probes`", "Write HOST:PORT, in quotes if it is [::1]:PORT."
+            )
     return tuple(value)
 
 

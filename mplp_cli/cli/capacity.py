@@ -45,11 +45,14 @@ def main() -> None:
 
 def plan(
     horizon: Annotated[
-        str, typer.Option("--horizon", metavar="DURATION", help="How far to look ahead: 12h, 7d, at most 92d.")
+        str,
+        typer.Option("--horizon", metavar="DURATION", help="How far to look ahead: 12h, 7d, at most 92d."),
     ] = "7d",
     history: Annotated[
         str | None,
-        typer.Option("--history", metavar="FILE", help="Past runs, instead of those of the store.", show_default=False),
+        typer.Option(
+            "--history", metavar="FILE", help="Past runs, instead of those of the store.", show_default=False
+        ),
     ] = None,
     method: Annotated[Method, typer.Option("--method", help="How to forecast.")] = Method.seasonal_naive,
     output: Output = TextOrJson.text,
@@ -97,7 +100,9 @@ def _hours(horizon: str) -> int:
     except ValueError:
         hours = 0
     if not 1 <= hours <= _FURTHEST:
-        raise UsageError(f"--horizon {horizon}: this is no time ahead", hint="write it like 12h or 7d, at most 92d")
+        raise UsageError(
+            f"--horizon {horizon}: this is no time ahead", hint="write it like 12h or 7d, at most 92d"
+        )
     return hours
 
 
@@ -170,7 +175,9 @@ def apply(
 
     runtime = Runtime(state_dir=state_dir)
     if undo == (file is not None):
-        raise UsageError("name a plan, or say --undo", hint="`mplp capacity plan --output json` prints a plan")
+        raise UsageError(
+            "name a plan, or say --undo", hint="`mplp capacity plan --output json` prints a plan"
+        )
     if file is None:
         undo_last(runtime, BY, output)
         return

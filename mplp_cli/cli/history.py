@@ -115,4 +115,3 @@ def _held(runtime: Runtime, run: str) -> dict[str, int]:
     except MplpError:
         return {}
     return {} if plan is None else most_held(plan, runtime.slots_of(plan))
-

@@ -12,6 +12,7 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
+    from mplp_cli.protocols.scaling import Adjustment
     from mplp_cli.resources.advice import Found, Moved, Safe
     from mplp_cli.resources.measuring import Measured
     from mplp_cli.runtime import Runtime
@@ -108,8 +109,8 @@ def _database(runtime: Runtime) -> AbstractContextManager[Any]:
 
 def _found(runtime: Runtime, database: Database | None) -> Found:
     """What is to be tidied up, and how many slots and cores there are."""
-    from mplp_cli.resources.advice import Found
     from mplp_cli.resources.adjustments import slots
+    from mplp_cli.resources.advice import Found
     from mplp_cli.resources.machine import detect
     from mplp_cli.store.upkeep import dead_shares, log_size, lost_places
 
@@ -127,9 +128,7 @@ def _found(runtime: Runtime, database: Database | None) -> Found:
 
 def _apply(runtime: Runtime, database: Database | None, safe: list[Safe]) -> list[Moved]:
     """Do it all; what could be measured before and after."""
-    from mplp_cli.resources.adjustments import with_change
     from mplp_cli.resources.advice import Moved
-    from mplp_cli.store.adjusting import change_adjustments
     from mplp_cli.store.upkeep import dead_shares, free_places, log_size, lost_places, write_back
 
     moved = []
@@ -137,8 +136,7 @@ def _apply(runtime: Runtime, database: Database | None, safe: list[Safe]) -> lis
         match one.action:
             case "adjust":
                 assert one.adjustment is not None
-                made, now = (one.adjustment,), runtime.clock.now()
-                change_adjustments(runtime.state_dir, lambda kept, m=made, t=now: with_change(kept, t, BY, m))
+                _adjust(runtime, one.adjustment)
             case "write-back":
                 assert database is not None
                 before, after = log_size(database), write_back(database)
@@ -155,6 +153,14 @@ def _apply(runtime: Runtime, database: Database | None, safe: list[Safe]) -> lis
                 after = len(dead_shares(database, now))
                 moved.append(Moved(metric="shares.dead", unit="runs", before=before, after=after))
     return moved
+
+
+def _adjust(runtime: Runtime, adjustment: Adjustment) -> None:
+    from mplp_cli.resources.adjustments import with_change
+    from mplp_cli.store.adjusting import change_adjustments
+
+    now = runtime.clock.now()
+    change_adjustments(runtime.state_dir, lambda kept: with_change(kept, now, BY, (adjustment,)))
 
 
 def reap(runtime: Runtime) -> list[str]:

@@ -30,7 +30,9 @@ def read_as(source: bytes, name: str, kind: type[T], check: Check[T] | None = No
             made = msgspec.convert(reading.value, kind)
         except msgspec.ValidationError as error:
             said, _, place = str(error).partition(" - at ")
-            problems.append(Problem(code="document-shape", message=said[:1].lower() + said[1:], path=_path(place)))
+            problems.append(
+                Problem(code="document-shape", message=said[:1].lower() + said[1:], path=_path(place))
+            )
         else:
             found = () if check is None else check(made)
             problems += [Problem(code="document-value", message=said, path=path) for path, said in found]

@@ -38,7 +38,7 @@ def advised_document(
 
 
 def _safe_object(one: Safe) -> dict[str, Any]:
-    made = {
+    made: dict[str, Any] = {
         "type": one.action,
         "description": one.description,
         "bottleneck": one.bottleneck,
@@ -83,7 +83,9 @@ def advised_screen(
     dry_run: bool,
 ) -> Iterator[Line]:
     """The metrics, each bottleneck with its advice, what was done, and what it has brought."""
-    yield from grid(("METRIC", "NOW", "LIMIT", ""), list(_metrics(measured)), theme=theme, width=width, right=(1, 2))
+    yield from grid(
+        ("METRIC", "NOW", "LIMIT", ""), list(_metrics(measured)), theme=theme, width=width, right=(1, 2)
+    )
     for probe, why in measured.unreachable.items():
         yield Line(f"{probe} was not reached: {why}", "warn")
     yield Line()

@@ -103,18 +103,22 @@ def action_object(action: ScalingAction) -> dict[str, Any]:
 
 def capacity_screen(plan: CapacityPlan, theme: Theme, width: int) -> Iterator[Line]:
     """What is required with how good the forecast is, the plan, the recommendations."""
-    span = f"{plan.runs:,} runs in {plan.usage.hours:,} hours up to {rfc3339(plan.start)[:16]}Z"
+    span = f"{_many(plan.runs, 'run')} in {_many(plan.usage.hours, 'hour')} up to {rfc3339(plan.start)[:16]}Z"
     hours = max((len(made.points) for made in plan.forecasts.values()), default=0)
-    yield from wrapped(Line(f"{span}; the {hours:,} hours after that", "dim"), width)
+    yield from wrapped(Line(f"{span}; {_many(hours, 'hour')} after that", "dim"), width)
     yield Line()
     rows = [_row(one, plan.forecasts[one.resource]) for one in plan.required]
-    head = ("RESOURCE", "NOW", "EXPECTED", f"UP TO ({LEVEL:.0%})", "METHOD", "ERROR OF THE BACK-TEST")
+    head = ("RESOURCE", "NOW", "EXPECTED", "AT MOST", "METHOD", "ERROR OF THE BACK-TEST")
     yield from grid(head, rows, theme=theme, width=width, right=(1, 2, 3))
     yield Line()
     for action in plan.actions:
         yield from wrapped(Line(action_text(action), "strong"), width)
     for text in plan.recommendations:
         yield from wrapped(Line(text), width)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _row(one: Required, made: Forecast) -> tuple[Line, ...]:

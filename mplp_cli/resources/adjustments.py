@@ -1,4 +1,4 @@
-"""Adjustments: values of this machine that are others than the settings say, within bounds, and taken back one by one."""
+"""Adjustments: values of this machine that are others than the settings say, within bounds, taken back one by one."""
 
 from __future__ import annotations
 

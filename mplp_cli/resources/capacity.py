@@ -122,9 +122,7 @@ def recommendations_of(
 def _about_forecasts(forecasts: Mapping[str, Forecast]) -> Iterator[str]:
     if any(made.method == "flat" for made in forecasts.values()):
         yield "there is too little history for a season (two days): the forecast is flat, the mean of what was seen"
-    bad = [
-        name for name, made in forecasts.items() if made.backtest and (made.backtest.mase or 0) > 1
-    ]
+    bad = [name for name, made in forecasts.items() if made.backtest and (made.backtest.mase or 0) > 1]
     if bad:
         yield (
             f"the last season was not like the one before ({', '.join(bad)}): repeating the last hour would have been"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import sqrt
 from typing import Final, Literal, TypeAlias
 
@@ -68,15 +69,14 @@ def forecast(series: Sequence[float], horizon: int, smooth: Predict | None = Non
     With too few hours for what was asked it is the simpler method, at last `flat`.
     """
     method: Method = "flat"
-    season, predict = 0, flat
+    season = 0
+    predict: Predict = flat
     if smooth is not None and (season := season_of(len(series), "holt-winters")):
         method, predict = "holt-winters", smooth
     elif season := season_of(len(series), "seasonal-naive"):
         method, predict = "seasonal-naive", seasonal_naive
     tested = _backtest(series, season or max(len(series) // 4, 1), season, predict)
-    return Forecast(
-        method=method, season=season, points=predict(series, horizon, season), backtest=tested
-    )
+    return Forecast(method=method, season=season, points=predict(series, horizon, season), backtest=tested)
 
 
 def seasonal_naive(series: Sequence[float], horizon: int, season: int) -> tuple[Point, ...]:
@@ -101,7 +101,9 @@ def flat(series: Sequence[float], horizon: int, season: int = 0) -> tuple[Point,
 def point(value: float, spread: float) -> Point:
     """A value with its interval; nothing is ever less than 0."""
     value = max(value, 0.0)
-    return Point(round(value, 6), round(max(value - _WIDTH * spread, 0.0), 6), round(value + _WIDTH * spread, 6))
+    return Point(
+        round(value, 6), round(max(value - _WIDTH * spread, 0.0), 6), round(value + _WIDTH * spread, 6)
+    )
 
 
 def _backtest(series: Sequence[float], held_out: int, season: int, predict: Predict) -> Backtest | None:
@@ -112,7 +114,7 @@ def _backtest(series: Sequence[float], held_out: int, season: int, predict: Pred
     said = [one.value for one in predict(seen, held_out, season)]
     misses = [abs(one - other) for one, other in zip(said, came, strict=True)]
     parts = [miss / one for miss, one in zip(misses, came, strict=True) if one]
-    steps = [abs(one - other) for one, other in zip(seen, seen[1:], strict=False)]
+    steps = [abs(one - other) for one, other in pairwise(seen)]
     scale = sum(steps) / len(steps)
     mae = sum(misses) / len(misses)
     return Backtest(

@@ -85,7 +85,9 @@ class LocalScaler:
         if stock is None:
             hint = did_you_mean(action.resource, self._stocks)
             known = ", ".join(self._stocks)
-            raise ScalingError(f"there is no resource `{action.resource}` here; {hint or f'there are {known}'}")
+            raise ScalingError(
+                f"there is no resource `{action.resource}` here; {hint or f'there are {known}'}"
+            )
         if stock.fixed:
             raise ScalingError(f"`{action.resource}` cannot be adjusted: {stock.fixed}")
         wanted = _wanted(action, stock)
@@ -111,7 +113,9 @@ def _wanted(action: ScalingAction, stock: Stock) -> int:
     if action.to is not None:
         wanted = _amount(stock.resource, action.to)
         if wanted == stock.amount or (wanted > stock.amount) != up:
-            raise ScalingError(f"{action.type} from {said(stock.resource, stock.amount)} to {action.to} is none")
+            raise ScalingError(
+                f"{action.type} from {said(stock.resource, stock.amount)} to {action.to} is none"
+            )
     return wanted
 
 
@@ -169,4 +173,6 @@ def summary_of(outcomes: Sequence[Outcome]) -> str:
     failed = sum(one.status == "failed" for one in outcomes)
     if not outcomes:
         return "no actions"
-    return f"{len(outcomes) - failed} of {len(outcomes)} actions completed" + (f", {failed} failed" if failed else "")
+    return f"{len(outcomes) - failed} of {len(outcomes)} actions completed" + (
+        f", {failed} failed" if failed else ""
+    )

@@ -12,9 +12,7 @@ from mplp_cli.resources.capacity import Stock
 from mplp_cli.workflow.resources import KINDS, Kind, Pool
 
 
-def stocks_of(
-    pool: Pool, adjustments: Adjustments, detect: Callable[[str], int | None]
-) -> dict[str, Stock]:
+def stocks_of(pool: Pool, adjustments: Adjustments, detect: Callable[[str], int | None]) -> dict[str, Stock]:
     """Every resource by name, with what it was adjusted to; `pool` is as the settings and the machine have it.
 
     `detect` tells how much the machine has of a kind.
