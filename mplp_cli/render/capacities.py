@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.protocols.scaling import Change, ScalingAction
+from mplp_cli.protocols.scaling import Change, ScalingAction, Written
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line
 from mplp_cli.render.theme import Theme
@@ -141,14 +141,23 @@ def _error_text(made: Forecast) -> str:
     if tested is None:
         return "unknown: too few hours"
     mape = "" if tested.mape is None else f"MAPE {tested.mape:.0%}, "
-    mase = "none" if not tested.mae else "no scale" if tested.mase is None else f"MASE {tested.mase:.2f}"
+    mase = "no error" if not tested.mae else "no scale" if tested.mase is None else f"MASE {tested.mase:.2f}"
     return f"{mape}{mase} over {tested.hours} h"
 
 
 def action_text(action: ScalingAction) -> str:
     """`scale-down cpu by 2: 4 -> 2`."""
-    way = "" if action.start is None or action.to is None else f": {action.start} -> {action.to}"
-    return f"{action.type} {action.resource} by {action.amount}{way}"
+    amount, start, to = (
+        _written_text(action.resource, one) for one in (action.amount, action.start, action.to)
+    )
+    return f"{action.type} {action.resource} by {amount}" + (f": {start} -> {to}" if start and to else "")
+
+
+def _written_text(resource: str, given: Written | None) -> str:
+    """An amount of an action as people write it, whatever it is."""
+    if resource in ("memory", "storage", "network") and isinstance(given, int) and given > 0:
+        return said(resource, given)
+    return "" if given is None else str(given)
 
 
 # ---- what became of it -------------------------------------------------------------------------
