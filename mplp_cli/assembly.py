@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.resources import Pool
 
 
 class Parts(Starts, Protocol):
@@ -65,6 +66,8 @@ class Parts(Starts, Protocol):
     def roster(self) -> Roster: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
 
 
@@ -159,6 +162,7 @@ def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mappi
 def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.resources.holding import HeldByRuns
 
     store, seeded = runtime.store, runtime.seeded
     hub = Hub(
@@ -170,6 +174,13 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
         activation=lambda: runtime.roster.activation,
+    )
+    hub.holdings = HeldByRuns(
+        lambda: runtime.pool,
+        store.shares,
+        runtime.clock,
+        is_run=lambda run: any(one.id == run for one in store.find_runs(run)),
+        end=partial(end_lost, runtime),
     )
     if seeded is not None:
         hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
@@ -188,16 +199,18 @@ def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> As
     """How a run asks for its place, if it needs one."""
     from mplp_cli.engine.queueing import asking
 
-    def end_lost(run_id: str) -> None:
-        """End what a run without a process has left running, unless somebody takes it up by now."""
-        from mplp_cli.store.mending import held
-
-        held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
-
     async def end(parked: str) -> None:
         await runtime.take_up(parked, Screen(), how=How(to_end=True)).go()
 
-    return asking(runtime.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
+    lost = partial(end_lost, runtime)
+    return asking(runtime.store.turns, run_id, turn, screen.waits, lost, end) if turn else None
+
+
+def end_lost(runtime: Parts, run_id: str) -> None:
+    """End what a run without a process has left running, unless somebody takes it up by now."""
+    from mplp_cli.store.mending import held
+
+    held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
 
 
 def _keeper(log_dir: Path) -> Any:

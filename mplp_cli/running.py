@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UnsetType
 
-from mplp_cli.errors import Exit, RunStateError
+from mplp_cli.errors import Exit, RunStateError, UnknownRunError
 from mplp_cli.protocols import (
     Attempt,
     Clock,
@@ -275,3 +275,19 @@ def kill_all(processes: set[Child], subruns: Subruns | None) -> None:
     ours.kill_all(processes)
     if subruns is not None:
         subruns.kill()
+
+
+def one_of(found: list[RunRecord], name: str, fits: Callable[[RunRecord], bool]) -> RunRecord:
+    """The one of these that `name` means; UnknownRunError if there is none or more than one."""
+    if not found:
+        raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
+    exact = [r for r in found if r.id == name.lower()]
+    fitting = exact or [r for r in found if fits(r)] or found
+    if len(fitting) > 1:
+        listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
+        raise UnknownRunError(
+            f"{name!r} means {len(fitting)} runs: {listed}",
+            hint="use more of the run's id",
+            details={"runs": [r.id for r in fitting]},
+        )
+    return fitting[0]

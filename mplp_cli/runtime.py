@@ -12,12 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, make_hub
+from mplp_cli.assembly import assemble, end_lost, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
-from mplp_cli.errors import RunStateError, UnknownRunError
+from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
+from mplp_cli.resources.adjustments import slots
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -25,6 +26,7 @@ from mplp_cli.running import (
     Run,
     Screen,
     StandIns,
+    one_of,
     refuse_child,
     relation_of,
     workflow_env,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from mplp_cli.roster import Roster
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
 
 
@@ -114,12 +117,10 @@ class Runtime:
     def find_run(self, name: str, *, fits: Callable[[RunRecord], bool] = lambda run: True) -> RunRecord:
         """The one run that `name` means: an id, its prefix, or a workflow id; of several the one that fits."""
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
-        return _one_of(found, name, fits)
+        return one_of(found, name, fits)
 
     def slots_of(self, plan: Plan) -> int:
         """Attempts at once that a run of this plan may have."""
-        from mplp_cli.resources.adjustments import slots
-
         return plan.workflow.max_parallel or slots(self.adjustments)
 
     @cached_property
@@ -333,6 +334,17 @@ class Runtime:
         """What the project's `mplp.yaml` says."""
         return load_settings(self.cwd)
 
+    @cached_property
+    def pool(self) -> Pool:
+        """What steps can hold: what the settings state, and of the other kinds what the machine has."""
+        from mplp_cli.resources.pool import make_pool
+
+        return make_pool(self.settings, self.existing_state_dir() or self.cwd, self.adjustments)
+
+    def end_lost(self, run_id: str) -> None:
+        """End what a run without a process has left running, unless somebody takes it up by now."""
+        end_lost(self, run_id)
+
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
         from mplp_cli.store.layout import log_dir
@@ -366,22 +378,6 @@ def refuse_final(run_id: str, status: str) -> None:
             hint="`mplp rerun` starts a new one of it",
             details={"runId": run_id, "status": status},
         )
-
-
-def _one_of(found: list[RunRecord], name: str, fits: Callable[[RunRecord], bool]) -> RunRecord:
-    """The one of these that `name` means; UnknownRunError if there is none or more than one."""
-    if not found:
-        raise UnknownRunError(f"there is no run {name!r}", hint="`mplp runs` lists them")
-    exact = [r for r in found if r.id == name.lower()]
-    fitting = exact or [r for r in found if fits(r)] or found
-    if len(fitting) > 1:
-        listed = ", ".join(f"{r.id[:8]} ({r.status})" for r in fitting[:5])
-        raise UnknownRunError(
-            f"{name!r} means {len(fitting)} runs: {listed}",
-            hint="use more of the run's id",
-            details={"runs": [r.id for r in fitting]},
-        )
-    return fitting[0]
 
 
 def _secrets_of(

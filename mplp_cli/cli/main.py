@@ -52,6 +52,7 @@ COMMANDS = {
     "objects": "objects",
     "optimize": "optimize",
     "capacity": "capacity",
+    "resources": "resources",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -98,6 +99,13 @@ SUBCOMMANDS = {
     },
     "objects": {"show": "object_", "list": "objects"},
     "capacity": {"plan": "capacity:plan", "apply": "capacity:apply", "scale": "capacity:apply"},
+    "resources": {
+        "show": "resources",
+        "utilization": "resources:utilization",
+        "optimize": "rebalancing",
+        "allocate": "allocating:allocate",
+        "release": "allocating:release",
+    },
     "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 

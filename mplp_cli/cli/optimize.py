@@ -165,12 +165,10 @@ def _adjust(runtime: Runtime, adjustment: Adjustment) -> None:
 
 def reap(runtime: Runtime) -> list[str]:
     """Free what runs hold whose process is gone, after ending what they have left running; which these were."""
-    from mplp_cli.assembly import end_survivors
-
     freed: list[str] = []
 
     def end(run: str) -> None:
-        end_survivors(run)
+        runtime.end_lost(run)
         freed.append(run)
 
     runtime.store.shares.reap(end)

@@ -110,6 +110,17 @@ class Demand(Struct, frozen=True, kw_only=True):
     #: How the memory that it declares is enforced: its processes are looked at, the system refuses more, or not at all.
     enforce: Enforce = "watch"
 
+    @classmethod
+    def written(cls, amounts: Mapping[str, float | str], strategy: Strategy = "first-fit") -> Demand:
+        """From amounts as people write them. ValueError names the kind and says how one is written."""
+        found = {}
+        for kind, amount in amounts.items():
+            try:
+                found[kind] = amount_of(kind, amount)
+            except ValueError as error:
+                raise ValueError(f"`{kind}`: {error}") from None
+        return cls(amounts=tuple(sorted(found.items())), strategy=strategy)
+
     def amount(self, kind: str) -> int:
         """How much of one kind; 0 if none is asked for."""
         return dict(self.amounts).get(kind, 0)
