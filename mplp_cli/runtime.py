@@ -18,7 +18,7 @@ from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
-from mplp_cli.resources.adjustments import slots
+from mplp_cli.resources.adjustments import slots_of
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -119,10 +119,6 @@ class Runtime:
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return one_of(found, name, fits)
 
-    def slots_of(self, plan: Plan) -> int:
-        """Attempts at once that a run of this plan may have."""
-        return plan.workflow.max_parallel or slots(self.adjustments)
-
     @cached_property
     def adjustments(self) -> Adjustments:
         """What commands have adjusted where the state is."""
@@ -183,7 +179,15 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, self.slots_of(plan), turn, rerun
+            now,
+            run_id,
+            plan.workflow.id,
+            dict(inputs),
+            state.env,
+            cwd,
+            slots_of(plan, self.adjustments),
+            turn,
+            rerun,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(

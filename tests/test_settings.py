@@ -106,7 +106,7 @@ def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str, s
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path, "xyzzy: 1").hint
-        == "The keys are `activation`, `agents`, `modules`, `policy`, `retention`, `state-dir`."
+        == "The keys are `activation`, `agents`, `modules`, `policy`, `probes`, `resources`, `retention`, `state-dir`."
     )
 
 

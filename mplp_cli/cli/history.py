@@ -108,10 +108,11 @@ def stored_runs(runtime: Runtime, now: int) -> list[PastRun]:
 def _held(runtime: Runtime, run: str) -> dict[str, int]:
     """The most that a run could hold, by its stored definition; nothing if this version cannot plan it."""
     from mplp_cli.errors import MplpError
+    from mplp_cli.resources.adjustments import slots_of
     from mplp_cli.resources.needs import most_held
 
     try:
         plan = runtime.load(runtime.stored_source(run)).plan
     except MplpError:
         return {}
-    return {} if plan is None else most_held(plan, runtime.slots_of(plan))
+    return {} if plan is None else most_held(plan, slots_of(plan, runtime.adjustments))

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import structs
 
 from mplp_cli.protocols.scaling import Adjustment, Adjustments, Change
+from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.resources import KINDS, Kind, Unit
 from mplp_cli.workflow.stated import whole
 
@@ -40,6 +41,11 @@ def adjusted(adjustments: Adjustments, resource: str, configured: int) -> int:
 def slots(adjustments: Adjustments) -> int:
     """Attempts at once of a run whose workflow does not say."""
     return adjusted(adjustments, MAX_PARALLEL, max(FEWEST_SLOTS, os.cpu_count() or 1))
+
+
+def slots_of(plan: Plan, adjustments: Adjustments) -> int:
+    """Attempts at once that a run of this plan may have."""
+    return plan.workflow.max_parallel or slots(adjustments)
 
 
 def overlaid(kinds: Mapping[str, Kind], adjustments: Adjustments) -> Mapping[str, Kind]:
