@@ -148,6 +148,16 @@ class Problem(Struct, frozen=True, kw_only=True):
     related_line: int = 0
     related_column: int = 0
     related_end_column: int = 0
+    #: What a step asks for and never gets: (kind, asked, all that there is).
+    lacking: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def group(self) -> Literal["structure", "dependency", "resource"]:
+        """What it is about: the file itself, what steps need of each other, or what they hold."""
+        groups: dict[str, Literal["dependency", "resource"]] = {
+            "dep": "dependency", "ref": "dependency", "resource": "resource",
+        }  # fmt: skip
+        return groups.get(self.code.partition("-")[0], "structure")
 
 
 class WorkflowValidationError(MplpError):

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_lost, end_survivors, make_hub
+from mplp_cli.assembly import assemble, end_survivors, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -146,6 +146,7 @@ class Runtime:
             # A definition that was stored with a run has been judged by the version that began it.
             signatures=signature_of if source.included is None else None,
             beside=lambda: beside(self, str(source.directory), stored=source.included is not None),
+            pool=(lambda: self.pool) if source.included is None else None,
         )
 
     # ---- runs
@@ -178,17 +179,8 @@ class Runtime:
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
-        started = RunStarted(
-            now,
-            run_id,
-            plan.workflow.id,
-            dict(inputs),
-            state.env,
-            cwd,
-            slots_of(plan, self.adjustments),
-            turn,
-            rerun,
-        )
+        slots = slots_of(plan, self.adjustments)
+        started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun)
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
             id=run_id,
@@ -264,18 +256,6 @@ class Runtime:
             raise
         return run
 
-    def pause(self, run_id: str, by: str, reason: str) -> str:
-        """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
-        from mplp_cli.engine.requests import pause_stored
-
-        plan = self.stored_plan(run_id)
-        journal = self.store.own_run(run_id, by="mplp")
-        try:
-            end_survivors(run_id)
-            return pause_stored(journal, plan, by, reason, self.clock.now())
-        finally:
-            journal.close()
-
     def stored_source(self, run_id: str) -> Source:
         """The definition that was stored with a run."""
         definition = self.store.definition(run_id)
@@ -340,14 +320,10 @@ class Runtime:
 
     @cached_property
     def pool(self) -> Pool:
-        """What steps can hold: what the settings state, and of the other kinds what the machine has."""
+        """What steps can hold; a kind is looked for when it is asked for."""
         from mplp_cli.resources.pool import make_pool
 
         return make_pool(self.settings, self.existing_state_dir() or self.cwd, self.adjustments)
-
-    def end_lost(self, run_id: str) -> None:
-        """End what a run without a process has left running, unless somebody takes it up by now."""
-        end_lost(self, run_id)
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
@@ -360,6 +336,19 @@ class Runtime:
 
             self._scratch = TemporaryDirectory(prefix="mplp-")
         return Path(self._scratch.name) / run_id
+
+
+def pause_undriven(runtime: Runtime, run_id: str, by: str, reason: str) -> str:
+    """Pause a run that nobody drives; the status it has then. RunBusyError if it is held."""
+    from mplp_cli.engine.requests import pause_stored
+
+    plan = runtime.stored_plan(run_id)
+    journal = runtime.store.own_run(run_id, by="mplp")
+    try:
+        end_survivors(run_id)
+        return pause_stored(journal, plan, by, reason, runtime.clock.now())
+    finally:
+        journal.close()
 
 
 def failed_places(source: Source, state: RunState) -> dict[str, str]:

@@ -155,7 +155,7 @@ def test_the_table_of_exit_codes_is_complete(page: Path) -> None:
 
 
 def test_what_is_said_to_be_missing_is_refused_by_name(reader: Mplp, tmp_path: Path) -> None:
-    [line] = [line for line in README.read_text("utf-8").splitlines() if line.startswith("- the keys")]
+    [line] = [line for line in README.read_text("utf-8").splitlines() if line.startswith("- the key")]
     keys = re.findall(r"`([a-z]+)`", line)
     assert keys
     for key in keys:

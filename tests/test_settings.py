@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mplp_cli.errors import Exit, UsageError
 from mplp_cli.settings import LATER, Settings, load_settings
+from mplp_cli.workflow.resources import Kind, Unit
 
 
 def refusal(directory: Path, text: str | bytes) -> UsageError:
@@ -101,6 +102,72 @@ def test_the_policy_may_deny_private_addresses(tmp_path: Path, text: str, denied
 )
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
     assert said in refusal(tmp_path, f"policy: {text}").message
+
+
+def test_resources_are_kinds_of_one_unit_or_several_and_rates(tmp_path: Path) -> None:
+    (tmp_path / "mplp.yaml").write_text(
+        "resources:\n"
+        "  cpu: 1.5\n"
+        "  memory: [{id: node-a, capacity: 4GiB}, {id: node-b, capacity: 512MB}]\n"
+        "  network: 1gbps\n"
+        "  custom: {llm-slot: 4, gpu: [{id: gpu0, capacity: 1}], tokens: {capacity: 100000, per: 1m}}\n"
+    )
+    assert load_settings(tmp_path).resources == {
+        "cpu": Kind(name="cpu", units=(Unit("cpu", 1_500),)),
+        "memory": Kind(name="memory", units=(Unit("node-a", 4 << 30), Unit("node-b", 512 * 10**6))),
+        "network": Kind(name="network", units=(Unit("network", 10**9),)),
+        "llm-slot": Kind(name="llm-slot", units=(Unit("llm-slot", 4_000),)),
+        "gpu": Kind(name="gpu", units=(Unit("gpu0", 1_000),)),
+        "tokens": Kind(name="tokens", units=(Unit("tokens", 100_000_000),), per=60_000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "must have a map under `resources`"),
+        ("{cpus: 4}", "unknown key 'cpus' under `resources`"),
+        ("{llm-slot: 4}", "unknown key 'llm-slot' under `resources`"),
+        ("{cpu: many}", "an amount under `resources.cpu`: 'many' is not a number such as 1 or 0.5"),
+        ("{cpu: 0}", "an amount under `resources.cpu`: 0 is not"),
+        ("{cpu: true}", "an amount under `resources.cpu`"),
+        ("{cpu: null}", "an amount under `resources.cpu`"),
+        ("{cpu: .inf}", "an amount under `resources.cpu`"),
+        (f"{{memory: {'9' * 400}GiB}}", "an amount under `resources.memory`"),
+        ("{memory: 16 parsecs}", "such as 256MiB or 2GB"),
+        ("{cpu: []}", "must list from 1 to 1,000 units under `resources.cpu`"),
+        ("{cpu: [4]}", "must have a map for unit 1 of `resources.cpu`"),
+        ("{cpu: [{id: a}]}", "needs `capacity` under `resources.cpu`"),
+        ("{cpu: [{id: a, capacity: 1, size: 2}]}", "unknown key 'size' under `resources.cpu`"),
+        ("{cpu: [{id: 5, capacity: 1}]}", "has an id under `resources.cpu` that is none: 5"),
+        ("{cpu: [{id: a, capacity: 1}, {id: a, capacity: 2}]}", "has the unit `a` twice"),
+        ("{cpu: [{id: a, capacity: x}]}", "an amount under `resources.cpu` for `a`: 'x' is not a number"),
+        (
+            "{memory: [{id: a, capacity: 1048576TiB}, {id: b, capacity: 1TiB}]}",
+            "more under `resources.memory`",
+        ),
+        ("{custom: 4}", "must have a map under `resources.custom`"),
+        ("{custom: {memory: 4}}", "has `memory` under `resources.custom`"),
+        ('{custom: {"\\e[31m": 4}}', "has a name under `resources.custom` that is none"),
+        ("{custom: {t: {per: 1m}}}", "needs `capacity` under `resources.custom.t`"),
+        (
+            "{custom: {t: {capacity: 5, per: 0}}}",
+            "a duration of at most a year under `resources.custom.t.per`",
+        ),
+        ("{custom: {t: {capacity: 5, per: soon}}}", "a duration of at most a year"),
+        ("{custom: {t: {capacity: 5, per: none}}}", "a duration of at most a year"),
+    ],
+)
+def test_resources_that_are_not_understood_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    refused = refusal(tmp_path, f"resources: {text}")
+    assert said in refused.message
+    assert "\x1b" not in refused.message
+    assert (
+        refused.hint
+        or "must have a map" in refused.message
+        or "more under" in refused.message
+        or "list" in said
+    )
 
 
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:

@@ -183,6 +183,16 @@ def test_thirty_names_are_appended_each_once(mplp: Command, tmp_path: Path) -> N
     assert chain == sorted(chain)
 
 
+def test_steps_share_the_machine(mplp: Command) -> None:
+    ended, document = run(mplp, "shared-machine.yaml")
+    assert (ended.code, document["status"]) == (0, "completed")
+    assert document["outputs"] == {"said": "catalogued, 4 pages"}
+    held = mplp("plan", WORKFLOWS / "shared-machine.yaml", "--output", "json").document["steps"]
+    assert held["catalogue"]["resources"] == {"cpu": "0.5", "memory": "64MiB"}
+    assert held["render"]["resources"] == {"cpu": "0.1", "memory": "16MiB"}
+    assert "resources" not in held["note"]
+
+
 def test_a_fan_out_gathers_in_order_and_tolerates_one_failure(mplp: Command) -> None:
     ended, document = run(mplp, "fan-out.yaml")
     assert ended.code == 0

@@ -57,6 +57,9 @@ def allocate(
 
       mplp resources allocate --custom llm-slot=1 --strategy best-fit
     """
+    from functools import partial
+
+    from mplp_cli.assembly import end_lost
     from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import note
     from mplp_cli.errors import Exit, OperationError, UsageError
@@ -82,7 +85,7 @@ def allocate(
                 runtime.pool,
                 runtime.store.shares,
                 demand,
-                runtime.end_lost,
+                partial(end_lost, runtime),
                 identifier=runtime.ids.uuid(),
                 by=user_name(),
                 now=runtime.clock.now(),

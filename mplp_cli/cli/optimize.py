@@ -165,10 +165,12 @@ def _adjust(runtime: Runtime, adjustment: Adjustment) -> None:
 
 def reap(runtime: Runtime) -> list[str]:
     """Free what runs hold whose process is gone, after ending what they have left running; which these were."""
+    from mplp_cli.assembly import end_lost
+
     freed: list[str] = []
 
     def end(run: str) -> None:
-        runtime.end_lost(run)
+        end_lost(runtime, run)
         freed.append(run)
 
     runtime.store.shares.reap(end)

@@ -74,6 +74,7 @@ def _pause(runtime: Runtime, record: RunRecord, flag: Flag, by: str, reason: str
     """Pause the run; the status that came of it. With `rests`, only when nothing runs any more."""
     from mplp_cli.cli.stopping import ENDED, PATIENCE, again, request
     from mplp_cli.errors import RunBusyError
+    from mplp_cli.runtime import pause_undriven
 
     asked, seen = -1, False
     deadline = runtime.clock.monotonic() + PATIENCE
@@ -81,7 +82,7 @@ def _pause(runtime: Runtime, record: RunRecord, flag: Flag, by: str, reason: str
         if not record.owned:
             # Nobody would see a request: this process stores the pause itself.
             try:
-                return runtime.pause(record.id, by, reason)
+                return pause_undriven(runtime, record.id, by, reason)
             except RunBusyError:
                 pass  # somebody takes it up just now
         elif flag.is_up():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mplp_cli.loading.including import Read
     from mplp_cli.workflow.planning.asking import CheckOperation
     from mplp_cli.workflow.planning.compiling import AsksAgents, Include
+    from mplp_cli.workflow.planning.demands import GivePool
     from mplp_cli.workflow.shapes.schemas import Signatures
 
 
@@ -54,17 +55,26 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
     read: Read | None = None,
     signatures: Signatures | None = None,
     beside: Callable[[], Beside] | None = None,
+    pool: GivePool | None = None,
 ) -> Loaded:
     """Read, judge and plan a workflow file. `name` is what messages call it; `.json` names are read as JSON.
 
     `conditions` are the names of registered condition handlers; `check_operation` and `asks_agents` know
     the module operations; `read` reads the files that it includes, from its `directory` on; `signatures`
     knows what operations take and give (without it nobody asks whether values fit where they are used);
-    `beside` gives what definitions of agents in the file are judged by.
+    `beside` gives what definitions of agents in the file are judged by; `pool` is what steps can hold
+    (without it nobody asks whether it is enough).
     Nothing is executed, imported or fetched.
     """
     make = _Planning(
-        check_operation, conditions, asks_agents, signatures, beside=beside, read=read, directory=directory
+        check_operation,
+        conditions,
+        asks_agents,
+        signatures,
+        beside=beside,
+        read=read,
+        directory=directory,
+        pool=pool,
     )
     if read is None:
         return _load(source, name, make)
@@ -236,6 +246,7 @@ class _Planning:
     beside: Callable[[], Beside] | None = None
     read: Read | None = None
     directory: str = ""
+    pool: GivePool | None = None
 
     def agents(self, reading: Reading, name: str) -> Judged | None:
         """What the file says of agents, which is taken out of it; None if that is nothing."""
@@ -285,6 +296,7 @@ class _Planning:
             include=self.include,
             signatures=self.signatures,
             agents=None if judged and judged.file is None else partial(self._capabilities, judged),
+            pool=self.pool,
         )
 
     def _capabilities(self, judged: Judged | None) -> dict[str, list[str] | None] | None:

@@ -70,12 +70,12 @@ def allocate_resources(given: AllocateResources, session: Session) -> Allocated:
         demand = Demand.written(amounts, given.strategy)
     except ValueError as error:
         raise OperationError(str(error)) from None
-    return _told(session.allocate(demand))
+    return _told(session.reservations.allocate(demand))
 
 
 def release_resources(given: ReleaseResources, session: Session) -> Allocated:
     """AllocationNotFoundError if it was released before."""
-    return _told(session.release(given.allocation_id))
+    return _told(session.reservations.release(given.allocation_id))
 
 
 def _told(made: Allocation) -> Allocated:

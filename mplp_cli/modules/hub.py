@@ -17,6 +17,7 @@ from mplp_cli.modules.lookup import find_module, find_operation
 from mplp_cli.modules.objects import Newer, Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
+from mplp_cli.modules.reservations import Reservations
 from mplp_cli.modules.reserved import BY_NAME, ReservedInterface
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
@@ -128,11 +129,11 @@ class Hub:
         session = Session(
             self._objects, caller, self._clock, ids, self._modules[module], self._configuration(module)
         )
-        session.connect(self._nested, self.holdings)
+        session.connect(self._nested, reservations := Reservations(caller, self.holdings))
         try:
             result = self._carry_out(found, parameters, session, author_of(caller))
         except MplpError:
-            session.give_back()
+            reservations.undo()
             raise
         writes = session.writes()
         self._notify(writes)

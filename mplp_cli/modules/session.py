@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.errors import (
-    AllocationNotFoundError,
-    DuplicateObjectError,
-    LockedObjectError,
-    OperationError,
-    UnknownObjectError,
-)
+from mplp_cli.errors import DuplicateObjectError, LockedObjectError, OperationError, UnknownObjectError
 from mplp_cli.modules.contract import Module
 from mplp_cli.modules.objects import Objects, labels_of
+from mplp_cli.modules.reservations import Reservations
 from mplp_cli.modules.schemas import check_object
-from mplp_cli.protocols import Caller, Clock, Holdings, Ids, ProtocolObject
-from mplp_cli.workflow.resources import Allocation, Demand
+from mplp_cli.protocols import Caller, Clock, Ids, ProtocolObject
 
 #: Calls an operation inside a session.
 Call = Callable[["Session", str, str, Mapping[str, Any]], Any]
@@ -38,9 +31,7 @@ class Session:
         self.configuration = configuration
         self._module = module
         self._call: Call | None = None
-        self._holdings: Holdings | None = None
-        #: What this call has allocated, the calls inside it too.
-        self._allocated: list[str] = []
+        self.reservations = Reservations(caller, None)
         self._objects = objects
         self._clock = clock
         self._ids = ids
@@ -57,9 +48,10 @@ class Session:
         """The module whose operation is called."""
         return self._module.name
 
-    def connect(self, call: Call, holdings: Holdings | None = None) -> None:
+    def connect(self, call: Call, reservations: Reservations | None = None) -> None:
         """Let the operation call others, and hold something of the pool of resources."""
-        self._call, self._holdings = call, holdings
+        self._call = call
+        self.reservations = reservations or self.reservations
 
     def call(self, module: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         """The result of an operation of any module; what it writes belongs to this call if it does not refuse."""
@@ -71,34 +63,12 @@ class Session:
         inner = Session(self._objects, self.caller, self._clock, self._ids, module, configuration)
         inner._call, inner._writes, inner._made = self._call, dict(self._writes), set(self._made)
         inner._read = self._read
-        inner._holdings, inner._allocated = self._holdings, self._allocated
+        inner.reservations = self.reservations
         return inner
 
     def absorb(self, inner: Session) -> None:
         """Take over what a call inside this one has written."""
         self._writes, self._made = inner._writes, inner._made
-
-    def allocate(self, demand: Demand) -> Allocation:
-        """Hold something for the run until it is released or the run ends. InsufficientResourcesError."""
-        made = self._pool.allocate(demand, self.caller, len(self._allocated))
-        self._allocated.append(made.id)
-        return made
-
-    def release(self, allocation: str) -> Allocation:
-        """What was held, and is not any more. AllocationNotFoundError."""
-        return self._pool.release(allocation, self.caller)
-
-    def give_back(self) -> None:
-        """Release what the call has allocated, because it comes to nothing."""
-        for made in self._allocated:
-            with suppress(AllocationNotFoundError):  # the call has released it itself
-                self.release(made)
-
-    @property
-    def _pool(self) -> Holdings:
-        if self._holdings is None:
-            raise OperationError("there is no pool of resources here")
-        return self._holdings
 
     def uuid(self) -> str:
         """A new UUID version 4, lower case."""

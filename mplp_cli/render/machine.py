@@ -86,6 +86,7 @@ def problem_object(problem: Problem) -> dict[str, Any]:
     """A finding. `path` is a list of keys and indexes from the root of the document."""
     found: dict[str, Any] = {
         "code": problem.code,
+        "class": problem.group,
         "severity": problem.severity,
         "message": problem.message,
         "file": problem.file,
@@ -101,6 +102,10 @@ def problem_object(problem: Problem) -> dict[str, Any]:
         found["related"] = [
             {"label": SEE_ALSO, "line": problem.related_line, "column": problem.related_column}
         ]
+    if problem.lacking:
+        found["type"] = "InsufficientResourcesError"
+        found["requirements"] = {kind: asked for kind, asked, _ in problem.lacking}
+        found["availability"] = {kind: there for kind, _, there in problem.lacking}
     return found
 
 

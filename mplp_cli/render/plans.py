@@ -7,6 +7,7 @@ from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.theme import Theme, safe
 from mplp_cli.render.view import BRANCHES, is_leaf
 from mplp_cli.workflow.plan import Plan, PlanStep
+from mplp_cli.workflow.resources import written
 from mplp_cli.workflow.retry import Fallback, longest_ms
 from mplp_cli.workflow.values import duration_text
 
@@ -102,6 +103,10 @@ def step_facts(plan: Plan, step: PlanStep) -> list[str]:
         facts.append(f"{step.lanes:,} at once")
     if step.race:
         facts.append("the first to complete decides")
+    if step.demand is not None:
+        facts.append(
+            f"holds {', '.join(f'{kind} {amount}' for kind, amount in written(step.demand).items())}"
+        )
     facts += _time_facts(step)
     facts += [_fallback_fact(plan, f) for f in step.fallbacks]
     return facts

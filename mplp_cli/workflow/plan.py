@@ -19,7 +19,7 @@ from mplp_cli.workflow.graph import longest_chain, waves
 from mplp_cli.workflow.keys import CacheRule
 from mplp_cli.workflow.language.templates import Formula, Template, is_template
 from mplp_cli.workflow.model import Join, Workflow
-from mplp_cli.workflow.resources import Demand
+from mplp_cli.workflow.resources import Demand, written
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
@@ -326,6 +326,7 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
                 "dependencies": [steps[d].id for d in s.needs],
                 "timeout": s.timeout or None,
                 "maxAttempts": s.max_attempts,
+                **({"resources": written(s.demand)} if s.demand else {}),
                 **({"file": included_file(s)} if s.kind == "workflow" else {}),
                 **({"in": steps[s.parent].id} if s.parent >= 0 else {}),
                 **({"branch": s.branch} if s.branch else {}),

@@ -67,6 +67,11 @@ def amount_text(kind: str, amount: int) -> str:
     return f"{amount / _THOUSANDTHS:.3f}".rstrip("0").rstrip(".")
 
 
+def written(demand: Demand) -> dict[str, str]:
+    """The amounts of a demand by kind, as people write them."""
+    return {kind: amount_text(kind, amount) for kind, amount in demand.amounts}
+
+
 def _largest(amount: int, suffixes: Mapping[str, int]) -> str:
     """With the largest unit that leaves at least 1 of it, to three digits."""
     name, scale = max(

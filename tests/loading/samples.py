@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mplp_cli.errors import Problem
 from mplp_cli.loading import Loaded, load_workflow
@@ -18,8 +19,8 @@ def shared(folder: str) -> Path | None:
     return base / folder if (base / folder).is_dir() else None
 
 
-def load(text: str | bytes, name: str = "flow.yaml") -> Loaded:
-    return load_workflow(text.encode() if isinstance(text, str) else text, name)
+def load(text: str | bytes, name: str = "flow.yaml", **more: Any) -> Loaded:
+    return load_workflow(text.encode() if isinstance(text, str) else text, name, **more)
 
 
 def steps(*lines: str, head: str = HEAD) -> str:

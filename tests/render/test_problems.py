@@ -160,6 +160,7 @@ def test_the_document_of_validate_has_the_stable_keys() -> None:
     assert document["problems"] == [
         {
             "code": "schema-unknown-key",
+            "class": "structure",
             "severity": "error",
             "message": "unknown key `dependancies`",
             "file": "release.yaml",

@@ -74,7 +74,8 @@ class StepCompiler:
         self._compiler = Compiler(self._names, scoping.resolve, self._refuse, note)
         self._outer = (workflow.defaults.retry_policy, workflow.error_handling.retry_policy)
         self._shared_retry = effective(*self._outer)
-        self._demands = Demands(workflow.defaults.resources, self)
+        #: What their attempts hold; given before anything is compiled.
+        self.demands: Demands
         self._retries: dict[tuple[Any, ...], Retry] = {}
         self._shared_fallbacks: tuple[Fallback, ...] | None = None
 
@@ -103,7 +104,7 @@ class StepCompiler:
         else:
             made |= self._body(step, path)
             made |= self._policy(step, path)
-            made["demand"] = self._demands.of(step, path, effect=made.get("effect", False))
+            made["demand"] = self.demands.of(step, path, effect=made.get("effect", False))
         return made
 
     def _when(self, when: str | bool | None, path: Path) -> Any:

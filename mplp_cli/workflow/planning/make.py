@@ -21,6 +21,7 @@ from mplp_cli.workflow.planning.absences import Absences
 from mplp_cli.workflow.planning.asking import CheckOperation, Offered
 from mplp_cli.workflow.planning.checking import Checking
 from mplp_cli.workflow.planning.compiling import AsksAgents, Include, StepCompiler
+from mplp_cli.workflow.planning.demands import Demands, GivePool
 from mplp_cli.workflow.planning.links import ENV, OUTPUTS, Where
 from mplp_cli.workflow.planning.producing import Producers
 from mplp_cli.workflow.planning.ranks import start_order
@@ -30,7 +31,7 @@ from mplp_cli.workflow.shapes.schemas import Signatures
 from mplp_cli.workflow.values import duration_ms
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 - whatever planning may not import is handed in, by name
     workflow: model.Workflow,
     *,
     check_operation: CheckOperation | None = None,
@@ -39,15 +40,18 @@ def make_plan(
     include: Include | None = None,
     signatures: Signatures | None = None,
     agents: Offered | None = None,
+    pool: GivePool | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """The plan of a workflow, or every reason why there is none.
 
     `conditions` are the names of registered condition handlers; `asks_agents` says which module
     operations ask agents first; `include` reads the workflows of `workflow` steps; `signatures`
     knows what operations take and give: without it nobody asks whether values fit where they are used;
-    `agents` says whom steps may ask: without it nobody asks whether they are there.
+    `agents` says whom steps may ask: without it nobody asks whether they are there; `pool` says what they
+    can hold: without it nobody asks whether it is enough.
     """
     planner = _Planner(workflow, check_operation, conditions, asks_agents, include, signatures, agents)
+    planner.compiler.demands = Demands(workflow.defaults.resources, pool, planner)
     plan = planner.plan()
     return plan, planner.problems
 
