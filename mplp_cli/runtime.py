@@ -119,13 +119,6 @@ class Runtime:
         found = [] if self.existing_state_dir() is None else self.store.find_runs(name)
         return one_of(found, name, fits)
 
-    @cached_property
-    def adjustments(self) -> Adjustments:
-        """What commands have adjusted where the state is."""
-        from mplp_cli.store.adjusting import read_adjustments
-
-        return read_adjustments(None if self.ephemeral else self.existing_state_dir())
-
     # ---- loading
 
     def load(self, source: Source) -> Loaded:
@@ -179,7 +172,7 @@ class Runtime:
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
-        slots = slots_of(plan, self.adjustments)
+        slots = slots_of(plan, adjustments_of(self))
         started = RunStarted(now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun)
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = NewRun(
@@ -323,7 +316,7 @@ class Runtime:
         """What steps can hold; a kind is looked for when it is asked for."""
         from mplp_cli.resources.pool import make_pool
 
-        return make_pool(self.settings, self.existing_state_dir() or self.cwd, self.adjustments)
+        return make_pool(self.settings, self.existing_state_dir() or self.cwd, adjustments_of(self))
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
@@ -349,6 +342,13 @@ def pause_undriven(runtime: Runtime, run_id: str, by: str, reason: str) -> str:
         return pause_stored(journal, plan, by, reason, runtime.clock.now())
     finally:
         journal.close()
+
+
+def adjustments_of(runtime: Runtime) -> Adjustments:
+    """What commands have adjusted where the state is; nothing for what is ephemeral."""
+    from mplp_cli.store.adjusting import read_adjustments
+
+    return read_adjustments(None if runtime.ephemeral else runtime.existing_state_dir())
 
 
 def failed_places(source: Source, state: RunState) -> dict[str, str]:

@@ -11,7 +11,7 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols.scaling import ScalingAction
+    from mplp_cli.protocols.scaling import Adjustments, ScalingAction
     from mplp_cli.resources.capacity import Stock
     from mplp_cli.runtime import Runtime
 
@@ -78,12 +78,12 @@ def plan(
     from mplp_cli.render.capacities import capacity_document, capacity_screen
     from mplp_cli.render.machine import write_document
     from mplp_cli.resources.foresight import plan_capacity
-    from mplp_cli.runtime import Runtime
+    from mplp_cli.runtime import Runtime, adjustments_of
 
     runtime = Runtime(state_dir=state_dir)
     hours, smooth = _hours(horizon), _smooth(method)
     runs, until, source = _history(runtime, history)
-    stocks, cores = stocks_here(runtime)
+    stocks, cores = stocks_here(runtime, adjustments_of(runtime))
     made = plan_capacity(runs, until, hours, stocks, cores, smooth)
     if output is TextOrJson.json:
         write_document(capacity_document(made, source))
@@ -127,7 +127,7 @@ def _history(runtime: Runtime, file: str | None) -> tuple[Any, int, str]:
     return *given_runs(source.text, source.name), source.name
 
 
-def stocks_here(runtime: Runtime) -> tuple[dict[str, Stock], int]:
+def stocks_here(runtime: Runtime, adjustments: Adjustments) -> tuple[dict[str, Stock], int]:
     """What there is to scale here, and the cores."""
     from mplp_cli.resources.machine import detect
     from mplp_cli.resources.pool import make_pool
@@ -135,7 +135,7 @@ def stocks_here(runtime: Runtime) -> tuple[dict[str, Stock], int]:
 
     place = runtime.existing_state_dir() or runtime.cwd
     pool = make_pool(runtime.settings, place)
-    stocks = stocks_of(pool, runtime.adjustments, lambda kind: detect(kind, place))
+    stocks = stocks_of(pool, adjustments, lambda kind: detect(kind, place))
     return stocks, max((detect("cpu", place) or 0) // 1_000, 1)
 
 
@@ -202,7 +202,6 @@ def _actions(file: str) -> list[ScalingAction]:
 
 def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
     """Carry them out while nobody else adjusts anything, and keep what was done."""
-    from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.resources.adjustments import with_change
     from mplp_cli.resources.scaling import LocalScaler, execute_plan
     from mplp_cli.store.adjusting import change_adjustments
@@ -212,8 +211,7 @@ def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
     outcomes = []
 
     def act(adjustments: Adjustments) -> Adjustments:
-        runtime.adjustments = adjustments
-        local = LocalScaler(stocks_here(runtime)[0])
+        local = LocalScaler(stocks_here(runtime, adjustments)[0])
         outcomes.extend(execute_plan(actions, local))
         return with_change(adjustments, runtime.clock.now(), BY, tuple(local.made))
 
@@ -223,7 +221,7 @@ def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
 
 def undo_last(runtime: Runtime, by: str, output: TextOrJson) -> None:
     """Take back the last change that this command has made. Exit code 1 if there is none."""
-    from mplp_cli.protocols.scaling import Adjustments, Change
+    from mplp_cli.protocols.scaling import Change
     from mplp_cli.render.capacities import change_object, change_text
     from mplp_cli.render.machine import write_document
     from mplp_cli.resources.adjustments import without_last

@@ -160,10 +160,12 @@ def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
 def _adjustments(runtime: Runtime) -> Iterator[Finding]:
     """What is otherwise here than mplp.yaml and the machine say."""
     from mplp_cli.render.capacities import adjusted_text
+    from mplp_cli.runtime import adjustments_of
     from mplp_cli.store.inspection import Finding
 
-    by = {one.resource: change.by for change in runtime.adjustments.changes for one in change.adjustments}
-    for name, one in runtime.adjustments.in_force().items():
+    made = adjustments_of(runtime)
+    by = {one.resource: change.by for change in made.changes for one in change.adjustments}
+    for name, one in made.in_force().items():
         yield Finding(
             code="adjusted",
             severity="notice",

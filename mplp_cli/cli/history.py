@@ -110,9 +110,10 @@ def _held(runtime: Runtime, run: str) -> dict[str, int]:
     from mplp_cli.errors import MplpError
     from mplp_cli.resources.adjustments import slots_of
     from mplp_cli.resources.needs import most_held
+    from mplp_cli.runtime import adjustments_of
 
     try:
         plan = runtime.load(runtime.stored_source(run)).plan
     except MplpError:
         return {}
-    return {} if plan is None else most_held(plan, slots_of(plan, runtime.adjustments))
+    return {} if plan is None else most_held(plan, slots_of(plan, adjustments_of(runtime)))

@@ -112,14 +112,15 @@ def _found(runtime: Runtime, database: Database | None) -> Found:
     from mplp_cli.resources.adjustments import slots
     from mplp_cli.resources.advice import Found
     from mplp_cli.resources.machine import detect
+    from mplp_cli.runtime import adjustments_of
     from mplp_cli.store.upkeep import dead_shares, log_size, lost_places
 
-    cores = max((detect("cpu", runtime.cwd) or 0) // 1_000, 1)
+    cores, now = max((detect("cpu", runtime.cwd) or 0) // 1_000, 1), slots(adjustments_of(runtime))
     if database is None:
-        return Found(cores=cores, slots=slots(runtime.adjustments))
+        return Found(cores=cores, slots=now)
     return Found(
         cores=cores,
-        slots=slots(runtime.adjustments),
+        slots=now,
         log=log_size(database),
         dead_shares=len(dead_shares(database, runtime.clock.now())),
         lost_places=lost_places(database),

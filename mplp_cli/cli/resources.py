@@ -65,8 +65,9 @@ def tell_adjusted(runtime: Runtime) -> None:
     """Say which kinds of the pool are not as the settings and the machine have them."""
     from mplp_cli.cli.showing import note
     from mplp_cli.render.capacities import adjusted_text
+    from mplp_cli.runtime import adjustments_of
 
-    for name, one in runtime.adjustments.in_force().items():
+    for name, one in adjustments_of(runtime).in_force().items():
         note(f"{adjusted_text(name, one.before, one.after)}; `mplp doctor` says how to take it back")
 
 
