@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mplp_cli.protocols import Store
+    from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.resources import Allocation, Share
 
 
@@ -39,7 +40,7 @@ def main(
 
     runtime = Runtime(state_dir=state_dir)
     store, now = stored(runtime), runtime.clock.now()
-    shares, allocations = _held(store)
+    shares, allocations = held(store)
     used = in_use(shares, allocations, now)
     workflows = _workflows(store, [share.run for share in shares])
     if output is TextOrJson.json:
@@ -57,6 +58,17 @@ def main(
         ),
         no_color=no_color,
     )
+    tell_adjusted(runtime)
+
+
+def tell_adjusted(runtime: Runtime) -> None:
+    """Say which kinds of the pool are not as the settings and the machine have them."""
+    from mplp_cli.cli.showing import note
+    from mplp_cli.render.capacities import adjusted_text
+    from mplp_cli.runtime import adjustments_of
+
+    for name, one in adjustments_of(runtime).in_force().items():
+        note(f"{adjusted_text(name, one.before, one.after)}; `mplp doctor` says how to take it back")
 
 
 def utilization(
@@ -81,7 +93,7 @@ def utilization(
     from mplp_cli.workflow.resources import in_use
 
     runtime = Runtime(state_dir=state_dir)
-    shares, allocations = _held(stored(runtime))
+    shares, allocations = held(stored(runtime))
     used = in_use(shares, allocations, runtime.clock.now())
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
@@ -91,7 +103,7 @@ def utilization(
     show(lambda theme, width: utilization_table(runtime.pool, used, theme, width), no_color=no_color)
 
 
-def _held(store: Store | None) -> tuple[Sequence[Share], Sequence[Allocation]]:
+def held(store: Store | None) -> tuple[Sequence[Share], Sequence[Allocation]]:
     """What runs and people hold; nothing where nothing was ever stored."""
     return ((), ()) if store is None else (store.shares.all(), store.shares.allocations())
 
