@@ -107,6 +107,7 @@ def past_run(
         for agent in one.agents:
             if agent not in own:
                 spans.setdefault(AGENT + agent, []).append(span)
+                basis[AGENT + agent] = {HELD: None}
     spans[RUNS] = merged(spans[RUNS]) or [(begun, begun, 1)]
     return PastRun(
         workflow=workflow,

@@ -22,6 +22,8 @@ LONG_ENOUGH: Final = 500
 #: Memory from this part of what is declared on is close to it; more processor time than declared by this much.
 CLOSE: Final = 0.9
 OVER: Final = 1.1
+#: A step that declares no cores is named from half of one on.
+WORTH_DECLARING: Final = 500
 #: Nothing smaller is recommended: 16 MiB, an eighth of a core.
 _LEAST_MEMORY: Final = 16 << 20
 _LEAST_CPU: Final = 125
@@ -73,7 +75,7 @@ def _told(
     finding: Literal["too-much", "too-little"]
     if declared and wanted <= declared * FAR:
         finding = "too-much"
-    elif used > most and used >= _LEAST_CPU and wanted > declared:
+    elif used > most and used >= (0 if declared else WORTH_DECLARING) and wanted > declared:
         finding = "too-little"
     else:
         return
