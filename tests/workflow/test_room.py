@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mplp_cli.workflow.fold.room import PATIENCE, Room
+from mplp_cli.workflow.fold.room import Room
+from mplp_cli.workflow.plan import PATIENCE
 from mplp_cli.workflow.resources import Demand, Kind, Pool, Unit
 
 
