@@ -136,7 +136,7 @@ def week_of_questions(at_once: int) -> list[PastRun]:
     for day in range(4):
         at = (24 * day + 10) * HOUR
         steps = [f"each[{n}].c" for n in range(at_once)]
-        facts = [
+        facts: list[Event] = [
             *(began(step, at) for step in steps),
             *(asked(step, at + HOUR // 2) for step in steps),
             *(ended(step, at + HOUR // 2) for step in steps),
