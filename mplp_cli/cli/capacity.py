@@ -86,7 +86,7 @@ def plan(
     hours, smooth = _hours(horizon), _smooth(method)
     runs, until, source = _history(runtime, history)
     named = {name for run in runs for name in run.spans or ()}
-    stocks, cores = stocks_here(runtime, adjustments_of(runtime), named)
+    stocks, cores = stocks_here(runtime, adjustments_of(runtime), named, output)
     made = plan_capacity(runs, until, hours, stocks, cores, smooth)
     if output is TextOrJson.json:
         write_document(capacity_document(made, source))
@@ -131,9 +131,10 @@ def _history(runtime: Runtime, file: str | None) -> tuple[Any, int, str]:
 
 
 def stocks_here(
-    runtime: Runtime, adjustments: Adjustments, names: Iterable[str]
+    runtime: Runtime, adjustments: Adjustments, names: Iterable[str], output: TextOrJson
 ) -> tuple[dict[str, Stock], int]:
     """What there is to scale here, and the cores. Agents are looked for only if one is among `names`."""
+    from mplp_cli.cli.agents import registry_of
     from mplp_cli.resources.adjustments import AGENT
     from mplp_cli.resources.machine import detect
     from mplp_cli.resources.pool import make_pool
@@ -142,7 +143,7 @@ def stocks_here(
     place = runtime.existing_state_dir() or runtime.cwd
     pool = make_pool(runtime.settings, place)
     asked = any(name.startswith(AGENT) for name in names)
-    agents = [one.agent for one in runtime.registry.entries()] if asked else []
+    agents = [one.agent for one in registry_of(runtime, output).entries()] if asked else []
     stocks = stocks_of(pool, adjustments, lambda kind: detect(kind, place), agents)
     return stocks, max((detect("cpu", place) or 0) // 1_000, 1)
 
@@ -190,7 +191,7 @@ def apply(
     if file is None:
         undo_last(runtime, BY, output)
         return
-    outcomes = _execute(runtime, _actions(file))
+    outcomes = _execute(runtime, _actions(file), output)
     document = outcomes_document(outcomes)
     if output is TextOrJson.json:
         write_document(document)
@@ -209,7 +210,7 @@ def _actions(file: str) -> list[ScalingAction]:
     return read_as(source.text, source.name, GivenPlan, misplaced).listed()
 
 
-def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
+def _execute(runtime: Runtime, actions: list[ScalingAction], output: TextOrJson) -> Any:
     """Carry them out while nobody else adjusts anything, and keep what was done."""
     from mplp_cli.resources.adjustments import with_change
     from mplp_cli.resources.scaling import LocalScaler, execute_plan
@@ -220,7 +221,7 @@ def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
     outcomes, names = [], [action.resource for action in actions]
 
     def act(adjustments: Adjustments) -> Adjustments:
-        local = LocalScaler(stocks_here(runtime, adjustments, names)[0])
+        local = LocalScaler(stocks_here(runtime, adjustments, names, output)[0])
         outcomes.extend(execute_plan(actions, local))
         return with_change(adjustments, runtime.clock.now(), BY, tuple(local.made))
 
