@@ -221,8 +221,7 @@ class Drive:
             while facts and len(written) < batch:
                 fact = facts.popleft()
                 if state.dropped and comes_too_late(state, fact):
-                    if isinstance(fact, h.StepDecided):  # the answer stands in its object all the same
-                        self._batch.objects += attached.pop(_key(fact), ())
+                    self._let_go(fact)
                     continue
                 written.append(fact)
                 if attached:
@@ -246,6 +245,14 @@ class Drive:
                 return
             if state.status not in _GOING:
                 return
+
+    def _let_go(self, fact: h.Event) -> None:
+        """A fact that comes too late. What was written with it is known already, so it is stored all the same."""
+        self._batch.objects += self._attached.pop(_key(fact), ())
+        if isinstance(fact, h.StepWaiting) and fact.approval is not None and not fact.approval.run:
+            i = self.state.plan.number[fact.step]
+            gone = Withdraw(i, fact.approval.id, self.state.reasons.get(i, ""))
+            self._batch.objects += withdrawn(gone, self.state, self.world)
 
     def _tell_all(self, facts: list[h.Event]) -> None:
         for tell in self.world.subscribers if facts else ():
@@ -288,7 +295,9 @@ class Drive:
             case Stop():
                 self._stop(command.number)
             case Withdraw():
-                self._batch.objects += withdrawn(command, self.state, self.world)
+                # An answer that comes too late has ended the object already.
+                answered = self._attached.pop((self.state.plan.steps[command.number].id, 0), ())
+                self._batch.objects += answered or withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:

@@ -76,7 +76,7 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     if draw(st.integers(0, 4)) == 0:
         step["default"] = {"instead": True}
     kinds = ["set", "shell", "shell", "wait", "emit"]
-    kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
+    kind = draw(st.sampled_from([*kinds, "approval", "event", "operation"] if names.wild else kinds))
     step["type"] = "wait" if kind == "event" else kind
     if kind == "set":
         step["values"] = {"n": 1}
@@ -90,6 +90,9 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
         step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
     elif kind == "event":
         step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
+    elif kind == "operation":
+        step |= {"type": "module-operation", "module": "context", "operation": "create-context"}
+        step["parameters"] = {"name": "A"}
     elif kind == "approval":
         step["message"] = "Go on?"
         if draw(st.booleans()):
@@ -500,6 +503,7 @@ def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data
             state = bench.replayed()
         else:
             assert facts_of(bench.replayed()) == facts_of(state)
+            assert bench.unstored() == []
         if state.status in ENDED:
             check_whole(state, bench)
         if state.status == "paused":
