@@ -393,6 +393,24 @@ def test_a_doubt_that_is_over_before_anybody_is_asked_leaves_no_open_question() 
 
 
 @pytest.mark.parametrize("batch", [1, 256])
+def test_an_operation_in_a_container_that_ends_in_the_same_turn_is_stored_as_the_modules_know_it(
+    batch: int,
+) -> None:
+    makes = step(
+        "module-operation", "m", module="context", operation="create-context", parameters={"name": "A"}
+    )
+    first = [given("won", {}), makes]
+    fails = [given("bad", {"n": "${x.result.none}"}, dependencies=["x"]), given("x"), makes | {"id": "n"}]
+    steps = [step("parallel", "race", race=True, steps=first), parallel("all", *fails)]
+    bench = Bench(planned(steps), batch=batch)
+    bench.acts = {n: lambda drive: drive.cancel("ann") for n in (3, 5)}
+    assert bench.start().status == ("cancelled" if batch == 1 else "failed")
+    made = [fact for fact in facts(bench, h.StepCompleted) if fact.step in ("m", "n")]
+    assert len(made) == len(list(bench.store.objects("context")))
+    assert bench.unstored() == []
+
+
+@pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("late", [True, False])
 def test_an_answer_and_a_stop_in_one_turn_leave_one_end_of_the_object(batch: int, late: bool) -> None:  # noqa: FBT001
     bench = Bench(planned([gate(), shell("b", "linger 60 5")]), batch=batch)

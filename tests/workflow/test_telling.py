@@ -23,8 +23,18 @@ def test_every_fact_can_be_taken_at_its_word() -> None:
 
 def test_a_loop_that_ends_before_its_first_iteration_has_its_result_either_way() -> None:
     """A race is won in the turn in which the loop has opened, and nothing of it has begun."""
-    loop = {"id": "l", "type": "loop", "max-iterations": 2, "steps": [{"id": "x", "type": "set", "values": {}}]}
-    race = {"id": "r", "type": "parallel", "race": True, "steps": [loop, {"id": "s", "type": "set", "values": {}}]}
+    loop = {
+        "id": "l",
+        "type": "loop",
+        "max-iterations": 2,
+        "steps": [{"id": "x", "type": "set", "values": {}}],
+    }
+    race = {
+        "id": "r",
+        "type": "parallel",
+        "race": True,
+        "steps": [loop, {"id": "s", "type": "set", "values": {}}],
+    }
     plan = plan_of({"steps": [race, {"id": "f", "type": "shell", "run": "fail"}]})
     bench = Bench(plan)
     assert bench.start().status == "failed"

@@ -8,7 +8,16 @@ from mplp_cli.workflow.fold.growth import forget_items, id_in_file
 from mplp_cli.workflow.fold.history import RunRedefined
 from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.resume import forget_end
-from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SKIPPED, WAITING
+from mplp_cli.workflow.fold.statuses import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
 from mplp_cli.workflow.plan import CONTAINERS
 
 if TYPE_CHECKING:
@@ -63,7 +72,9 @@ def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
 
 def _changed_wait(state: RunState, i: int, keys: set[str], at: int) -> None:
     """Step `i` waits, and is to wait for something else, or for another time."""
-    goes_on = i in state.awaited and not keys & _ANOTHER_WAIT  # it has heard what was published since it began
+    goes_on = (
+        i in state.awaited and not keys & _ANOTHER_WAIT
+    )  # it has heard what was published since it began
     if goes_on and "timeout" in keys:
         state.due.pop(i, None)
         if timeout := state.plan.steps[i].timeout:
