@@ -295,9 +295,8 @@ class Drive:
             case Stop():
                 self._stop(command.number)
             case Withdraw():
-                # An answer that comes too late has ended the object already.
-                answered = self._attached.pop((self.state.plan.steps[command.number].id, 0), ())
-                self._batch.objects += answered or withdrawn(command, self.state, self.world)
+                late = self._attached.pop((self.state.plan.steps[command.number].id, 0), ())  # an answer
+                self._batch.objects += late or withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:

@@ -412,7 +412,7 @@ def test_an_operation_in_a_container_that_ends_in_the_same_turn_is_stored_as_the
 
 @pytest.mark.parametrize("batch", [1, 256])
 @pytest.mark.parametrize("late", [True, False])
-def test_an_answer_and_a_stop_in_one_turn_leave_one_end_of_the_object(batch: int, late: bool) -> None:  # noqa: FBT001
+def test_an_answer_and_a_stop_in_one_turn_leave_one_end_of_the_object(batch: int, late: bool) -> None:
     bench = Bench(planned([gate(), shell("b", "linger 60 5")]), batch=batch)
     acts = [lambda d: d.cancel("ann"), say("approve")]
 

@@ -54,6 +54,17 @@ RESOURCES: list[Any] = [
     {"cpu": 1, "custom": {"gpu": 2}, "strategy": "balanced"},
     {"cpu": 1.5, "custom": {"gpu": 1}, "strategy": "priority"},
 ]
+#: Steps that are always the same.
+FIXED: dict[str, dict[str, Any]] = {
+    "emit": {"event": {"type": "news", "data": {"of": "${run.id}"}}},
+    "event": {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"},
+    "operation": {
+        "type": "module-operation",
+        "module": "context",
+        "operation": "create-context",
+        "parameters": {"name": "A"},
+    },
+}
 KINDS = ["leaf", "leaf", "leaf", "parallel", "conditional", "foreach", "loop"]
 # Actions of fallbacks; a question needs a person, and an abort depends on time.
 ACTIONS = [None, None, "skip", "use-value", "run-step"]
@@ -86,13 +97,8 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
-    elif kind == "emit":
-        step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
-    elif kind == "event":
-        step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
-    elif kind == "operation":
-        step |= {"type": "module-operation", "module": "context", "operation": "create-context"}
-        step["parameters"] = {"name": "A"}
+    elif kind in FIXED:
+        step |= FIXED[kind]
     elif kind == "approval":
         step["message"] = "Go on?"
         if draw(st.booleans()):
