@@ -27,7 +27,7 @@ from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.judging import judged
 from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import done_at_once, operate
-from mplp_cli.engine.people import Verb, aftermath, answer, doubt, withdrawn
+from mplp_cli.engine.people import Verb, aftermath, answer, doubt, let_go, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
@@ -221,7 +221,8 @@ class Drive:
             while facts and len(written) < batch:
                 fact = facts.popleft()
                 if state.dropped and comes_too_late(state, fact):
-                    self._let_go(fact)
+                    written_too = attached.pop(_key(fact), [])
+                    self._batch.objects += let_go(fact, written_too, self.state, self.world)
                     continue
                 written.append(fact)
                 if attached:
@@ -245,14 +246,6 @@ class Drive:
                 return
             if state.status not in _GOING:
                 return
-
-    def _let_go(self, fact: h.Event) -> None:
-        """A fact that comes too late. What was written with it is known already, so it is stored all the same."""
-        self._batch.objects += self._attached.pop(_key(fact), ())
-        if isinstance(fact, h.StepWaiting) and fact.approval is not None and not fact.approval.run:
-            i = self.state.plan.number[fact.step]
-            gone = Withdraw(i, fact.approval.id, self.state.reasons.get(i, ""))
-            self._batch.objects += withdrawn(gone, self.state, self.world)
 
     def _tell_all(self, facts: list[h.Event]) -> None:
         for tell in self.world.subscribers if facts else ():
