@@ -93,6 +93,9 @@ _mplp_takes_value() {
     "cassette --output" | "cassette -o") return 0 ;;
     "modules --output" | "modules -o" | "modules --state-dir" | "modules --type" | "modules -t" | "modules --data" | "modules -d" | "modules --module" | "modules -m" | "modules --limit" | "modules -n") return 0 ;;
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
+    "optimize --metrics" | "optimize --lang" | "optimize --output" | "optimize -o" | "optimize --state-dir") return 0 ;;
+    "capacity --horizon" | "capacity --history" | "capacity --method" | "capacity --output" | "capacity -o" | "capacity --state-dir") return 0 ;;
+    "resources --output" | "resources -o" | "resources --state-dir" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -230,6 +233,23 @@ _mplp_value() {
     "objects --context") _mplp_complete text ;;
     "objects --status" | "objects -s") _mplp_complete text ;;
     "objects --limit" | "objects -n") _mplp_complete text ;;
+    "optimize --metrics") _mplp_complete file ;;
+    "optimize --lang") _mplp_complete choices en zh ;;
+    "optimize --output" | "optimize -o") _mplp_complete choices text json ;;
+    "optimize --state-dir") _mplp_complete directory ;;
+    "capacity --horizon") _mplp_complete text ;;
+    "capacity --history") _mplp_complete file ;;
+    "capacity --method") _mplp_complete choices seasonal-naive holt-winters ;;
+    "capacity --output" | "capacity -o") _mplp_complete choices text json ;;
+    "capacity --state-dir") _mplp_complete directory ;;
+    "resources --output" | "resources -o") _mplp_complete choices text json ;;
+    "resources --state-dir") _mplp_complete directory ;;
+    "resources --cpu") _mplp_complete text ;;
+    "resources --memory") _mplp_complete text ;;
+    "resources --network") _mplp_complete text ;;
+    "resources --storage") _mplp_complete text ;;
+    "resources --custom") _mplp_complete text ;;
+    "resources --strategy") _mplp_complete choices first-fit best-fit balanced priority ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
@@ -276,6 +296,9 @@ _mplp_options() {
     "cassette") _mplp_complete choices --output -o --no-color -h --help ;;
     "modules") _mplp_complete choices --output -o --no-color -h --help --state-dir --type -t --data -d --remove --module -m --limit -n ;;
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
+    "optimize") _mplp_complete choices --metrics --undo --dry-run --lang --output -o --state-dir --no-color -h --help ;;
+    "capacity") _mplp_complete choices --horizon --history --method --output -o --state-dir --no-color -h --help --undo ;;
+    "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --dry-run --cpu --memory --network --storage --custom --strategy ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
@@ -334,10 +357,14 @@ _mplp_argument() {
     "modules 2") _mplp_complete modules ;;
     "objects 0") _mplp_complete choices show list ;;
     "objects 1") _mplp_complete objects ;;
+    "capacity 0") _mplp_complete choices plan apply scale ;;
+    "capacity 1") _mplp_complete text ;;
+    "resources 0") _mplp_complete choices show utilization optimize allocate release ;;
+    "resources 1") _mplp_complete allocations ;;
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -373,7 +400,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
   else
     _mplp_argument
   fi

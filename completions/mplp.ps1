@@ -38,6 +38,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'cassette	Look at recorded answers of agents: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
+        'optimize	Find bottlenecks, do about them what is safe, and say what else can be done'
+        'capacity	Plan what runs will require of the machine, and scale it: plan, apply'
+        'resources	Show the pool of resources: what there is, what is held and by whom, and what runs wait for'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -79,6 +82,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['cassette'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['modules'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--state-dir	Where runs are stored', '--type	Such as plan.created', '-t	Such as plan.created', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--remove	Take the subscription back', '--module	Only from or to this module', '-m	Only from or to this module', '--limit	At most so many', '-n	At most so many')
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
+    $options['optimize'] = @('--metrics	Metrics, instead of measuring', '--undo	Take back what was adjusted last', '--dry-run	Say what would be done', '--lang	How bottlenecks are told', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['capacity'] = @('--horizon	How far to look ahead: 12h, 7d, at most 92d', '--history	Past runs, instead of those of the store', '--method	How to forecast', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--undo	Take back what was applied last')
+    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -264,6 +270,26 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['objects -s'] = @('text', @())
     $values['objects --limit'] = @('text', @())
     $values['objects -n'] = @('text', @())
+    $values['optimize --metrics'] = @('file', @())
+    $values['optimize --lang'] = @('choices', @('en', 'zh'))
+    $values['optimize --output'] = @('choices', @('text', 'json'))
+    $values['optimize -o'] = @('choices', @('text', 'json'))
+    $values['optimize --state-dir'] = @('directory', @())
+    $values['capacity --horizon'] = @('text', @())
+    $values['capacity --history'] = @('file', @())
+    $values['capacity --method'] = @('choices', @('seasonal-naive', 'holt-winters'))
+    $values['capacity --output'] = @('choices', @('text', 'json'))
+    $values['capacity -o'] = @('choices', @('text', 'json'))
+    $values['capacity --state-dir'] = @('directory', @())
+    $values['resources --output'] = @('choices', @('text', 'json'))
+    $values['resources -o'] = @('choices', @('text', 'json'))
+    $values['resources --state-dir'] = @('directory', @())
+    $values['resources --cpu'] = @('text', @())
+    $values['resources --memory'] = @('text', @())
+    $values['resources --network'] = @('text', @())
+    $values['resources --storage'] = @('text', @())
+    $values['resources --custom'] = @('text', @())
+    $values['resources --strategy'] = @('choices', @('first-fit', 'best-fit', 'balanced', 'priority'))
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
@@ -321,10 +347,14 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['modules 2'] = @('modules', @())
     $arguments['objects 0'] = @('choices', @('show', 'list'))
     $arguments['objects 1'] = @('objects', @())
+    $arguments['capacity 0'] = @('choices', @('plan', 'apply', 'scale'))
+    $arguments['capacity 1'] = @('text', @())
+    $arguments['resources 0'] = @('choices', @('show', 'utilization', 'optimize', 'allocate', 'release'))
+    $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mplp_cli.errors import RunStateError, UsageError
 from mplp_cli.protocols import Definition
 from mplp_cli.running import How
-from mplp_cli.runtime import refuse_final, slots_of
+from mplp_cli.runtime import refuse_final
 from mplp_cli.sources import read_secrets
 from mplp_cli.workflow.fold.resume import Onward
 from mplp_cli.workflow.revision.drift import DefinitionDriftError
@@ -186,7 +186,7 @@ def _redefined(runtime: Runtime, old: RunState, plan: Plan, changed: Changed) ->
         "mplp",
         changed.changes,
         resolve_inputs(workflow, given),
-        slots_of(plan) if plan.workflow.max_parallel else old.all_slots,
+        plan.workflow.max_parallel or old.all_slots,
         [change.step for change in changed.changes if change.change == "removed"],
     )
 

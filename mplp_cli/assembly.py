@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.resources import Pool
 
 
@@ -164,6 +165,7 @@ def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mappi
 def make_hub(runtime: Parts) -> Hub:
     """The hub of this process, on what the store holds."""
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.resources.holding import HeldByRuns
 
     store, seeded = runtime.store, runtime.seeded
     hub = Hub(
@@ -175,6 +177,13 @@ def make_hub(runtime: Parts) -> Hub:
         wiring=store.switchboard.wiring,
         settings=runtime.settings.modules,
         activation=lambda: runtime.roster.activation,
+    )
+    hub.holdings = HeldByRuns(
+        lambda: runtime.pool,
+        store.shares,
+        runtime.clock,
+        is_run=lambda run: any(one.id == run for one in store.find_runs(run)),
+        end=partial(end_lost, runtime),
     )
     if seeded is not None:
         hub.ids_of = lambda caller: seeded.of(f"{caller.workflow}/{caller.step}")
@@ -196,15 +205,31 @@ def _queue(runtime: Parts, run_id: str, turn: Turn | None, screen: Screen) -> As
     async def end(parked: str) -> None:
         await runtime.take_up(parked, Screen(), how=How(to_end=True)).go()
 
-    end_lost = partial(_end_lost, runtime)
-    return asking(runtime.store.turns, run_id, turn, screen.waits, end_lost, end) if turn else None
+    lost = partial(end_lost, runtime)
+    return asking(runtime.store.turns, run_id, turn, screen.waits, lost, end) if turn else None
 
 
-def _end_lost(runtime: Parts, run_id: str) -> None:
+def end_lost(runtime: Parts, run_id: str) -> None:
     """End what a run without a process has left running, unless somebody takes it up by now."""
     from mplp_cli.store.mending import held
 
     held(runtime.state_dir, run_id, runtime.clock.now(), lambda: end_survivors(run_id))
+
+
+def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str] = ()) -> Plan:
+    """The plan with the start order that a rehearsal with what earlier runs have shown finds; `ended` has ended.
+
+    A plan whose steps need not wait for each other's slots or resources comes back as it is.
+    """
+    acting = [step for step in plan.steps if step.effect]
+    if len(acting) < 2 or not (plan.grows or len(acting) > slots or any(step.demand for step in acting)):
+        return plan
+    from mplp_cli.resources.learned import estimates_of
+    from mplp_cli.workflow.planning.rehearsal import reordered
+
+    known = estimates_of(runtime.store, plan.workflow.id, [step.id for step in acting])
+    durations = {step: estimate.duration for step, estimate in known.items()}
+    return reordered(plan, durations, runtime.pool, slots, ended=ended)
 
 
 def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:
@@ -225,7 +250,7 @@ def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:
         state.run_id,
         priority=priority,
         since=state.started or runtime.clock.now(),
-        end_lost=partial(_end_lost, runtime),
+        end_lost=partial(end_lost, runtime),
     )
 
 

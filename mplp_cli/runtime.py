@@ -12,12 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, make_hub
+from mplp_cli.assembly import assemble, end_survivors, in_best_order, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, Clock, NewRun, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, NewRun, Relation, RunRecord, Store
+from mplp_cli.resources.adjustments import slots_of
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -42,13 +43,12 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
+    from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.roster import Roster
+    from mplp_cli.workflow.fold.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
-
-#: Slots of a run that states no `max-parallel`: the cores, at least this many.
-FEWEST_SLOTS = 4
 
 
 class Runtime:
@@ -167,6 +167,8 @@ class Runtime:
         run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
+        slots = slots_of(plan, adjustments_of(self))
+        plan = in_best_order(self, plan, slots)
         state = RunState(plan)
         state.run_id, state.inputs, state.cwd = run_id, dict(inputs), cwd
         env = workflow_env(state, secrets, self.environ)
@@ -180,26 +182,13 @@ class Runtime:
             dict(inputs),
             state.env,
             cwd,
-            slots_of(plan),
+            slots,
             turn,
             rerun,
             self.priority,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = NewRun(
-            id=run_id,
-            workflow_id=plan.workflow.id,
-            name=plan.workflow.name,
-            source=source.text,
-            source_name=source.name,
-            source_dir=str(source.directory),
-            cwd=cwd,
-            plan=plan.stored(),
-            created_at=now,
-            included=plan.included_texts(),
-            turn=turn,
-            relation=relation_of(attempt, rerun),
-        )
+        new = _to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, plan, state)
         journal = self.store.create_run(new, first)
@@ -218,7 +207,7 @@ class Runtime:
         it up or it is to be ended.
         """
         from mplp_cli.store.locks import process_name
-        from mplp_cli.workflow.fold.history import RunStarted
+        from mplp_cli.workflow.fold.history import RunStarted, StepCompleted
         from mplp_cli.workflow.fold.resume import Onward
         from mplp_cli.workflow.fold.state import RunState
         from mplp_cli.workflow.revision.telling import replay
@@ -238,6 +227,8 @@ class Runtime:
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
             started = first if isinstance(first, RunStarted) else None
+            ended = {fact.step for fact in onward.facts if isinstance(fact, StepCompleted)}
+            plan = in_best_order(self, plan, slots_of(plan, adjustments_of(self)), ended)
             state = RunState(plan)
             if started is None:
                 replay(state, onward.facts)
@@ -327,7 +318,7 @@ class Runtime:
         """What steps can hold; a kind is looked for when it is asked for."""
         from mplp_cli.resources.pool import make_pool
 
-        return make_pool(self.settings, self.existing_state_dir() or self.cwd)
+        return make_pool(self.settings, self.existing_state_dir() or self.cwd, adjustments_of(self))
 
     def log_dir(self, run_id: str) -> Path:
         """Where a run keeps what its steps print; of an ephemeral run, as long as this lives."""
@@ -355,9 +346,11 @@ def pause_undriven(runtime: Runtime, run_id: str, by: str, reason: str) -> str:
         journal.close()
 
 
-def slots_of(plan: Plan) -> int:
-    """Attempts at once that a run of this plan may have."""
-    return plan.workflow.max_parallel or max(FEWEST_SLOTS, os.cpu_count() or 1)
+def adjustments_of(runtime: Runtime) -> Adjustments:
+    """What commands have adjusted where the state is; nothing for what is ephemeral."""
+    from mplp_cli.store.adjusting import read_adjustments
+
+    return read_adjustments(None if runtime.ephemeral else runtime.existing_state_dir())
 
 
 def refuse_final(run_id: str, status: str) -> None:
@@ -381,6 +374,23 @@ def _secrets_of(
     if how.to_end:
         return secrets_to_end(plan, environ, secrets_file)
     return read_secrets(plan.secrets, environ, secrets_file)
+
+
+def _to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
+    return NewRun(
+        id=started.run,
+        workflow_id=plan.workflow.id,
+        name=plan.workflow.name,
+        source=source.text,
+        source_name=source.name,
+        source_dir=str(source.directory),
+        cwd=started.cwd,
+        plan=plan.stored(),
+        created_at=started.at,
+        included=plan.included_texts(),
+        turn=started.turn,
+        relation=relation,
+    )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -20,13 +20,15 @@ from mplp_cli.workflow.values import Json
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
 LATER: Final = ("alerts", "events")
-KNOWN: Final = ("activation", "agents", "modules", "policy", "resources", "retention", "state-dir")
+KNOWN: Final = ("activation", "agents", "modules", "policy", "probes", "resources", "retention", "state-dir")
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
 _MAX_VALUES = 100_000
 #: Days and runs that `retention` may name.
 _MOST_KEPT = 1_000_000
+#: Addresses that `probes` may name; each may take seconds.
+_MOST_PROBES = 16
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     #: Whether requests may go to public addresses only.
     deny_private: bool = False
     retention: Retention = Retention()
+    #: HOST:PORT of what `mplp optimize` measures the distance to.
+    probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
 
@@ -72,6 +76,7 @@ def load_settings(start: Path) -> Settings:
         modules=_modules(path, document.get("modules")),
         deny_private=_deny_private(path, document.get("policy")),
         retention=_retention(path, document.get("retention")),
+        probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
     )
 
@@ -221,6 +226,21 @@ def _retention(path: Path, value: object) -> Retention:
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_KEPT:
             raise _wrong(path, f"must have a whole number from 1 to {_MOST_KEPT:,} under `retention.{key}`")
     return Retention(**value)
+
+
+def _probes(path: Path, value: object) -> tuple[str, ...]:
+    """`probes: [example.org:443, "[::1]:8080"]`."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > _MOST_PROBES:
+        raise _wrong(path, f"must have a list of at most {_MOST_PROBES} addresses under `probes`")
+    for probe in value:
+        host, _, port = probe.rpartition(":") if isinstance(probe, str) else ("", "", "")
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+            raise _wrong(
+                path, f"has {probe!r} under `probes`", "Write HOST:PORT, in quotes if it is [::1]:PORT."
+            )
+    return tuple(value)
 
 
 def _resources(path: Path, value: object) -> Mapping[str, Kind]:

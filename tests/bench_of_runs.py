@@ -347,7 +347,7 @@ class Bench:
 
 def _parts(state: RunState, step: str) -> Parts:
     assert state.room is not None
-    return state.room.parts(state.plan.number[step])
+    return state.room.stock.parts(state.plan.number[step])
 
 
 def statuses(state: RunState) -> dict[str, str]:

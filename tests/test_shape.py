@@ -23,6 +23,7 @@ EXCEPTIONS: dict[str, str] = {
     "workflow/fold/history.py": "every fact on one page",
     "store/memory.py": "the whole contract of a store, without a database",
     "store/memory.py:MemoryStore": "the contract of a store, question by question",
+    "protocols/storage.py:Store": "the contract of a store, question by question",
     "store/sqlite.py:SqliteStore": "the contract of a store, question by question",
     "render/view.py:RunView": "what drawing reads of a run, one property a line",
     "assembly.py:assemble": "one list of the parts of a run",

@@ -86,9 +86,9 @@ def facts_of(state: Any) -> Mapping[str, Any]:
     known = {
         name: value
         for name, value in vars(state).items()
-        if name not in ("plan", "_out", "_ripple", "dropped")
+        if name not in ("plan", "at", "_out", "_ripple", "dropped")
     }
-    known["room"] = None if state.room is None else (state.room.held(), state.room.waits)
+    known["room"] = None if state.room is None else (state.room.stock.held(), state.room.waits)
     known["tallies"] = {i: (t.left, t.met, t.bad, t.decided) for i, t in state.tallies.items()}
     taken = state.holding | state.in_lane
     queued = {i for i, status in enumerate(state.step_status) if status == "queued"} - taken

@@ -46,6 +46,11 @@ class Amount(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.nano_usd / _NANO
 
 
+def amount_of(used: Used) -> Amount:
+    """What calls have used, as it is counted."""
+    return Amount(calls=used.calls, tokens=used.tokens, nano_usd=used.nano_usd, time=used.time)
+
+
 class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was spent of a budget, and of how many calls it is not known: those of models without a price, and
     those that did not say how many tokens they used (what they had reserved counts)."""
@@ -56,9 +61,8 @@ class Spent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def plus(self, used: Used) -> Spent:
         """With what further calls have used."""
-        this = Amount(calls=used.calls, tokens=used.tokens, nano_usd=used.nano_usd, time=used.time)
         return Spent(
-            amount=self.amount + this,
+            amount=self.amount + amount_of(used),
             unpriced=self.unpriced + used.unpriced,
             unmetered=self.unmetered + used.unmetered,
         )

@@ -8,6 +8,9 @@ from mplp_cli.agents.boundary import Agents
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Resumed
 from mplp_cli.protocols import Advice, Answered, Attempt, Candidate, Question
 
+#: How an answer ends of which there is nothing to say.
+_ORDINARY = ("", "stop")
+
 
 async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents: Agents) -> Answered:
     """Ask what the step's body says (`{agent | capability, input?, prompt?, schema?}`). AgentError."""
@@ -30,14 +33,16 @@ async def ask_for_step(attempt: Attempt, tell: Callable[[str], None], *, agents:
             prompt=body.get("prompt"),
             schema=body.get("schema"),
             timeout=attempt.timeout / 1000,
+            watched=True,
             attempt=attempt.number,
+            within=attempt,
             idempotency_key=attempt.idempotency_key,
             resumed=None if reply is None else Resumed(asked=reply.asked, answer=reply.given.get("answer")),
         ),
         hear,
     )
-    # A log that would hold nothing but a name, which the history has, is a file too many.
-    known = said or result.model or result.usage is not None
+    # A log that would hold nothing but names, which the history has, is a file too many.
+    known = said or result.usage is not None or result.finish not in _ORDINARY
     return Answered(result.output, remark(result) if known else "", result.agent)
 
 
@@ -51,7 +56,7 @@ def remark(result: AgentResult) -> str:
         said += f", {used.input_tokens:,} tokens in, {used.output_tokens:,} out"
         if cached := used.cache_read + used.cache_write:
             said += f", {cached:,} of a cache"
-    if result.finish not in ("", "stop"):
+    if result.finish not in _ORDINARY:
         said += f" (it ended with: {result.finish})"
     return said
 

@@ -40,6 +40,8 @@ from mplp_cli.workflow.values import duration_text
 Call = Callable[[], Awaitable[AgentResult]]
 #: Seconds that an agent has to show that it is there.
 _LOOK: Final = 5.0
+#: The place of an agent that takes as many calls as there are.
+_ENDLESS: Final = contextlib.nullcontext()
 
 
 def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
@@ -144,7 +146,8 @@ class Agents:
             try:
                 if standing(agent) == "unreachable":
                     await self._look(agent)
-                result = await self._in_turn(agent, replace(request, agent=agent.id), tell)
+                asked = request if request.agent == agent.id else replace(request, agent=agent.id)
+                result = await self._in_turn(agent, asked, tell)
                 if self._presence is not None:
                     self._presence.saw(agent)
                 return result
@@ -227,23 +230,24 @@ class Agents:
         finally:
             self._inflight[agent.id] -= 1
 
-    @contextlib.asynccontextmanager
-    async def _place(self, agent: AgentDefinition) -> AsyncIterator[None]:
+    def _place(self, agent: AgentDefinition) -> contextlib.AbstractAsyncContextManager[None]:
         """One of the places of an agent that takes only so many calls at once."""
         most = agent.limits.max_concurrency
-        if most is None:
-            yield
-            return
-        here = self._places.setdefault(agent.id, asyncio.Semaphore(most))
-        async with here, self._around.lease(agent.id, most):
+        return _ENDLESS if most is None else self._one_of(agent.id, most)
+
+    @contextlib.asynccontextmanager
+    async def _one_of(self, agent: str, most: int) -> AsyncIterator[None]:
+        here = self._places.setdefault(agent, asyncio.Semaphore(most))
+        async with here, self._around.lease(agent, most):
             yield
 
     async def _answer(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
         """One call, and further ones while its answer does not fit, all of them within one deadline."""
         limit = time_for(request, agent)
-        until = None if limit is None else asyncio.get_running_loop().time() + limit
+        kept = limit is None or (request.watched and limit == request.timeout)
+        until = None if limit is None or kept else asyncio.get_running_loop().time() + limit
         schema = agent.output_schema if request.schema is None else request.schema
-        asked = replace(request, schema=schema)
+        asked = request if schema is request.schema else replace(request, schema=schema)
         used = None
         for left in range(agent.repair_attempts, -1, -1):
             try:
@@ -277,7 +281,9 @@ class Agents:
     async def _in_time(
         self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None
     ) -> AgentResult:
-        """The call of the adapter, until that time of the event loop. AgentError `agent.timeout`."""
+        """The call of the adapter, until that time of the event loop, if any. AgentError `agent.timeout`."""
+        if until is None:
+            return await self._adapter(agent).call(request, tell)
         time = asyncio.timeout_at(until)
         try:
             async with time:

@@ -19,6 +19,7 @@ from mplp_cli.agents.amounts import (
     Notice,
     Reservation,
     Spent,
+    amount_of,
     limits_of,
     shown,
     units,
@@ -177,15 +178,11 @@ class Ledger:
         reserved, model = reservation.amount, model or reservation.model
         time = max(0, round((self._clock.monotonic() - reservation.began) * 1000))
         cost, priced = self._cost(usage, reservation.model, model)
-        unmetered = int(usage is None and reserved.tokens > 0)
-        used = Used(
-            calls=calls,
-            nano_usd=reserved.nano_usd if usage is None else cost,
-            time=time,
-            unpriced=int(not priced),
-            unmetered=unmetered,
-            **({"assumed": reserved.tokens} if usage is None else asdict(usage)),
-        )
+        if usage is None:
+            tokens, cost = reserved.tokens, reserved.nano_usd
+            used = Used(calls=calls, assumed=tokens, nano_usd=cost, time=time, unmetered=int(tokens > 0))
+        else:
+            used = Used(calls=calls, nano_usd=cost, time=time, unpriced=int(not priced), **asdict(usage))
         for name in reservation.budgets:
             self.accounts[name].reserved -= reserved
         self._count(reservation.agent, reservation.budgets, used)
@@ -223,8 +220,8 @@ class Ledger:
 
     def _count(self, agent: str, budgets: Sequence[str], used: Used) -> None:
         if not used.unmetered:
-            this = Spent().plus(used).amount
-            self._used[agent] = self._used.get(agent, Amount()) + this
+            this, before = amount_of(used), self._used.get(agent)
+            self._used[agent] = this if before is None else before + this
         for name in budgets:
             self.accounts[name].spent = self.spent(name).plus(used)
 
@@ -240,10 +237,11 @@ class Ledger:
         return model, most_tokens(agent)
 
     def _estimate(self, agent: str, model: str, max_tokens: int | None) -> Amount:
-        used = self._used.get(agent, Amount())
+        used, tokens = self._used.get(agent), max(0, max_tokens or 0)
+        cost = self._cost(Usage(output_tokens=tokens), model)[0] if tokens else 0
+        if used is None:
+            return Amount(calls=1, tokens=tokens, nano_usd=cost)
         count = max(1, used.calls)
-        tokens = max(0, max_tokens or 0)
-        cost, _ = self._cost(Usage(output_tokens=tokens), model)
         return Amount(
             calls=1,
             tokens=max(tokens, -(-used.tokens // count)),

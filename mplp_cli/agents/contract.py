@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 #: Told pieces of an answer's text as they come.
@@ -41,6 +42,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     capability: str = ""
     schema: dict[str, Any] | None = None
     timeout: float = 600.0
+    #: Who asks ends the call when that time is over, so that nobody else has to.
+    watched: bool = False
     attempt: int = 1
     #: The same for every attempt: what an agent does under it happens once.
     idempotency_key: str = ""
@@ -48,6 +51,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     resumed: Resumed | None = None
     #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
     repair: str = ""
+    #: The attempt that asks: what it may use is for the agent's processes, and what they use is noted with it.
+    within: Attempt | None = None
 
 
 class Usage(Struct, frozen=True, kw_only=True):

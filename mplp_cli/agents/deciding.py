@@ -47,6 +47,8 @@ def route(
     """
     if request.agent:
         first = [named(definitions, request.agent)]
+        if not first[0].fallback:
+            return first
     else:
         wanted = request.capability.split()
 

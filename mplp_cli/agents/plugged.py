@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final, Protocol, get_args
+from functools import partial
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -14,10 +14,13 @@ from mplp_cli.agents.contract import Adapter, AgentRequest, AgentResult, Tell
 from mplp_cli.agents.deciding import Misfits
 from mplp_cli.agents.workshop import Workshop
 from mplp_cli.errors import AgentError, Path
+from mplp_cli.plugins import EntryPoint, Points, installed
 from mplp_cli.workflow.agents import AgentDefinition, PluggedAgent
 from mplp_cli.workflow.values import Json
 
 GROUP: Final = "mplp.agents"
+#: The entry points of the group, of every package on the path.
+INSTALLED: Final = partial(installed, GROUP)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 #: Names that definitions cannot give another meaning.
@@ -39,48 +42,29 @@ class Kind:
     make: Callable[[PluggedAgent, Any, Workshop], Adapter]
 
 
-class EntryPoint(Protocol):
-    """What `importlib.metadata` knows of one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def dist(self) -> Any: ...
-    def load(self) -> Any: ...
-
-
-def installed() -> Iterable[EntryPoint]:
-    """The entry points of the group, of every package on the path."""
-    from importlib.metadata import entry_points
-
-    return entry_points(group=GROUP)
-
-
 class Kinds:
     """The kinds of installed packages, which are imported when an agent of theirs is judged or asked.
 
     `misfits` judges options by a JSON Schema.
     """
 
-    def __init__(self, misfits: Misfits, points: Callable[[], Iterable[EntryPoint]] = installed) -> None:
+    def __init__(self, misfits: Misfits, points: Callable[[], Iterable[EntryPoint]] = INSTALLED) -> None:
         self._misfits = misfits
-        self._look_up = points
+        self._points = Points(points)
         #: What became of those that were asked for: the kind, or why it cannot be used.
         self._known: dict[str, Kind | str] = {}
 
     def names(self) -> Collection[str]:
         """What definitions call them. Nothing is imported for it."""
-        return list(self._points)
+        return list(self._points.by_name)
 
     def package_of(self, kind: str) -> str:
         """The package that brings a kind along, with its version."""
-        dists = [point.dist for point in self._points.get(kind, ())]
-        said = [f"{dist.name} {dist.version}" if dist else "an unnamed package" for dist in dists]
-        return " and ".join(said) or "no package"
+        return self._points.package_of(kind) or "no package"
 
     def broken(self) -> dict[str, str]:
         """Name -> why it cannot be used. Imports them all."""
-        found = {name: self._kind(name) for name in self._points}
+        found = {name: self._kind(name) for name in self._points.by_name}
         return {name: why for name, why in found.items() if isinstance(why, str)}
 
     def misfits(self, kind: str, options: Json) -> Sequence[tuple[Path, str]]:
@@ -88,7 +72,7 @@ class Kinds:
         cannot be used at all."""
         found = self._kind(kind)
         if isinstance(found, str):
-            of = f" of {self.package_of(kind)}" if kind in self._points else ""
+            of = f" of {self.package_of(kind)}" if kind in self._points.by_name else ""
             return [((), f"the kind `{kind}`{of} cannot be used: {found}")]
         if isinstance(found.options, dict):
             return self._misfits(msgspec.json.encode(found.options), options)
@@ -120,16 +104,9 @@ class Kinds:
         except Exception as error:
             raise _failed(agent.id, error) from error
 
-    @cached_property
-    def _points(self) -> dict[str, list[EntryPoint]]:
-        found: dict[str, list[EntryPoint]] = {}
-        for point in self._look_up():
-            found.setdefault(point.name, []).append(point)
-        return dict(sorted(found.items()))
-
     def _kind(self, name: str) -> Kind | str:
         if name not in self._known:
-            self._known[name] = self._loaded(name, self._points.get(name, []))
+            self._known[name] = self._loaded(name, self._points.by_name.get(name, []))
         return self._known[name]
 
     def _loaded(self, name: str, points: list[EntryPoint]) -> Kind | str:

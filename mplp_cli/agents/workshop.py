@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from mplp_cli.agents.contract import AgentRequest
 from mplp_cli.agents.ladder import Levels
 from mplp_cli.protocols import Attempt, Clock, Connect, KeepProcess, Output, Runner, RunProgram
@@ -46,7 +48,7 @@ class Workshop:
     def attempt(self, request: AgentRequest, body: Json, *, env: Mapping[str, str], cwd: str) -> Attempt:
         """The work of a process for a request, as the engine does work."""
         repair = {"MPLP_REPAIR": request.repair} if request.repair else {}
-        return Attempt(
+        made = Attempt(
             run=request.run,
             workflow=self.workflow,
             step=request.step,
@@ -58,3 +60,6 @@ class Workshop:
             idempotency_key=request.idempotency_key,
             output=self.output,
         )
+        if (within := request.within) is None:
+            return made
+        return replace(made, demand=within.demand, parts=within.parts, measured=within.measured)

@@ -100,7 +100,7 @@ def call(runtime: Runtime, operation: Operation, given: Mapping[str, Any]) -> Ou
 
 def _call(runtime: Runtime, operation: Operation, given: Mapping[str, Any], caller: Caller) -> Outcome:
     from mplp_cli.cli.asking import consulted
-    from mplp_cli.errors import OperationError
+    from mplp_cli.errors import StepError
     from mplp_cli.modules.parameters import asks_agents
 
     hub = runtime.hub
@@ -108,7 +108,7 @@ def _call(runtime: Runtime, operation: Operation, given: Mapping[str, Any], call
         if asks_agents(operation, given):
             given = consulted(runtime, operation, given, caller)
         outcome: Outcome = hub.call(operation.module, operation.name, given, caller)
-    except OperationError:
+    except StepError:
         runtime.store.record([], hub.said())  # the log has refused calls, too
         raise
     runtime.store.record(outcome.writes, hub.said())

@@ -15,6 +15,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     interfaces              MODULE.INTERFACE of every reserved one, and the names of the modules
     kinds                   kinds of objects
     objects                 ids of the objects that were changed last
+    allocations             ids of what is held by hand
 """
 
 from __future__ import annotations
@@ -180,6 +181,15 @@ def _objects(_: Sequence[str]) -> Iterator[Pair]:
         yield from ((one.id, f"{one.kind} {one.title}".strip()) for one in newest[:_OBJECTS])
 
 
+def _allocations(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.workflow.resources import amount_text
+
+    store = _store()
+    for one in store.shares.allocations() if store is not None else ():
+        held = ", ".join(f"{kind} {amount_text(kind, amount)}" for kind, _, amount in one.parts)
+        yield one.id, f"{held}, {one.by}"
+
+
 _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "runs": _runs,
     "steps": _steps,
@@ -193,4 +203,5 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "interfaces": _interfaces,
     "kinds": _kinds,
     "objects": _objects,
+    "allocations": _allocations,
 }

@@ -47,6 +47,7 @@ def _diagnose(runtime: Runtime, place: Path, database: Database, *, repair: bool
         *inspect(database, place, runtime.clock.now()),
         *_survivors(runs),
         *_unfinished(runtime, list(runs.values())),
+        *_adjustments(runtime),
         *_modules(),
     ]
     backup = ""
@@ -154,6 +155,23 @@ def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
                 hint=f"mplp resume {short_id(run.id)}",
                 run=run.id,
             )
+
+
+def _adjustments(runtime: Runtime) -> Iterator[Finding]:
+    """What is otherwise here than mplp.yaml and the machine say."""
+    from mplp_cli.render.capacities import adjusted_text
+    from mplp_cli.runtime import adjustments_of
+    from mplp_cli.store.inspection import Finding
+
+    made = adjustments_of(runtime)
+    by = {one.resource: change.by for change in made.changes for one in change.adjustments}
+    for name, one in made.in_force().items():
+        yield Finding(
+            code="adjusted",
+            severity="notice",
+            message=adjusted_text(name, one.before, one.after),
+            hint=f"`{by[name]} --undo` takes it back",
+        )
 
 
 def _modules() -> Iterator[Finding]:

@@ -25,7 +25,8 @@ def main(
 
     Why it ran, waited, was tried again, fell back, failed, or was skipped, omitted or cancelled: its
     dependencies and join rule, its condition with the values of that moment, every attempt with its delay,
-    what was asked and who answered. All of it is read from the stored history.
+    what was asked and who answered. All of it is read from the stored history. What it took is set against
+    what is usual in other runs of the workflow.
 
     Exit code 0 whatever became of the step.
 
@@ -42,7 +43,9 @@ def main(
     from mplp_cli.render.explained import explained_document, explained_screen
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import children_table, status_of
+    from mplp_cli.resources.learned import estimates_of
     from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.fold.growth import id_in_file
     from mplp_cli.workflow.fold.subworkflows import KIND
 
     runtime = Runtime(state_dir=state_dir)
@@ -53,15 +56,17 @@ def main(
     told, status = explain(plan, facts, step), status_of(record)
     runs = [run for run in runtime.store.runs(child_of=record.id) if run.parent and run.parent.step == step]
     now = facts[-1].at if status == "interrupted" and facts else runtime.clock.now()
+    name = id_in_file(step)
+    usual = estimates_of(runtime.store, record.workflow_id, [name], but=record.id).get(name)
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
         related = {"runs": children_objects(runs)} if told.step.kind == KIND else {}
-        write_document({**explained_document(told, status, now), **related})
+        write_document({**explained_document(told, status, now, usual), **related})
         return
 
     def screen(theme: Theme, width: int) -> Iterator[Line]:
-        yield from explained_screen(told, status, now, theme, width)
+        yield from explained_screen(told, status, now, theme, width, usual)
         if runs:
             yield Line()
             yield from children_table(runs, theme, width)

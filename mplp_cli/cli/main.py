@@ -50,6 +50,9 @@ COMMANDS = {
     "cassette": "cassette",
     "modules": "modules",
     "objects": "objects",
+    "optimize": "optimize",
+    "capacity": "capacity",
+    "resources": "resources",
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
@@ -95,6 +98,14 @@ SUBCOMMANDS = {
         "log": "messages:log",
     },
     "objects": {"show": "object_", "list": "objects"},
+    "capacity": {"plan": "capacity:plan", "apply": "capacity:apply", "scale": "capacity:apply"},
+    "resources": {
+        "show": "resources",
+        "utilization": "resources:utilization",
+        "optimize": "rebalancing",
+        "allocate": "allocating:allocate",
+        "release": "allocating:release",
+    },
     "cassette": {"show": "cassette:show", "diff": "cassette:diff", "check": "cassette:check"},
 }
 

@@ -101,7 +101,7 @@ def main(
     if dry_run:
         from mplp_cli.cli.plan import show_plan
 
-        show_plan(plan, as_json=output in MACHINE, no_color=no_color)
+        show_plan(plan, runtime, as_json=output in MACHINE, no_color=no_color)
         return
     secrets = read_secrets(plan.secrets, runtime.environ, secrets_file)
     begin = partial(runtime.start, source, plan, resolved, secrets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.consulting import Consultation, Filled
@@ -27,10 +28,11 @@ from mplp_cli.workflow.fold.statuses import ENDED
 from mplp_cli.workflow.fold.subworkflows import KIND, child_id
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 Post = Callable[[h.Event], None]
-Fail = Callable[[PlanStep, int, Failure], None]
+Fail = Callable[[PlanStep, int, Failure, Usage | None], None]
 
 
 class Attempts:
@@ -59,6 +61,8 @@ class Attempts:
         self._leaving: set[RunId] = set()
         #: Step number -> (attempt, its task).
         self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        #: What the processes of each have used so far.
+        self._usage: dict[int, Usage] = {}
         #: Steps whose task has not had its first turn: such a task would end without a word.
         self._fresh: set[int] = set()
         #: Steps whose attempt was told to stop; those of them whose time was over.
@@ -130,7 +134,7 @@ class Attempts:
             if runner is None and step.target is not None:
                 filled = await self._consult(step, attempt, body)
                 if step.number not in self._late:
-                    self._filled.append((step, attempt, filled))
+                    self._filled.append((step, attempt, filled, self._used(step)))
                     self._wake()
                     return
             if runner is None:
@@ -142,18 +146,21 @@ class Attempts:
                 raise
             self._stopped(step, attempt)
         except Parked as parked:
-            self._post(h.StepWaiting(self._world.clock.now(), step.id, attempt, approval=parked.question))
+            now, used = self._world.clock.now(), self._used(step)
+            self._post(h.StepWaiting(now, step.id, attempt, approval=parked.question, usage=used))
         except (StoreError, LostOwnershipError):  # of a sub-workflow: this process cannot go on
             self._drop()
             raise
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
             late = step.number in self._late
-            self._fail(step, attempt, _timeout(step) if late else self._masked(failure_of(error)))
+            failure = _timeout(step) if late else self._masked(failure_of(error))
+            self._fail(step, attempt, failure, self._used(step))
         else:
             if step.number in self._late:  # it paid no heed; what it gives now is thrown away
-                self._fail(step, attempt, _timeout(step))
+                self._fail(step, attempt, _timeout(step), self._used(step))
             else:
-                self._post(h.StepCompleted(self._world.clock.now(), step.id, attempt, result, keep=keep))
+                now, used = self._world.clock.now(), self._used(step)
+                self._post(h.StepCompleted(now, step.id, attempt, result, keep=keep, usage=used))
         finally:
             self._forget(step.number)
 
@@ -180,16 +187,25 @@ class Attempts:
 
     def _forget(self, number: int) -> None:
         self._running.pop(number, None)
+        self._usage.pop(number, None)
         for known in (self._fresh, self._told, self._late):
             known.discard(number)
 
     def _stopped(self, step: PlanStep, attempt: int) -> None:
         """An attempt was stopped by us: its time was over, or the run or its container ended."""
         if step.number in self._late:
-            self._fail(step, attempt, _timeout(step))
+            self._fail(step, attempt, _timeout(step), self._used(step))
             return
-        reason = self._state.doomed(step.number) or "it was stopped"
-        self._post(h.StepCancelled(self._world.clock.now(), step.id, attempt, reason))
+        now, reason = self._world.clock.now(), self._state.doomed(step.number) or "it was stopped"
+        self._post(h.StepCancelled(now, step.id, attempt, reason, self._used(step)))
+
+    def _used(self, step: PlanStep) -> Usage | None:
+        return self._usage.get(step.number)
+
+    def _measured(self, number: int, usage: Usage) -> None:
+        """A process of the attempt of a step has ended."""
+        before = self._usage.get(number)
+        self._usage[number] = usage if before is None else before + usage
 
     def _masked(self, failure: Failure) -> Failure:
         mask = self._world.mask
@@ -220,6 +236,9 @@ class Attempts:
             again=step.id in state.renewals.again,
             artifacts=fill(step.artifacts, self._scope.at(step)) or [],
             reply=state.replies.get(step.number),
+            parts=() if state.room is None else state.room.stock.parts(step.number),
+            demand=step.demand,
+            measured=partial(self._measured, step.number),
         )
 
 

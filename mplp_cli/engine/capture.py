@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.masking import Masker, StreamMasker
 
 #: Bytes of a stream that are kept for the result, half from its beginning and half from its end.
 KEPT = 1 << 20
@@ -132,8 +132,9 @@ class Capture:
         self._name = name
         self._log = log
         self._emit = emit
-        self._decoder = _Decoder("replace")
-        self._masked = masker.stream()
+        self._masker = masker
+        #: Made with the first bytes: most attempts print nothing.
+        self._reads: tuple[codecs.IncrementalDecoder, StreamMasker] | None = None
         self._half = limit // 2
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
@@ -141,12 +142,13 @@ class Capture:
 
     def feed(self, data: bytes) -> None:
         """Bytes as they were read."""
-        self._take(self._masked.feed(self._decode(data)))
+        self._read(data)
 
     def close(self) -> None:
         """Nothing follows."""
-        self._take(self._masked.feed(self._decode(b"", final=True)))
-        self._take(self._masked.flush())
+        if self._reads is not None:
+            self._read(b"", final=True)
+            self._take(self._reads[1].flush())
 
     @property
     def text(self) -> str:
@@ -158,9 +160,12 @@ class Capture:
         # A cut may go through a character.
         return self._head.decode("utf-8", "ignore") + note + tail.decode("utf-8", "ignore")
 
-    def _decode(self, data: bytes, *, final: bool = False) -> str:
-        text = self._decoder.decode(data, final)
-        return text.replace("\0", "\ufffd") if "\0" in text else text
+    def _read(self, data: bytes, *, final: bool = False) -> None:
+        if self._reads is None:
+            self._reads = _Decoder("replace"), self._masker.stream()
+        decoder, masked = self._reads
+        text = decoder.decode(data, final)
+        self._take(masked.feed(text.replace("\0", "\ufffd") if "\0" in text else text))
 
     def _take(self, text: str) -> None:
         if not text:

@@ -9,7 +9,7 @@ from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import QUEUED, RUNNING
 
 #: Steps that are claimed ahead.
-CLAIMS = 32
+CLAIMS = 64
 #: Steps of a queue that is too long to be looked through each time.
 LONG = 2_048
 
@@ -29,6 +29,12 @@ def likely_next(state: RunState, claimed: set[int]) -> list[int]:
     steps = state.plan.steps
     # Of a step that runs once it must be certain whether it began.
     return [i for i in near if state.step_status[i] is QUEUED and i not in claimed and not steps[i].once]
+
+
+def patience(linger: float, took: float) -> float:
+    """Seconds that a commit may wait for facts, if the last one took so long: commits are to take a fifth of the time
+    at most, but nothing waits longer than ten times `linger`."""
+    return max(linger, min(4 * took, 10 * linger))
 
 
 def claim(state: RunState, steps: list[int], at: int) -> StepsClaimed:

@@ -18,14 +18,15 @@ from mplp_cli.workflow.fold.history import Event, StepAdvised
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import RUNNING
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
     from mplp_cli.engine.drive import Drive
 
 
-#: An attempt of a module operation that has asked, with its parameters.
-Filled = tuple[PlanStep, int, Json]
+#: An attempt of a module operation that has asked, with its parameters, and what processes of agents have used.
+Filled = tuple[PlanStep, int, Json, Usage | None]
 
 
 class Consultation:
@@ -91,10 +92,11 @@ def carry_out(filled: list[Filled], drive: Drive) -> None:
     """Operations that have asked do their work, unless something has ended them in the meantime."""
     state = drive.state
     while filled:
-        step, attempt, parameters = filled.pop(0)
+        step, attempt, parameters, usage = filled.pop(0)
         if state.step_status[step.number] is not RUNNING or state.attempts[step.number] != attempt:
             continue
         try:
-            drive.post(*operate(step, attempt, drive.scope.at(step), drive.world, parameters))
+            done, objects = operate(step, attempt, drive.scope.at(step), drive.world, parameters)
+            drive.post(replace(done, usage=usage), objects)
         except Exception as error:  # noqa: BLE001 - whatever an operation raises is the step's failure
-            drive.fail(step, attempt, failure_of(error))
+            drive.fail(step, attempt, failure_of(error), usage)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from typing import assert_never
+
+from msgspec import structs
 
 from mplp_cli.engine.attempts import Attempts
 from mplp_cli.engine.caching import beginning
-from mplp_cli.engine.claiming import claim, likely_next
+from mplp_cli.engine.committing import Batch
 from mplp_cli.engine.consulting import Filled, carry_out
 from mplp_cli.engine.containers import concluded
 from mplp_cli.engine.deadlines import Deadlines, rang
@@ -33,7 +34,7 @@ from mplp_cli.engine.settlement import parting_of, settlement
 from mplp_cli.engine.waiting import Arrivals
 from mplp_cli.engine.world import World
 from mplp_cli.errors import Failure, RunStateError, failure_of
-from mplp_cli.protocols import Communication, ProtocolObject
+from mplp_cli.protocols import ProtocolObject
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.commands import (
@@ -50,11 +51,13 @@ from mplp_cli.workflow.fold.commands import (
     Withdraw,
 )
 from mplp_cli.workflow.fold.composites import consequence
+from mplp_cli.workflow.fold.ends import comes_too_late
 from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
-from mplp_cli.workflow.fold.statuses import ENDED, PENDING, QUEUED, RETRYING, RUNNING, WAITING
+from mplp_cli.workflow.fold.statuses import PENDING, QUEUED, RUNNING
 from mplp_cli.workflow.language.templates import fill
 from mplp_cli.workflow.plan import PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json
 
 #: A run with one of these is driven on.
@@ -71,20 +74,15 @@ class Drive:
         self._facts: deque[h.Event] = deque()
         #: Objects to be stored with a fact, by (step, attempt).
         self._attached: dict[tuple[str, int], list[ProtocolObject]] = {}
-        #: Facts that are folded and wait for their commit, with their objects and lines of the hub's log.
-        self._written: list[h.Event] = []
-        self._objects: list[ProtocolObject] = []
-        self._said: list[Communication] = []
         #: What to do then: (step number, attempt, resolved body); and what need not wait, for it was claimed.
         self._acts: list[tuple[int, int, Json]] = []
         self._early: list[tuple[int, int, Json]] = []
-        #: Steps that are claimed in a commit and have not begun.
-        self._claimed: set[int] = set()
         #: Operations that have asked agents: (step, attempt, parameters).
         self._filled: list[Filled] = []
         self._later: asyncio.TimerHandle | None = None
         self._asked: list[Command] = []
-        self._entrance = Entrance(state, world.sharing, self._obey_later)
+        self._entrance = Entrance(state, world.sharing)
+        self._batch = Batch(state, world, self._entrance)
         self._turn_due = False
         self._over: asyncio.Future[None] | None = None
 
@@ -100,8 +98,8 @@ class Drive:
         self._poll()  # an answer or a stop may be waiting for a run that is taken up
         if not isinstance(begin, h.RunStarted):
             resumed = begin or h.RunResumed(self.world.clock.now(), self.by)
-            self._written = begin_again(resumed, self._facts)
-            self._asked = [command for fact in self._written for command in self.state.handle(fact)]
+            self._batch.facts = begin_again(resumed, self._facts)
+            self._asked = [command for fact in self._batch.facts for command in self.state.handle(fact)]
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._attempts = Attempts(
@@ -175,31 +173,23 @@ class Drive:
         """One turn; whether the run is over."""
         state = self.state
         asked, self._asked = self._asked, []
-        for command in asked:
-            self._obey(command)
+        self._obey_all(asked)
         self._fold()
         if self._filled and not self._facts:
             carry_out(self._filled, self)
-            self._fold()
-        while self._entrance.starts and not self._facts:
-            starts, others = self._entrance.admit()
-            for start in starts:
-                self._start(start.number, start.attempt)
-            for command in others:
-                self._obey(command)
             self._fold()
         early, self._early = self._early, []
         self._begin(early)
         over = state.status not in _GOING
         # A commit may wait for a few more facts; but a stop is stored before it stops anything.
         lingers = (early or self._later) and state.stopping is None
-        if over or self._acts or not lingers or len(self._written) >= self.world.batch:
+        if over or self._acts or not lingers or len(self._batch.facts) >= self.world.batch:
             self._commit()
-        elif self._later is None and self._written:
-            self._later = self._loop.call_later(self.world.linger, self._turn, True)
+        elif self._later is None and self._batch.facts:
+            self._later = self._loop.call_later(self._batch.linger, self._turn, True)
         acts, self._acts = self._acts, []
         self._begin(acts)
-        if self._facts or self._filled or self._entrance.starts:
+        if self._facts or self._filled:
             self._wake()
         return over
 
@@ -208,22 +198,11 @@ class Drive:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        written, objects = self._written, self._objects
-        self._said += self.world.operations.said()
-        if parting is not None:
-            if not self.world.journal.park([*written, parting], objects, self._said, self._entrance.share()):
-                hear(self, self._facts)
-                return
-            self.state.handle(parting)
-            written.append(parting)
-        elif written:
-            if claimed := likely_next(self.state, self._claimed):
-                written.append(claim(self.state, claimed, self.world.clock.now()))
-            self.world.journal.append(written, objects, self._said, share := self._entrance.share())
-            self._entrance.kept(share)
-            self._claimed.update(claimed)
-        self._written, self._objects, self._said = [], [], []
-        self._tell_all(written)
+        facts = self._batch.commit() if parting is None else self._batch.park(parting)
+        if facts is None:
+            hear(self, self._facts)
+        else:
+            self._tell_all(facts)
 
     def _begin(self, acts: list[tuple[int, int, Json]]) -> None:
         for number, attempt, body in acts:
@@ -235,19 +214,20 @@ class Drive:
 
     def _fold(self) -> None:
         """Fold facts until nothing more follows, the batch is full or its time is over."""
-        state, facts, written, attached = self.state, self._facts, self._written, self._attached
+        state, facts, written, attached = self.state, self._facts, self._batch.facts, self._attached
         monotonic = self.world.clock.monotonic
         stop, batch = monotonic() + self.world.window, self.world.batch
         while True:
             while facts and len(written) < batch:
                 fact = facts.popleft()
-                if state.dropped and _too_late(state, fact):
+                if state.dropped and comes_too_late(state, fact):
+                    if isinstance(fact, h.StepDecided):  # the answer stands in its object all the same
+                        self._batch.objects += attached.pop(_key(fact), ())
                     continue
                 written.append(fact)
                 if attached:
-                    self._objects += attached.pop(_key(fact), ())
-                for command in state.handle(fact):
-                    self._obey(command)
+                    self._batch.objects += attached.pop(_key(fact), ())
+                self._obey_all(state.handle(fact))
                 if state.status not in _GOING:
                     facts.clear()  # what comes after the end comes too late
                     return
@@ -273,9 +253,15 @@ class Drive:
 
     # ---- commands
 
-    def _obey_later(self, commands: Sequence[Command]) -> None:
-        self._asked += commands
-        self._wake()
+    def _obey_all(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._obey(command)
+        while self._entrance.starts:  # before the next fact, so that they start where that was decided
+            starts, commands = self._entrance.admit()
+            for start in starts:
+                self._start(start.number, start.attempt)
+            for command in commands:
+                self._obey(command)
 
     def _obey(self, command: Command) -> None:
         now = self.world.clock.now
@@ -286,7 +272,7 @@ class Drive:
                 if not self._entrance.holds_up(command):
                     self._start(command.number, command.attempt)
             case Tell():
-                self._written.append(consequence(self.state, command.number))
+                self._batch.facts.append(consequence(self.state, command.number))
             case Arm():
                 self._deadlines.set(command.number, -command.due, max(0, command.due - now()))
             case Judge() | Conclude():
@@ -302,7 +288,7 @@ class Drive:
             case Stop():
                 self._stop(command.number)
             case Withdraw():
-                self._objects += withdrawn(command, self.state, self.world)
+                self._batch.objects += withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:
@@ -319,11 +305,11 @@ class Drive:
                 self._facts.append(begins)
             elif step.effect:
                 act = i, attempt, fill(step.body, scope)
-                (self._early if i in self._claimed else self._acts).append(act)
-                self._claimed.discard(i)
-                self._record(begins)
+                (self._early if i in self._batch.claimed else self._acts).append(act)
+                self._batch.claimed.discard(i)
+                self._batch.record(begins)
             else:
-                self._record(begins)
+                self._batch.record(begins)
                 self.post(*operate(step, attempt, scope, self.world))
         except Exception as error:  # noqa: BLE001 - whatever a value or an operation raises is the step's failure
             self.fail(step, attempt, failure_of(error))
@@ -338,14 +324,10 @@ class Drive:
                 return
         self._attempts.stop(i)
 
-    def _record(self, fact: h.Event) -> None:
-        """A fact that must stand in the same commit as its cause; it asks for nothing."""
-        self._written.append(fact)
-        self.state.handle(fact)
-
-    def fail(self, step: PlanStep, attempt: int, failure: Failure) -> None:
-        """An attempt failed: a retry, a fallback, or the end of the step."""
-        self.post(*aftermath(step, attempt, failure, self.scope.at(step), self.world))
+    def fail(self, step: PlanStep, attempt: int, failure: Failure, usage: Usage | None = None) -> None:
+        """An attempt failed: a retry, a fallback, or the end of the step. `usage` is what it has used."""
+        follows, objects = aftermath(step, attempt, failure, self.scope.at(step), self.world)
+        self.post(follows if usage is None else structs.replace(follows, usage=usage), objects)
 
     # ---- time, and requests of other processes
 
@@ -366,20 +348,14 @@ class Drive:
         pause = self.world.poll
         try:
             hear(self, self._facts)
-            pause = self._entrance.pause(pause)
+            commands, pause = self._entrance.look(pause)
+            if commands:
+                self._asked += commands
+                self._wake()
         except BaseException as error:  # noqa: BLE001 - as in a turn
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
         self._polling = self._loop.call_later(pause, self._poll)
-
-
-def _too_late(state: RunState, fact: h.Event) -> bool:
-    """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
-    step = getattr(fact, "step", None)
-    if step is None or isinstance(fact, h.AgentAsked):
-        return False
-    status = state.step_status[state.plan.number[step]]
-    return status in ENDED or (isinstance(fact, h.StepRetryDue) and status not in (RETRYING, WAITING))
 
 
 def _key(fact: h.Event) -> tuple[str, int]:

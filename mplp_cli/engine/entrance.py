@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from mplp_cli.engine.sharing import Sharing
 from mplp_cli.workflow.fold.commands import Command, Start
 from mplp_cli.workflow.fold.slots import needs_room, put_back
@@ -16,12 +14,10 @@ _LOOK = 0.02
 
 
 class Entrance:
-    """The entrance of one run to the pool. `later` takes what may start at another time than in a turn."""
+    """The entrance of one run to the pool."""
 
-    def __init__(
-        self, state: RunState, sharing: Sharing | None, later: Callable[[Sequence[Command]], None]
-    ) -> None:
-        self._state, self._sharing, self._later = state, sharing, later
+    def __init__(self, state: RunState, sharing: Sharing | None) -> None:
+        self._state, self._sharing = state, sharing
         state.room = None if sharing is None else sharing.room
         if state.room is not None:
             state.room.patience = state.plan.patience
@@ -37,27 +33,23 @@ class Entrance:
 
     def admit(self) -> tuple[list[Start], list[Command]]:
         """The starts that have their room; and what else may start if others were faster and none of them has."""
+        state = self._state
         starts, self.starts = self.starts, []
         if self._sharing is None or self._sharing.grant():
-            return [start for start in starts if self._state.step_status[start.number] is QUEUED], []
+            return [start for start in starts if state.step_status[start.number] is QUEUED], []
         for start in starts:
-            put_back(self._state, start.number)
-        return [], self._state.again()
+            put_back(state, start.number)
+        return [], state.again()
 
-    def look(self) -> None:
-        """Start what has room by now, because others have left some or some of a rate has come back."""
-        if (sharing := self._sharing) is None:
-            return
-        if sharing.look() and (commands := self._state.again()):
-            self._later(commands)
-
-    def pause(self, usual: float) -> float:
-        """Seconds until the next look; looks now, if a step waits."""
-        if self._sharing is None or not self._sharing.room.waits:
-            return usual
-        self.look()
-        due = self._sharing.due()
-        return min(usual, _LOOK if self._sharing.crowded else usual, usual if due is None else due)
+    def look(self, usual: float) -> tuple[list[Command], float]:
+        """What has room by now, because others have left some or some of a rate has come back; and the seconds until
+        the next look."""
+        sharing = self._sharing
+        if sharing is None or not sharing.room.waits:
+            return [], usual
+        commands = self._state.again() if sharing.look() else []
+        due = sharing.due()
+        return commands, min(usual, _LOOK if sharing.crowded else usual, usual if due is None else due)
 
     def share(self) -> Share | None:
         """The share to be stored with the next commit, and `kept` after it; None: it is as it was."""

@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from importlib.machinery import PathFinder
 from typing import Any
@@ -101,24 +102,41 @@ def _end() -> None:
                 setattr(sys, name, stream.before)
 
 
+class _Printed:
+    """What a call has printed, in any thread, on its way to the streams of its step; after the end it is dropped."""
+
+    def __init__(self, streams: list[Capture]) -> None:
+        self.over = False
+        self._streams = dict(zip(("stdout", "stderr"), streams, strict=True))
+        self._loop = asyncio.get_running_loop()
+        #: What was printed and not fed yet; whether the event loop was asked to feed it.
+        self._pieces: deque[tuple[str, str]] = deque()
+        self._asked = False
+
+    def add(self, stream: str, text: str) -> None:
+        """A piece, from whichever thread."""
+        self._pieces.append((stream, text))
+        if not self._asked:
+            self._asked = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: a thread that was given up
+                self._loop.call_soon_threadsafe(self.feed)
+
+    def feed(self) -> None:
+        """Hand on what is there, in the order in which it was printed."""
+        self._asked = False  # before it looks: what is added from now on asks again
+        for _ in range(len(self._pieces)):  # a thread may print faster than this goes
+            stream, text = self._pieces.popleft()
+            if not self.over:
+                self._streams[stream].feed(text.encode("utf-8", "backslashreplace"))
+
+
 async def call_inside(
     attempt: Attempt, source_dir: str, streams: list[Capture], emit: Emit
 ) -> dict[str, Any]:
     """The outcome of the call that the step asks for, as `calling` describes it."""
-    loop = asyncio.get_running_loop()
-    by_name = dict(zip(("stdout", "stderr"), streams, strict=True))
-    over = False
-
-    def feed(stream: str, text: str) -> None:
-        if not over:
-            by_name[stream].feed(text.encode("utf-8", "backslashreplace"))
-
-    def writes(stream: str, text: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: a thread that was given up
-            loop.call_soon_threadsafe(feed, stream, text)
-
+    printed = _Printed(streams)
     context = contextvars.copy_context()
-    context.run(_WRITES.set, writes)
+    context.run(_WRITES.set, printed.add)
     _begin()
     try:
         try:
@@ -131,10 +149,10 @@ async def call_inside(
             raise
         if "awaits" in made:
             made = await _finished(made["awaits"], context)
-        await asyncio.sleep(0)  # what it printed last has been asked to be fed
+        printed.feed()
         return made
     finally:
-        over = True
+        printed.over = True
         _end()
 
 
@@ -212,14 +230,16 @@ async def _in_thread(work: Callable[[], dict[str, Any]], context: contextvars.Co
         elif "awaits" in made:
             made["awaits"].close()  # it came too late
 
-    def run() -> None:
+    def run() -> dict[str, Any]:
         try:
-            made = context.run(work)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(tell, made)
+            return context.run(work)
         finally:
             _end()
 
+    def then(made: dict[str, Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, made)
+
     _begin()
-    in_thread(run)
+    in_thread(run, then)
     return await done

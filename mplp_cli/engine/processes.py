@@ -31,6 +31,8 @@ from mplp_cli.engine.survivors import (
     process_table,
     signal_handles,
 )
+from mplp_cli.engine.usage import usage_of
+from mplp_cli.workflow.resources import Usage
 
 #: How much is read at once (what a pipe holds).
 CHUNK = 65_536
@@ -63,9 +65,11 @@ class Child:
     def __init__(self, launch: Launch, stdout: Sink, stderr: Sink) -> None:
         self._loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
-        self._mark = launch.mark
+        self.mark = launch.mark
         self._stopping = False
         self._code = 0
+        #: What it has used, once it has ended, with those of its children that it has waited for.
+        self.usage = Usage()
         #: An error of a sink: nobody could be told at the time.
         self._error: Exception | None = None
         #: Read ends that are still open.
@@ -168,13 +172,14 @@ class Child:
     def _reap(self, options: int) -> bool:
         """Take its exit status. Whether it has ended."""
         try:
-            pid, status = os.waitpid(self.pid, options)
+            pid, status, used = os.wait4(self.pid, options)
         except ChildProcessError:
             # Somebody waits for all children of this process and was faster.
             self._code = 255
             return True
         if pid:
             self._code = os.waitstatus_to_exitcode(status)
+            self.usage = usage_of(used)
         return pid != 0
 
     def _ended(self, pidfd: int) -> None:
@@ -208,7 +213,7 @@ class Child:
         self._stopping = True
         # Handles, because a process may leave the group, lose its mark and its parent while it is stopped.
         family = [
-            (group, handle) for pid, group in kin(self.pid, self._mark).items() for handle in open_handle(pid)
+            (group, handle) for pid, group in kin(self.pid, self.mark).items() for handle in open_handle(pid)
         ]
         everyone = [handle for _, handle in family]
         try:
@@ -233,7 +238,7 @@ class Child:
         """SIGKILL to the group and to everything marked; how many marked processes there were."""
         if self._has_group():
             self._signal_group(signal.SIGKILL)
-        return kill_marked(self._mark)
+        return kill_marked(self.mark)
 
     def _has_group(self) -> bool:
         """Whether the child or anything in its group is alive."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.survivors import MARK, end_marked
-from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity
+from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity, within_limit
 from mplp_cli.errors import OutputLimitError
 from mplp_cli.protocols import Attempt, Ended
 from mplp_cli.workflow.masking import Masker
@@ -31,7 +31,7 @@ async def run_program(
     stderr = Capture("stderr", masker, log, lambda stream, text: attempt.output(attempt.step, stream, text))
     stdout = _Whole(hear)
     launch = Launch(
-        argv=list(attempt.body["argv"]),
+        argv=within_limit(list(attempt.body["argv"]), attempt.demand),
         env={**attempt.env, **identity(attempt)},
         cwd=attempt.cwd,
         mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
@@ -40,7 +40,7 @@ async def run_program(
     if workplace.guardian is not None:
         workplace.guardian.watch()
     try:
-        code = await attend(Child(launch, stdout.feed, stderr.feed), workplace.grace, workplace.children)
+        code = await attend(Child(launch, stdout.feed, stderr.feed), attempt, workplace)
     finally:
         stderr.close()
         log.close()

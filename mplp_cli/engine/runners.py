@@ -41,15 +41,7 @@ class Runners:
         if "shell" in kinds:
             from mplp_cli.engine.steps.shell import run_shell
 
-            made["shell"] = partial(
-                run_shell,
-                masker=masker,
-                log_dir=workplace.log_dir,
-                grace=workplace.grace,
-                children=workplace.children,
-                owner=workplace.owner,
-                guardian=workplace.guardian,
-            )
+            made["shell"] = partial(run_shell, masker=masker, workplace=workplace)
         if "python" in kinds:
             from mplp_cli.engine.steps.python import run_python
 

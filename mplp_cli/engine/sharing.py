@@ -35,10 +35,10 @@ class Sharing:
         self._pool, self._shares, self._clock, self._end_lost = pool, shares, clock, end_lost
         self.room = Room(pool, clock.now)
         self._stored = Share(run=run, priority=priority, since=since)
-        self._columns = self.room.held()
+        self._columns = self.room.stock.held()
         own = [share.spent for share in shares.all() if share.run == run]
         for spent in own:
-            self.room.spend(spent)
+            self.room.stock.spend(spent)
             self._stored = structs.replace(self._stored, spent=spent)
         #: Shares of others as they were when somebody last looked.
         self._others: list[Share] = []
@@ -51,16 +51,16 @@ class Sharing:
         others = self._shares.others(self._stored.run)
         if others is not None:
             self._others = list(others)
-        back = self.room.restore()
+        back = self.room.stock.restore()
         changed = others is not None or back or any(share.spent for share in self._others)
         if changed:
             self._beside()
-            self._announce()
+        self._announce()
         return changed
 
     def due(self) -> float | None:
         """In how many seconds something of this run's rates comes back, if somebody waits."""
-        moment = self.room.next_back() if self.room.waits else None
+        moment = self.room.stock.next_back() if self.room.waits else None
         return None if moment is None else max(moment - self._clock.now(), 1) / 1000
 
     def _announce(self) -> None:
@@ -73,12 +73,12 @@ class Sharing:
 
     def grant(self) -> bool:
         """Have what the steps that are about to begin need. False: others have been faster."""
-        now_held = self.room.held()
+        now_held = self.room.stock.held()
         columns = [max(pair) for pair in zip(now_held, self._columns, strict=True)]
-        spent = self.room.spent()
+        spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
             return True
-        share = structs.replace(self._stored, held=self.room.amounts(columns), spent=spent, wanted={})
+        share = structs.replace(self._stored, held=self.room.stock.amounts(columns), spent=spent, wanted={})
         others = self._shares.take(self._pool, share)
         if others is not None:
             self._others = list(others)
@@ -89,17 +89,17 @@ class Sharing:
 
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
-        columns = self.room.held()
+        columns = self.room.stock.held()
         wanted: Any = self.room.wanted() if self._others else {}
         if columns == self._columns and wanted == self._stored.wanted:
             return None
-        held = self.room.amounts(columns)
-        return structs.replace(self._stored, held=held, spent=self.room.spent(), wanted=wanted)
+        held = self.room.stock.amounts(columns)
+        return structs.replace(self._stored, held=held, spent=self.room.stock.spent(), wanted=wanted)
 
     def kept(self, share: Share | None) -> None:
         """The share is stored."""
         if share is not None:
-            self._columns, self._stored = self.room.held(), share
+            self._columns, self._stored = self.room.stock.held(), share
 
     @property
     def crowded(self) -> bool:
@@ -108,4 +108,4 @@ class Sharing:
 
     def _beside(self) -> None:
         """What others hold is not there, nor what those who go first wait for."""
-        self.room.beside(kept_from(self._stored, self._others, self._clock.now()))
+        self.room.stock.beside(kept_from(self._stored, self._others, self._clock.now()))

@@ -24,8 +24,8 @@ def find_marked(mark: str) -> set[int]:
     """The living processes, but for this one, whose environment carries `mark` in MPLP_ATTEMPT."""
     wanted = mark.encode("utf-8", "surrogateescape")
     found = set()
-    for pid in _pids():
-        for setting in _read(pid, "environ").split(b"\0"):
+    for pid in living():
+        for setting in read_proc(pid, "environ").split(b"\0"):
             if setting.startswith(_MARK_SETTING) and wanted in setting:
                 found.add(pid)
     found.discard(os.getpid())
@@ -49,13 +49,14 @@ def end_marked(mark: str) -> None:
         time.sleep(0.01)
 
 
-def _pids() -> list[int]:
+def living() -> list[int]:
+    """The numbers of all processes. Empty where there is no /proc."""
     with contextlib.suppress(OSError):
         return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 (hundreds of names)
     return []
 
 
-def _read(pid: int, name: str) -> bytes:
+def read_proc(pid: int, name: str) -> bytes:
     """A file of /proc; empty if the process is gone or somebody else's."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 (the same)
         return file.read()
@@ -65,8 +66,8 @@ def _read(pid: int, name: str) -> bytes:
 def process_table() -> dict[int, tuple[int, int]]:
     """Parent and group of every process that is not dead yet. Empty where there is no /proc."""
     found = {}
-    for pid in _pids():
-        fields = _read(pid, "stat").rpartition(b")")[2].split()
+    for pid in living():
+        fields = read_proc(pid, "stat").rpartition(b")")[2].split()
         if fields and fields[0] not in {b"Z", b"X"}:
             found[pid] = int(fields[1]), int(fields[2])
     return found

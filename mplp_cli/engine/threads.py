@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
+Made = TypeVar("Made")
 #: What a thread is given to do.
-_Inbox: TypeAlias = "SimpleQueue[Callable[[], None]]"
+_Inbox: TypeAlias = "SimpleQueue[Callable[[], Callable[[], None]]]"
 #: Seconds that a thread waits for a further call.
 _REST: Final = 5.0
 _lock = threading.Lock()
@@ -16,15 +18,20 @@ _lock = threading.Lock()
 _free: list[_Inbox] = []
 
 
-def in_thread(work: Callable[[], None]) -> None:
-    """Do it in a thread that does nothing else meanwhile, however many are busy."""
+def in_thread(work: Callable[[], Made], then: Callable[[Made], None]) -> None:
+    """Do it in a thread that does nothing else meanwhile, however many are busy. `then` is told there what it gave,
+    as soon as the thread can take a further call."""
+
+    def call() -> Callable[[], None]:
+        return partial(then, work())
+
     with _lock:
         inbox = _free.pop() if _free else None
     if inbox is not None:
-        inbox.put(work)
+        inbox.put(call)
         return
     inbox = SimpleQueue()
-    inbox.put(work)
+    inbox.put(call)
     threading.Thread(target=_serve, args=(inbox,), name="mplp python step", daemon=True).start()
 
 
@@ -38,7 +45,8 @@ def _serve(inbox: _Inbox) -> None:
                     _free.remove(inbox)
                     return
             continue  # it has just been chosen
-        work()
-        del work  # what it holds may go
+        tell = work()
         with _lock:
             _free.append(inbox)
+        tell()
+        del work, tell  # what they hold may go

@@ -78,7 +78,7 @@ class World:
     #: Facts in one commit at most, and seconds until a commit at most.
     batch: int = 256
     window: float = 0.01
-    #: Seconds that a commit may wait for more facts while nothing waits for it.
+    #: Seconds that a commit may wait for more facts while nothing waits for it; longer where commits take long.
     linger: float = 0.005
     #: Seconds between looks at the requests of other processes.
     poll: float = 0.1

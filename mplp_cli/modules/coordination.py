@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from mplp_cli.errors import OperationError
+from mplp_cli.errors import StepError
 from mplp_cli.modules.contract import Operation, Parameters, Result
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import Text
@@ -41,7 +41,7 @@ def coordinate_modules(given: CoordinateModules, session: Session) -> Coordinate
         try:
             result = session.call(module, given.operation, given.parameters)
             answers.append(Answer(module=module, status="success", result=result))
-        except OperationError as refusal:
+        except StepError as refusal:
             error = {"type": refusal.type_name, "message": refusal.message}
             answers.append(Answer(module=module, status="failure", error=error))
     good = sum(answer.status == "success" for answer in answers)

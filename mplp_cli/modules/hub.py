@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError
+from mplp_cli.errors import ModuleStoppedError, MplpError, OperationError, StepError
 from mplp_cli.modules.activation import binding_of, question_for
 from mplp_cli.modules.contract import Configuration, Module, Operation, Parameters
 from mplp_cli.modules.lifecycle import Settings, blockers, configure, status_of
@@ -17,10 +17,21 @@ from mplp_cli.modules.lookup import find_module, find_operation
 from mplp_cli.modules.objects import Newer, Objects
 from mplp_cli.modules.parameters import convert_parameters
 from mplp_cli.modules.records import author_of
+from mplp_cli.modules.reservations import Reservations
 from mplp_cli.modules.reserved import BY_NAME, ReservedInterface
 from mplp_cli.modules.schemas import usable
 from mplp_cli.modules.session import Session
-from mplp_cli.protocols import Advisers, Caller, Clock, Communication, Ids, Outcome, ProtocolObject, Wiring
+from mplp_cli.protocols import (
+    Advisers,
+    Caller,
+    Clock,
+    Communication,
+    Holdings,
+    Ids,
+    Outcome,
+    ProtocolObject,
+    Wiring,
+)
 from mplp_cli.workflow.agents import Activation, Binding
 
 _MESSAGE_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,199}")
@@ -98,6 +109,8 @@ class Hub:
         self._ids = ids
         #: Where the ids of what a call makes come from.
         self.ids_of: Callable[[Caller], Ids] = lambda _caller: ids
+        #: What operations may hold of the pool of resources; None: there is no pool.
+        self.holdings: Holdings | None = None
         self._wiring = wiring
         #: What `mplp.yaml` has under `modules`.
         self._settings = settings or {}
@@ -116,8 +129,12 @@ class Hub:
         session = Session(
             self._objects, caller, self._clock, ids, self._modules[module], self._configuration(module)
         )
-        session.connect(self._nested)
-        result = self._carry_out(found, parameters, session, author_of(caller))
+        session.connect(self._nested, reservations := Reservations(caller, self.holdings))
+        try:
+            result = self._carry_out(found, parameters, session, author_of(caller))
+        except MplpError:
+            reservations.undo()
+            raise
         writes = session.writes()
         self._notify(writes)
         return Outcome(msgspec.to_builtins(result), writes)
@@ -226,7 +243,7 @@ class Hub:
                 caller = Caller(run="", workflow=source, step="")
                 outcome = self.call(target, kind, _parameters(data), caller)
                 response, writes = outcome.result, outcome.writes
-        except OperationError as refusal:
+        except StepError as refusal:
             error = f"{refusal.type_name}: {refusal.message}"
         said = self._log("message", source, target, kind, data=data, response=response, error=error)
         return Delivery(said, writes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import cached_property
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -13,30 +13,16 @@ from msgspec.structs import replace
 from mplp_cli.errors import MplpError, OperationError, UnknownModuleError
 from mplp_cli.modules.contract import Configuration, Module, Operation, Parameters
 from mplp_cli.modules.session import Session
+from mplp_cli.plugins import EntryPoint, Points, installed
 from mplp_cli.protocols import Advisers
 
 GROUP: Final = "mplp.modules"
+#: The entry points of the group, of every package on the path.
+INSTALLED: Final = partial(installed, GROUP)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 #: Characters of what a plug-in says of its own failure.
 _SAID: Final = 300
-
-
-class EntryPoint(Protocol):
-    """What `importlib.metadata` knows of one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def dist(self) -> Any: ...
-    def load(self) -> Any: ...
-
-
-def installed() -> Iterable[EntryPoint]:
-    """The entry points of the group, of every package on the path."""
-    from importlib.metadata import entry_points
-
-    return entry_points(group=GROUP)
 
 
 class Modules(Mapping[str, Module]):
@@ -51,11 +37,11 @@ class Modules(Mapping[str, Module]):
         self,
         builtin: Mapping[str, Module],
         complete: Callable[[Module], Module],
-        points: Callable[[], Iterable[EntryPoint]] = installed,
+        points: Callable[[], Iterable[EntryPoint]] = INSTALLED,
     ) -> None:
         self._builtin = builtin
         self._complete = complete
-        self._look_up = points
+        self._points = Points(points)
         #: What became of those that were asked for: the module, or why it cannot be used.
         self._known: dict[str, Module | str] = {}
 
@@ -81,33 +67,24 @@ class Modules(Mapping[str, Module]):
     def __iter__(self) -> Iterator[str]:
         yield from self._builtin
         broken = self.broken()
-        yield from (name for name in self._points if name not in broken)
+        yield from (name for name in self._points.by_name if name not in broken)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def broken(self) -> dict[str, str]:
         """Name -> why it cannot be used, of the modules of packages. Imports them all."""
-        found = {name: self._plugged(name) for name in self._points}
+        found = {name: self._plugged(name) for name in self._points.by_name}
         return {name: why for name, why in found.items() if isinstance(why, str)}
 
     def package_of(self, name: str) -> str:
         """The package that brings a module along, with its version; "" for one that is built in."""
-        if name in self._builtin:
-            return ""
-        return " and ".join(_package(point) for point in self._points.get(name, ()))
-
-    @cached_property
-    def _points(self) -> dict[str, list[EntryPoint]]:
-        found: dict[str, list[EntryPoint]] = {}
-        for point in self._look_up():
-            found.setdefault(point.name, []).append(point)
-        return dict(sorted(found.items()))
+        return "" if name in self._builtin else self._points.package_of(name)
 
     def _plugged(self, name: str) -> Module | str:
         """KeyError if no package has a module of that name."""
         if name not in self._known:
-            points = self._points[name]
+            points = self._points.by_name[name]
             self._known[name] = self._loaded(name, points)
         return self._known[name]
 
@@ -125,11 +102,6 @@ class Modules(Mapping[str, Module]):
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package raises is its own
             return _said(error)
         return self._complete(replace(module, operations=_guarded(module)))
-
-
-def _package(point: EntryPoint) -> str:
-    dist = point.dist
-    return "an unnamed package" if dist is None else f"{dist.name} {dist.version}"
 
 
 def _said(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from mplp_cli.clock import rfc3339
 from mplp_cli.errors import DuplicateObjectError, LockedObjectError, OperationError, UnknownObjectError
 from mplp_cli.modules.contract import Module
 from mplp_cli.modules.objects import Objects, labels_of
+from mplp_cli.modules.reservations import Reservations
 from mplp_cli.modules.schemas import check_object
 from mplp_cli.protocols import Caller, Clock, Ids, ProtocolObject
 
@@ -30,6 +31,7 @@ class Session:
         self.configuration = configuration
         self._module = module
         self._call: Call | None = None
+        self.reservations = Reservations(caller, None)
         self._objects = objects
         self._clock = clock
         self._ids = ids
@@ -46,9 +48,10 @@ class Session:
         """The module whose operation is called."""
         return self._module.name
 
-    def connect(self, call: Call) -> None:
-        """Let the operation call others."""
+    def connect(self, call: Call, reservations: Reservations | None = None) -> None:
+        """Let the operation call others, and hold something of the pool of resources."""
         self._call = call
+        self.reservations = reservations or self.reservations
 
     def call(self, module: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         """The result of an operation of any module; what it writes belongs to this call if it does not refuse."""
@@ -60,6 +63,7 @@ class Session:
         inner = Session(self._objects, self.caller, self._clock, self._ids, module, configuration)
         inner._call, inner._writes, inner._made = self._call, dict(self._writes), set(self._made)
         inner._read = self._read
+        inner.reservations = self.reservations
         return inner
 
     def absorb(self, inner: Session) -> None:

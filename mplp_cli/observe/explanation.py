@@ -13,6 +13,7 @@ from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import CANCELLED, ENDED, PENDING, QUEUED
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.retry import Retry
 from mplp_cli.workflow.revision.telling import retell, told_before
 from mplp_cli.workflow.values import duration_text
@@ -29,6 +30,8 @@ class Try(Struct, frozen=True, kw_only=True):
     #: | unknown (claimed, and the process was lost: it may have begun)
     outcome: str = "running"
     error: Failure | None = None
+    #: What its processes have used.
+    usage: Usage | None = None
     #: Set if another attempt follows after a wait.
     delay: int | None = None
     due: int = 0
@@ -186,6 +189,8 @@ class _Watch:
             case h.StepRepeated() | h.StepCompleted() | h.StepFailed() if self.step.repeat is not None:
                 self._judge_loop()
         self._note(fact)
+        if (usage := getattr(fact, "usage", None)) is not None and self.tries:
+            self.tries[-1] = structs.replace(self.tries[-1], usage=usage)
 
     def after(self, fact: h.Event) -> None:
         """What the fact has made of the step."""

@@ -7,7 +7,16 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 from __future__ import annotations
 
 from mplp_cli.protocols.moment import Clock, Ids
-from mplp_cli.protocols.operating import Advice, Advisers, Caller, Candidate, Operations, Outcome, Question
+from mplp_cli.protocols.operating import (
+    Advice,
+    Advisers,
+    Caller,
+    Candidate,
+    Holdings,
+    Operations,
+    Outcome,
+    Question,
+)
 from mplp_cli.protocols.records import (
     ApprovalRecord,
     CachedResult,
@@ -65,6 +74,7 @@ __all__ = [
     "Definition",
     "Ended",
     "Holding",
+    "Holdings",
     "Ids",
     "Journal",
     "KeepProcess",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mplp_cli.protocols.records import Communication, ProtocolObject
+from mplp_cli.workflow.resources import Allocation, Demand
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -76,6 +77,19 @@ class Advisers(Protocol):
 
     async def ask(self, question: Question) -> Advice:
         """The answer, which fits the schema. AgentError."""
+        ...
+
+
+class Holdings(Protocol):
+    """What operations hold of the pool of resources, beyond their own end."""
+
+    def allocate(self, demand: Demand, caller: Caller, number: int) -> Allocation:
+        """Hold something for the run of the caller, until it is released or the run ends. It is number `number` of
+        the call; the same call gets the same. InsufficientResourcesError, or OperationError for a rate."""
+        ...
+
+    def release(self, allocation: str, caller: Caller) -> Allocation:
+        """What was held, and is not any more; the same call may do it again. AllocationNotFoundError."""
         ...
 
 

@@ -21,6 +21,7 @@ from mplp_cli.protocols.records import (
     Wiring,
 )
 from mplp_cli.workflow.agents import KeptAgents
+from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.published import Published
@@ -95,7 +96,7 @@ class Shares(Protocol):
 
     def reap(self, end: Callable[[RunId], None]) -> None:
         """Free what runs hold whose process is gone, but for what they have spent of rates. `end` is called first for
-        each: it ends what such a run has left running."""
+        each that holds something: it ends what such a run has left running, unless somebody takes the run up."""
         ...
 
     def take(self, pool: Pool, share: Share) -> Sequence[Share] | None:
@@ -140,8 +141,10 @@ class Journal(Protocol):
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        profile: Profile | None = None,
     ) -> None:
-        """Add facts, with what they store. `share` is what the run holds from then on; None: as before."""
+        """Add facts, with what they store. `share`: what the run holds from then on; None: as before. `profile`: what a
+        run has shown that ends with these facts; one that was stored earlier is replaced."""
         ...
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
@@ -317,6 +320,11 @@ class Store(Protocol):
     def cached(self, begins: str) -> list[CachedResult]:
         """The kept results whose key begins so; also those that are not good any more. An unreadable one is
         left out: it is as good as none."""
+        ...
+
+    def profiles(self, workflow_id: str, limit: int) -> Iterator[Profile]:
+        """What the runs of a workflow that ended last have shown of its steps, the newest first. Decoded one by one;
+        an unreadable one is left out."""
         ...
 
     def check(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mplp_cli.workflow.fold.history import Approval, Event
 from mplp_cli.workflow.fold.replies import Reply
+from mplp_cli.workflow.resources import Demand, Parts, Usage
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ class Output(Protocol):
     """Where the output of a running step goes. Text is masked already."""
 
     def __call__(self, step: StepId, stream: str, text: str) -> None: ...
+
+
+def _not_noted(_usage: Usage) -> None:
+    """Nobody wants to know."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -45,6 +50,11 @@ class Attempt(Struct, frozen=True, kw_only=True):
     artifacts: list[str] = []
     #: For an `agent` step: what a person has answered to the agent, which goes on with it.
     reply: Reply | None = None
+    #: What it may use, and on which units of the pool it was put.
+    demand: Demand | None = None
+    parts: Parts = ()
+    #: Told what each of its processes has used, when that has ended.
+    measured: Callable[[Usage], None] = _not_noted
 
 
 class Parked(Exception):  # noqa: N818 - no error: it ends an attempt for now

@@ -15,9 +15,21 @@ from mplp_cli.observe.reasons import came_to_start, rule_name, why_missed, why_s
 from mplp_cli.render.asked import agents_table, step_agents
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.learned import against_usual, usual_object
 from mplp_cli.render.machine import failure_object
 from mplp_cli.render.theme import STATUS_STYLE, Theme
-from mplp_cli.render.view import failure_text, first_line, short_id, took, unused
+from mplp_cli.render.view import (
+    demand_text,
+    failure_text,
+    first_line,
+    short_id,
+    took,
+    unused,
+    usage_object,
+    usage_text,
+)
+from mplp_cli.workflow.estimates import Estimate
+from mplp_cli.workflow.resources import amount_text
 from mplp_cli.workflow.values import Json, duration_text
 
 #: Characters of a value that a screen shows.
@@ -47,13 +59,17 @@ def value_text(value: Json) -> str:
 # ---- the screen --------------------------------------------------------------------------------
 
 
-def explained_screen(told: Explanation, run_status: str, now: int, theme: Theme, width: int) -> Screen:
-    """All of it. `now` is the present, or the last moment of a run that nobody drives."""
+def explained_screen(
+    told: Explanation, run_status: str, now: int, theme: Theme, width: int, usual: Estimate | None = None
+) -> Screen:
+    """All of it. `now` is the present, or the last moment of a run that nobody drives; `usual` is what other runs
+    have shown of the step."""
     lines = list(_head(told, run_status, now, theme, width))
     for part in (
         _start(told, theme, width),
         _conditions(told, theme, width),
         _tries(told, now, theme, width),
+        _usual(told, now, usual, width),
         _agents(told, theme, width),
     ):
         lines += part
@@ -159,7 +175,35 @@ def _tries(told: Explanation, now: int, theme: Theme, width: int) -> list[Line]:
     head = ("  TRY", "STARTED", "QUEUED", "TOOK", "OUTCOME", "")
     table = grid(head, rows, theme=theme, width=width, right=(1, 2, 3))
     most = told.step.max_attempts
-    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table]
+    return [*_title(f"Attempts ({most} at most)" if most > 1 else "Attempts"), *table, *_usage(told, width)]
+
+
+def _usage(told: Explanation, width: int) -> list[Line]:
+    """What each attempt has used, and what it may hold."""
+    used = [one for one in told.tries if one.usage is not None]
+    lines = [
+        f"attempt {one.attempt} used {usage_text(one.usage)}"
+        if len(used) > 1
+        else f"used {usage_text(one.usage)}"
+        for one in used
+        if one.usage is not None
+    ]
+    if (demand := told.step.demand) is not None:
+        lines.append(f"declared {demand_text(demand)}")
+    said = [*_title("Resources")] if lines else []
+    for line in lines:
+        said += [Line("  ").extend(part) for part in wrapped(Line(line), width - 2)]
+    return said
+
+
+def _usual(told: Explanation, now: int, usual: Estimate | None, width: int) -> list[Line]:
+    """The last attempt against what is usual, and what the step declares against what it has used."""
+    if usual is None:
+        return []
+    lines = _title("Against other runs of the workflow")
+    for sentence in against_usual(told, now, usual):
+        lines += [Line("  ").extend(part) for part in wrapped(Line(sentence), width - 2)]
+    return lines
 
 
 def _after(one: Try) -> str:
@@ -219,7 +263,9 @@ def _inside(told: Explanation, theme: Theme, width: int) -> list[Line]:
 # ---- the document ------------------------------------------------------------------------------
 
 
-def explained_document(told: Explanation, run_status: str, now: int) -> dict[str, Any]:
+def explained_document(
+    told: Explanation, run_status: str, now: int, usual: Estimate | None = None
+) -> dict[str, Any]:
     """The same for machines; the shape is in `mplp help output`."""
     step, state, i = told.step, told.state, told.step.number
     document: dict[str, Any] = {
@@ -260,8 +306,12 @@ def explained_document(told: Explanation, run_status: str, now: int) -> dict[str
             if not unused(told.plan, state, c)
         ],
     }
+    if (demand := step.demand) is not None:
+        document["declared"] = {kind: amount_text(kind, amount) for kind, amount in demand.amounts}
     if told.looked is not None:
         document["cache"] = _cache(told.looked)
+    if usual is not None:
+        document["usual"] = usual_object(usual)
     if agents := step_agents(state.spending, step.id):
         document["agents"] = agents
     if told.status == "completed" and i in state.kept:
@@ -303,6 +353,8 @@ def _attempt(one: Try) -> dict[str, Any]:
     }
     if one.error is not None:
         made["error"] = failure_object(one.error)
+    if one.usage is not None:
+        made["usage"] = usage_object(one.usage)
     if one.delay is not None:
         made["retry"] = {"delay": one.delay, "due": _moment(one.due), "why": one.delay_why}
     return made

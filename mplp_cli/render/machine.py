@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from mplp_cli.render.problems import SEE_ALSO
 if TYPE_CHECKING:
     from mplp_cli.protocols import Standing
     from mplp_cli.render.view import RunView
+    from mplp_cli.workflow.estimates import Estimate
     from mplp_cli.workflow.fold.history import Event
     from mplp_cli.workflow.plan import Plan
 
@@ -167,6 +169,10 @@ def _step_object(state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
         step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
+    if (usage := state.usage.get(i)) is not None:
+        from mplp_cli.render.view import usage_object
+
+        step["usage"] = usage_object(usage)
     if name in state.spending.by_step:
         from mplp_cli.render.asked import step_agents
 
@@ -178,11 +184,29 @@ def _moment(ms: int) -> str | None:
     return rfc3339(ms) if ms else None
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """A plan as `mplp plan` prints it."""
+def plan_document(plan: Plan, known: Mapping[str, Estimate] = MappingProxyType({})) -> dict[str, Any]:
+    """A plan as `mplp plan` prints it, with what is known of its steps."""
+    from mplp_cli.render.learned import usual_object
+    from mplp_cli.workflow.estimates import outlook
     from mplp_cli.workflow.plan import plan_summary
 
-    return plan_summary(plan)
+    document = plan_summary(plan)
+    ahead = outlook(plan, known)
+    if not ahead.known:
+        return document
+    chain = [plan.steps[i].id for i in ahead.chain]
+    document["expected"] = {
+        "duration": ahead.duration,
+        "chain": chain,
+        "steps": ahead.steps,
+        "known": ahead.known,
+    }
+    for step, length in zip(plan.steps, ahead.lengths, strict=True):
+        if length:
+            document["steps"][step.id]["expected"] = length
+        if step.id in known:
+            document["steps"][step.id]["usual"] = usual_object(known[step.id])
+    return document
 
 
 # ---- events ------------------------------------------------------------------------------------

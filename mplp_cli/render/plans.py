@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from mplp_cli.render.grid import grid, joined
 from mplp_cli.render.ink import Line, Screen
+from mplp_cli.render.learned import used_facts, usual_text
 from mplp_cli.render.theme import Theme, safe
 from mplp_cli.render.view import BRANCHES, is_leaf
+from mplp_cli.workflow.estimates import Estimate, Outlook, outlook
 from mplp_cli.workflow.plan import Plan, PlanStep
 from mplp_cli.workflow.resources import written
 from mplp_cli.workflow.retry import Fallback, longest_ms
@@ -21,8 +26,11 @@ _ONE_TOO_MANY = {
 }
 
 
-def plan_screen(plan: Plan, *, theme: Theme, width: int) -> Screen:
-    """The whole screen."""
+def plan_screen(
+    plan: Plan, known: Mapping[str, Estimate] = MappingProxyType({}), *, theme: Theme, width: int
+) -> Screen:
+    """The whole screen. `known` is what earlier runs say of the steps, by id."""
+    ahead = outlook(plan, known)
     workflow = plan.workflow
     head = Line(workflow.id, "strong").add(f" {workflow.version}", "dim").add(f"  {workflow.name}")
     leaves = sum(is_leaf(s) and s.branch != "fallback" for s in plan.steps)
@@ -38,10 +46,10 @@ def plan_screen(plan: Plan, *, theme: Theme, width: int) -> Screen:
         lines.append(Line(f'at most {runs} at once under "{key}", {_ONE_TOO_MANY[limit.on_limit]}', "dim"))
     lines.append(Line())
     lines += _waves(plan, theme, width)
-    lines += [Line(), Line("Longest chain", "strong")]
-    chain = [plan.steps[i].id for i in plan.critical_path()]
+    lines += [Line(), _expected(ahead)]
+    chain = [plan.steps[i].id for i in (ahead.chain if ahead.known else plan.critical_path())]
     lines += joined(chain, f" {theme.glyph('arrow')} ", width, first="  ", rest="    ")
-    lines += [Line(), *_steps(plan, theme, width)]
+    lines += [Line(), *_steps(plan, known, ahead, theme, width)]
     return Screen(line.fit(width, theme.glyph("more")) for line in lines)
 
 
@@ -61,7 +69,17 @@ def _waves(plan: Plan, theme: Theme, width: int) -> list[Line]:
     return lines
 
 
-def _steps(plan: Plan, theme: Theme, width: int) -> list[Line]:
+def _expected(ahead: Outlook) -> Line:
+    line = Line("Longest chain", "strong")
+    if not ahead.known:
+        return line
+    line.add(f"  about {duration_text(ahead.duration)}, as earlier runs have shown")
+    if unknown := ahead.steps - ahead.known:
+        line.add(f"; {unknown:,} of {ahead.steps:,} steps not seen yet", "dim")
+    return line
+
+
+def _steps(plan: Plan, known: Mapping[str, Estimate], ahead: Outlook, theme: Theme, width: int) -> list[Line]:
     shown = plan.steps[:_STEPS]
     depth = _depths(plan)
     dot = f" {theme.glyph('dot')} "
@@ -69,7 +87,7 @@ def _steps(plan: Plan, theme: Theme, width: int) -> list[Line]:
         (
             Line("  " * (depth[s.number] + 1)).add(s.id),
             Line(s.kind, "dim"),
-            Line(dot.join(safe(fact) for fact in step_facts(plan, s))),
+            Line(dot.join(safe(fact) for fact in (*step_facts(plan, s), *_known_facts(s, known, ahead)))),
         )
         for s in shown
     ]
@@ -110,6 +128,14 @@ def step_facts(plan: Plan, step: PlanStep) -> list[str]:
     facts += _time_facts(step)
     facts += [_fallback_fact(plan, f) for f in step.fallbacks]
     return facts
+
+
+def _known_facts(step: PlanStep, known: Mapping[str, Estimate], ahead: Outlook) -> list[str]:
+    """What earlier runs say of a step; of a container, how long all that is in it will take."""
+    if (usual := known.get(step.id)) is not None:
+        return [f"usually {usual_text(usual)}", *used_facts(step.demand, usual)]
+    length = ahead.lengths[step.number]
+    return [f"about {duration_text(length)}"] if length else []
 
 
 def _time_facts(step: PlanStep) -> list[str]:

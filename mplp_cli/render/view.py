@@ -12,6 +12,7 @@ from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
+from mplp_cli.workflow.resources import Demand, Usage, amount_text
 from mplp_cli.workflow.values import duration_text
 
 #: A step in one of these has begun and not ended.
@@ -73,6 +74,8 @@ class RunView(Protocol):
     def warnings(self) -> Sequence[str]: ...
     @property
     def spending(self) -> Spending: ...
+    @property
+    def usage(self) -> Mapping[int, Usage]: ...
 
 
 def is_leaf(step: PlanStep) -> bool:
@@ -220,6 +223,31 @@ def _input_text(schema: Mapping[str, Any]) -> str:
     said += f", default {short_json(schema['default'])}" if "default" in schema else ", required"
     about = schema.get("description")
     return f"{said} ({first_line(about)})" if isinstance(about, str) and about.strip() else said
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """What was used, for machines: ms of processor time, and bytes; a peak of null is not known."""
+    return {
+        "cpuMs": usage.cpu_ms,
+        "peakMemory": usage.peak_memory or None,
+        "read": usage.read,
+        "written": usage.written,
+    }
+
+
+def usage_text(usage: Usage) -> str:
+    """`1.2s of cpu, at most 84MiB; read 3MiB, wrote 12KiB`."""
+    said = f"{duration_text(usage.cpu_ms)} of cpu"
+    if usage.peak_memory:
+        said += f", at most {amount_text('memory', usage.peak_memory)}"
+    moved = [("read", usage.read), ("wrote", usage.written)]
+    disk = ", ".join(f"{verb} {amount_text('storage', amount)}" for verb, amount in moved if amount)
+    return f"{said}; {disk}" if disk else said
+
+
+def demand_text(demand: Demand) -> str:
+    """`cpu 1, memory 256MiB`."""
+    return ", ".join(f"{kind} {amount_text(kind, amount)}" for kind, amount in demand.amounts)
 
 
 def short_json(value: Any, most: int = 60) -> str:

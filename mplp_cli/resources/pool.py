@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from mplp_cli.protocols.scaling import NOTHING_ADJUSTED, Adjustments
+from mplp_cli.resources.adjustments import overlaid
 from mplp_cli.resources.machine import detect
 from mplp_cli.settings import Settings
 from mplp_cli.workflow.resources import KINDS, Kind, Pool
@@ -14,9 +16,11 @@ from mplp_cli.workflow.stated import whole
 Detect = Callable[[str], int | None]
 
 
-def make_pool(settings: Settings, state_dir: Path) -> Pool:
-    """What steps can hold. What the settings state wins, kind by kind; a kind is looked for when it is asked for."""
-    return Pool(Kinds(settings.resources, lambda kind: detect(kind, state_dir)))
+def make_pool(settings: Settings, state_dir: Path, adjustments: Adjustments = NOTHING_ADJUSTED) -> Pool:
+    """What steps can hold. What was adjusted here goes before what the settings state, and that before the machine,
+    kind by kind; a kind is looked for when it is asked for."""
+    stated = overlaid(settings.resources, adjustments)
+    return Pool(Kinds(stated, lambda kind: detect(kind, state_dir)))
 
 
 class Kinds(Mapping[str, Kind]):

@@ -19,6 +19,7 @@ from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.journal import pages
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import is_held
+from mplp_cli.store.profiles import unreadable_profiles
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
 from mplp_cli.store.schema import ENDED_TURNS
 from mplp_cli.workflow.fold.history import Event
@@ -28,7 +29,7 @@ from mplp_cli.workflow.values import RunId
 Severity = Literal["problem", "warning", "notice"]
 #: Milliseconds after which a lock file of a run that nobody knows is no run about to begin.
 OLD: Final = 60_000
-_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile")
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -95,6 +96,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     yield from _places(database)
     yield from _shares(database)
     yield from _cached(database)
+    yield from _profiles(database)
     yield from _leftovers(database, state_dir, now)
 
 
@@ -326,6 +328,19 @@ def unreadable_results(database: Database) -> list[str]:
         except UNREADABLE:
             found.append(key)
     return found
+
+
+# ---- what runs have shown ------------------------------------------------------------------------
+
+
+def _profiles(database: Database) -> Iterator[Finding]:
+    if count := len(unreadable_profiles(database)):
+        yield Finding(
+            code="profile",
+            severity="warning",
+            message=f"what {count:,} runs have shown of their steps cannot be read; they teach nothing",
+            mend="deletes it",
+        )
 
 
 # ---- files -------------------------------------------------------------------------------------

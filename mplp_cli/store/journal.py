@@ -20,6 +20,7 @@ from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
+from mplp_cli.store.profiles import add_profile
 from mplp_cli.store.projections import (
     ENDED,
     UNDRIVEN,
@@ -34,6 +35,7 @@ from mplp_cli.store.projections import (
 )
 from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import add_communications
+from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.history import Event, RunRedefined
 from mplp_cli.workflow.resources import Share
 from mplp_cli.workflow.values import RunId
@@ -101,8 +103,9 @@ class SqliteJournal:
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        profile: Profile | None = None,
     ) -> None:
-        self._write(events, objects, said, share=share)
+        self._write(events, objects, said, share=share, profile=profile)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self._write([fact], (), definition=definition)
@@ -125,6 +128,7 @@ class SqliteJournal:
         unless_asked: bool = False,
         definition: Definition | None = None,
         share: Share | None = None,
+        profile: Profile | None = None,
     ) -> bool:
         self._check_usable()
         if not events and not objects and share is None:
@@ -144,6 +148,8 @@ class SqliteJournal:
                     _define(db, self._key, definition)
                 if share is not None:
                     self._shares.put(db, share)
+                if profile is not None:
+                    add_profile(db, self._key, profile)
                 self._add(db, facts, after)
         except MplpError as error:
             self._end = error

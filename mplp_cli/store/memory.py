@@ -49,6 +49,7 @@ from mplp_cli.store.projections import (
     project,
 )
 from mplp_cli.store.switchboard import MemorySwitchboard
+from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
 from mplp_cli.workflow.resources import Share
@@ -70,6 +71,7 @@ class _Run:
         self.controls: list[Control] = []
         #: By the number of the fact that asks.
         self.approvals: dict[int, ApprovalRecord] = {}
+        self.profile: Profile | None = None
 
     def apply(self, after: Projection) -> None:
         for change in after.changes:
@@ -148,6 +150,7 @@ class MemoryJournal:
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self._check_usable()
         if not events and not objects and share is None:
@@ -162,6 +165,7 @@ class MemoryJournal:
                 self._end = error
                 raise
         run.facts += events
+        run.profile = profile or run.profile
         self._store.switchboard.add(said)
         if share is not None:
             self._store.shares.put(share)
@@ -429,6 +433,16 @@ class MemoryStore:
 
     def cached(self, begins: str) -> list[CachedResult]:
         return [kept for key, kept in sorted(self._cached.items()) if key.startswith(begins)]
+
+    # ---- what runs have shown ----
+
+    def profiles(self, workflow_id: str, limit: int) -> Iterator[Profile]:
+        shown = [
+            (run.profile.at, run.number, run.profile)
+            for run in self._runs.values()
+            if run.profile is not None and run.new.workflow_id == workflow_id
+        ]
+        return (profile for *_, profile in sorted(shown, key=lambda row: row[:2], reverse=True)[:limit])
 
     # ---- the store itself ----
 

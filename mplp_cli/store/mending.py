@@ -25,10 +25,11 @@ from mplp_cli.store.inspection import (
 from mplp_cli.store.journal import packed
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
+from mplp_cli.store.profiles import unreadable_profiles
 from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
-_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile")
 
 _ADD: Final = (
     "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, form,"
@@ -59,6 +60,11 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             lost = [(key,) for key in unreadable_results(database)]
             with database.writing() as db:
                 db.executemany("DELETE FROM cached WHERE key = ?", lost)
+            return True
+        case "profile":
+            damaged = [(key,) for key in unreadable_profiles(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM profile WHERE run = ?", damaged)
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from mplp_cli.errors import StoreError
-from mplp_cli.store.layout import NO_ROOM, sync_directory
+from mplp_cli.store.layout import NO_ROOM
+from mplp_cli.store.wholefiles import alone, put
 from mplp_cli.workflow.agents import KeptAgents
 
 FILE: Final = "agents.json"
@@ -41,12 +40,12 @@ class RegistrationFile:
         directory = self._directory = self._find(True)
         assert directory is not None
         try:
-            with _locked(directory / LOCK):
+            with alone(directory / LOCK):
                 path = directory / FILE
                 before = self._kept(path)
                 after = act(before)
                 if after is not before:
-                    _write(path, msgspec.json.format(msgspec.json.encode(after)) + b"\n")
+                    put(path, msgspec.json.format(msgspec.json.encode(after)) + b"\n")
         except OSError as error:
             full = error.errno in NO_ROOM
             raise StoreError(
@@ -77,26 +76,3 @@ class RegistrationFile:
 #: No file.
 _NONE = (0, 0, 0, 0)
 _NOTHING = KeptAgents()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone with the file at `path`; whoever else wants to be waits."""
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Put a file in the place of that one: readers see the old one or the new one, also after a power cut."""
-    draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_directory(path.parent)

@@ -89,6 +89,7 @@ CREATE TABLE active(
 #: Tables that format 5 has and format 4 had not.
 #:
 #: `share`: what a run holds of the pool of resources, has spent of rates and waits for.
+#: `profile`: what ended runs have shown of their steps.
 #: `allocation`: what is held by hand (as parts of the pool), or was released by an attempt of a run that goes on.
 _ADDED_IN_5 = """
 CREATE TABLE share(
@@ -101,6 +102,13 @@ CREATE TABLE allocation(
     body BLOB NOT NULL,
     released TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE profile(
+    run INTEGER PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX profile_by_workflow ON profile(workflow_id, at, run);
 """
 
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.
@@ -269,6 +277,14 @@ DROP_ALLOCATION = "DELETE FROM allocation WHERE id = ?"
 #: `?1` is the run.
 DROP_ALLOCATIONS = (
     "DELETE FROM allocation WHERE \"by\" = 'run:' || ?1 OR substr(released, 1, length(?1) + 1) = ?1 || '/'"
+)
+ADD_PROFILE = (
+    "INSERT OR REPLACE INTO profile(run, workflow_id, at, body)"
+    " SELECT key, workflow_id, ?, ? FROM run WHERE key = ?"
+)
+PROFILES = (
+    "SELECT run.id, p.at, p.body FROM profile p JOIN run ON run.key = p.run WHERE p.workflow_id = ?"
+    " ORDER BY p.at DESC, p.run DESC LIMIT ?"
 )
 KEEP = "INSERT OR REPLACE INTO cached(key, step, run, at, until, result) VALUES(?, ?, ?, ?, ?, ?)"
 #: No key goes on with the last character there is.

@@ -13,12 +13,12 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from mplp_cli.errors import AllocationNotFoundError, RunBusyError
+from mplp_cli.errors import AllocationNotFoundError
 from mplp_cli.protocols import Clock
 from mplp_cli.store import schema
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.layout import lock_path
-from mplp_cli.store.locks import is_held, take
+from mplp_cli.store.locks import is_held
 from mplp_cli.workflow.resources import Allocation, Demand, Pool, Share, allotted, fits
 from mplp_cli.workflow.values import RunId
 
@@ -58,10 +58,13 @@ class SqliteShares:
 
     def reap(self, end: Callable[[RunId], None]) -> None:
         for share in self._every():
-            with translated(self._database.path):
-                lives = is_held(self._lock(share.run))
-            if not lives and share.rest(self._clock.now()) != share:
-                self._bury(share, end)
+            if share.rest(self._clock.now()) == share or self._is_driven(share.run):
+                continue
+            if share.has_place:
+                end(share.run)
+            with self._database.passing() as db:
+                if not self._is_driven(share.run):  # nobody has taken it up meanwhile
+                    self.leave(db, share.run, ended=False)
 
     def take(self, pool: Pool, share: Share) -> Sequence[Share] | None:
         with self._database.passing() as db:
@@ -77,11 +80,7 @@ class SqliteShares:
 
     def all(self) -> Sequence[Share]:
         now = self._clock.now()
-        with translated(self._database.path):
-            found = [
-                share.at(now) if is_held(self._lock(share.run)) else share.rest(now)
-                for share in self._every()
-            ]
+        found = [share.at(now) if self._is_driven(share.run) else share.rest(now) for share in self._every()]
         return [share for share in found if not share.is_empty]
 
     def allocations(self) -> Sequence[Allocation]:
@@ -143,27 +142,6 @@ class SqliteShares:
 
     # ---- the rest ----
 
-    def _bury(self, share: Share, end: Callable[[RunId], None]) -> None:
-        """Free what a run holds whose process is gone; nobody takes it up meanwhile."""
-        path = self._lock(share.run)
-        known = self._database.rows("SELECT 1 FROM run WHERE id = ?", (share.run,))
-        lock = None
-        if known:
-            with translated(path):
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                try:
-                    lock = take(path, share.run, "mplp resources", self._clock.now())
-                except RunBusyError:
-                    return  # somebody has taken it up, or buries it
-        try:
-            if share.has_place:
-                end(share.run)
-            with self._database.passing() as db:
-                self.leave(db, share.run, ended=not known)
-        finally:
-            if lock is not None:
-                lock.release()
-
     def _change(self) -> tuple[int, ...]:
         return self._writes, *self._database.change()
 
@@ -193,5 +171,7 @@ class SqliteShares:
         except UNREADABLE as error:
             raise corrupt(self._database.path, f"what is held by hand: {error}") from error
 
-    def _lock(self, run: RunId) -> Path:
-        return lock_path(self._state_dir, run)
+    def _is_driven(self, run: RunId) -> bool:
+        path = lock_path(self._state_dir, run)
+        with translated(path):
+            return is_held(path)

@@ -45,10 +45,12 @@ from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corr
 from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
+from mplp_cli.store.profiles import profiles
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import SqliteSwitchboard, add_communications
 from mplp_cli.store.turns import SqliteTurns
+from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event
 from mplp_cli.workflow.values import RunId, StepId
@@ -325,6 +327,11 @@ class SqliteStore:
                 value = _json(result)
                 found.append(CachedResult(key=key, step=step, run=run, at=at, until=until, result=value))
         return found
+
+    # ---- what runs have shown ----
+
+    def profiles(self, workflow_id: str, limit: int) -> Iterator[Profile]:
+        return profiles(self._database, workflow_id, limit)
 
     # ---- the store itself ----
 

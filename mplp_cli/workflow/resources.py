@@ -115,9 +115,39 @@ class Demand(Struct, frozen=True, kw_only=True):
     #: How the memory that it declares is enforced: its processes are looked at, the system refuses more, or not at all.
     enforce: Enforce = "watch"
 
+    @classmethod
+    def written(cls, amounts: Mapping[str, float | str], strategy: Strategy = "first-fit") -> Demand:
+        """From amounts as people write them. ValueError names the kind and says how one is written."""
+        found = {}
+        for kind, amount in amounts.items():
+            try:
+                found[kind] = amount_of(kind, amount)
+            except ValueError as error:
+                raise ValueError(f"`{kind}`: {error}") from None
+        return cls(amounts=tuple(sorted(found.items())), strategy=strategy)
+
     def amount(self, kind: str) -> int:
         """How much of one kind; 0 if none is asked for."""
         return dict(self.amounts).get(kind, 0)
+
+
+class Usage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What processes have used. `cpu_ms` is their time on processors, in the system too; `read` and `written` are
+    bytes that went from and to disks. `peak_memory` is in bytes, 0 if it is not known."""
+
+    cpu_ms: int = 0
+    peak_memory: int = 0
+    read: int = 0
+    written: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """One after the other."""
+        return Usage(
+            cpu_ms=self.cpu_ms + other.cpu_ms,
+            peak_memory=max(self.peak_memory, other.peak_memory),
+            read=self.read + other.read,
+            written=self.written + other.written,
+        )
 
 
 class Share(Struct, frozen=True, kw_only=True):

@@ -186,6 +186,15 @@ def test_an_agent_that_is_too_slow_is_stopped() -> None:
     assert error.message == "agent `a` gave no answer within 1.5s"
 
 
+def test_a_deadline_that_the_asker_keeps_is_left_to_it_and_the_shorter_one_of_an_agent_is_not() -> None:
+    async def slow() -> None:
+        await asyncio.sleep(5)
+
+    assert go(agents_of({"a": Fake(slow)}, MockAgent(id="a")), request(timeout=1, watched=True)).agent == "a"
+    agents = agents_of({"a": Fake(slow)}, MockAgent(id="a", timeout=1000))
+    assert refused(agents, request(timeout=600, watched=True)).code == "agent.timeout"
+
+
 def test_a_timeout_inside_an_agent_is_not_taken_for_its_deadline() -> None:
     agents = agents_of({"a": Fake(TimeoutError("its own"))})
     with pytest.raises(TimeoutError, match="its own"):

@@ -3,7 +3,8 @@
 Shapes: `wide` (one step, all others but the last need it, the last needs them all), `layered` (layers of fifty,
 two needs each), `chain`, `apart` (nothing needs anything), `mixed` (for validation: needs among the last fifty),
 `foreach` (so many items of one step).
-Kinds: `set`, `task` (a module operation), `rich` (the same with condition, text, timeout and retries), `shell`.
+Kinds: `set`, `task` (a module operation), `rich` (the same with condition, text, timeout and retries),
+`held` (the same with resources of three kinds), `shell`.
 """
 
 from __future__ import annotations
@@ -72,6 +73,13 @@ def _rich(i: int, needed: list[int]) -> str:
     )
 
 
+def _held(i: int, needed: list[int]) -> str:
+    """As a task, and it holds something of three kinds: sixty-four different demands, about ten of them at once."""
+    cpu, memory, storage = 1 + i % 4, 1 + i // 4 % 4, 1 + i // 16 % 4
+    held = f"cpu: 0.{cpu}, memory: {memory * 64}MiB, storage: {storage * 64}MiB"
+    return f"{_task(i, needed)}      resources: {{{held}}}\n"
+
+
 def _shell(i: int, needed: list[int]) -> str:
     return "      type: shell\n      run: 'true'\n"
 
@@ -98,7 +106,7 @@ _FOREACH = """\
       steps:
         - {{id: one, type: set, values: {{x: "${{item}}", n: "${{index}}"}}}}
 """
-_STEPS = {"set": _set, "task": _task, "rich": _rich, "shell": _shell, "mixed": _mixed}
+_STEPS = {"set": _set, "task": _task, "rich": _rich, "held": _held, "shell": _shell, "mixed": _mixed}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ def rows(lab: Lab) -> Iterator[Row]:
     yield alone(lab, "layered", "rich", "condition, text, timeout, retries", parallel=NO_LIMIT)
     for kind in ("set", "task"):
         yield alone(lab, "layered", kind, "--ephemeral", parallel=NO_LIMIT, ephemeral=True)
+    yield held(lab)
     yield items(lab)
     for shape in SHAPES:
         yield whole_process(lab, shape)
@@ -74,6 +75,22 @@ def alone(lab: Lab, shape: str, kind: str, note: str, parallel: int, *, ephemera
     what = "set" if kind == "set" else "effectful"
     kept = "in memory" if ephemeral else "durable"
     return Row(name=f"{kept}, {shape} {lab.sizes.steps:,}, {what}", value=value, unit="us/step", note=note)
+
+
+def held(lab: Lab) -> Row:
+    """What it costs to hold something of three kinds, on top of a run that holds nothing."""
+    ours, bare, _ = pairs(
+        lambda: probe(lab, "layered", "held", NO_LIMIT),
+        lambda: probe(lab, "layered", "task", NO_LIMIT),
+        lab.sizes.pairs,
+    )
+    return Row(
+        name=f"three kinds of resources, layered {lab.sizes.steps:,}, effectful",
+        value=ours - bare,
+        unit="us/step",
+        limit=60.0,
+        note=f"on top of {bare:.0f}",
+    )
 
 
 def items(lab: Lab) -> Row:

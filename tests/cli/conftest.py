@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import threading
@@ -137,3 +139,22 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     for process in made.started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Installs a package for real, from a copy of it; the directory that it is in then."""
+
+    def installed(package: Path) -> Path:
+        for needed in ("pip", "hatchling"):
+            if importlib.util.find_spec(needed) is None:
+                pytest.skip(f"there is no {needed} here to install a package with")
+        source, target = tmp_path_factory.mktemp("source") / "package", tmp_path_factory.mktemp("site")
+        shutil.copytree(package, source, ignore=shutil.ignore_patterns("__pycache__"))
+        pip = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--quiet"]
+        offline = ["--no-deps", "--no-index", "--no-build-isolation", "--target", str(target)]
+        done = subprocess.run([*pip, *offline, str(source)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return target
+
+    return installed

@@ -138,8 +138,9 @@ class _Journal:
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Any] = (),
         share: Share | None = None,
+        profile: Any = None,
     ) -> None:
-        self.journal.append(events, objects, said, share)
+        self.journal.append(events, objects, said, share, profile)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
@@ -154,8 +155,9 @@ class _TwoTransactions(_Journal):
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Any] = (),
         share: Share | None = None,
+        profile: Any = None,
     ) -> None:
-        self.journal.append(events, (), said, share)
+        self.journal.append(events, (), said, share, profile)
         if objects:
             self.journal.append([], objects)
 
@@ -173,10 +175,14 @@ class _LateStarts(_Journal):
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Any] = (),
         share: Share | None = None,
+        profile: Any = None,
     ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
         self.journal.append(
-            [*before, *(e for e in events if not isinstance(e, StepStarted))], objects, share=share
+            [*before, *(e for e in events if not isinstance(e, StepStarted))],
+            objects,
+            share=share,
+            profile=profile,
         )
 
 
@@ -194,12 +200,13 @@ class _KeptUntilTheEnd(_Journal):
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Any] = (),
         share: Share | None = None,
+        profile: Any = None,
     ) -> None:
         self.objects += objects
         self.facts += [e for e in events if not isinstance(e, StepStarted | RunResumed)]
         self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)], share=share)
         if any(isinstance(e, RUN_ENDS) for e in events):
-            self.journal.append(self.facts, self.objects)
+            self.journal.append(self.facts, self.objects, profile=profile)
 
 
 def _with_journal(kind: type[_Journal]) -> Callable[[pytest.MonkeyPatch], None]:
@@ -219,7 +226,7 @@ def _told_too_early(patch: pytest.MonkeyPatch) -> None:
 
     def told_while_folding(self: Drive) -> None:
         fold_facts(self)
-        tell(self, self._written)
+        tell(self, self._batch.facts)
 
     def told_at_the_start(self: Drive, facts: list[Event]) -> None:
         if self._asked:

@@ -14,6 +14,7 @@ import pytest
 from mplp_cli.engine.processes import Child
 from mplp_cli.engine.steps.shell import attempt_mark, read_log, run_shell
 from mplp_cli.engine.survivors import find_marked, kill_marked
+from mplp_cli.engine.workplace import Workplace
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.language.shelltext import hoist
@@ -63,9 +64,9 @@ class Steps:
         return await run_shell(
             self.attempt(**body),
             masker=Masker(self.secrets),
-            log_dir=self.logs,
-            grace=grace,
-            children=children,
+            workplace=Workplace(
+                log_dir=self.logs, grace=grace, children=set() if children is None else children
+            ),
         )
 
     def run(self, **body: Any) -> Any:
@@ -340,7 +341,7 @@ def test_a_step_inside_a_foreach_has_a_log_of_its_own(steps: Steps) -> None:
             **{name: getattr(attempt, name) for name in attempt.__struct_fields__}
             | {"step": "outer[3].inner"}
         )
-        await run_shell(inner, masker=Masker({}), log_dir=steps.logs, grace=1)
+        await run_shell(inner, masker=Masker({}), workplace=Workplace(log_dir=steps.logs, grace=1))
 
     asyncio.run(main())
     assert (steps.logs / "outer[3].inner.2.log").exists()

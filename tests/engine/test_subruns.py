@@ -57,9 +57,9 @@ class MortalStore(MemoryStore):
     def mortal(self, journal: Any) -> Any:
         append = journal.append
 
-        def commit(events: Sequence[h.Event], objects: Sequence[Any] = (), said: Sequence[Any] = ()) -> None:
+        def commit(*written: Any, **more: Any) -> None:
             self.tick(before=True)
-            append(events, objects, said)
+            append(*written, **more)
             self.tick(before=False)
 
         journal.append = commit

@@ -57,10 +57,10 @@ def test_another_error_leaves_what_runs_its_grace() -> None:
     bench = Bench(planned([shell("a", "sleep 100")]), kill=lambda: killed.append("killed"))
 
     def lose(drive: Drive) -> None:
-        def append(*_: object) -> None:
+        def append(*_: object, **__: object) -> None:
             raise StoreError("the disk is full")
 
-        drive.world.journal.append = append  # type: ignore[method-assign, assignment]
+        drive.world.journal.append = append  # type: ignore[method-assign]
         drive.cancel("ann")
 
     with pytest.raises(StoreError):

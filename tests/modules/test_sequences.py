@@ -31,7 +31,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
-VALUES: dict[Any, Any] = {Weight: st.sampled_from([0.0, 0.5, 1.0])}
+VALUES: dict[Any, Any] = {Weight: st.sampled_from([0.0, 0.5, 1.0]), int | float: st.sampled_from([1, 0.5])}
 #: Parameters that name a node.
 NODES = {"nodeId", "from", "to"}
 STRAY = "99999999-9999-4999-8999-999999999999"
@@ -66,6 +66,8 @@ def _value(data: st.DataObject, kind: Any, name: str, ids: dict[str, list[str]])
         return None
     if kind is bool:
         return data.draw(st.booleans(), label=name)
+    if kind is int:
+        return data.draw(st.integers(0, 5), label=name)
     if kind is float:
         return data.draw(st.sampled_from([0.0, 0.5, 1.0]), label=name)
     if kind is Any:

@@ -14,6 +14,7 @@ from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing,
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.retry import Retry
 
 #: 2026-01-31T12:00:00Z
@@ -64,6 +65,7 @@ class FakeState:
     ended: int = 0
     pausing: RunPausing | None = None
     spending: Spending = field(default_factory=Spending)
+    usage: dict[int, Usage] = field(default_factory=dict)
     step_status: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     started_at: list[int] = field(default_factory=list)

@@ -270,3 +270,22 @@ def test_a_cached_result_that_cannot_be_read_counts_as_not_there_and_is_deleted(
     assert found(database) == []
     assert [one.key for one in store.cached("")] == ["good"]
     store.close()
+
+
+def test_a_profile_that_cannot_be_read_counts_as_not_there_and_is_deleted(
+    database: Database, state: Path
+) -> None:
+    alter(
+        database,
+        "INSERT INTO profile VALUES(1, 'release-notes', 5, x'81a16193010500')",
+        "INSERT INTO profile VALUES(2, 'release-notes', 6, x'81a161')",
+        "INSERT INTO profile VALUES(77, 'release-notes', 7, x'80')",
+    )
+    store = SqliteStore(state, FixedClock())
+    assert [one.run for one in store.profiles("release-notes", 20)] == [run_id(1)]
+    findings = {finding.code: finding for finding in found(database)}
+    assert findings.keys() == {"profile", "rows-of-no-run"}
+    assert all(mend(database, state, finding, NOW) for finding in findings.values())
+    assert found(database) == []
+    assert [one.run for one in store.profiles("release-notes", 20)] == [run_id(1)]
+    store.close()

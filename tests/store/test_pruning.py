@@ -15,6 +15,7 @@ from mplp_cli.store.database import Database
 from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, stale_results, surplus
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.estimates import Measured, Profile
 from mplp_cli.workflow.fold.history import Event, Keep, RunCompleted, RunFailed, StepCompleted, StepDecided
 from tests.store.sample import START, asks, new_run, run_id, started, step
 
@@ -23,7 +24,9 @@ def ended(store: SqliteStore, number: int, workflow: str = "release-notes", **mo
     """Run `number`, completed, with facts, an answered question and output."""
     journal = store.create_run(new_run(number, workflow), [started(number)])
     journal.append([*step(1), asks()], more.get("objects", ()))
-    journal.append([StepDecided(START, "review", "approved", "ann"), RunCompleted(at=START + number)])
+    shown = Profile(run=run_id(number), at=START + number, steps={"step-1": Measured(1, 5, 0)})
+    answered = StepDecided(START, "review", "approved", "ann")
+    journal.append([answered, RunCompleted(at=START + number)], profile=shown)
     journal.close()
     logs = log_dir(more["state"], run_id(number))
     logs.mkdir(parents=True)
@@ -49,7 +52,7 @@ def test_an_ended_run_goes_with_everything_that_belongs_to_it(
 ) -> None:
     ended(durable, 1, state=tmp_path)
     ended(durable, 2, state=tmp_path)
-    tables = ("run", "event", "definition", "approval")
+    tables = ("run", "event", "definition", "approval", "profile")
     before = {table: rows(tmp_path, table) for table in tables}
     assert remove_run(database, tmp_path, run_id(1), START)
     assert {table: rows(tmp_path, table) for table in tables} == {t: n // 2 for t, n in before.items()}

@@ -147,7 +147,7 @@ def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
     tmp_path: Path, version: int
 ) -> None:
     path = made(tmp_path)
-    new_tables = ["share", "allocation"]
+    new_tables = ["share", "allocation", "profile"]
     if version < 4:
         new_tables += ["active"]
     if version < 3:

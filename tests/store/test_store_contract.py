@@ -31,6 +31,7 @@ from mplp_cli.protocols import (
     Wiring,
 )
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.estimates import Measured, Profile
 from mplp_cli.workflow.fold.answers import Given
 from mplp_cli.workflow.fold.history import (
     Approval,
@@ -897,3 +898,38 @@ def test_objects_that_somebody_else_wrote_meanwhile_leave_nothing_behind(store: 
     assert caught.value.details["cause"] == "conflict"
     assert list(store.objects()) == [first]
     assert store.switchboard.log(10) == []
+
+
+# ---- what runs have shown
+
+
+def shown(number: int, **steps: Measured) -> Profile:
+    return Profile(run=run_id(number), at=START + number, steps=steps)
+
+
+def test_what_a_run_has_shown_is_stored_with_its_end_and_the_newest_comes_first(store: Store) -> None:
+    profiles = [shown(n, **{f"s{n}": Measured(n, 10 * n, 3, None, 1 << 40)}) for n in (1, 2, 3)]
+    for n, profile in enumerate(profiles, 1):
+        journal = store.create_run(new_run(n), [started(n)])
+        assert len(list(store.profiles("release-notes", 20))) == n - 1
+        journal.append([RunCompleted(START + n)], profile=profile)
+    store.create_run(new_run(4, "other"), [started(4)]).append([RunCompleted(START)], profile=shown(4))
+    assert list(store.profiles("release-notes", 20)) == profiles[::-1]
+    assert list(store.profiles("release-notes", 2)) == profiles[:0:-1]
+    assert list(store.profiles("unknown", 20)) == []
+
+
+def test_what_a_failed_run_has_shown_is_replaced_when_it_ends_again(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    journal.append([RunFailed(START, BROKEN)], profile=shown(1, a=Measured(1, 5, 0)))
+    whole = shown(1, a=Measured(1, 5, 0), b=Measured(1, 7, 1, 4, 9))
+    journal.append([RunResumed(START, "ann"), RunCompleted(START)], profile=whole)
+    assert list(store.profiles("release-notes", 20)) == [whole]
+
+
+def test_an_owner_that_was_taken_over_leaves_no_profile(store: Store) -> None:
+    journal = store.create_run(new_run(), [started()])
+    store.own_run(run_id(1), "bob", take_over=True)
+    with pytest.raises(LostOwnershipError):
+        journal.append([RunCompleted(START)], profile=shown(1, a=Measured(1, 5, 0)))
+    assert list(store.profiles("release-notes", 20)) == []

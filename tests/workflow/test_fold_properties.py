@@ -262,7 +262,7 @@ def check_whole(state: RunState, bench: Bench) -> None:
     assert not state.in_lane
     if state.room is not None:
         assert not state.room.waits
-        assert not any(state.room.held())
+        assert not any(state.room.stock.held())
     assert not bench.store.shares.all()
     assert not state.due
     assert not state.approvals
@@ -343,7 +343,7 @@ def check_prefixes(bench: Bench) -> None:
         ]
         assert len(running) <= bench.slots
         assert 0 <= state.slots <= bench.slots
-        held = state.room.held()
+        held = state.room.stock.held()
         assert all(0 <= amount <= there for amount, there in zip(held, (2_000, 1_000, 1_000), strict=True))
         assert all(0 <= free <= state.plan.steps[i].lanes for i, free in state.lanes.items())
         assert state.left >= 0

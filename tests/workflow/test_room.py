@@ -56,7 +56,7 @@ class Steps:
 
     def end(self, i: int) -> None:
         self.running.discard(i)
-        self.room.give(i)
+        self.room.stock.give(i)
 
     def _take(self, i: int) -> None:
         self.room.take(i, self.demands[i], i)
@@ -67,7 +67,7 @@ class Steps:
 def used(steps: Steps) -> dict[tuple[str, str], int]:
     total: dict[tuple[str, str], int] = {}
     for i in steps.running:
-        for kind, unit, amount in steps.room.parts(i):
+        for kind, unit, amount in steps.room.stock.parts(i):
             total[kind, unit] = total.get((kind, unit), 0) + amount
     return total
 
@@ -107,11 +107,11 @@ def test_no_unit_is_ever_oversubscribed_and_everything_is_free_at_the_end(
                 assert held.get((kind.name, unit.id), 0) <= unit.capacity
         for i in steps.running:  # all of its kinds, whole
             taken: dict[str, int] = {}
-            for name, _, amount in steps.room.parts(i):
+            for name, _, amount in steps.room.stock.parts(i):
                 taken[name] = taken.get(name, 0) + amount
             assert taken == dict(demands[i].amounts)
     assert sorted(steps.started) == list(range(len(demands)))
-    assert not any(steps.room.held())
+    assert not any(steps.room.stock.held())
     assert not steps.room.waits
 
 
@@ -166,7 +166,7 @@ def test_strategies_choose_the_unit() -> None:
         room = Room(pool(gpu=[4, 2, 6]), Clock())
         room.take(0, demand(gpu=1), 0)
         room.take(1, demand(strategy, gpu=2), 1)
-        found[strategy] = room.parts(1)
+        found[strategy] = room.stock.parts(1)
     assert found == {
         "first-fit": (("gpu", "gpu0", 2),),
         "best-fit": (("gpu", "gpu1", 2),),
@@ -180,13 +180,13 @@ def test_only_what_no_unit_can_hold_is_spread() -> None:
     assert not room.enter(demand(gpu=4), 1)
     assert room.enter(demand(gpu=2), 2)
     room.take(2, demand(gpu=2), 2)
-    assert room.parts(2) == (("gpu", "gpu1", 2),)
-    room.give(0)
-    room.give(2)
+    assert room.stock.parts(2) == (("gpu", "gpu1", 2),)
+    room.stock.give(0)
+    room.stock.give(2)
     assert room.best() == 1
     room.leave()
     room.take(1, demand(gpu=4), 1)
-    assert room.parts(1) == (("gpu", "gpu0", 2), ("gpu", "gpu1", 2))
+    assert room.stock.parts(1) == (("gpu", "gpu0", 2), ("gpu", "gpu1", 2))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 10)), min_size=1, max_size=60))
@@ -200,22 +200,22 @@ def test_in_no_window_more_of_a_rate_is_taken_than_it_gives(arrivals: list[tuple
         wants.append(demand(tokens=amount))
         while not room.enter(wants[-1], rank):
             room.empty()
-            moment = room.next_back()
+            moment = room.stock.next_back()
             assert moment is not None
             clock.ms = max(moment, clock.ms)
         room.take(rank, wants[-1], rank)
-        room.give(rank)  # the end of the step does not bring anything back
+        room.stock.give(rank)  # the end of the step does not bring anything back
         taken.append((clock.ms, amount))
         assert sum(n for at, n in taken if at > clock.ms - 1_000) <= 10
 
 
 def test_what_others_hold_is_not_there_and_what_they_leave_is() -> None:
     steps = Steps(Room(pool(cpu=4), Clock()), [demand(cpu=3)])
-    steps.room.beside({"cpu": {"cpu0": 2}, "unknown": {"x": 9}})
+    steps.room.stock.beside({"cpu": {"cpu0": 2}, "unknown": {"x": 9}})
     steps.arrive(0)
     assert steps.started == []
     assert steps.room.wanted() == {"cpu": {"cpu0": 3}}
-    steps.room.beside({})
+    steps.room.stock.beside({})
     steps.go_on()
     assert steps.started == [0]
-    assert steps.room.amounts(steps.room.held()) == {"cpu": {"cpu0": 3}}
+    assert steps.room.stock.amounts(steps.room.stock.held()) == {"cpu": {"cpu0": 3}}

@@ -30,6 +30,7 @@ _KINDS = {
     "MODULE[.OPERATION": "operations",
     "KIND": "kinds",
     "OBJECT": "objects",
+    "ALLOCATION": "allocations",
 }
 
 

@@ -33,6 +33,7 @@ _mplp_modules() { _mplp_ask module modules }
 _mplp_operations() { _mplp_ask operation operations }
 _mplp_kinds() { _mplp_ask kind kinds }
 _mplp_objects() { _mplp_ask object objects }
+_mplp_allocations() { _mplp_ask allocation allocations }
 _mplp_topics() { _mplp_ask topic topics; _mplp_verbs }
 _mplp_workflow_file() {
   _files

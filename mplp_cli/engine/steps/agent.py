@@ -5,8 +5,10 @@ Who is asked, and how, is decided behind `ask`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from mplp_cli.engine.capture import Capture, StepLog
-from mplp_cli.engine.workplace import Workplace, file_place
+from mplp_cli.engine.workplace import Workplace, file_name
 from mplp_cli.protocols import Answered, AskAgent, Attempt
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -22,11 +24,8 @@ async def ask_aloud(
 ) -> Answered:
     """The answer, masked. What is told on the way is output of the step, masked as well; of `several` answers each
     begins on a line of its own."""
-    log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
-
-    def emit(stream: str, text: str) -> None:
-        attempt.output(attempt.step, stream, text)
-
+    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
+    emit = partial(attempt.output, attempt.step)
     told = Capture("stdout", masker, log, emit)
     remark, ends = "", "\n"
 

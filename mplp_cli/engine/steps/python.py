@@ -13,13 +13,23 @@ import contextlib
 import json
 import os
 import sys
+from functools import partial
 from typing import IO, Any
 
 from mplp_cli.engine import calling
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.keeping import MAX_RESULT
 from mplp_cli.engine.processes import Child, Launch
-from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity, remove
+from mplp_cli.engine.workplace import (
+    Workplace,
+    attempt_mark,
+    attend,
+    file_name,
+    file_place,
+    identity,
+    remove,
+    within_limit,
+)
 from mplp_cli.errors import OutputLimitError, PythonCallError, PythonExitError, RaisedError, StepError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.masking import Masker
@@ -31,12 +41,9 @@ _MESSAGE = 10_000
 
 async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workplace: Workplace) -> Json:
     """Run one attempt of a python step: what the function returns. `source_dir` has the workflow file."""
-    base = file_place(workplace.log_dir, attempt)
-    log = StepLog(f"{base}.log")
+    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
 
-    def emit(stream: str, text: str) -> None:
-        attempt.output(attempt.step, stream, text)
-
+    emit = partial(attempt.output, attempt.step)
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     try:
         if attempt.body.get("isolation") == "thread":
@@ -46,7 +53,8 @@ async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workp
         else:
             if workplace.guardian is not None:
                 workplace.guardian.watch()
-            made = await _call_apart(attempt, source_dir, f"{base}.outcome", streams, workplace)
+            outcome = f"{file_place(workplace.log_dir, attempt)}.outcome"
+            made = await _call_apart(attempt, source_dir, outcome, streams, workplace)
     finally:
         for stream in streams:
             stream.close()
@@ -76,7 +84,7 @@ async def _call_apart(
         file, job["outcome"] = _outcome_file(stack, outcome)
         launch = Launch(
             # -P: the directory of the script is not for the function.
-            argv=[sys.executable, "-P", calling.__file__],
+            argv=within_limit([sys.executable, "-P", calling.__file__], attempt.demand),
             env={**attempt.env, **identity(attempt)},
             cwd=attempt.cwd,
             mark=attempt_mark(attempt.run, workplace.owner, attempt.step, attempt.number),
@@ -86,7 +94,7 @@ async def _call_apart(
             child = Child(launch, streams[0].feed, streams[1].feed)
         except (OSError, ValueError) as error:
             raise StepError(f"the process of the function cannot be started: {error}") from error
-        code = await attend(child, workplace.grace, workplace.children)
+        code = await attend(child, attempt, workplace)
         return _outcome(file, code)
 
 

@@ -6,6 +6,7 @@ The process gets the step's environment and
     MPLP_IDEMPOTENCY_KEY    the same for every attempt: effects keyed by it happen once
     MPLP_OUTPUT             a file to which `name=value` lines may be appended; they become `outputs`
     MPLP_V1, ...            the values of the references in the script
+    MPLP_CPU, MPLP_MEMORY, MPLP_UNITS_...              what it may use, if it has declared anything
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
-from mplp_cli.engine.guardian import Guardian
 from mplp_cli.engine.processes import Child, Launch
-from mplp_cli.engine.workplace import attempt_mark, attend, file_place, identity, remove
+from mplp_cli.engine.workplace import (
+    Workplace,
+    attempt_mark,
+    attend,
+    file_place,
+    identity,
+    remove,
+    within_limit,
+)
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.language.jsontext import parse_json
@@ -45,24 +52,13 @@ _HINTS = {
 }
 
 
-async def run_shell(
-    attempt: Attempt,
-    *,
-    masker: Masker,
-    log_dir: Path,
-    grace: float,
-    children: set[Child] | None = None,
-    owner: str = "",
-    guardian: Guardian | None = None,
-) -> Json:
+async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -> Json:
     """Run one attempt of a shell step: `{exitCode, stdout, stderr, output}`, and `outputs` if it wrote any.
 
-    Cancelled, it ends the process first (SIGTERM, `grace` seconds, SIGKILL). `children` has the process while
-    it runs, for whoever must end everything at once; `owner` is a word for the process that drives the run,
-    and `guardian` guards what carries it.
+    Cancelled, it ends the process first (SIGTERM, the grace of the workplace, SIGKILL).
     """
     body = attempt.body
-    base = file_place(log_dir, attempt)
+    base = file_place(workplace.log_dir, attempt)
     outputs = f"{base}.outputs"
     remove(outputs)
     log = StepLog(f"{base}.log")
@@ -73,11 +69,12 @@ async def run_shell(
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     with contextlib.ExitStack() as stack:
         stack.callback(remove, outputs)
-        launch = _launch(attempt, owner, outputs, _script_file(stack, body, f"{base}.script"))
-        if guardian is not None:
-            guardian.watch()
+        script = _script_file(stack, body, f"{base}.script")
+        launch = _launch(attempt, workplace.owner, outputs, script)
+        if workplace.guardian is not None:
+            workplace.guardian.watch()
         try:
-            code = await _run(launch, streams, grace, children)
+            code = await attend(_start(launch, streams), attempt, workplace)
         finally:
             for stream in streams:
                 stream.close()
@@ -92,15 +89,14 @@ async def run_shell(
     return result
 
 
-async def _run(launch: Launch, streams: list[Capture], grace: float, children: set[Child] | None) -> int:
+# ---- before ------------------------------------------------------------------------------------
+
+
+def _start(launch: Launch, streams: list[Capture]) -> Child:
     try:
-        child = Child(launch, streams[0].feed, streams[1].feed)
+        return Child(launch, streams[0].feed, streams[1].feed)
     except (OSError, ValueError) as error:
         _cannot_start(launch, error)
-    return await attend(child, grace, children)
-
-
-# ---- before ------------------------------------------------------------------------------------
 
 
 def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None) -> Launch:
@@ -118,7 +114,9 @@ def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None)
             _check_size(variable, value, is_reference=variable in bindings)
     command = body.get("command")
     return Launch(
-        argv=list(command) if command is not None else _shell(body, script_file),
+        argv=within_limit(
+            list(command) if command is not None else _shell(body, script_file), attempt.demand
+        ),
         env=env,
         cwd=os.path.join(attempt.cwd, folder) if (folder := body.get("cwd")) else attempt.cwd,  # noqa: PTH118
         mark=attempt_mark(attempt.run, owner, attempt.step, attempt.number),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import UNSET, Meta, UnsetType
 
 from mplp_cli.errors import InvalidTransitionError, OperationError, UnknownObjectError
+from mplp_cli.modules.allocating import ALLOCATE_RESOURCES, RELEASE_RESOURCES
 from mplp_cli.modules.contract import Operation, Parameters, Result, make_module
 from mplp_cli.modules.coordination import COORDINATE_MODULES
 from mplp_cli.modules.records import (
@@ -326,6 +327,8 @@ MODULE = make_module(
         handler=disable_module,
     ),
     COORDINATE_MODULES,
+    ALLOCATE_RESOURCES,
+    RELEASE_RESOURCES,
     Operation(
         name="broadcast-event",
         summary="Note an event in the manifest",

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mplp_cli.workflow.fold.commands import Halt, Tell, Withdraw
+from mplp_cli.workflow.fold.history import AgentAsked, Event, StepRetryDue
 from mplp_cli.workflow.fold.joins import Tally, bad_end, good_end, omission, verdict_of
-from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, OMITTED, PENDING, RUNNING, SKIPPED
+from mplp_cli.workflow.fold.statuses import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    OMITTED,
+    PENDING,
+    RETRYING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
 from mplp_cli.workflow.plan import CONTAINERS
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.retry import fallback_for
 
 if TYPE_CHECKING:
@@ -21,6 +33,21 @@ def mark_ended(state: RunState, i: int, status: str, at: int) -> None:
     state.doubtful.discard(i)
     if status is SKIPPED or status is OMITTED:
         state.results[i] = state.plan.steps[i].default
+
+
+def comes_too_late(state: RunState, fact: Event) -> bool:
+    """Whether the step of a fact has been ended from outside in the meantime, or tried again already."""
+    step = getattr(fact, "step", None)
+    if step is None or isinstance(fact, AgentAsked):
+        return False
+    status = state.step_status[state.plan.number[step]]
+    return status in ENDED or (isinstance(fact, StepRetryDue) and status not in (RETRYING, WAITING))
+
+
+def add_usage(state: RunState, step: str, usage: Usage) -> None:
+    """An attempt of a step has used this."""
+    i = state.plan.number[step]
+    state.usage[i] = state.usage.get(i, Usage()) + usage
 
 
 def spread(state: RunState, i: int) -> None:

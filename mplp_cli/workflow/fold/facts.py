@@ -34,6 +34,7 @@ from mplp_cli.workflow.fold.statuses import (
     COMPLETED,
     ENDED,
     FAILED,
+    PENDING,
     RETRYING,
     RUNNING,
     SKIPPED,
@@ -77,6 +78,7 @@ def step_queued(state: RunState, fact: h.StepQueued) -> None:
     i = state.plan.number[fact.step]
     state.judged.add(i)
     heappush(state.ready, state.plan.steps[i].rank)
+    state.ready_since[i] = fact.at
 
 
 def step_started(state: RunState, fact: h.StepStarted) -> None:
@@ -91,7 +93,29 @@ def step_started(state: RunState, fact: h.StepStarted) -> None:
         if fact.items is not None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
-        state.open_container(i, fact.branch, fact.at)
+        _open(state, i, fact.branch, fact.at)
+    elif state.plan.steps[i].effect:
+        state.measures.begun[i] = fact.at
+        state.measures.waited[i] = max(fact.at - state.ready_since.pop(i, fact.at), 0)
+
+
+def _open(state: RunState, i: int, branch: str, at: int) -> None:
+    """The children of `branch` (parallel: all) may start; the others are skipped."""
+    step = state.plan.steps[i]
+    state.moving -= 1
+    chosen = []
+    for c in step.children:
+        if state.plan.steps[c].branch == branch:
+            chosen.append(c)
+        elif state.step_status[c] is PENDING:
+            reason = f"the condition of `{step.id}` chose `{branch}`" if branch else "not chosen"
+            state.drop(c, SKIPPED, reason, at)
+            state.close_inside(c, SKIPPED, reason, at)
+    state.open[i] = len(chosen)
+    for c in chosen:
+        state.met(c)
+    if not chosen:
+        state.conclude(i)
 
 
 def step_advised(state: RunState, fact: h.StepAdvised) -> None:
@@ -116,7 +140,10 @@ def step_completed(state: RunState, fact: h.StepCompleted) -> None:
         state.errors.pop(i, None)
     state.advice.pop(i, None)
     if fact.hit is not None:
+        state.measures.forget(i)
         state.reasons[i] = f"its result was in the cache, from run {fact.hit.run}"
+    if fact.usage is not None:
+        state.measures.used[i] = fact.usage
     state.close(i, COMPLETED, fact.at)
 
 

@@ -5,6 +5,8 @@ is by sequence number, never by time. `attempt` counts from 1. On disk and in `-
 is `{"type": "step.started", "at": ..., "step": ..., ...}` with camelCase keys. A type or a key that is not known
 is refused: it is a newer version's, and to leave it out would be to read another history. So what once was
 written stays readable: fields are added with a default, and none is ever taken away.
+
+A fact that ends an attempt has its `usage`, if it had processes of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.resources import Usage
 
 #: Why a run stops before all its steps have ended.
 StopCause = Literal["cancel", "kill", "timeout", "abort", "fail-fast"]
@@ -262,6 +265,7 @@ class StepCompleted(_Fact, tag="step.completed", gc=True):
     mended: Failure | None = None
     hit: Hit | None = None
     keep: Keep | None = None
+    usage: Usage | None = None
 
 
 class StepFailed(_Fact, tag="step.failed", gc=True):
@@ -271,6 +275,7 @@ class StepFailed(_Fact, tag="step.failed", gc=True):
     attempt: int
     error: Failure
     result: Any = None
+    usage: Usage | None = None
 
 
 class StepRetrying(_Fact, tag="step.retrying", gc=True):
@@ -281,6 +286,7 @@ class StepRetrying(_Fact, tag="step.retrying", gc=True):
     error: Failure
     delay: int
     due: int
+    usage: Usage | None = None
 
 
 class StepRetryDue(_Fact, tag="step.retry-due"):
@@ -295,6 +301,7 @@ class StepSkipped(_Fact, tag="step.skipped", gc=True):
     step: str
     reason: str
     error: Failure | None = None
+    usage: Usage | None = None
 
 
 class StepOmitted(_Fact, tag="step.omitted"):
@@ -311,6 +318,7 @@ class StepCancelled(_Fact, tag="step.cancelled"):
     step: str
     attempt: int
     reason: str
+    usage: Usage | None = None
 
 
 class StepWaiting(_Fact, tag="step.waiting", gc=True):
@@ -325,6 +333,7 @@ class StepWaiting(_Fact, tag="step.waiting", gc=True):
     approval: Approval | None = None
     error: Failure | None = None
     event: Awaited | None = None
+    usage: Usage | None = None
 
 
 class StepDecided(_Fact, tag="step.decided", gc=True):
@@ -365,6 +374,7 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     attempt: int
     error: Failure
     instead: str
+    usage: Usage | None = None
 
 
 class AgentAsked(_Fact, tag="agent.asked", gc=True):

@@ -58,6 +58,8 @@ def set_off(state: RunState, i: int) -> None:
         state.ask(Judge(i))
     elif step.effect or (step.parent >= 0 and step.parent in state.lanes):
         heappush(state.ready, step.rank)
+        if step.effect:
+            state.ready_since[i] = state.at
     else:
         if step.kind in CONTAINERS:
             state.opening.add(i)

@@ -66,7 +66,7 @@ def _begin_anew(state: RunState, i: int) -> None:
     forget_end(state, i)
     state.attempts[i] = 0
     state.uncounted.pop(i, None)
-    for known in (state.branches, state.approvals, state.kept, state.advice):
+    for known in (state.branches, state.approvals, state.kept, state.advice, state.usage):
         known.pop(i, None)
 
 

@@ -124,6 +124,7 @@ def forget_end(state: RunState, i: int) -> None:
     state.refused.discard(i)
     for known in (state.reasons, state.because, state.errors, state.mended, state.due, state.replies):
         known.pop(i, None)
+    state.measures.forget(i)
     if state.plan.steps[i].kind not in CONTAINERS:
         state.branches.pop(i, None)
     if state.plan.steps[i].final:  # else the child that won a race stays completed

@@ -69,7 +69,7 @@ def free(state: RunState, i: int) -> None:
         state.holding.discard(i)
         state.slots += 1
         if state.room is not None:
-            state.room.give(i)
+            state.room.stock.give(i)
 
 
 def put_back(state: RunState, i: int) -> None:

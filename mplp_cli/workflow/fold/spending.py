@@ -35,7 +35,7 @@ class Spending:
         """Count a call."""
         used = self.by_step.setdefault(fact.step, {})
         key = fact.agent, fact.model, fact.budget
-        used[key] = used.get(key, NOTHING) + fact.used
+        used[key] = used[key] + fact.used if key in used else fact.used
 
     def lose(self, step: str) -> None:
         """An attempt of a step that asks agents was lost: what it has asked, nobody knows."""

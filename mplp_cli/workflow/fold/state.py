@@ -14,10 +14,11 @@ from msgspec import UNSET
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.commands import Command, Conclude, Stop, Tell
-from mplp_cli.workflow.fold.ends import halt_after, mark_ended, omit, spread, withdraw
+from mplp_cli.workflow.fold.ends import add_usage, halt_after, mark_ended, omit, spread, withdraw
 from mplp_cli.workflow.fold.facts import FOLD
 from mplp_cli.workflow.fold.growth import Item, so_far
 from mplp_cli.workflow.fold.joins import Tally, gates
+from mplp_cli.workflow.fold.measures import Measures
 from mplp_cli.workflow.fold.pausing import set_off
 from mplp_cli.workflow.fold.replies import Reply
 from mplp_cli.workflow.fold.room import Room
@@ -31,11 +32,11 @@ from mplp_cli.workflow.fold.statuses import (
     QUEUED,
     RETRYING,
     RUNNING,
-    SKIPPED,
     WAITING,
 )
 from mplp_cli.workflow.fold.subworkflows import Renewals
 from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.resources import Usage
 from mplp_cli.workflow.values import Json
 
 
@@ -80,7 +81,8 @@ class RunState:
         self.room: Room | None = None
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
-        #: What the fact at hand asks for.
+        #: When the fact at hand was recorded, and what it asks for.
+        self.at = 0
         self._out: list[Command] = []
         self._know_nothing(len(plan.steps))
         self.clear()
@@ -89,8 +91,11 @@ class RunState:
         """What is known of the steps, before anything is."""
         self.step_status = [PENDING] * n
         self.attempts = [0] * n
+        #: What the attempts of steps have used together, as far as it was measured.
+        self.usage: dict[int, Usage] = {}
         self.results: list[Json] = [UNSET] * n
         self.started_at, self.ended_at = [0] * n, [0] * n
+        self.measures = Measures()
         self.reasons: dict[int, str] = {}
         self.because: dict[int, str] = {}
         self.errors: dict[int, Failure] = {}
@@ -131,6 +136,8 @@ class RunState:
         self.denied: dict[int, int] = {}
         #: Heap of ranks: queued steps that need a slot or a lane.
         self.ready: list[int] = []
+        #: Since when steps with effects are in it or parked.
+        self.ready_since: dict[int, int] = {}
         #: Steps that hold a slot, and steps that hold a lane of their parallel.
         self.holding: set[int] = set()
         self.in_lane: set[int] = set()
@@ -160,9 +167,11 @@ class RunState:
     def handle(self, fact: h.Event) -> list[Command]:
         """Fold one fact; what to do next."""
         out: list[Command] = []
-        self._out = out
+        self._out, self.at = out, fact.at
         if self.opening and (step := getattr(fact, "step", "")):
             self.opening.discard(self.plan.number[step])
+        if (usage := getattr(fact, "usage", None)) is not None:
+            add_usage(self, fact.step, usage)  # type: ignore[union-attr]  # what has been used, a step has used
         FOLD[type(fact)](self, fact)
         ripple = self._ripple
         while ripple:
@@ -284,24 +293,6 @@ class RunState:
             parent = self.plan.steps[i].parent
             self.lanes[parent] += 1
             unpark(self, parent)
-
-    def open_container(self, i: int, branch: str, at: int) -> None:
-        """The children of `branch` (parallel: all) may start; the others are skipped."""
-        step = self.plan.steps[i]
-        self.moving -= 1
-        chosen = []
-        for c in step.children:
-            if self.plan.steps[c].branch == branch:
-                chosen.append(c)
-            elif self.step_status[c] is PENDING:
-                reason = f"the condition of `{step.id}` chose `{branch}`" if branch else "not chosen"
-                self.drop(c, SKIPPED, reason, at)
-                self.close_inside(c, SKIPPED, reason, at)
-        self.open[i] = len(chosen)
-        for c in chosen:
-            self.met(c)
-        if not chosen:
-            self.conclude(i)
 
     def conclude(self, i: int) -> None:
         """All children of container `i` have ended."""

@@ -3,7 +3,7 @@
 So a history can be read with a plan that is not the one it was made with, because the definition has changed
 since or this version plans it differently: facts go by step id, those of steps that are not there are passed
 over. Every consequence stands in the history as a fact of its own, so nothing is lost by it; only the counters
-are not kept, which `run.resumed` works out afresh.
+are not kept, which `run.resumed` works out afresh, nor how long steps have queued.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mplp_cli.workflow.fold import answers, course, pausing, replies
 from mplp_cli.workflow.fold import facts as fold
 from mplp_cli.workflow.fold import history as h
-from mplp_cli.workflow.fold.ends import mark_ended
+from mplp_cli.workflow.fold.ends import add_usage, mark_ended
 from mplp_cli.workflow.fold.growth import add_items, repeat, so_far
 from mplp_cli.workflow.fold.joins import bad_end
 from mplp_cli.workflow.fold.limits import limit_container
@@ -59,6 +59,8 @@ def retell(state: RunState, fact: h.Event) -> None:
     if step is None or type(fact) is h.AgentAsked:  # spent is spent, whatever became of the step
         _OF_THE_RUN[type(fact)](state, fact)
     elif (i := state.plan.number.get(step)) is not None:
+        if (usage := getattr(fact, "usage", None)) is not None:
+            add_usage(state, step, usage)
         _OF_A_STEP[type(fact)](state, i, fact)
 
 
@@ -137,6 +139,8 @@ def _step_started(state: RunState, i: int, fact: h.StepStarted) -> None:
         if kind == "foreach" and fact.items is not None and state.plan.steps[i].repeat is not None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
+    elif state.plan.steps[i].effect:
+        state.measures.begun[i] = fact.at
 
 
 def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
@@ -146,7 +150,11 @@ def _repeated(state: RunState, i: int, fact: h.StepRepeated) -> None:
 
 def _completed(state: RunState, i: int, fact: h.StepCompleted) -> None:
     _at_work(state, i, COMPLETED, fact)
+    if fact.hit is not None:
+        state.measures.forget(i)
     state.results[i] = fact.result
+    if fact.usage is not None:
+        state.measures.used[i] = fact.usage
     _over(state, i, COMPLETED, fact)
     outer = state.plan.steps[i].parent
     if outer >= 0 and state.plan.steps[outer].race and state.step_status[outer] is RUNNING:

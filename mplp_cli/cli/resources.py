@@ -1,0 +1,113 @@
+"""`mplp resources`, `mplp resources show` and `mplp resources utilization`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mplp_cli.protocols import Store
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.resources import Allocation, Share
+
+
+def main(
+    output: Output = TextOrJson.text,
+    state_dir: StateDir = None,
+    no_color: NoColor = False,
+) -> None:
+    """Show the pool of resources: what there is, what is held and by whom, and what runs wait for.
+
+    The runs of every process on one state share it. `mplp help resources` says how steps ask for their part.
+
+    Examples:
+
+      mplp resources
+
+      mplp resources utilization --output json
+
+      mplp resources allocate --cpu 1
+    """
+    from mplp_cli.cli.showing import show, stored
+    from mplp_cli.render.resources import pool_screen
+    from mplp_cli.resources.utilization import allocation_document, kinds_document, share_document
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.resources import in_use
+    from mplp_cli.workflow.values import rfc3339
+
+    runtime = Runtime(state_dir=state_dir)
+    store, now = stored(runtime), runtime.clock.now()
+    shares, allocations = held(store)
+    used = in_use(shares, allocations, now)
+    workflows = _workflows(store, [share.run for share in shares])
+    if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
+        runs: list[dict[str, Any]] = [
+            {"workflowId": workflows.get(share.run), **share_document(share)} for share in shares
+        ]
+        by_hand = [allocation_document(made, rfc3339(made.at)) for made in allocations]
+        write_document({"kinds": kinds_document(runtime.pool, used), "runs": runs, "allocations": by_hand})
+        return
+    show(
+        lambda theme, width: pool_screen(
+            runtime.pool, shares, allocations, workflows, now, theme=theme, width=width
+        ),
+        no_color=no_color,
+    )
+    tell_adjusted(runtime)
+
+
+def tell_adjusted(runtime: Runtime) -> None:
+    """Say which kinds of the pool are not as the settings and the machine have them."""
+    from mplp_cli.cli.showing import note
+    from mplp_cli.render.capacities import adjusted_text
+    from mplp_cli.runtime import adjustments_of
+
+    for name, one in adjustments_of(runtime).in_force().items():
+        note(f"{adjusted_text(name, one.before, one.after)}; `mplp doctor` says how to take it back")
+
+
+def utilization(
+    output: Output = TextOrJson.text,
+    state_dir: StateDir = None,
+    no_color: NoColor = False,
+) -> None:
+    """Print how much of each kind there is, is allocated and is free, and the utilization from 0 to 1.
+
+    In cores, bytes, bits a second, and pieces of custom kinds; of a rate, what has not come back yet.
+
+    Example:
+
+      mplp resources utilization --output json
+    """
+    from msgspec import to_builtins
+
+    from mplp_cli.cli.showing import show, stored
+    from mplp_cli.render.resources import utilization_table
+    from mplp_cli.resources.utilization import utilization as utilization_of
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.resources import in_use
+
+    runtime = Runtime(state_dir=state_dir)
+    shares, allocations = held(stored(runtime))
+    used = in_use(shares, allocations, runtime.clock.now())
+    if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
+        write_document(to_builtins(utilization_of(runtime.pool, used)))
+        return
+    show(lambda theme, width: utilization_table(runtime.pool, used, theme, width), no_color=no_color)
+
+
+def held(store: Store | None) -> tuple[Sequence[Share], Sequence[Allocation]]:
+    """What runs and people hold; nothing where nothing was ever stored."""
+    return ((), ()) if store is None else (store.shares.all(), store.shares.allocations())
+
+
+def _workflows(store: Store | None, runs: Sequence[str]) -> dict[str, str]:
+    """The workflows of runs."""
+    return {one.id: one.workflow_id for run in runs if store is not None for one in store.find_runs(run)}

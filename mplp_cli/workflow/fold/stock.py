@@ -1,0 +1,197 @@
+"""What a run has of the pool, reckoned by columns: one for each unit of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from mplp_cli.workflow.resources import Amounts, Demand, Kind, Parts, Pool, spread
+
+
+class Need(Struct, eq=False):
+    """A demand, in columns, and the ranks of the steps that wait with it."""
+
+    demand: Demand
+    #: (column, amount), of kinds that have one unit.
+    simple: tuple[tuple[int, int], ...]
+    #: (kind, its first column, amount), of those that have several.
+    several: tuple[tuple[Kind, int, int], ...]
+    #: A heap.
+    ranks: list[int]
+
+
+class Stock:
+    """What there is, what the attempts of this run hold of it, and what others do."""
+
+    def __init__(self, pool: Pool, now: Callable[[], int]) -> None:
+        self._pool = pool
+        self._now = now
+        self._columns = [(kind, unit) for kind in pool.kinds.values() for unit in kind.units]
+        self._first: dict[str, int] = {}
+        for column, (kind, _) in enumerate(self._columns):
+            self._first.setdefault(kind.name, column)
+        self._capacity = [unit.capacity for _, unit in self._columns]
+        #: What the attempts of this run hold, and what is left beside it and beside the others.
+        self._mine = [0] * len(self._columns)
+        self.free = self._capacity[:]
+        #: Step number -> what its attempt holds: (column, amount).
+        self._held: dict[int, list[tuple[int, int]]] = {}
+        #: Of rates: (when it comes back, column, amount), a heap.
+        self._spent: list[tuple[int, int, int]] = []
+        #: By the identity of the demand: those of a plan are interned, and equal ones may stand apart.
+        self._needs: dict[int, Need] = {}
+        #: Something has been given back; whoever has seen it says so.
+        self.loosened = False
+
+    def take(self, i: int, demand: Demand) -> None:
+        """The attempt of step `i`, which fits, begins."""
+        need = self.need(demand)
+        held = list(need.simple)
+        for kind, first, amount in need.several:
+            free = self.free[first : first + len(kind.units)]
+            held.extend(
+                (first + place, part) for place, part in spread(kind, free, amount, demand.strategy) or ()
+            )
+        for column, amount in held:
+            self.free[column] -= amount
+            per = self._columns[column][0].per
+            if per:
+                heappush(self._spent, (self._now() + per, column, amount))
+            else:
+                self._mine[column] += amount
+        self._held[i] = held
+
+    def give(self, i: int) -> None:
+        """The attempt of step `i` is over, if it holds anything. What it took of rates comes back in its time."""
+        for column, amount in self._held.pop(i, ()):
+            if not self._columns[column][0].per:
+                self._mine[column] -= amount
+                self.free[column] += amount
+                self.loosened = True
+
+    def clear(self) -> None:
+        """No attempt runs. What was spent of rates stays."""
+        for i in list(self._held):
+            self.give(i)
+
+    def parts(self, i: int) -> Parts:
+        """What the attempt of step `i` holds."""
+        columns = self._columns
+        return tuple((columns[c][0].name, columns[c][1].id, amount) for c, amount in self._held.get(i, ()))
+
+    def need(self, demand: Demand) -> Need:
+        """A demand in columns, always the same one."""
+        need = self._needs.get(id(demand))
+        if need is None:
+            simple, several = [], []
+            for name, amount in demand.amounts:
+                kind, first = self._pool.kinds[name], self._first[name]
+                if len(kind.units) == 1:
+                    simple.append((first, amount))
+                else:
+                    several.append((kind, first, amount))
+            need = self._needs[id(demand)] = Need(demand, tuple(simple), tuple(several), [])
+        return need
+
+    def has_room(self, need: Need, free: list[int]) -> bool:
+        """Whether there is room for it in what is `free`, by column."""
+        for column, amount in need.simple:
+            if free[column] < amount:
+                return False
+        for kind, first, amount in need.several:
+            if spread(kind, free[first : first + len(kind.units)], amount, "first-fit") is None:
+                return False
+        return True
+
+    def left_beside(self, need: Need, free: list[int]) -> list[int]:
+        """What is left of it for others than one that waits: of kinds with several units it keeps all of them."""
+        left = free[:]
+        for column, amount in need.simple:
+            left[column] -= amount
+        for kind, first, _ in need.several:
+            left[first : first + len(kind.units)] = [0] * len(kind.units)
+        return left
+
+    # ---- others, and time
+
+    def beside(self, held: Amounts) -> None:
+        """What others hold, or are to have first, from now on."""
+        others = self._by_column((kind, unit, n) for kind, units in held.items() for unit, n in units.items())
+        spent = [0] * len(self._columns)
+        for _, column, amount in self._spent:
+            spent[column] += amount
+        rows = zip(self._capacity, others, self._mine, spent, strict=True)
+        self.free = [capacity - theirs - mine - gone for capacity, theirs, mine, gone in rows]
+        self.loosened = True
+
+    def spend(self, spent: Iterable[tuple[str, str, int, int]]) -> None:
+        """What an earlier process of this run has taken of rates: (kind, unit, amount, when it comes back)."""
+        for kind, unit, amount, until in spent:
+            for column, taken in enumerate(self._by_column([(kind, unit, amount)])):
+                if taken:
+                    heappush(self._spent, (until, column, taken))
+                    self.free[column] -= taken
+
+    def restore(self) -> bool:
+        """Take back what has come back of rates. Whether any has."""
+        if not self._spent:
+            return False
+        now, before = self._now(), len(self._spent)
+        while self._spent and self._spent[0][0] <= now:
+            _, column, amount = heappop(self._spent)
+            self.free[column] += amount
+            self.loosened = True
+        return len(self._spent) < before
+
+    def next_back(self) -> int | None:
+        """When the next of what was taken of rates comes back (ms since the epoch)."""
+        return self._spent[0][0] if self._spent else None
+
+    # ---- what others are told
+
+    def held(self) -> list[int]:
+        """What the attempts of this run hold, by column."""
+        return self._mine[:]
+
+    def amounts(self, columns: Sequence[int]) -> dict[str, dict[str, int]]:
+        """Amounts by column as others read them."""
+        found: dict[str, dict[str, int]] = {}
+        for (kind, unit), amount in zip(self._columns, columns, strict=True):
+            if amount:
+                found.setdefault(kind.name, {})[unit.id] = amount
+        return found
+
+    def spent(self) -> tuple[tuple[str, str, int, int], ...]:
+        """What has been taken of rates and has not come back: (kind, unit, amount, when it does)."""
+        names = [(kind.name, unit.id) for kind, unit in self._columns]
+        return tuple((*names[column], amount, until) for until, column, amount in sorted(self._spent))
+
+    def wanted(self, need: Need) -> dict[str, dict[str, int]]:
+        """A need, on the units that are nearest to having it."""
+        columns = [0] * len(self._columns)
+        for column, amount in need.simple:
+            columns[column] = amount
+        for kind, first, amount in need.several:
+            width = len(kind.units)
+            free = self.free[first : first + width]
+            room = [unit.capacity for unit in kind.units]
+            large = [place for place in range(width) if room[place] >= amount]
+            on = (
+                [(max(large, key=lambda p: free[p]), amount)]
+                if large
+                else spread(kind, room, amount, "balanced")
+            )
+            for place, part in on or ():
+                columns[first + place] = part
+        return self.amounts(columns)
+
+    def _by_column(self, parts: Iterable[tuple[str, str, int]]) -> list[int]:
+        """Amounts by column; what this pool does not know is left out."""
+        place = {(kind.name, unit.id): column for column, (kind, unit) in enumerate(self._columns)}
+        columns = [0] * len(self._columns)
+        for kind, unit, amount in parts:
+            if (kind, unit) in place:
+                columns[place[kind, unit]] += amount
+        return columns
