@@ -165,6 +165,7 @@ class Share(Struct, frozen=True, kw_only=True):
     spent: tuple[tuple[str, str, int, int], ...] = ()
     #: What its first waiting step lacks the place for; nobody behind it takes that.
     wanted: Amounts = {}
+    by_hand: bool = False
 
     def goes_before(self, other: Share) -> bool:
         """Whether this one gets what both wait for."""
@@ -207,7 +208,7 @@ class Allocation(Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> Share:
         """What is held by it, as others see it."""
-        return Share(run=self.id, since=self.at, held=in_use((), [self], self.at))
+        return Share(run=self.id, since=self.at, held=in_use((), [self], self.at), by_hand=True)
 
 
 def lacking(pool: Pool, demand: Demand) -> dict[str, tuple[int, int]]:
