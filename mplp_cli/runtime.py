@@ -190,7 +190,7 @@ class Runtime:
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = _to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
-            screen = screen.inside(attempt.step, plan, state)
+            screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -243,7 +243,7 @@ class Runtime:
             shared = how.child[2] if how.child else {}
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd), shared)
             if how.child:
-                screen = screen.inside(how.child[0], plan, state)
+                screen = screen.inside(how.child[0], state.plan, state)
             run = assemble(self, state, journal, given, screen, started or onward.begin, how)
             run.recorded = len(onward.facts) if started is None else 0
         except BaseException:

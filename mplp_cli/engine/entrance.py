@@ -9,8 +9,8 @@ from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import QUEUED
 from mplp_cli.workflow.resources import Share
 
-#: Seconds between looks at what others hold, while a step waits for it.
-_LOOK = 0.02
+#: How much more often than usual a run looks at what others hold, while a step waits for it.
+_OFTEN = 5
 
 
 class Entrance:
@@ -54,7 +54,7 @@ class Entrance:
         if not sharing.room.waits:
             return commands, usual
         due = sharing.due()
-        return commands, min(usual, _LOOK if sharing.crowded else usual, usual if due is None else due)
+        return commands, min(usual / _OFTEN if sharing.crowded else usual, usual if due is None else due)
 
     def share(self) -> Share | None:
         """The share to be stored with the next commit, and `kept` after it; None: it is as it was."""

@@ -62,15 +62,18 @@ class Sharing:
         return changed
 
     def due(self) -> float | None:
-        """In how many seconds something of this run's rates comes back, if somebody waits."""
-        moment = self.room.stock.next_back() if self.room.waits else None
-        return None if moment is None else max(moment - self._clock.now(), 1) / 1000
+        """In how many seconds something of a rate comes back, if somebody waits."""
+        now, own = self._clock.now(), self.room.stock.next_back()
+        moments = [until for share in self._others for *_, until in share.spent if until > now]
+        if not self.room.waits or (own is None and not moments):
+            return None
+        return max(min([*moments, *([] if own is None else [own])]) - now, 1) / 1000
 
     def _announce(self) -> None:
         """Say what is waited for, so that those behind leave it."""
-        wanted = self._wanted()
-        if wanted != self._stored.wanted:
-            share = structs.replace(self._stored, wanted=wanted)
+        wanted, yields = self._wanted()
+        if wanted != self._stored.wanted or yields is not self._stored.yields:
+            share = structs.replace(self._stored, wanted=wanted, yields=yields)
             if self._shares.take(self._pool, share) is None:
                 self._stored = share
 
@@ -93,11 +96,12 @@ class Sharing:
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
         columns = self.room.stock.held()
-        wanted = self._wanted()
-        if columns == self._columns and wanted == self._stored.wanted:
+        wanted, yields = self._wanted()
+        if columns == self._columns and (wanted, yields) == (self._stored.wanted, self._stored.yields):
             return None
         held = self.room.stock.amounts(columns)
-        return structs.replace(self._stored, held=held, spent=self.room.stock.spent(), wanted=wanted)
+        spent = self.room.stock.spent()
+        return structs.replace(self._stored, held=held, spent=spent, wanted=wanted, yields=yields)
 
     def kept(self, share: Share | None) -> None:
         """The share is stored."""
@@ -109,16 +113,17 @@ class Sharing:
         """Whether others hold something of the pool."""
         return bool(self._others)
 
-    def _wanted(self) -> Amounts:
-        """What others are to leave to it: nothing if there are none, or as long as it would not take it.
+    def _wanted(self) -> tuple[Amounts, bool]:
+        """What it waits for: nothing if there are no others, or as long as it would not take it; and whether the
+        others may have it first.
 
         Who waits for what is held by hand keeps nothing from the others: nobody knows when that comes back.
         """
         first = self.room.first
         if first is None or not self._others or self.rests:
-            return {}
+            return {}, False
         by_hand = in_use([share for share in self._others if share.by_hand], (), self._clock.now())
-        return {} if placed(self._pool, by_hand, first) is None else self.room.wanted()
+        return self.room.wanted(), placed(self._pool, by_hand, first) is None
 
     def shortage(self, demand: Demand) -> str:
         """What of it there is no room for now, and who holds that; see `shortage`."""

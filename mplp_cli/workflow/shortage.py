@@ -28,13 +28,17 @@ def shortage(pool: Pool, demand: Demand, run: RunId, shares: Iterable[Share], no
             continue
         free = [unit.capacity - taken.get(name, {}).get(unit.id, 0) for unit in kind.units]
         if spread(kind, free, amount, "first-fit") is None:
-            said.append("; ".join([f"{amount_text(name, amount)} of {name}", *_holders(kind, own, others, now)]))
+            said.append(
+                "; ".join([f"{amount_text(name, amount)} of {name}", *_holders(kind, own, others, now)])
+            )
     return ", and ".join(said)
 
 
 def _holders(kind: Kind, own: Share, others: Sequence[Share], now: int) -> Iterator[str]:
     having = [share for share in others if kind.name in in_use([share], (), now)]
-    wanting = [share for share in others if kind.name in share.wanted and share.goes_before(own)]
+    wanting = [
+        share for share in others if kind.name in share.wanted and not share.yields and share.goes_before(own)
+    ]
     if kind.per:
         back = [until for share in [own, *others] for name, _, _, until in share.spent if name == kind.name]
         if later := [until for until in back if until > now]:
