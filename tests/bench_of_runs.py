@@ -354,6 +354,7 @@ class Bench:
 def side_by_side(benches: Sequence[Bench], dies: Sequence[tuple[int, bool] | None]) -> None:
     """New runs on one store and one clock, all at once; those whose processes die are taken up again."""
     works: list[Callable[[], Coroutine[Any, Any, RunState]]] = []
+    each: list[tuple[Bench, Callable[[], Coroutine[Any, Any, RunState]]]] = []
 
     def later(work: Callable[[], Coroutine[Any, Any, RunState]]) -> RunState:
         works.append(work)
@@ -369,14 +370,14 @@ def side_by_side(benches: Sequence[Bench], dies: Sequence[tuple[int, bool] | Non
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as tasks:
-            for bench, work in begun:
+            for bench, work in each:
                 tasks.create_task(whole(bench, work))
 
     for bench, when in zip(benches, dies, strict=True):
         bench.drives = later
         bench.work.beside = [other.work for other in benches if other is not bench]
         bench.start(dies=when)
-    begun = list(zip(benches, works, strict=True))
+    each += zip(benches, works, strict=True)
     works.clear()
     benches[0].clock.run(all_of_them)
 
