@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Candidate, Clock, Ids, Runner
-from mplp_cli.running import Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
+from mplp_cli.running import AS_IT_IS, Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
 from mplp_cli.staffing import (
     agents_of_run,
     candidates_of,
@@ -80,6 +80,7 @@ def assemble(
     given: Given,
     screen: Screen,
     begin: RunStarted | RunResumed | None,
+    how: How = AS_IT_IS,
 ) -> Run:
     """A run that is ready to be driven; `begin` is its first fact if it is new, or says how it is taken up."""
     from mplp_cli.engine.drive import Drive
@@ -100,7 +101,8 @@ def assemble(
 
     ledger = ledger_of_run(runtime, state, given, screen, record) if plan_asks(plan) else None
     accounts = {} if ledger is None else ledger.accounts
-    subruns = subruns_of(runtime, state, given, screen, runtime.clock, accounts)
+    priority = getattr(begin, "priority", state.priority)
+    subruns = subruns_of(runtime, state, given, screen, runtime.clock, accounts, priority)
     runners = Runners(
         {step.kind for step in plan.steps},
         workplace,
@@ -137,7 +139,7 @@ def assemble(
         subscribers=screen.subscribers,
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
-        sharing=_sharing(runtime, state, getattr(begin, "priority", state.priority)),
+        sharing=_sharing(runtime, state, priority, how),
         turn=_queue(runtime, state.run_id, getattr(begin, "turn", state.turn), screen),
         instead=runtime.stand_ins.instead if runtime.stand_ins is not None else its_own_work,
         # In a test waits of days are skipped in steps of this length, and nobody else asks anything of the run.
@@ -232,19 +234,24 @@ def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str]
     return reordered(plan, durations, runtime.pool, slots, ended=ended)
 
 
-def _sharing(runtime: Parts, state: RunState, priority: int) -> Sharing | None:
+def _sharing(runtime: Parts, state: RunState, priority: int, how: How) -> Sharing | None:
     """The share of the pool for what its steps hold; None if they hold nothing.
 
-    InsufficientResourcesError if a step could never start: the pool is another than when the run began.
+    InsufficientResourcesError if a step that is still to start never could: the pool is another than when the run
+    began.
     """
-    demands = {step.demand for step in state.plan.steps if step.effect and step.demand is not None}
-    if not demands:
+    holding = [(step, step.demand) for step in state.plan.steps if step.effect and step.demand is not None]
+    if not holding:
         return None
     from mplp_cli.engine.sharing import Sharing
+    from mplp_cli.workflow.fold.statuses import COMPLETED
     from mplp_cli.workflow.resources import narrowed
 
+    if how.to_end:
+        holding = [(step, demand) for step, demand in holding if step.final and not how.killed]
+    due = {demand for step, demand in holding if state.step_status[step.number] is not COMPLETED}
     return Sharing(
-        narrowed(runtime.pool, demands),
+        narrowed(runtime.pool, due),
         runtime.store.shares,
         runtime.clock,
         state.run_id,

@@ -152,7 +152,7 @@ class Starts(Protocol):
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
-        child: tuple[Attempt, Mapping[str, Account]] | None = None,
+        child: tuple[Attempt, Mapping[str, Account], int] | None = None,
     ) -> Run: ...
     def take_up(
         self,
@@ -173,6 +173,8 @@ class Children:
     screen: Screen
     #: What the run has of budgets.
     accounts: Mapping[str, Account]
+    #: Its own among the runs that share the pool.
+    priority: int
 
     def begin_child(self, attempt: Attempt) -> Run:
         """The new run `attempt.child`. InputError if the step's inputs do not fit."""
@@ -181,7 +183,7 @@ class Children:
         found = self.plan.included[attempt.body["file"]]
         inputs = resolve_inputs(found.plan.workflow, attempt.body["inputs"])
         source = Source(found.name, found.text, Path(found.path).parent, found.plan.included_texts())
-        child = attempt, self.accounts
+        child = attempt, self.accounts, self.priority
         return self.runtime.start(source, found.plan, inputs, self.secrets, self.screen, child)
 
     def take_up_child(self, run_id: RunId, step: StepId) -> Run:
@@ -218,13 +220,14 @@ def subruns_of(
     screen: Screen,
     clock: Clock,
     accounts: Mapping[str, Account],
+    priority: int,
 ) -> Subruns | None:
     """What drives the sub-workflows of a run; None if its plan has none."""
     if not state.plan.included:
         return None
     from mplp_cli.engine.subruns import Subruns
 
-    host = Children(runtime, state.plan, given.secrets, screen, accounts)
+    host = Children(runtime, state.plan, given.secrets, screen, accounts, priority)
     return Subruns(state.run_id, host, runtime.store, clock)
 
 

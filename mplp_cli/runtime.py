@@ -152,18 +152,18 @@ class Runtime:
         inputs: Mapping[str, Any],
         secrets: Mapping[str, str],
         screen: Screen,
-        child: tuple[Attempt, Mapping[str, Account]] | None = None,
+        child: tuple[Attempt, Mapping[str, Account], int] | None = None,
         repeated: Repeated | None = None,
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
-        those budgets."""
+        those budgets and that priority."""
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
         from mplp_cli.workflow.fold.state import RunState
         from mplp_cli.workflow.revision.telling import replay
 
-        attempt, shared = child or (None, {})
+        attempt, shared, priority = child or (None, {}, self.priority)
         run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
@@ -185,12 +185,12 @@ class Runtime:
             slots,
             turn,
             rerun,
-            self.priority,
+            priority,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         new = _to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
-            screen = screen.inside(attempt.step, plan, state)
+            screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -243,8 +243,8 @@ class Runtime:
             shared = how.child[2] if how.child else {}
             given = Given(secrets, env, source_dir, _denies_private(plan, self.cwd), shared)
             if how.child:
-                screen = screen.inside(how.child[0], plan, state)
-            run = assemble(self, state, journal, given, screen, started or onward.begin)
+                screen = screen.inside(how.child[0], state.plan, state)
+            run = assemble(self, state, journal, given, screen, started or onward.begin, how)
             run.recorded = len(onward.facts) if started is None else 0
         except BaseException:
             journal.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,8 @@ class Work:
     held: dict[str, Parts] = field(default_factory=dict)
     parts: Callable[[str], Parts] = lambda step: ()
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: The work of other runs that have the same pool.
+    beside: Sequence[Work] = ()
     _read: int = 0
     _begun: set[tuple[str, int]] = field(default_factory=set)
     _claimed: set[str] = field(default_factory=set)
@@ -145,10 +147,11 @@ class Work:
 
     def _check_units(self) -> None:
         used: Counter[tuple[str, str]] = Counter()
-        for parts in self.held.values():
+        for parts in [parts for work in (self, *self.beside) for parts in work.held.values()]:
             for kind, unit, amount in parts:
                 used[kind, unit] += amount
-        self.breaches.extend(f"too much of {unit}" for unit in used if used[unit] > self.capacity[unit])
+        full = [unit for unit, capacity in self.capacity.items() if used[unit] > capacity]
+        self.breaches.extend(f"too much of {unit}" for unit in full)
 
     def _catch_up(self) -> None:
         new = self.history(self._read)
@@ -218,6 +221,8 @@ class Bench:
         self.ids = CountingIds()
         #: The modules, as the process that drives the run knows their objects.
         self.hub = self._modules()
+        #: What drives it, on a loop of its own; see `side_by_side`.
+        self.drives: Callable[[Callable[[], Coroutine[Any, Any, RunState]]], RunState] = self.clock.run
 
     def history(self) -> list[Event]:
         """The facts that are committed."""
@@ -305,21 +310,22 @@ class Bench:
         self.work.held.clear()
         if self.pool is not None:
             kinds = self.pool.kinds.values()
-            self.work.capacity = {(kind.name, u.id): u.capacity for kind in kinds for u in kind.units}
+            lasting = [kind for kind in kinds if not kind.per]
+            self.work.capacity = {(kind.name, u.id): u.capacity for kind in lasting for u in kind.units}
             self.work.parts = lambda step: _parts(drive.state, step)
 
         async def driven() -> RunState:
             loop = asyncio.get_running_loop()
             for seconds, act in during:
                 loop.call_later(seconds, act, drive)
-            return await drive.run(begin)
+            try:
+                return await drive.run(begin)
+            finally:
+                journal.close()
 
-        try:
-            if before is not None:
-                before(drive)
-            return self.clock.run(driven)
-        finally:
-            journal.close()
+        if before is not None:
+            before(drive)
+        return self.drives(driven)
 
     def _modules(self) -> Hub:
         return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
@@ -355,6 +361,37 @@ class Bench:
         state = RunState(self.plan)
         state.room = None if self.pool is None else Room(self.pool, self.clock.now)
         return replay(state, self.history())
+
+
+def side_by_side(benches: Sequence[Bench], dies: Sequence[tuple[int, bool] | None]) -> None:
+    """New runs on one store and one clock, all at once; those whose processes die are taken up again."""
+    works: list[Callable[[], Coroutine[Any, Any, RunState]]] = []
+    each: list[tuple[Bench, Callable[[], Coroutine[Any, Any, RunState]]]] = []
+
+    def later(work: Callable[[], Coroutine[Any, Any, RunState]]) -> RunState:
+        works.append(work)
+        return RunState(benches[0].plan)
+
+    async def whole(bench: Bench, work: Callable[[], Coroutine[Any, Any, RunState]]) -> None:
+        try:
+            await work()
+        except Died:
+            if not bench.replayed().ended:
+                bench.resume()
+                await works.pop()()
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for bench, work in each:
+                tasks.create_task(whole(bench, work))
+
+    for bench, when in zip(benches, dies, strict=True):
+        bench.drives = later
+        bench.work.beside = [other.work for other in benches if other is not bench]
+        bench.start(dies=when)
+    each += zip(benches, works, strict=True)
+    works.clear()
+    benches[0].clock.run(all_of_them)
 
 
 def _parts(state: RunState, step: str) -> Parts:

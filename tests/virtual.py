@@ -86,7 +86,7 @@ def facts_of(state: Any) -> Mapping[str, Any]:
     known = {
         name: value
         for name, value in vars(state).items()
-        if name not in ("plan", "at", "_out", "_ripple", "dropped")
+        if name not in ("plan", "at", "_out", "_ripple", "dropped", "shortage")
     }
     known["room"] = None if state.room is None else (state.room.stock.held(), state.room.waits)
     known["tallies"] = {i: (t.left, t.met, t.bad, t.decided) for i, t in state.tallies.items()}

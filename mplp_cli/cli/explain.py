@@ -37,7 +37,7 @@ def main(
       mplp explain my-workflow deploy --output json
     """
     from mplp_cli.cli.family import children_objects
-    from mplp_cli.cli.recorded import check_step
+    from mplp_cli.cli.recorded import check_step, shortage_of
     from mplp_cli.cli.showing import show
     from mplp_cli.observe.explanation import explain
     from mplp_cli.render.explained import explained_document, explained_screen
@@ -54,6 +54,8 @@ def main(
     facts = [fact for _, fact in runtime.store.history(record.id)]
     check_step(plan, facts, record, step)
     told, status = explain(plan, facts, step), status_of(record)
+    if status == "running":
+        told.state.shortage = shortage_of(runtime, record.id)
     runs = [run for run in runtime.store.runs(child_of=record.id) if run.parent and run.parent.step == step]
     now = facts[-1].at if status == "interrupted" and facts else runtime.clock.now()
     name = id_in_file(step)

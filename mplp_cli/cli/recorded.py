@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mplp_cli.protocols import RunRecord, Standing
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.fold.history import Event
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.resources import Demand
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -42,6 +43,8 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
     facts = [fact for _, fact in runtime.store.history(record.id)]
     state, same = past(runtime, record.id, facts)
     status = status_of(record)
+    if status == "running":
+        state.shortage = shortage_of(runtime, record.id)
     return Recorded(
         plan=state.plan,
         state=state,
@@ -49,6 +52,18 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
         status=status,
         now=facts[-1].at if status == "interrupted" and facts else runtime.clock.now(),
     )
+
+
+def shortage_of(runtime: Runtime, run_id: str) -> Callable[[Demand], str]:
+    """What a run that is driven lacks of what an attempt asks for, and who holds that; see `RunState.shortage`."""
+    from mplp_cli.workflow.shortage import shortage
+
+    def lacks(demand: Demand) -> str:
+        store = runtime.store
+        shares = [*store.shares.all(), *(one.share for one in store.shares.allocations())]
+        return shortage(runtime.pool, demand, run_id, shares, runtime.clock.now())
+
+    return lacks
 
 
 def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str) -> None:

@@ -9,8 +9,8 @@ from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import QUEUED
 from mplp_cli.workflow.resources import Share
 
-#: Seconds between looks at what others hold, while a step waits for it.
-_LOOK = 0.02
+#: How much more often than usual a run looks at what others hold, while a step waits for it.
+_OFTEN = 5
 
 
 class Entrance:
@@ -21,6 +21,8 @@ class Entrance:
         state.room = None if sharing is None else sharing.room
         if state.room is not None:
             state.room.patience = state.plan.patience
+        if sharing is not None:
+            state.shortage = sharing.shortage
         #: Starts for which the share is to be enlarged.
         self.starts: list[Start] = []
 
@@ -43,17 +45,23 @@ class Entrance:
 
     def look(self, usual: float) -> tuple[list[Command], float]:
         """What has room by now, because others have left some or some of a rate has come back; and the seconds until
-        the next look."""
+        the next look. A run in which nothing waits looks, too: others may wait for what it has, and go first."""
         sharing = self._sharing
-        if sharing is None or not sharing.room.waits:
+        if sharing is None:
             return [], usual
+        sharing.rests = self._state.pausing is not None
         commands = self._state.again() if sharing.look() else []
+        if not sharing.room.waits:
+            return commands, usual
         due = sharing.due()
-        return commands, min(usual, _LOOK if sharing.crowded else usual, usual if due is None else due)
+        return commands, min(usual / _OFTEN if sharing.crowded else usual, usual if due is None else due)
 
     def share(self) -> Share | None:
         """The share to be stored with the next commit, and `kept` after it; None: it is as it was."""
-        return None if self._sharing is None else self._sharing.lessened()
+        if self._sharing is None:
+            return None
+        self._sharing.rests = self._state.pausing is not None
+        return self._sharing.lessened()
 
     def kept(self, share: Share | None) -> None:
         """The share is stored."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import structs
 
 from mplp_cli.protocols import Clock, Shares
 from mplp_cli.workflow.fold.room import Room
-from mplp_cli.workflow.resources import Pool, Share, kept_from
+from mplp_cli.workflow.resources import Amounts, Demand, Pool, Share, in_use, kept_from, placed
+from mplp_cli.workflow.shortage import shortage
 from mplp_cli.workflow.values import RunId
 
 
@@ -36,10 +36,13 @@ class Sharing:
         self.room = Room(pool, clock.now)
         self._stored = Share(run=run, priority=priority, since=since)
         self._columns = self.room.stock.held()
-        own = [share.spent for share in shares.all() if share.run == run]
-        for spent in own:
-            self.room.stock.spend(spent)
-            self._stored = structs.replace(self._stored, spent=spent)
+        #: The run pauses, and starts nothing.
+        self.rests = False
+        for own in [share for share in shares.all() if share.run == run]:
+            self.room.stock.spend(own.spent)
+            self._stored = structs.replace(self._stored, spent=own.spent)
+            if own.has_place:  # a process held it that is gone, and so is by now whatever it had left running
+                shares.take(pool, self._stored)
         #: Shares of others as they were when somebody last looked.
         self._others: list[Share] = []
         self.look()
@@ -59,15 +62,18 @@ class Sharing:
         return changed
 
     def due(self) -> float | None:
-        """In how many seconds something of this run's rates comes back, if somebody waits."""
-        moment = self.room.stock.next_back() if self.room.waits else None
-        return None if moment is None else max(moment - self._clock.now(), 1) / 1000
+        """In how many seconds something of a rate comes back, if somebody waits."""
+        now, own = self._clock.now(), self.room.stock.next_back()
+        moments = [until for share in self._others for *_, until in share.spent if until > now]
+        if not self.room.waits or (own is None and not moments):
+            return None
+        return max(min([*moments, *([] if own is None else [own])]) - now, 1) / 1000
 
     def _announce(self) -> None:
         """Say what is waited for, so that those behind leave it."""
-        wanted: Any = self.room.wanted() if self._others else {}
-        if wanted != self._stored.wanted:
-            share = structs.replace(self._stored, wanted=wanted)
+        wanted, yields = self._wanted()
+        if wanted != self._stored.wanted or yields is not self._stored.yields:
+            share = structs.replace(self._stored, wanted=wanted, yields=yields)
             if self._shares.take(self._pool, share) is None:
                 self._stored = share
 
@@ -90,11 +96,12 @@ class Sharing:
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
         columns = self.room.stock.held()
-        wanted: Any = self.room.wanted() if self._others else {}
-        if columns == self._columns and wanted == self._stored.wanted:
+        wanted, yields = self._wanted()
+        if columns == self._columns and (wanted, yields) == (self._stored.wanted, self._stored.yields):
             return None
         held = self.room.stock.amounts(columns)
-        return structs.replace(self._stored, held=held, spent=self.room.stock.spent(), wanted=wanted)
+        spent = self.room.stock.spent()
+        return structs.replace(self._stored, held=held, spent=spent, wanted=wanted, yields=yields)
 
     def kept(self, share: Share | None) -> None:
         """The share is stored."""
@@ -105,6 +112,24 @@ class Sharing:
     def crowded(self) -> bool:
         """Whether others hold something of the pool."""
         return bool(self._others)
+
+    def _wanted(self) -> tuple[Amounts, bool]:
+        """What it waits for: nothing if there are no others, or as long as it would not take it; and whether the
+        others may have it first.
+
+        Who waits for what is held by hand keeps nothing from the others: nobody knows when that comes back.
+        """
+        first = self.room.first
+        if first is None or not self._others or self.rests:
+            return {}, False
+        by_hand = in_use([share for share in self._others if share.by_hand], (), self._clock.now())
+        return self.room.wanted(), placed(self._pool, by_hand, first) is None
+
+    def shortage(self, demand: Demand) -> str:
+        """What of it there is no room for now, and who holds that; see `shortage`."""
+        own = structs.replace(self._stored, held=self.room.stock.amounts(self.room.stock.held()))
+        own = structs.replace(own, spent=self.room.stock.spent())
+        return shortage(self._pool, demand, own.run, [own, *self._others], self._clock.now())
 
     def _beside(self) -> None:
         """What others hold is not there, nor what those who go first wait for."""

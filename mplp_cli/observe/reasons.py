@@ -134,6 +134,8 @@ def why_so(told: Explanation) -> str:
             return f"Attempt {state.attempts[i]} of {told.step.max_attempts} is at work."
         case "queued" if state.pausing is not None:
             return "It is ready, but the run is paused: nothing new starts until it is resumed."
+        case "queued" if told.step.demand is not None and (lacks := state.shortage(told.step.demand)):
+            return f"It is ready, and waits for {lacks}."
         case "queued":
             return "It is ready, and waits for a free slot: as many attempts as the run may have are at work."
         case _:

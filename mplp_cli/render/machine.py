@@ -134,7 +134,7 @@ def run_document(
         "outputs": state.outputs,
         "result": {s.id: result for s in steps if (result := state.results[s.number]) is not UNSET},
         "duration": run_took(state, now),
-        "steps": {s.id: _step_object(state, s.number, s.id, now) for s in steps},
+        "steps": {s.id: _step_object(plan, state, s.number, s.id, now) for s in steps},
     }
     if (pausing := state.pausing) is not None:
         document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
@@ -153,8 +153,8 @@ def run_document(
     return document
 
 
-def _step_object(state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
-    from mplp_cli.render.view import took
+def _step_object(plan: Plan, state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
+    from mplp_cli.render.view import shortage_text, took
 
     step: dict[str, Any] = {
         "status": state.step_status[i],
@@ -163,7 +163,7 @@ def _step_object(state: RunView, i: int, name: str, now: int) -> dict[str, Any]:
         "endedAt": _moment(state.ended_at[i]),
         "duration": took(state, i, now) if state.started_at[i] else None,
     }
-    if reason := state.reasons.get(i):
+    if reason := state.reasons.get(i) or shortage_text(plan, state, i):
         step["reason"] = reason
     if (origin := state.kept.get(i)) and state.step_status[i] == "completed":
         step["keptFrom"] = origin

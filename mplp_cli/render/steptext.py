@@ -14,6 +14,7 @@ from mplp_cli.render.view import (
     is_leaf,
     names,
     seconds_text,
+    shortage_text,
     unmet,
 )
 from mplp_cli.workflow.plan import Plan, PlanStep
@@ -39,7 +40,9 @@ def detail(plan: Plan, state: RunView, i: int, now: int, children: Mapping[str, 
             when += [f"after {names(plan, before)}"] if before else []
             return ", ".join(when) or first_line(step.name)
         case "queued":
-            return "waits for the end of the pause" if state.pausing is not None else "waits for a free slot"
+            if state.pausing is not None:
+                return "waits for the end of the pause"
+            return shortage_text(plan, state, i) or "waits for a free slot"
         case "failed":
             error = state.errors.get(i)
             tries = f" ({state.attempts[i]} attempts)" if state.attempts[i] > 1 else ""

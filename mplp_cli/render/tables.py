@@ -22,6 +22,7 @@ from mplp_cli.render.view import (
     names,
     short_id,
     short_json,
+    shortage_text,
     shown,
     took,
     unmet,
@@ -212,6 +213,8 @@ def _why(plan: Plan, state: RunView, i: int) -> str:
         case "pending":
             before = unmet(plan, state, i)
             return f"after {names(plan, before)}" if before else ""
+        case "queued":
+            return shortage_text(plan, state, i)
         case "completed" if i in state.kept:
             return f"kept from run {short_id(state.kept[i])}"
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 from typing import Any, Final, Protocol
 
@@ -41,6 +41,8 @@ class RunView(Protocol):
     @property
     def pausing(self) -> RunPausing | None: ...
     @property
+    def shortage(self) -> Callable[[Demand], str]: ...
+    @property
     def step_status(self) -> Sequence[str]: ...
     @property
     def attempts(self) -> Sequence[int]: ...
@@ -76,6 +78,15 @@ class RunView(Protocol):
     def spending(self) -> Spending: ...
     @property
     def usage(self) -> Mapping[int, Usage]: ...
+
+
+def shortage_text(plan: Plan, state: RunView, i: int) -> str:
+    """`waits for 1 of llm-slot; run 1a2b3c4d holds it`; empty unless the pool keeps the step from starting."""
+    demand = plan.steps[i].demand
+    if state.step_status[i] != "queued" or demand is None or state.pausing is not None:
+        return ""
+    lacks = state.shortage(demand)
+    return f"waits for {lacks}" if lacks else ""
 
 
 def is_leaf(step: PlanStep) -> bool:

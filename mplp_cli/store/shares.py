@@ -72,6 +72,7 @@ class SqliteShares:
                 fence(db)
             rows: list[Any] = db.execute(schema.SHARES, (share.run,)).fetchall()
             others = self._decoded(rows)
+            self._drop_empty(db, rows, others)
             if fits(pool, share, others, self._clock.now(), self._own(db, share.run)):
                 self.put(db, share)
                 return None
@@ -141,6 +142,13 @@ class SqliteShares:
             self._writes += db.changes() > 0
 
     # ---- the rest ----
+
+    def _drop_empty(self, db: apsw.Connection, rows: list[Any], others: Sequence[Share]) -> None:
+        """Runs that have ended leave a row behind until what they had spent of rates is back."""
+        if len(rows) > len(others):
+            left = {share.run for share in others}
+            for run in [run for run, _ in rows if run and run not in left]:
+                db.execute(schema.DROP_SHARE, (run,))
 
     def _change(self) -> tuple[int, ...]:
         return self._writes, *self._database.change()

@@ -165,6 +165,10 @@ class Share(Struct, frozen=True, kw_only=True):
     spent: tuple[tuple[str, str, int, int], ...] = ()
     #: What its first waiting step lacks the place for; nobody behind it takes that.
     wanted: Amounts = {}
+    #: It is held by hand: nobody knows until when.
+    by_hand: bool = False
+    #: What it waits for it leaves to others, since some of that is held by hand.
+    yields: bool = False
 
     def goes_before(self, other: Share) -> bool:
         """Whether this one gets what both wait for."""
@@ -207,7 +211,7 @@ class Allocation(Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> Share:
         """What is held by it, as others see it."""
-        return Share(run=self.id, since=self.at, held=in_use((), [self], self.at))
+        return Share(run=self.id, since=self.at, held=in_use((), [self], self.at), by_hand=True)
 
 
 def lacking(pool: Pool, demand: Demand) -> dict[str, tuple[int, int]]:
@@ -343,7 +347,8 @@ def allotted(
 def kept_from(share: Share, others: Iterable[Share], now: int) -> dict[str, dict[str, int]]:
     """What others hold, and what those who go before the run wait for."""
     everybody = list(others)
-    waiting = [replace(other, held=other.wanted, spent=()) for other in everybody if other.goes_before(share)]
+    before = (other for other in everybody if not other.yields and other.goes_before(share))
+    waiting = [replace(other, held=other.wanted, spent=()) for other in before]
     return in_use([*everybody, *waiting], (), now)
 
 

@@ -129,3 +129,65 @@ def test_a_run_with_a_higher_priority_goes_first(terminal: Terminal) -> None:
     terminal.write("go", "")
     assert [process.wait(30) for process in (holds, low, high)] == [0, 0, 0]
     assert (terminal.directory / "order").read_text().split() == ["high", "low"]
+
+
+def test_a_run_gives_way_between_its_steps_to_one_that_goes_first(terminal: Terminal) -> None:
+    terminal.write("mplp.yaml", SETTINGS)
+    chain = ALONE.replace("- id: each\n", "- id: each\n      max-parallel: 1\n").replace(
+        "1, 2,", "1, 2, 7, 8, 9,"
+    )
+    terminal.write("chain.yaml", chain.replace("mkdir taken && sleep 0.05 && rmdir taken", STEP_OF_A_CHAIN))
+    terminal.write("high.yaml", WANTS.replace("date +%s.%N > got", "echo high >> order"))
+    low = terminal.start("run", "chain.yaml", "--output", "json")
+    until((terminal.directory / "order").exists)
+    high = terminal.start("run", "high.yaml", "--priority", "5", "--output", "json")
+    store = terminal.store()
+    until(lambda: any(share.wanted for share in store.shares.all()))
+    terminal.write("go", "")
+    assert [process.wait(30) for process in (high, low)] == [0, 0]
+    order = (terminal.directory / "order").read_text().split()
+    assert order.index("high") < len(order) - 3
+
+
+#: Until somebody else waits, the first step of the chain does not end.
+STEP_OF_A_CHAIN = "echo low >> order; until test -e go; do sleep 0.02; done; sleep 0.15"
+
+
+def test_a_step_that_waits_says_for_what_and_who_has_it_and_leaves_the_rest_to_others(
+    terminal: Terminal,
+) -> None:
+    terminal.write("mplp.yaml", SETTINGS)
+    terminal.write("wants.yaml", WANTS.replace("custom: {llm-slot: 1}", "cpu: 4, custom: {llm-slot: 1}"))
+    terminal.write("beside.yaml", WANTS.replace("wants", "beside").replace("custom: {llm-slot: 1}", "cpu: 4"))
+    assert terminal("resources", "allocate", "--custom", "llm-slot=1").code == 0
+    wants = terminal.start("run", "wants.yaml", "--output", "json")
+    store = terminal.store()
+    until(lambda: any(share.yields for share in store.shares.all()))
+    by_hand = store.shares.allocations()[0].id
+    why = f"1 of llm-slot; allocation {by_hand[:8]} holds it"
+    assert (
+        terminal("status", "wants", "--output", "json").document["steps"]["held"]["reason"]
+        == f"waits for {why}"
+    )
+    assert why in " ".join(terminal("explain", "wants", "held").out.split())
+    assert terminal("run", "beside.yaml", "--output", "json").code == 0
+    assert terminal("resources", "release", by_hand).code == 0
+    assert wants.wait(30) == 0
+
+
+def test_a_pool_that_shrank_matters_to_what_is_still_to_start_only(terminal: Terminal) -> None:
+    terminal.write("mplp.yaml", SETTINGS)
+    steps = "\n".join(
+        f"    - {{id: {name}, type: shell, resources: {{custom: {{{kind}: 1}}}}, run: 'test -e fine'}}"
+        for name, kind in (("slot", "llm-slot"), ("token", "tokens"))
+    )
+    steps = steps.replace("test -e fine", "echo", 1).replace("id: token,", "id: token, dependencies: [slot],")
+    terminal.write("two.yaml", "workflow:\n  id: two\n  name: T\n  version: 1.0.0\n  steps:\n" + steps + "\n")
+    assert terminal("run", "two.yaml", "--output", "json").code == 1
+    terminal.write("mplp.yaml", "resources: {custom: {llm-slot: 1}}\n")
+    refused = terminal("resume", "two")
+    assert refused.code == 1
+    assert "1 of tokens where there is 0" in refused.err
+    terminal.write("mplp.yaml", "resources: {custom: {tokens: 1}}\n")
+    terminal.write("fine", "")
+    assert terminal("resume", "two", "--output", "json").code == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mplp_cli.workflow.fold.history import RunStarted
 from tests.cli.conftest import ASK, Terminal, until
 
 MAIN = """\
@@ -272,3 +273,31 @@ def test_a_pause_inside_is_taken_back_with_that_of_the_outer_run(terminal: Termi
     terminal.write("go", "")
     assert running.wait() == 0
     assert "two" in done(terminal)
+
+
+def test_a_foreach_inside_is_told_item_by_item_and_has_the_priority_of_the_run(terminal: Terminal) -> None:
+    terminal.write("inner.yaml", EACH)
+    head = "workflow: {id: outer, name: O, version: 1.0.0, steps: "
+    terminal.write("outer.yaml", head + "[{id: all, type: workflow, file: inner.yaml}]}\n")
+    ended = terminal("run", "outer.yaml", "--priority", "7")
+    assert ended.code == 0
+    assert "each[1].asks completed" in ended.out + ended.err
+    store = terminal.store()
+    for record in store.runs():
+        [(_, first), *_] = store.history(record.id)
+        assert isinstance(first, RunStarted)
+        assert first.priority == 7
+
+
+EACH = """\
+workflow:
+  id: inner
+  name: Inner
+  version: 1.0.0
+  steps:
+    - id: each
+      type: foreach
+      items: [1, 2]
+      steps:
+        - {id: asks, type: shell, run: echo asked}
+"""

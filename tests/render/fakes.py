@@ -14,7 +14,7 @@ from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing,
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.model import SetStep, Workflow
 from mplp_cli.workflow.plan import Plan, PlanStep
-from mplp_cli.workflow.resources import Usage
+from mplp_cli.workflow.resources import Demand, Usage
 from mplp_cli.workflow.retry import Retry
 
 #: 2026-01-31T12:00:00Z
@@ -65,6 +65,7 @@ class FakeState:
     ended: int = 0
     pausing: RunPausing | None = None
     spending: Spending = field(default_factory=Spending)
+    fitting: Sequence[Demand] = ()
     usage: dict[int, Usage] = field(default_factory=dict)
     step_status: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
@@ -82,6 +83,9 @@ class FakeState:
     error: Failure | None = None
     turn: Turn | None = None
     warnings: Sequence[str] = ()
+
+    def shortage(self, demand: Demand) -> str:
+        return "" if demand in self.fitting else f"{len(demand.amounts)} kinds; run 0f8b5c1e holds it"
 
     def __post_init__(self) -> None:
         n = len(self.plan.steps)

@@ -171,6 +171,21 @@ def test_a_rate_comes_back_after_its_time_and_not_with_the_step_or_the_run(
     assert taken(store, asks)
 
 
+def test_what_ended_runs_have_spent_of_rates_is_forgotten_when_it_is_back(
+    durable: SqliteStore, clock: Hours
+) -> None:
+    for number in range(1, 4):
+        journal = begun(durable, number)
+        spent = (("calls", "calls", 1, START + 1_000),)
+        assert taken(durable, Share(run=run_id(number), spent=spent))
+        journal.append([RunCompleted(START)])
+        journal.close()
+    clock.time = START + 1_000
+    begun(durable, 4)
+    assert taken(durable, share(4, 1))
+    assert [row[0] for row in durable._database.rows("SELECT run FROM share")] == [run_id(4)]
+
+
 # ---- looking ----
 
 

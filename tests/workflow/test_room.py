@@ -219,3 +219,35 @@ def test_what_others_hold_is_not_there_and_what_they_leave_is() -> None:
     steps.go_on()
     assert steps.started == [0]
     assert steps.room.stock.amounts(steps.room.stock.held()) == {"cpu": {"cpu0": 3}}
+
+
+def test_an_attempt_that_does_not_begin_after_all_has_spent_nothing() -> None:
+    room = Room(pool(tokens=(10, 1_000), cpu=2), Clock())
+    room.take(0, demand(tokens=4), 0)
+    room.take(1, demand(tokens=4, cpu=2), 1)
+    room.stock.undo(1)
+    room.stock.undo(1)
+    assert room.stock.spent() == (("tokens", "tokens0", 4, 2_000),)
+    assert room.enter(demand(tokens=6, cpu=2), 2)
+
+
+def test_a_step_that_will_not_start_any_more_keeps_nothing_from_others() -> None:
+    large, small = demand("priority", cpu=3), demand(cpu=1)
+    steps = Steps(Room(pool(cpu=3), Clock()), [demand(cpu=2), large, large, small])
+    for i in range(4):
+        steps.arrive(i)
+    assert steps.started == [0]
+    steps.room.forget(2)
+    assert steps.room.wanted() == {"cpu": {"cpu0": 3}}
+    steps.room.forget(1)
+    assert steps.room.wanted() == {"cpu": {"cpu0": 1}}
+    steps.go_on()
+    assert steps.started == [0, 3]
+    assert not steps.room.waits
+
+
+def test_a_kind_that_is_not_there_is_waited_for_and_never_comes() -> None:
+    room = Room(pool(cpu=3), Clock())
+    assert not room.enter(demand(cpu=1, gone=1), 0)
+    assert room.best() is None
+    assert room.enter(demand(cpu=3), 1)

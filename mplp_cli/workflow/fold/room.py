@@ -32,6 +32,8 @@ class Room:
         self.patience = PATIENCE
         #: The rank that was found last.
         self._best: int | None = None
+        #: Ranks in the line of steps that will never start.
+        self._gone: set[int] = set()
         #: Nothing has been given back since it was found that nobody in the line has room.
         self._full = False
 
@@ -91,18 +93,27 @@ class Room:
 
     def leave(self) -> None:
         """The one that `best` has found leaves the line."""
-        place = bisect_left(self._line, self._best or 0, key=_rank)
-        _, need = self._line.pop(place)
-        heappop(need.ranks)
+        self._remove(bisect_left(self._line, self._best or 0, key=_rank))
         self._best = None
-        if need.ranks:
-            insort(self._line, (need.ranks[0], need), key=_rank)
-        elif need.demand.strategy == "priority":
-            self._strict -= 1
+
+    def forget(self, rank: int) -> None:
+        """The step with this rank will not start any more: if it is in the line it keeps nothing from others."""
+        if not self._line:
+            return
+        self._gone.add(rank)
+        place = bisect_left(self._line, rank, key=_rank)
+        if place < len(self._line) and self._line[place][0] == rank:
+            self._remove(place)
+            self._full = False
 
     def wanted(self) -> dict[str, dict[str, int]]:
         """What the first in the line needs, on the units that are nearest to having it."""
         return self.stock.wanted(self._line[0][1]) if self._line else {}
+
+    @property
+    def first(self) -> Demand | None:
+        """What the first in the line asks for."""
+        return self._line[0][1].demand if self._line else None
 
     @property
     def waits(self) -> bool:
@@ -114,6 +125,7 @@ class Room:
         for _, need in self._line:
             need.ranks.clear()
         self._line.clear()
+        self._gone.clear()
         self._strict, self._full = 0, False
 
     # ---- inside
@@ -129,6 +141,17 @@ class Room:
             self._strict += 1
         heappush(need.ranks, rank)
         insort(self._line, (rank, need), key=_rank)
+
+    def _remove(self, place: int) -> None:
+        """The first rank of the demand at that place of the line leaves it."""
+        _, need = self._line.pop(place)
+        heappop(need.ranks)
+        while need.ranks and need.ranks[0] in self._gone:
+            self._gone.discard(heappop(need.ranks))
+        if need.ranks:
+            insort(self._line, (need.ranks[0], need), key=_rank)
+        elif need.demand.strategy == "priority":
+            self._strict -= 1
 
     def _ripe(self) -> bool:
         """Whether enough have passed the first in the line."""

@@ -75,6 +75,8 @@ def free(state: RunState, i: int) -> None:
 def put_back(state: RunState, i: int) -> None:
     """Step `i`, whose attempt has not begun, has no room after all: it is queued as before."""
     if state.step_status[i] is QUEUED and i in state.holding:
+        if state.room is not None:
+            state.room.stock.undo(i)
         state.give_back(i)
         heappush(state.ready, state.plan.steps[i].rank)
 

@@ -9,6 +9,8 @@ nothing. Commands can be derived from state at any time: after a crash `RunResum
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import UNSET
 
 from mplp_cli.errors import Failure
@@ -36,7 +38,7 @@ from mplp_cli.workflow.fold.statuses import (
 )
 from mplp_cli.workflow.fold.subworkflows import Renewals
 from mplp_cli.workflow.plan import CONTAINERS, Plan
-from mplp_cli.workflow.resources import Usage
+from mplp_cli.workflow.resources import Demand, Usage
 from mplp_cli.workflow.values import Json
 
 
@@ -79,6 +81,8 @@ class RunState:
         self.spending = Spending()
         #: What its attempts may take of the pool; None: all that they want, as where its history is told again.
         self.room: Room | None = None
+        #: What there is no room for of what an attempt asks for, and who holds that; empty: nobody knows of any.
+        self.shortage: Callable[[Demand], str] = lambda _: ""
         #: Steps that have just ended and whose end has not been spread yet.
         self._ripple: list[int] = []
         #: When the fact at hand was recorded, and what it asks for.
@@ -271,6 +275,8 @@ class RunState:
         concluding = now is RUNNING and self.open.get(i) == 0
         if now is QUEUED or now is RETRYING or concluding or (now is WAITING and i not in self.approvals):
             self.moving -= 1
+        if now is QUEUED and self.room is not None:
+            self.room.forget(self.plan.steps[i].rank)
         if i in self.approvals:
             withdraw(self, i, reason)
         self.give_back(i)

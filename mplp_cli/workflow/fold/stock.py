@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ class Need(Struct, eq=False):
     several: tuple[tuple[Kind, int, int], ...]
     #: A heap.
     ranks: list[int]
+    #: It asks for a kind that the pool does not have.
+    never: bool = False
 
 
 class Stock:
@@ -71,6 +73,16 @@ class Stock:
                 self.free[column] += amount
                 self.loosened = True
 
+    def undo(self, i: int) -> None:
+        """The attempt of step `i` has not begun after all: nothing was taken, of rates neither."""
+        for column, amount in self._held.get(i, ()):
+            if self._columns[column][0].per:
+                self._spent.remove(max(one for one in self._spent if one[1:] == (column, amount)))
+                heapify(self._spent)
+                self.free[column] += amount
+                self.loosened = True
+        self.give(i)
+
     def clear(self) -> None:
         """No attempt runs. What was spent of rates stays."""
         for i in list(self._held):
@@ -86,17 +98,22 @@ class Stock:
         need = self._needs.get(id(demand))
         if need is None:
             simple, several = [], []
-            for name, amount in demand.amounts:
+            known = [one for one in demand.amounts if one[0] in self._pool.kinds]
+            for name, amount in known:
                 kind, first = self._pool.kinds[name], self._first[name]
                 if len(kind.units) == 1:
                     simple.append((first, amount))
                 else:
                     several.append((kind, first, amount))
-            need = self._needs[id(demand)] = Need(demand, tuple(simple), tuple(several), [])
+            need = self._needs[id(demand)] = Need(
+                demand, tuple(simple), tuple(several), [], len(known) < len(demand.amounts)
+            )
         return need
 
     def has_room(self, need: Need, free: list[int]) -> bool:
         """Whether there is room for it in what is `free`, by column."""
+        if need.never:
+            return False
         for column, amount in need.simple:
             if free[column] < amount:
                 return False
