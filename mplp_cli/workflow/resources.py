@@ -19,7 +19,7 @@ from mplp_cli.workflow.suggest import nearest
 #: The kinds that every pool may have; all others are custom.
 KINDS: Final = ("cpu", "memory", "network", "storage")
 Strategy: TypeAlias = Literal["first-fit", "best-fit", "balanced", "priority"]
-Enforce: TypeAlias = Literal["watch", "rlimit", "off"]
+Enforce: TypeAlias = Literal["watch", "rlimit", "none"]
 #: Amounts by kind and unit: what is held.
 Amounts: TypeAlias = Mapping[str, Mapping[str, int]]
 #: What one attempt holds: (kind, unit, amount).

@@ -209,9 +209,11 @@ def rows(lab: Lab) -> Iterator[Row]:
     """Small graphs against the solver, large ones against bounds, and what deciding costs."""
     best = stored()
     small = [outcome(graph(seed), best[seed].makespan) for seed in SMALL[:: lab.sizes.graphs]]
-    proven = sum(best[found.graph.seed].status == "optimal" for found in small)
     title = f"{len(small)} graphs of 20-60"
-    yield gap(f"{title}, over CP-SAT", small, 4.0, f"{proven} of them proven optimal")
+    shorter = sum(found.ours < found.best for found in small)
+    yield gap(f"{title}, over CP-SAT", small, 4.0, f"{shorter} shorter than it found in 10 s")
+    proven = [found for found in small if best[found.graph.seed].status == "optimal"]
+    yield gap(f"{len(proven)} proven optimal", proven, 4.0, "")
     yield from others(title, small)
     large = [outcome(one, one.bound) for one in map(graph, LARGE[:: lab.sizes.graphs])]
     title = f"{len(large)} graphs of 500-5,000"

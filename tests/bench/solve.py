@@ -17,7 +17,7 @@ from tests.bench.graphs import SMALL, Graph, graph
 
 def solved(one: Graph, seconds: float) -> tuple[int, int, str]:
     """The makespan found, a lower bound, and whether it is proven (`optimal`) or only found (`feasible`)."""
-    from ortools.sat.python import cp_model  # type: ignore[import-not-found] # the extra `solver`
+    from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
     horizon = sum(one.durations)

@@ -118,7 +118,7 @@ def test_pages_that_processes_share_count_once(work: Work) -> None:
     assert 50 * MIB < work.used[0].peak_memory <= 100 * MIB
 
 
-@pytest.mark.parametrize(("enforce", "fails"), [("rlimit", True), ("off", False)])
+@pytest.mark.parametrize(("enforce", "fails"), [("rlimit", True), ("none", False)])
 def test_the_system_refuses_more_where_that_is_asked_for(work: Work, enforce: str, fails: bool) -> None:
     def hold(size: int) -> Any:
         return work.shell(HOLD.format(size, "print(1)"), memory=100, enforce=enforce)
