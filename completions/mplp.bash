@@ -65,8 +65,8 @@ _mplp_takes_value() {
     "examples --output" | "examples -o") return 0 ;;
     "validate --output" | "validate -o") return 0 ;;
     "test --case" | "test -k" | "test --junit" | "test --output" | "test -o") return 0 ;;
-    "plan --output" | "plan -o") return 0 ;;
-    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --state-dir") return 0 ;;
+    "plan --output" | "plan -o" | "plan --state-dir") return 0 ;;
+    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --priority" | "run --state-dir") return 0 ;;
     "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
     "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
     "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
@@ -112,6 +112,7 @@ _mplp_value() {
     "test --junit") _mplp_complete file ;;
     "test --output" | "test -o") _mplp_complete choices text json github ;;
     "plan --output" | "plan -o") _mplp_complete choices text json ;;
+    "plan --state-dir") _mplp_complete directory ;;
     "run --input" | "run -i") _mplp_complete text ;;
     "run --inputs") _mplp_complete file ;;
     "run --output" | "run -o") _mplp_complete choices auto json jsonl github quiet ;;
@@ -122,6 +123,7 @@ _mplp_value() {
     "run --replay") _mplp_complete text ;;
     "run --record-missing") _mplp_complete text ;;
     "run --seed") _mplp_complete text ;;
+    "run --priority") _mplp_complete text ;;
     "run --state-dir") _mplp_complete directory ;;
     "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
@@ -268,8 +270,8 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "test") _mplp_complete choices --case -k --fail-fast --update --junit --output -o --no-color -h --help ;;
-    "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --no-cache --state-dir --no-color -h --help ;;
+    "plan") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --priority --no-cache --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
     "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
