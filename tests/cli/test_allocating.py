@@ -120,3 +120,13 @@ def test_a_group_of_commands_names_them(project: Terminal) -> None:
     assert "Subcommands: show, utilization, optimize, allocate, release" in project("resources", "--help").out
     assert "help: did you mean `allocate`?" in project("resources", "alocate").err
     assert "the subcommands are show, utilization" in project("resources", "[b]x").err
+
+
+def test_on_a_narrow_terminal_all_that_is_held_can_be_read(project: Terminal) -> None:
+    asked = ("--cpu", "5", "--memory", "1GiB", "--custom", "llm-slot=2")
+    assert project("resources", "allocate", *asked, env={"LOGNAME": "\x1b[31m[red]x"}).code == 0
+    shown = project("resources", env={"COLUMNS": "50"}).out
+    assert all(len(line) <= 50 for line in shown.splitlines())
+    assert "cpu 4 (node-a), cpu 1 (node-b), llm-slot 2, memory 1GiB" in " ".join(shown.split())
+    assert "\x1b" not in shown
+    assert "[red]x" in shown
