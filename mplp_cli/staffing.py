@@ -230,8 +230,16 @@ def agents_of_run(
     ledger: Ledger,
 ) -> Agents:
     """The agents that the steps of a run may ask: those of its file, then those of the project."""
+    from mplp_cli.resources.adjustments import with_places
+    from mplp_cli.store.adjusting import read_adjustments
+
     own = {agent.id: (agent, given.source_dir) for agent in state.plan.agents.agents}
-    others = {one.id: (one.agent, one.directory) for one in runtime.registry.entries() if one.id not in own}
+    made = read_adjustments(None if runtime.ephemeral else runtime.state_dir)
+    others = {
+        one.id: (with_places(one.agent, made), one.directory)
+        for one in runtime.registry.entries()
+        if one.id not in own
+    }
     known, environ = own | others, _environ(runtime, given)
     if runtime.tape is not None:
         _instruct(

@@ -11,6 +11,8 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mplp_cli.protocols.scaling import Adjustments, ScalingAction
     from mplp_cli.resources.capacity import Stock
     from mplp_cli.runtime import Runtime
@@ -33,7 +35,7 @@ class Method(StrEnum):
 
 
 def main() -> None:
-    """Plan what runs will require of the machine, and scale it: plan, apply.
+    """Plan what runs will require, and scale to it.
 
     Examples:
 
@@ -86,7 +88,8 @@ def plan(
     runtime = Runtime(state_dir=state_dir)
     hours, smooth = _hours(horizon), _smooth(method)
     runs, until, source = _history(runtime, history)
-    stocks, cores = stocks_here(runtime, adjustments_of(runtime))
+    named = {name for run in runs for name in run.spans or ()}
+    stocks, cores = stocks_here(runtime, adjustments_of(runtime), named, output)
     made = plan_capacity(runs, until, hours, stocks, cores, smooth)
     if output is TextOrJson.json:
         write_document(capacity_document(made, source))
@@ -130,15 +133,21 @@ def _history(runtime: Runtime, file: str | None) -> tuple[Any, int, str]:
     return *given_runs(source.text, source.name), source.name
 
 
-def stocks_here(runtime: Runtime, adjustments: Adjustments) -> tuple[dict[str, Stock], int]:
-    """What there is to scale here, and the cores."""
+def stocks_here(
+    runtime: Runtime, adjustments: Adjustments, names: Iterable[str], output: TextOrJson
+) -> tuple[dict[str, Stock], int]:
+    """What there is to scale here, and the cores. Agents are looked for only if one is among `names`."""
+    from mplp_cli.cli.agents import registry_of
+    from mplp_cli.resources.adjustments import AGENT
     from mplp_cli.resources.machine import detect
     from mplp_cli.resources.pool import make_pool
     from mplp_cli.resources.stock import stocks_of
 
     place = runtime.existing_state_dir() or runtime.cwd
     pool = make_pool(runtime.settings, place)
-    stocks = stocks_of(pool, adjustments, lambda kind: detect(kind, place))
+    asked = any(name.startswith(AGENT) for name in names)
+    agents = [one.agent for one in registry_of(runtime, output).entries()] if asked else []
+    stocks = stocks_of(pool, adjustments, lambda kind: detect(kind, place), agents)
     return stocks, max((detect("cpu", place) or 0) // 1_000, 1)
 
 
@@ -159,7 +168,8 @@ def apply(
 
     PLAN is what `mplp capacity plan --output json` prints, or {"actions": [...]}. On this machine there are
     `max-parallel` (1 to 256) and the kinds of the pool: from an eighth of what is configured to what the
-    machine has, of custom kinds to 4 times what is configured. What is adjusted is kept in the state directory,
+    machine has, of custom kinds to 4 times what is configured; and `agent:ID`, the calls that an agent of the
+    project takes at once: 1 to 4 times its `max-concurrency`. What is adjusted is kept in the state directory,
     goes before mplp.yaml, and acts on runs that begin later. SCALER:NAME is left to a package.
 
     Exit codes: 0 every action completed, 1 one failed, or there is nothing to take back, 2 PLAN cannot be read.
@@ -183,7 +193,7 @@ def apply(
     if file is None:
         undo_last(runtime, BY, output)
         return
-    outcomes = _execute(runtime, _actions(file))
+    outcomes = _execute(runtime, _actions(file), output)
     document = outcomes_document(outcomes)
     if output is TextOrJson.json:
         write_document(document)
@@ -202,7 +212,7 @@ def _actions(file: str) -> list[ScalingAction]:
     return read_as(source.text, source.name, GivenPlan, misplaced, like=_LIKE).listed()
 
 
-def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
+def _execute(runtime: Runtime, actions: list[ScalingAction], output: TextOrJson) -> Any:
     """Carry them out while nobody else adjusts anything, and keep what was done."""
     from mplp_cli.resources.adjustments import with_change
     from mplp_cli.resources.scaling import LocalScaler, execute_plan
@@ -210,10 +220,10 @@ def _execute(runtime: Runtime, actions: list[ScalingAction]) -> Any:
 
     if not actions:
         return []
-    outcomes = []
+    outcomes, names = [], [action.resource for action in actions]
 
     def act(adjustments: Adjustments) -> Adjustments:
-        local = LocalScaler(stocks_here(runtime, adjustments)[0])
+        local = LocalScaler(stocks_here(runtime, adjustments, names, output)[0])
         outcomes.extend(execute_plan(actions, local))
         return with_change(adjustments, runtime.clock.now(), BY, tuple(local.made))
 

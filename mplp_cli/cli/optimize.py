@@ -47,7 +47,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Find bottlenecks, do about them what is safe, and say what else can be done.
+    """Find bottlenecks, do what is safe, and say what else helps.
 
     Measured for half a second: the cores, the memory, the disk, and how long it takes to reach `probes` of
     mplp.yaml (without any: a listener of our own). More than 0.8 of the cores, 0.9 of the memory or 100 ms are

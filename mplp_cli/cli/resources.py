@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
@@ -13,13 +15,16 @@ if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.resources import Allocation, Share
 
+#: Ms that may be looked back.
+_LONGEST = 92 * 24 * 3_600_000
+
 
 def main(
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Show the pool of resources: what there is, what is held and by whom, and what runs wait for.
+    """Show the pool: what there is, who holds it, who waits for it.
 
     The runs of every process on one state share it. `mplp help resources` says how steps ask for their part.
 
@@ -72,6 +77,12 @@ def tell_adjusted(runtime: Runtime) -> None:
 
 
 def utilization(
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="DURATION", help="On average over that long: 12h, 7d.", show_default=False
+        ),
+    ] = None,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -80,9 +91,14 @@ def utilization(
 
     In cores, bytes, bits a second, and pieces of custom kinds; of a rate, what has not come back yet.
 
-    Example:
+    With --since: how much of it runs have held on average and at most, and what they used of it as far as it was
+    measured. From the histories of the last 2,000 runs; if these do not reach back so far, from where they begin.
+
+    Examples:
 
       mplp resources utilization --output json
+
+      mplp resources utilization --since 24h
     """
     from msgspec import to_builtins
 
@@ -93,6 +109,9 @@ def utilization(
     from mplp_cli.workflow.resources import in_use
 
     runtime = Runtime(state_dir=state_dir)
+    if since is not None:
+        _over_time(runtime, since, output, no_color=no_color)
+        return
     shares, allocations = held(stored(runtime))
     used = in_use(shares, allocations, runtime.clock.now())
     if output is TextOrJson.json:
@@ -101,6 +120,36 @@ def utilization(
         write_document(to_builtins(utilization_of(runtime.pool, used)))
         return
     show(lambda theme, width: utilization_table(runtime.pool, used, theme, width), no_color=no_color)
+
+
+def _over_time(runtime: Runtime, since: str, output: TextOrJson, *, no_color: bool) -> None:
+    """How well the pool was used up to now."""
+    from mplp_cli.cli.history import read_runs
+    from mplp_cli.cli.showing import note, show
+    from mplp_cli.errors import UsageError
+    from mplp_cli.render.busy import busy_document, busy_table
+    from mplp_cli.resources.usage import busy_of
+    from mplp_cli.workflow.values import duration_ms, rfc3339
+
+    try:
+        length = duration_ms(since)
+    except ValueError:
+        length = 0
+    if not 0 < length <= _LONGEST:
+        raise UsageError(
+            f"--since {since}: this is no time back", hint="write it like 12h or 7d, at most 92d"
+        )
+    now = runtime.clock.now()
+    runs, start = read_runs(runtime, now, now - length)
+    found = busy_of(runs, runtime.pool.kinds, start, now)
+    if output is TextOrJson.json:
+        from mplp_cli.render.machine import write_document
+
+        span = {"from": rfc3339(start), "to": rfc3339(now), "runs": len(runs)}
+        write_document({**span, "kinds": busy_document(runtime.pool, found)})
+        return
+    show(lambda theme, width: busy_table(runtime.pool, found, theme, width), no_color=no_color)
+    note(f"{len(runs):,} run{'' if len(runs) == 1 else 's'} since {rfc3339(start)[:16]}Z")
 
 
 def held(store: Store | None) -> tuple[Sequence[Share], Sequence[Allocation]]:

@@ -13,8 +13,8 @@ Written: TypeAlias = int | float | str
 
 
 class ScalingAction(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step of a scaling plan. `resource` is `max-parallel`, a kind of the pool, or SCALER:NAME for the scaler of
-    a package.
+    """One step of a scaling plan. `resource` is `max-parallel`, a kind of the pool, `agent:ID`, or SCALER:NAME for
+    the scaler of a package.
 
     `amount` is by how much. With `start` (`from`) it is done only if there is so much of it now; with `to` that is
     what there shall be.

@@ -12,14 +12,14 @@ from mplp_cli.protocols.scaling import Change, ScalingAction, Written
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line
 from mplp_cli.render.theme import Theme
-from mplp_cli.resources.adjustments import MAX_PARALLEL
+from mplp_cli.resources.adjustments import is_counted
 from mplp_cli.resources.capacity import Required, said, written
 from mplp_cli.resources.forecast import LEVEL, Forecast
 from mplp_cli.resources.foresight import CapacityPlan
 from mplp_cli.resources.scaling import Outcome, summary_of
 from mplp_cli.resources.usage import HOUR, RUNS, SLOTS
 
-_COUNTED = (MAX_PARALLEL, RUNS, SLOTS, "memory", "storage", "network")
+_WHOLE = (RUNS, SLOTS, "memory", "storage", "network")
 
 
 def capacity_document(plan: CapacityPlan, source: str) -> dict[str, Any]:
@@ -31,14 +31,20 @@ def capacity_document(plan: CapacityPlan, source: str) -> dict[str, Any]:
                 "resource": one.resource,
                 "unit": _unit(one.resource),
                 "expected": written(one.resource, one.expected),
-                "upper": written(one.resource, one.upper),
-                "current": None if one.current is None else written(one.resource, one.current),
+                "upper": _written_or_none(one.resource, one.upper),
+                "current": _written_or_none(one.resource, one.current),
+                "used": _written_or_none(one.resource, one.used),
+                "basis": list(one.basis),
             }
             for one in plan.required
         ],
         "scalingPlan": {"actions": [action_object(one) for one in plan.actions]},
         "recommendations": list(plan.recommendations),
     }
+
+
+def _written_or_none(resource: str, amount: int | None) -> Written | None:
+    return None if amount is None else written(resource, amount)
 
 
 def _forecast_object(plan: CapacityPlan, source: str) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def _forecast_object(plan: CapacityPlan, source: str) -> dict[str, Any]:
 
 
 def _series_object(name: str, made: Forecast, start: int) -> dict[str, Any]:
-    scale = 1 if name in _COUNTED else 1_000
+    scale = 1 if is_counted(name) or name in _WHOLE else 1_000
     tested = made.backtest
     return {
         "resource": name,
@@ -83,8 +89,8 @@ def _series_object(name: str, made: Forecast, start: int) -> dict[str, Any]:
             {
                 "at": rfc3339(start + n * HOUR),
                 "value": one.value / scale,
-                "lower": one.lower / scale,
-                "upper": one.upper / scale,
+                "lower": None if one.lower is None else one.lower / scale,
+                "upper": None if one.upper is None else one.upper / scale,
             }
             for n, one in enumerate(made.points)
         ],
@@ -108,8 +114,8 @@ def capacity_screen(plan: CapacityPlan, theme: Theme, width: int) -> Iterator[Li
     yield from wrapped(Line(f"{span}; {_many(hours, 'hour')} after that", "dim"), width)
     yield Line()
     rows = [_row(one, plan.forecasts[one.resource]) for one in plan.required]
-    head = ("RESOURCE", "NOW", "EXPECTED", "AT MOST", "METHOD", "ERROR OF THE BACK-TEST")
-    yield from grid(head, rows, theme=theme, width=width, right=(1, 2, 3))
+    head = ("RESOURCE", "NOW", "EXPECTED", "AT MOST", "USED", "FROM", "METHOD", "ERROR OF THE BACK-TEST")
+    yield from grid(head, rows, theme=theme, width=width, right=(1, 2, 3, 4))
     yield Line()
     for action in plan.actions:
         yield from wrapped(Line(action_text(action), "strong"), width)
@@ -123,13 +129,18 @@ def _many(count: int, noun: str) -> str:
 
 def _row(one: Required, made: Forecast) -> tuple[Line, ...]:
     now = "" if one.current is None else said(one.resource, one.current)
-    wanting = one.current is not None and one.upper > one.current
+    wanting = one.current is not None and one.most > one.current
     season = f" ({made.season} h)" if made.season else ""
     return (
         Line(one.resource, "strong"),
         Line(now, "dim"),
         Line(said(one.resource, one.expected)),
-        Line(said(one.resource, one.upper), "warn" if wanting else ""),
+        Line(
+            "unknown" if one.upper is None else said(one.resource, one.upper),
+            "warn" if wanting or one.upper is None else "",
+        ),
+        Line("" if one.used is None else said(one.resource, one.used), "dim"),
+        Line(" + ".join(one.basis), "dim"),
         Line(made.method + season, "warn" if made.method == "flat" else ""),
         Line(_error_text(made), "dim"),
     )

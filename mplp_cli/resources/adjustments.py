@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
@@ -13,10 +13,15 @@ from mplp_cli.workflow.plan import Plan
 from mplp_cli.workflow.resources import KINDS, Kind, Unit
 from mplp_cli.workflow.stated import whole
 
+if TYPE_CHECKING:
+    from mplp_cli.workflow.agents import AgentDefinition
+
 #: Attempts at once of a run whose workflow states none: the cores, at least so many.
 MAX_PARALLEL: Final = "max-parallel"
 FEWEST_SLOTS: Final = 4
-#: From here to there it may be adjusted.
+#: Before the id of an agent: how many calls it takes at once. No scaler of a package is called so.
+AGENT: Final = "agent:"
+#: From here to there `max-parallel` may be adjusted.
 FEWEST, MOST = 1, 256
 #: A kind of the pool may be made as small as this part of what is configured.
 SMALLEST_PART: Final = 8
@@ -28,8 +33,15 @@ def bounds_of(resource: str, configured: int, machine: int | None = None) -> tup
     """The least and the most that a resource may be adjusted to. `machine`: all that the machine has of it."""
     if resource == MAX_PARALLEL:
         return FEWEST, MOST
+    if resource.startswith(AGENT):
+        return FEWEST, configured * LARGEST
     most = configured * LARGEST if machine is None else max(configured, machine)
     return max(configured // SMALLEST_PART, 1), most
+
+
+def is_counted(resource: str) -> bool:
+    """Whether it comes in whole pieces, and is no kind of the pool."""
+    return resource == MAX_PARALLEL or resource.startswith(AGENT)
 
 
 def adjusted(adjustments: Adjustments, resource: str, configured: int) -> int:
@@ -46,6 +58,14 @@ def slots(adjustments: Adjustments) -> int:
 def slots_of(plan: Plan, adjustments: Adjustments) -> int:
     """Attempts at once that a run of this plan may have."""
     return plan.workflow.max_parallel or slots(adjustments)
+
+
+def with_places(agent: AgentDefinition, adjustments: Adjustments) -> AgentDefinition:
+    """The agent, taking as many calls at once as was adjusted. One that states no `max-concurrency` stays so."""
+    stated = agent.limits.max_concurrency
+    if stated is None or (most := adjusted(adjustments, AGENT + agent.id, stated)) == stated:
+        return agent
+    return structs.replace(agent, limits=structs.replace(agent.limits, max_concurrency=most))
 
 
 def overlaid(kinds: Mapping[str, Kind], adjustments: Adjustments) -> Mapping[str, Kind]:

@@ -22,11 +22,12 @@ Method: TypeAlias = Literal["seasonal-naive", "holt-winters", "flat"]
 
 
 class Point(Struct, frozen=True):
-    """What is expected in one hour, and the interval in which it will be with the stated level."""
+    """What is expected in one hour, and the interval in which it will be with the stated level; None if too little
+    was seen to say."""
 
     value: float
-    lower: float
-    upper: float
+    lower: float | None
+    upper: float | None
 
 
 class Backtest(Struct, frozen=True, kw_only=True):
@@ -92,10 +93,21 @@ def seasonal_naive(series: Sequence[float], horizon: int, season: int) -> tuple[
 
 
 def flat(series: Sequence[float], horizon: int, season: int = 0) -> tuple[Point, ...]:  # noqa: ARG001 - there is none
-    """The mean of what was seen, with its spread."""
+    """The mean of what was seen, with its spread; the fewer hours, the wider (Student's distribution). Of one hour
+    nobody knows how the next will differ."""
     mean = sum(series) / len(series)
-    square = sum((one - mean) ** 2 for one in series) / max(len(series) - 1, 1)
-    return (point(mean, sqrt(square * (1 + 1 / len(series)))),) * horizon
+    if len(series) < 2:
+        return (Point(round(mean, 6), None, None),) * horizon
+    free = len(series) - 1
+    square = sum((one - mean) ** 2 for one in series) / free
+    return (point(mean, sqrt(square * (1 + 1 / len(series))) * _student(free)),) * horizon
+
+
+def _student(free: int) -> float:
+    """How much wider an interval is whose spread was estimated with so many degrees of freedom (Cornish and
+    Fisher's expansion of the quantile)."""
+    z = _WIDTH
+    return 1 + (z**2 + 1) / (4 * free) + (5 * z**4 + 16 * z**2 + 3) / (96 * free**2)
 
 
 def point(value: float, spread: float) -> Point:

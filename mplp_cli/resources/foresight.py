@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mplp_cli.errors import UsageError
 from mplp_cli.protocols.scaling import ScalingAction
@@ -41,7 +42,12 @@ def plan_capacity(
             hint="let some runs go by, or name a file with --history (`mplp help capacity` says what is in it)",
         )
     forecasts = {name: forecast(series, hours, smooth) for name, series in usage.series.items()}
-    required = required_of(forecasts, stocks)
+    # A kind of which there is less than a step asks for would refuse its workflow.
+    stocks = {
+        name: replace(stock, least=min(max(stock.least, usage.largest.get(name, 0)), stock.most))
+        for name, stock in stocks.items()
+    }
+    required = required_of(forecasts, stocks, usage)
     flat = all(made.method == "flat" for made in forecasts.values())
     actions = scaling_plan(required, stocks, cores=cores, flat=flat)
     said = recommendations_of(required, stocks, actions, forecasts)

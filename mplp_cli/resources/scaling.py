@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import MplpError, Path
 from mplp_cli.protocols.scaling import Adjustment, Scaler, ScalingAction
-from mplp_cli.resources.adjustments import MAX_PARALLEL
+from mplp_cli.resources.adjustments import AGENT, is_counted
 from mplp_cli.resources.capacity import Stock, said, written
 from mplp_cli.workflow.resources import amount_of
 from mplp_cli.workflow.suggest import did_you_mean
@@ -121,11 +121,11 @@ def _wanted(action: ScalingAction, stock: Stock) -> int:
 
 def _amount(resource: str, given: float | str) -> int:
     try:
-        if resource != MAX_PARALLEL:
+        if not is_counted(resource):
             return amount_of(resource, given)
         if isinstance(given, int) and not isinstance(given, bool) and given > 0:
             return given
-        raise ValueError(f"{given!r} is not a whole number of slots")
+        raise ValueError(f"{given!r} is not a whole number")
     except ValueError as error:
         raise ScalingError(f"`{resource}`: {error}") from error
 
@@ -135,16 +135,17 @@ def execute_plan(
     local: Scaler,
     points: Callable[[], Iterable[EntryPoint]] = installed,
 ) -> list[Outcome]:
-    """Every action in order; one that fails keeps no later one from being done."""
+    """Every action in order; one that fails keeps no later one from being done. `local` has the agents, too."""
     scalers: dict[str, Scaler] = {}
     outcomes = []
     for action in actions:
         name, colon, inner = action.resource.partition(":")
         try:
-            if colon and name not in scalers:
+            here = not colon or action.resource.startswith(AGENT)
+            if not here and name not in scalers:
                 scalers[name] = _plugged(name, points)
-            scaler = scalers[name] if colon else local
-            asked = msgspec.structs.replace(action, resource=inner) if colon else action
+            scaler = local if here else scalers[name]
+            asked = action if here else msgspec.structs.replace(action, resource=inner)
             result = msgspec.to_builtins(scaler.execute(asked))
             outcomes.append(Outcome(action=action, status="completed", result=result))
         except ScalingError as error:

@@ -174,3 +174,51 @@ def test_the_help_shows_how_such_a_file_looks(terminal: Terminal, words: tuple[s
         refused = terminal(*words)
         assert (refused.code, refused.out) == (2, "")
         assert f"\nhelp: {look}" in refused.err
+
+
+WORKS = """\
+workflow:
+  id: works
+  name: Works
+  version: 1.0.0
+  steps:
+    - {id: a, type: agent, agent: one, input: {}}
+    - {id: b, type: agent, agent: one, input: {}}
+    - {id: idle, type: shell, run: sleep 0.55, resources: {cpu: 0.5, memory: 512MiB}}
+"""
+
+
+def test_what_runs_have_held_and_used_says_what_to_scale_and_what_to_declare(terminal: Terminal) -> None:
+    terminal.write("mplp.yaml", "resources: {cpu: 2, memory: 2GiB}")
+    terminal.write(
+        "agents.yaml",
+        "agents: [{id: one, kind: mock, script: [{reply: {}, delay: 200ms}], limits: {max-concurrency: 1}}]\n",
+    )
+    terminal.write("works.yaml", WORKS)
+    for _ in range(2):
+        assert terminal("run", "works.yaml").code == 0
+    # `b` has waited for the only place of the agent, so that two were asked for.
+    planned = terminal("capacity", "plan", "-o", "json")
+    [action] = [one for one in planned.document["scalingPlan"]["actions"] if ":" in one["resource"]]
+    assert action == {"type": "scale-up", "resource": "agent:one", "amount": 1, "from": 1, "to": 2}
+    cpu = next(one for one in planned.document["requiredCapacity"] if one["resource"] == "cpu")
+    assert (cpu["expected"], cpu["upper"], cpu["basis"]) == (0.5, None, ["held"])
+    places = terminal.directory / ".mplp" / "leases"
+    assert [one.name for one in places.iterdir()] == ["one.0"]
+    assert terminal("capacity", "apply", "-", stdin=planned.out).code == 0
+    assert terminal("run", "works.yaml").code == 0
+    assert sorted(one.name for one in places.iterdir()) == ["one.0", "one.1"]
+    none = json.dumps({"actions": [{"type": "scale-up", "resource": "agent:two", "amount": 1}]})
+    failed = terminal("capacity", "apply", "-", "-o", "json", stdin=none)
+    assert (failed.code, "did you mean `agent:one`" in failed.document["actions"][0]["error"]) == (1, True)
+
+    advised = terminal("resources", "optimize", "-o", "json").document["recommendations"]
+    told = {one["kind"]: (one["step"], one["finding"], one["declared"], one["runs"]) for one in advised}
+    assert told["cpu"] == ("idle", "too-much", 0.5, 3)
+    assert any("step idle: declares 0.5 cpu, used" in one["description"] for one in advised)
+
+    used = terminal("resources", "utilization", "--since", "10m", "-o", "json").document
+    assert (used["runs"], used["kinds"]["cpu"]["peak"]) == (3, 0.5)
+    # Three runs of half a second, each holding a quarter of it, in ten minutes.
+    assert 0.0006 <= used["kinds"]["memory"]["utilization"] <= 0.006
+    assert terminal("resources", "utilization", "--since", "never").code == 2

@@ -103,9 +103,23 @@ def test_too_little_history_is_a_flat_forecast_that_says_so(hours: int) -> None:
     assert (made.backtest is None) == (hours < 3)
 
 
-def test_the_flat_forecast_is_the_mean_with_its_spread() -> None:
-    [point] = flat([2, 4, 6], 1)
-    assert point == Point(4, round(4 - WIDTH * sqrt(4 * 4 / 3), 6), round(4 + WIDTH * sqrt(4 * 4 / 3), 6))
+@pytest.mark.parametrize(("hours", "quantile"), [(2, 3.078), (3, 1.886), (6, 1.476), (31, 1.310)])
+def test_the_flat_forecast_is_the_mean_and_the_wider_the_fewer_hours_it_has(
+    hours: int, quantile: float
+) -> None:
+    # Values that are 1 apart from their neighbours; the quantiles are those of Student's distribution.
+    series = [10.0 + (n % 2) for n in range(hours)]
+    mean = sum(series) / hours
+    spread = sqrt(sum((one - mean) ** 2 for one in series) / (hours - 1) * (1 + 1 / hours))
+    [made] = flat(series, 1)
+    assert made.upper is not None
+    assert made.value == pytest.approx(mean)
+    # The expansion is coarse where there are two hours only.
+    assert made.upper - made.value == pytest.approx(quantile * spread, rel=0.13 if hours == 2 else 0.03)
+
+
+def test_of_one_hour_nobody_knows_how_the_next_will_differ() -> None:
+    assert flat([3], 2) == (Point(3, None, None),) * 2
 
 
 def test_holt_and_winters_names_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +142,8 @@ def test_holt_and_winters_follows_a_season_that_grows() -> None:
     assert made.backtest is not None
     assert naive.backtest is not None
     assert made.backtest.mae < naive.backtest.mae
-    assert all(one.lower <= one.value <= one.upper for one in made.points)
-    widths = [one.upper - one.lower for one in made.points]
+    intervals = [(one.lower or 0, one.value, one.upper or 0) for one in made.points]
+    assert all(lower <= value <= upper for lower, value, upper in intervals)
+    widths = [upper - lower for lower, _, upper in intervals]
     assert widths == sorted(widths)
     assert forecast([1.0] * 71, 1, holt_winters).method == "seasonal-naive"
