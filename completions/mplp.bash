@@ -95,7 +95,7 @@ _mplp_takes_value() {
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "optimize --metrics" | "optimize --lang" | "optimize --output" | "optimize -o" | "optimize --state-dir") return 0 ;;
     "capacity --horizon" | "capacity --history" | "capacity --method" | "capacity --output" | "capacity -o" | "capacity --state-dir") return 0 ;;
-    "resources --output" | "resources -o" | "resources --state-dir" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
+    "resources --output" | "resources -o" | "resources --state-dir" | "resources --since" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -246,6 +246,7 @@ _mplp_value() {
     "capacity --state-dir") _mplp_complete directory ;;
     "resources --output" | "resources -o") _mplp_complete choices text json ;;
     "resources --state-dir") _mplp_complete directory ;;
+    "resources --since") _mplp_complete text ;;
     "resources --cpu") _mplp_complete text ;;
     "resources --memory") _mplp_complete text ;;
     "resources --network") _mplp_complete text ;;
@@ -300,7 +301,7 @@ _mplp_options() {
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "optimize") _mplp_complete choices --metrics --undo --dry-run --lang --output -o --state-dir --no-color -h --help ;;
     "capacity") _mplp_complete choices --horizon --history --method --output -o --state-dir --no-color -h --help --undo ;;
-    "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --dry-run --cpu --memory --network --storage --custom --strategy ;;
+    "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --since --dry-run --cpu --memory --network --storage --custom --strategy ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;

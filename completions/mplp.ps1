@@ -38,9 +38,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'cassette	Look at recorded answers of agents: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
-        'optimize	Find bottlenecks, do about them what is safe, and say what else can be done'
-        'capacity	Plan what runs will require of the machine, and scale it: plan, apply'
-        'resources	Show the pool of resources: what there is, what is held and by whom, and what runs wait for'
+        'optimize	Find bottlenecks, do what is safe, and say what else helps'
+        'capacity	Plan what runs will require, and scale to it'
+        'resources	Show the pool: what there is, who holds it, who waits for it'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -84,7 +84,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['optimize'] = @('--metrics	Metrics, instead of measuring', '--undo	Take back what was adjusted last', '--dry-run	Say what would be done', '--lang	How bottlenecks are told', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['capacity'] = @('--horizon	How far to look ahead: 12h, 7d, at most 92d', '--history	Past runs, instead of those of the store', '--method	How to forecast', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--undo	Take back what was applied last')
-    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
+    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--since	On average over that long: 12h, 7d', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -286,6 +286,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['resources --output'] = @('choices', @('text', 'json'))
     $values['resources -o'] = @('choices', @('text', 'json'))
     $values['resources --state-dir'] = @('directory', @())
+    $values['resources --since'] = @('text', @())
     $values['resources --cpu'] = @('text', @())
     $values['resources --memory'] = @('text', @())
     $values['resources --network'] = @('text', @())
