@@ -17,7 +17,7 @@ from mplp_cli.errors import Problem
 from mplp_cli.loading.values import misfits
 from mplp_cli.modules.catalogue import builtin_modules, call_asks_agents
 from mplp_cli.modules.hub import Hub
-from mplp_cli.protocols import Attempt, Journal, NewRun
+from mplp_cli.protocols import Attempt, Journal, NewRun, ProtocolObject
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.fold.history import (
     Event,
@@ -216,6 +216,8 @@ class Bench:
         #: The place that a new run needs before it begins.
         self.turn: Turn | None = None
         self.ids = CountingIds()
+        #: The modules, as the process that drives the run knows their objects.
+        self.hub = self._modules()
 
     def history(self) -> list[Event]:
         """The facts that are committed."""
@@ -287,12 +289,13 @@ class Bench:
             "runners": {"shell": self.work},
             **self.world,
         }
+        self.hub = self._modules()
         world = World(
             clock=self.clock,
             ids=self.ids,
             journal=journal_used,
             board=self.store.board,
-            operations=Hub(builtin_modules(), self.store.objects, self.clock, self.ids),
+            operations=self.hub,
             misfits=misfits,
             subscribers=[self._hear],
             sharing=None if self.pool is None else self.sharing(self.pool, state),
@@ -317,6 +320,15 @@ class Bench:
             return self.clock.run(driven)
         finally:
             journal.close()
+
+    def _modules(self) -> Hub:
+        return Hub(builtin_modules(), self.store.objects, self.clock, self.ids)
+
+    def unstored(self) -> list[ProtocolObject]:
+        """Objects of which the modules know another version than the store."""
+        stored = {(item.kind, item.id): item.version for item in self.store.objects()}
+        known = [item for found in self.hub._objects._by_kind.values() for item in found.values()]
+        return [item for item in known if stored.get((item.kind, item.id)) != item.version]
 
     def _hear(self, told: Sequence[Event]) -> None:
         self.commits.append(list(told))

@@ -31,18 +31,19 @@ class Batch:
         self._state.handle(fact)
 
     def commit(self) -> list[Event]:
-        """Make everything durable; the facts, which are to be told now."""
+        """Make everything durable; the facts, which are to be told now. Without facts, the rest waits for some."""
         world, facts = self._world, self.facts
         self._said += world.operations.said()
-        if facts:
-            if claimed := likely_next(self._state, self.claimed):
-                facts.append(claim(self._state, claimed, world.clock.now()))
-            share, began = self._entrance.share(), world.clock.monotonic()
-            shown = profile_of(self._state) if self._state.status in ENDED else None
-            world.journal.append(facts, self.objects, self._said, share, shown)
-            self.linger = patience(world.linger, world.clock.monotonic() - began)
-            self._entrance.kept(share)
-            self.claimed.update(claimed)
+        if not facts:
+            return []
+        if claimed := likely_next(self._state, self.claimed):
+            facts.append(claim(self._state, claimed, world.clock.now()))
+        share, began = self._entrance.share(), world.clock.monotonic()
+        shown = profile_of(self._state) if self._state.status in ENDED else None
+        world.journal.append(facts, self.objects, self._said, share, shown)
+        self.linger = patience(world.linger, world.clock.monotonic() - began)
+        self._entrance.kept(share)
+        self.claimed.update(claimed)
         return self._taken()
 
     def park(self, parting: RunWaiting | RunPaused) -> list[Event] | None:

@@ -27,7 +27,7 @@ from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.judging import judged
 from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import done_at_once, operate
-from mplp_cli.engine.people import Verb, aftermath, answer, doubt, withdrawn
+from mplp_cli.engine.people import Verb, aftermath, answer, doubt, let_go, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
 from mplp_cli.engine.settlement import parting_of, settlement
@@ -221,8 +221,8 @@ class Drive:
             while facts and len(written) < batch:
                 fact = facts.popleft()
                 if state.dropped and comes_too_late(state, fact):
-                    if isinstance(fact, h.StepDecided):  # the answer stands in its object all the same
-                        self._batch.objects += attached.pop(_key(fact), ())
+                    written_too = attached.pop(_key(fact), [])
+                    self._batch.objects += let_go(fact, written_too, self.state, self.world)
                     continue
                 written.append(fact)
                 if attached:
@@ -288,7 +288,8 @@ class Drive:
             case Stop():
                 self._stop(command.number)
             case Withdraw():
-                self._batch.objects += withdrawn(command, self.state, self.world)
+                late = self._attached.pop((self.state.plan.steps[command.number].id, 0), ())  # an answer
+                self._batch.objects += late or withdrawn(command, self.state, self.world)
             case Halt():
                 self._facts.append(h.RunStopping(now(), command.cause, "", command.message))
             case _:

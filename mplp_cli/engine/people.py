@@ -188,6 +188,17 @@ def withdrawn(gone: Withdraw, state: RunState, world: World) -> Writes:
     return outcome.writes
 
 
+def let_go(fact: h.Event, written: Writes, state: RunState, world: World) -> Writes:
+    """What is stored of a fact that comes too late: what was written with it is known to the modules already.
+
+    A question that it asks is withdrawn.
+    """
+    if not isinstance(fact, h.StepWaiting) or fact.approval is None or fact.approval.run:
+        return written
+    i = state.plan.number[fact.step]
+    return [*written, *withdrawn(Withdraw(i, fact.approval.id, state.reasons.get(i, "")), state, world)]
+
+
 def answer(
     step_id: str, verb: Verb, by: str, reason: str, state: RunState, world: World, given: Given = NOTHING
 ) -> tuple[h.StepDecided, Writes]:

@@ -10,7 +10,7 @@ import statistics
 import time
 from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,10 @@ class Outcome:
         """Hundredths over the best."""
         return (float(getattr(self, of)) / self.best - 1) * 100
 
+    def by_the_best_known(self) -> Outcome:
+        """The same beside the shortest schedule that is known, be it the solver's or one of these."""
+        return replace(self, best=min(self.best, self.ours, self.inexact, self.heft, self.fcfs, self.filling))
+
 
 def wrong(one: Graph) -> list[int]:
     """The durations, each wrong by up to half of it."""
@@ -208,10 +212,12 @@ def outcome(one: Graph, best: float) -> Outcome:
 def rows(lab: Lab) -> Iterator[Row]:
     """Small graphs against the solver, large ones against bounds, and what deciding costs."""
     best = stored()
-    small = [outcome(graph(seed), best[seed].makespan) for seed in SMALL[:: lab.sizes.graphs]]
+    solved = [outcome(graph(seed), best[seed].makespan) for seed in SMALL[:: lab.sizes.graphs]]
+    small = [found.by_the_best_known() for found in solved]
     title = f"{len(small)} graphs of 20-60"
-    shorter = sum(found.ours < found.best for found in small)
-    yield gap(f"{title}, over CP-SAT", small, 4.0, f"{shorter} shorter than it found in 10 s")
+    shorter = sum(found.best < solver.best for found, solver in zip(small, solved, strict=True))
+    note = f"best known: the shortest of CP-SAT (10 s) and all runs here, {shorter} of which are shorter than its"
+    yield gap(f"{title}, over the best known", small, 4.0, note)
     proven = [found for found in small if best[found.graph.seed].status == "optimal"]
     yield gap(f"{len(proven)} proven optimal", proven, 4.0, "")
     yield from others(title, small)
@@ -220,13 +226,12 @@ def rows(lab: Lab) -> Iterator[Row]:
     yield gap(f"{title}, over max(path, area)", large, 8.0, "")
     longer = [found for found in large if found.graph.area > found.graph.critical_path]
     forced = statistics.mean(max(found.graph.sections / found.best - 1, 0) * 100 for found in longer)
-    yield gap(f"{len(longer)} with area > path", longer, None, f"{forced:.2f} % are forced by joins of all")
-    tight = [found for found in longer if found.graph.sections <= found.graph.area * 1.005]
-    yield gap(
-        f"{len(tight)} where area dominates", tight, 5.0, "no other bound is larger, joins of all included"
-    )
-    idle = statistics.mean(100 - found.graph.area / found.ours * 100 for found in tight)
+    yield gap(f"{len(longer)} with area > path", longer, 5.0, f"{forced:.2f} % are forced by joins of all")
+    idle = statistics.mean(100 - found.graph.area / found.ours * 100 for found in longer)
     yield Row(name="  idle of the tight kind", value=idle, unit="%", limit=5.0)
+    dominated = [found for found in longer if found.graph.sections <= found.graph.area * 1.005]
+    note = "no other bound is larger, joins of all included"
+    yield gap(f"{len(dominated)} where area dominates", dominated, 5.0, note)
     yield from others(title, large)
     yield cost(lab)
 

@@ -30,6 +30,7 @@ from tests.bench_of_runs import (
     reason_of,
     result_of,
     retries,
+    run_steps,
     shell,
     statuses,
     step,
@@ -370,6 +371,75 @@ def test_a_question_about_a_failure_that_nobody_answers_in_time_is_taken_back() 
     bench = Bench(planned([shell("a", "fail", fallback_actions=ask(timeout="10s")), shell("b", "sleep 60")]))
     bench.start()
     assert confirms(bench) == ["cancelled"]
+
+
+def test_a_question_that_is_over_before_it_is_asked_leaves_no_object_that_is_not_stored() -> None:
+    """The race is won in the turn in which the question is asked."""
+    state, bench = run_steps([step("parallel", "r", race=True, steps=[given("first", {}), gate()])])
+    assert statuses(state) == {"r": "completed", "first": "completed", "g": "cancelled"}
+    assert facts(bench, h.StepWaiting) == []
+    assert bench.unstored() == []
+    assert confirms(bench) == ["cancelled"]
+    [*_, last] = bench.store.objects("confirm")
+    assert [v.version for v in bench.store.object_versions("confirm", last.id)] == [1, 2]
+
+
+def test_a_doubt_that_is_over_before_anybody_is_asked_leaves_no_open_question() -> None:
+    fails = shell("b", when="${known.result.none} == 1", fallback_actions=ask())
+    race = step("parallel", "r", race=True, steps=[given("first", {}), fails], dependencies=["known"])
+    state, bench = run_steps([given("known"), race])
+    assert statuses(state)["b"] == "cancelled"
+    assert (bench.unstored(), "pending" in confirms(bench)) == ([], False)
+
+
+@pytest.mark.parametrize("batch", [1, 256])
+def test_an_operation_in_a_container_that_ends_in_the_same_turn_is_stored_as_the_modules_know_it(
+    batch: int,
+) -> None:
+    makes = step(
+        "module-operation", "m", module="context", operation="create-context", parameters={"name": "A"}
+    )
+    first = [given("won", {}), makes]
+    fails = [given("bad", {"n": "${x.result.none}"}, dependencies=["x"]), given("x"), makes | {"id": "n"}]
+    steps = [step("parallel", "race", race=True, steps=first), parallel("all", *fails)]
+    bench = Bench(planned(steps), batch=batch)
+    bench.acts = {n: lambda drive: drive.cancel("ann") for n in (3, 5)}
+    assert bench.start().status == ("cancelled" if batch == 1 else "failed")
+    made = [fact for fact in facts(bench, h.StepCompleted) if fact.step in ("m", "n")]
+    assert len(made) == len(list(bench.store.objects("context")))
+    assert bench.unstored() == []
+
+
+@pytest.mark.parametrize("batch", [1, 256])
+@pytest.mark.parametrize("late", [True, False])
+def test_an_answer_and_a_stop_in_one_turn_leave_one_end_of_the_object(batch: int, late: bool) -> None:
+    bench = Bench(planned([gate(), shell("b", "linger 60 5")]), batch=batch)
+    acts = [lambda d: d.cancel("ann"), say("approve")]
+
+    def both(drive: Drive) -> None:
+        for act in acts if late else reversed(acts):
+            act(drive)
+
+    state = bench.start(during=[(10, both)])
+    assert state.status == "cancelled"
+    assert statuses(state)["g"] == ("cancelled" if late else "completed")
+    assert (bench.unstored(), confirms(bench)) == ([], ["approved"])
+
+
+@pytest.mark.parametrize("commit", range(3, 7))
+def test_wherever_a_process_dies_after_a_stop_and_a_late_answer_no_question_stays_open(commit: int) -> None:
+    bench = Bench(planned([gate(), shell("b", "linger 60 5")]), batch=1)
+
+    def both(drive: Drive) -> None:
+        drive.cancel("ann")
+        say("approve")(drive)
+
+    with contextlib.suppress(Died):
+        bench.start(dies=(commit, True), during=[(10, both)])
+    if bench.replayed().status == "running":
+        bench.resume()
+    assert bench.replayed().status == "cancelled"
+    assert confirms(bench) in (["approved"], ["cancelled"])
 
 
 def test_an_object_that_a_step_has_settled_keeps_its_end() -> None:

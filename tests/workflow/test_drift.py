@@ -17,6 +17,7 @@ from mplp_cli.workflow.fold.history import DefinitionChange
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED, PENDING
 from mplp_cli.workflow.plan import Plan, plan_from_stored
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.revision.drift import claimed, judged
 from mplp_cli.workflow.revision.outline import contrasts, outline
 from mplp_cli.workflow.revision.telling import as_told
@@ -479,6 +480,50 @@ def test_a_container_that_has_ended_and_moves_begins_anew_with_what_is_in_it() -
     redefined(bench, plan, contrasts(one, two)[0])
     assert bench.resume().status == "completed"
     assert [type(fact) for fact in bench.history()].count(h.StepCompleted) == 4
+
+
+def waited(before: Document, after: Document) -> tuple[RunState, int]:
+    """A run whose process is lost ten seconds after it has begun to wait, and that goes on an hour later with another
+    wait; how long it has gone on then (ms)."""
+    bench = ran({"steps": [step("wait", "w", **before)]}, 10)
+    bench.clock.elapsed += 3_600
+    resumed = bench.clock.now()
+    plan = plan_of({"steps": [step("wait", "w", **after)]})
+    one, two = outline(bench.plan, bench.plan.workflow), outline(plan, plan.workflow)
+    redefined(bench, plan, contrasts(one, two)[0])
+    state = bench.resume()
+    assert facts_of(bench.replayed()) == facts_of(state)
+    return state, state.ended - resumed
+
+
+NEWS = {"event": {"type": "news"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        ({"for_": "2h"}, {"for_": "1m"}, ("completed", 60_000)),
+        ({"for_": "2h"}, {**NEWS, "timeout": "1m"}, ("failed", 60_000)),
+        ({**NEWS, "timeout": "2h"}, {"for_": "1m"}, ("completed", 60_000)),
+        ({**NEWS, "timeout": "2h"}, {**NEWS, "timeout": "1m"}, ("failed", 60_000)),
+        ({"for_": "3h", "timeout": "2h"}, {"for_": "3h", "timeout": "4h"}, ("completed", 10_800_000)),
+        ({"for_": "3h", "timeout": "4h"}, {"for_": "3h", "timeout": "1m"}, ("failed", 60_000)),
+        ({"for_": "2h"}, {"for_": "2h", "priority": 1}, ("completed", 3_590_000)),
+    ],
+)
+def test_a_wait_that_has_become_another_one_begins_anew(
+    before: Document, after: Document, wanted: tuple[str, int]
+) -> None:
+    state, lasted = waited(before, after)
+    assert (state.status, lasted) == wanted
+
+
+def test_an_event_that_came_while_nobody_looked_ends_a_wait_that_has_another_limit_now() -> None:
+    bench = ran({"steps": [step("wait", "w", **NEWS, timeout="2h")]}, 10)
+    bench.store.board.publish(Published(id="1", type="news", source="test", at=bench.clock.now()))
+    plan = plan_of({"steps": [step("wait", "w", **NEWS, timeout="1h")]})
+    redefined(bench, plan, [DefinitionChange("w", "changed", ("timeout",))])
+    assert bench.resume().status == "completed"
 
 
 @drawn(wild_documents(), wild_documents(), st.data())

@@ -54,6 +54,17 @@ RESOURCES: list[Any] = [
     {"cpu": 1, "custom": {"gpu": 2}, "strategy": "balanced"},
     {"cpu": 1.5, "custom": {"gpu": 1}, "strategy": "priority"},
 ]
+#: Steps that are always the same.
+FIXED: dict[str, dict[str, Any]] = {
+    "emit": {"event": {"type": "news", "data": {"of": "${run.id}"}}},
+    "event": {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"},
+    "operation": {
+        "type": "module-operation",
+        "module": "context",
+        "operation": "create-context",
+        "parameters": {"name": "A"},
+    },
+}
 KINDS = ["leaf", "leaf", "leaf", "parallel", "conditional", "foreach", "loop"]
 # Actions of fallbacks; a question needs a person, and an abort depends on time.
 ACTIONS = [None, None, "skip", "use-value", "run-step"]
@@ -76,7 +87,7 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
     if draw(st.integers(0, 4)) == 0:
         step["default"] = {"instead": True}
     kinds = ["set", "shell", "shell", "wait", "emit"]
-    kind = draw(st.sampled_from([*kinds, "approval", "event"] if names.wild else kinds))
+    kind = draw(st.sampled_from([*kinds, "approval", "event", "operation"] if names.wild else kinds))
     step["type"] = "wait" if kind == "event" else kind
     if kind == "set":
         step["values"] = {"n": 1}
@@ -86,10 +97,8 @@ def leaf(draw: st.DrawFn, names: _Names, before: list[str]) -> dict[str, Any]:
             step["values"]["was"] = f"${{{draw(st.sampled_from(before))}.{field}}}"
     elif kind == "wait":
         step["for"] = draw(st.sampled_from(["1ms", "10ms", "2s"]))
-    elif kind == "emit":
-        step["event"] = {"type": "news", "data": {"of": "${run.id}"}}
-    elif kind == "event":
-        step |= {"event": {"type": "n*", "where": "event.data.of is string"}, "timeout": "1s"}
+    elif kind in FIXED:
+        step |= FIXED[kind]
     elif kind == "approval":
         step["message"] = "Go on?"
         if draw(st.booleans()):
@@ -500,6 +509,7 @@ def test_whatever_is_done_to_a_run_it_stays_whole(document: dict[str, Any], data
             state = bench.replayed()
         else:
             assert facts_of(bench.replayed()) == facts_of(state)
+            assert state.status not in ENDED or bench.unstored() == []
         if state.status in ENDED:
             check_whole(state, bench)
         if state.status == "paused":

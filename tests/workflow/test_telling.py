@@ -21,6 +21,30 @@ def test_every_fact_can_be_taken_at_its_word() -> None:
     assert FOLD.keys() == TOLD
 
 
+def test_a_loop_that_ends_before_its_first_iteration_has_its_result_either_way() -> None:
+    """A race is won in the turn in which the loop has opened, and nothing of it has begun."""
+    loop = {
+        "id": "l",
+        "type": "loop",
+        "max-iterations": 2,
+        "steps": [{"id": "x", "type": "set", "values": {}}],
+    }
+    race = {
+        "id": "r",
+        "type": "parallel",
+        "race": True,
+        "steps": [loop, {"id": "s", "type": "set", "values": {}}],
+    }
+    plan = plan_of({"steps": [race, {"id": "f", "type": "shell", "run": "fail"}]})
+    bench = Bench(plan)
+    assert bench.start().status == "failed"
+    facts = bench.history()
+    folded, told = replay(RunState(plan), facts), as_told(RunState(plan), facts)
+    number = plan.number["l"]
+    assert folded.step_status[number] == told.step_status[number] == "cancelled"
+    assert folded.results[number] == told.results[number] == {"iterations": 0, "last": None}
+
+
 @given(documents() | wild_documents(), st.data())
 def test_a_history_that_is_taken_at_its_word_goes_on_like_one_that_is_folded(
     document: dict[str, Any], data: st.DataObject

@@ -8,15 +8,25 @@ from mplp_cli.workflow.fold.growth import forget_items, id_in_file
 from mplp_cli.workflow.fold.history import RunRedefined
 from mplp_cli.workflow.fold.limits import limit_container
 from mplp_cli.workflow.fold.resume import forget_end
-from mplp_cli.workflow.fold.statuses import CANCELLED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SKIPPED
+from mplp_cli.workflow.fold.statuses import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    WAITING,
+)
 from mplp_cli.workflow.plan import CONTAINERS
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
 
 
-#: Keys without which a step is another one.
+#: Keys without which a step is another one; and a wait.
 _ANOTHER = frozenset({"type", "in"})
+_ANOTHER_WAIT = frozenset({"for", "until", "event"})
 
 
 def redefine(state: RunState, fact: RunRedefined) -> None:
@@ -49,6 +59,8 @@ def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
     kind, status = state.plan.steps[i].kind, state.step_status[i]
     if "when" in keys:
         state.judged.discard(i)
+    if kind == "wait" and status is WAITING and i not in state.approvals:
+        _changed_wait(state, i, keys, at)
     if status is RUNNING and i in state.branches and not _can_go_on(state, i):
         state.step_status[i] = PENDING
         del state.branches[i]
@@ -56,6 +68,20 @@ def _changed(state: RunState, i: int, keys: set[str], at: int) -> None:
     elif status is RUNNING and kind in CONTAINERS and "timeout" in keys:
         state.due.pop(i, None)
         limit_container(state, i, at)
+
+
+def _changed_wait(state: RunState, i: int, keys: set[str], at: int) -> None:
+    """Step `i` waits, and is to wait for something else, or for another time."""
+    goes_on = (
+        i in state.awaited and not keys & _ANOTHER_WAIT
+    )  # it has heard what was published since it began
+    if goes_on and "timeout" in keys:
+        state.due.pop(i, None)
+        if timeout := state.plan.steps[i].timeout:
+            state.due[i] = at + timeout
+    elif not goes_on and keys & {*_ANOTHER_WAIT, "timeout"}:
+        forget_end(state, i)
+        state.awaited.pop(i, None)
 
 
 def _begin_anew(state: RunState, i: int) -> None:
@@ -66,7 +92,7 @@ def _begin_anew(state: RunState, i: int) -> None:
     forget_end(state, i)
     state.attempts[i] = 0
     state.uncounted.pop(i, None)
-    for known in (state.branches, state.approvals, state.kept, state.advice, state.usage):
+    for known in (state.branches, state.approvals, state.awaited, state.kept, state.advice, state.usage):
         known.pop(i, None)
 
 

@@ -15,15 +15,15 @@ from msgspec import Struct
 from mplp_cli.workflow.plan import PATIENCE
 from mplp_cli.workflow.planning.simulation import Tasks, simulated
 
-#: Simulated starts of steps that a search may take. One costs as much as two if this many demands differ more.
-SEARCH = 24_000
-_DIFFERENT = 32
+#: Simulated starts of steps that a search may take. One costs as much as two if so many demands differ.
+SEARCH = 64_000
+_DIFFERENT = 100
 #: Simulated starts for each millisecond that the run will take: the search is to be short beside it (a hundredth).
 _WORTH = 4
 #: What is tried for how many may pass the first that waits: the usual first, then what is best most often.
 _PATIENCE = (PATIENCE, 0, 4)
 #: How far a step is moved in a small change, in parts of the whole, by turns.
-_FAR = (0.05, 0.1, 0.2, 0.4)
+_FAR = (0.01, 0.03, 0.1, 0.02)
 
 
 class Found(Struct, frozen=True):
@@ -43,10 +43,13 @@ def best_order(tasks: Tasks, urgency: Sequence[int] = (), search: int = SEARCH) 
     if not tasks.durations:
         return Found([], PATIENCE, 0)
     trials = _Trials(tasks, urgency, search)
+    tried: list[_Tried] = []
     for order in _rules(tasks):
-        trials.improve(order)
+        tried.append(trials.suited(order))
         if trials.over:
             break
+    for one in sorted(tried, key=lambda one: one.makespan):
+        trials.turn(one)
     trials.vary()
     assert trials.best is not None
     return trials.best
@@ -105,6 +108,14 @@ def _loads(tasks: Tasks) -> dict[int, int]:
     }
 
 
+class _Tried(Struct, frozen=True):
+    """What came of an order: when all has ended, when each task started, how many might pass the first that waits."""
+
+    makespan: int
+    starts: list[int]
+    patience: int
+
+
 class _Trials:
     """Orders are tried, and the best is kept, until so many have been or none can be better."""
 
@@ -112,8 +123,8 @@ class _Trials:
         self._tasks, self._urgency = tasks, urgency
         self._backwards = tasks.backwards()
         self._bound = lower_bound(tasks)
-        cost = len(tasks.durations) * (1 + len(set(tasks.takes)) // _DIFFERENT)
-        self._left = max(min(search, self._bound * _WORTH) // cost, 2)
+        cost = len(tasks.durations) * (_DIFFERENT + len(set(tasks.takes)))
+        self._left = max(min(search, self._bound * _WORTH) * _DIFFERENT // cost, 2)
         self.best: Found | None = None
 
     @property
@@ -121,25 +132,27 @@ class _Trials:
         """Whether it is time to stop."""
         return self._left <= 0 or (self.best is not None and self.best.makespan <= self._bound)
 
-    def improve(self, order: list[int]) -> None:
-        """Try an order; then from the end and from the beginning by turns, as long as that makes it shorter.
+    def suited(self, order: list[int]) -> _Tried:
+        """Try an order, the first one with more and with less patience, too; the best of that."""
+        known = self.best
+        best = self._try(order, PATIENCE if known is None else known.patience)
+        for patience in () if known else _PATIENCE[1:]:
+            if not self.over:
+                best = min(best, self._try(order, patience), key=lambda one: one.makespan)
+        return best
+
+    def turn(self, one: _Tried) -> None:
+        """From the end and from the beginning by turns, as long as that makes it shorter.
 
         What ended last begins first if time runs backwards, and the other way round: so slack gathers in one place.
         """
-        numbers, durations = range(len(order)), self._tasks.durations
-        makespan, starts, patience = self._suited(order)
-        while self._left >= 2 and not self.over:
-            ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
-            _, starts = simulated(self._backwards, sorted(numbers, key=lambda i: -ends[i]), patience)
-            self._left -= 1
-            ends = [start + duration for start, duration in zip(starts, durations, strict=True)]
-            before = makespan
-            makespan, starts = self._try(sorted(numbers, key=lambda i: -ends[i]), patience)
-            if makespan >= before:
-                return
+        before = one.makespan + 1
+        while one.makespan < before and self._left >= 2 and not self.over:
+            before = one.makespan
+            one = self._there_and_back(one)
 
     def vary(self) -> None:
-        """Small changes of the best order so far."""
+        """Small changes of the best order so far, each then from the end and from the beginning."""
         many = len(self._tasks.durations)
         state = many
         turn = 0
@@ -152,25 +165,25 @@ class _Trials:
                 state = state * 0x5851F42D4C957F2D + 0x14057B7EF767814F & 0xFFFFFFFFFFFFFFFF
                 places.append((place * 16 + (state >> 33) % far, i))
             places.sort()
-            self._try([i for _, i in places], patience)
+            changed = self._try([i for _, i in places], patience)
+            if self._left >= 2 and not self.over:
+                self._there_and_back(changed)
 
-    def _suited(self, order: list[int]) -> tuple[int, list[int], int]:
-        """Try an order, the first one with more and with less patience; what came of the best."""
-        known = self.best
-        patience = PATIENCE if known is None else known.patience
-        best = (*self._try(order, patience), patience)
-        for patience in () if known else _PATIENCE[1:]:
-            if not self.over:
-                makespan, starts = self._try(order, patience)
-                if makespan < best[0]:
-                    best = makespan, starts, patience
-        return best
+    def _there_and_back(self, one: _Tried) -> _Tried:
+        _, starts = simulated(self._backwards, self._last_first(one.starts), one.patience)
+        self._left -= 1
+        return self._try(self._last_first(starts), one.patience)
 
-    def _try(self, order: list[int], patience: int) -> tuple[int, list[int]]:
+    def _last_first(self, starts: list[int]) -> list[int]:
+        """The tasks by when they end, the last first."""
+        ends = [start + duration for start, duration in zip(starts, self._tasks.durations, strict=True)]
+        return sorted(range(len(ends)), key=lambda i: -ends[i])
+
+    def _try(self, order: list[int], patience: int) -> _Tried:
         if self._urgency:
             order.sort(key=self._urgency.__getitem__)
         makespan, starts = simulated(self._tasks, order, patience)
         self._left -= 1
         if self.best is None or makespan <= self.best.makespan:
             self.best = Found(order, patience, makespan)
-        return makespan, starts
+        return _Tried(makespan, starts, patience)

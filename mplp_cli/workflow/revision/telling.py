@@ -136,6 +136,8 @@ def _step_started(state: RunState, i: int, fact: h.StepStarted) -> None:
     kind = state.plan.steps[i].kind
     if kind in CONTAINERS:
         state.branches[i] = fact.branch
+        if kind == "loop":
+            state.results[i] = so_far(state, i)
         if kind == "foreach" and fact.items is not None and state.plan.steps[i].repeat is not None:
             add_items(state, i, fact.items)
         limit_container(state, i, fact.at)
