@@ -65,8 +65,8 @@ _mplp_takes_value() {
     "examples --output" | "examples -o") return 0 ;;
     "validate --output" | "validate -o") return 0 ;;
     "test --case" | "test -k" | "test --junit" | "test --output" | "test -o") return 0 ;;
-    "plan --output" | "plan -o") return 0 ;;
-    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --state-dir") return 0 ;;
+    "plan --output" | "plan -o" | "plan --state-dir") return 0 ;;
+    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --priority" | "run --state-dir") return 0 ;;
     "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
     "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
     "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
@@ -95,7 +95,7 @@ _mplp_takes_value() {
     "objects --kind" | "objects --version" | "objects --output" | "objects -o" | "objects --state-dir" | "objects --run" | "objects --context" | "objects --status" | "objects -s" | "objects --limit" | "objects -n") return 0 ;;
     "optimize --metrics" | "optimize --lang" | "optimize --output" | "optimize -o" | "optimize --state-dir") return 0 ;;
     "capacity --horizon" | "capacity --history" | "capacity --method" | "capacity --output" | "capacity -o" | "capacity --state-dir") return 0 ;;
-    "resources --output" | "resources -o" | "resources --state-dir" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
+    "resources --output" | "resources -o" | "resources --state-dir" | "resources --since" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
@@ -112,6 +112,7 @@ _mplp_value() {
     "test --junit") _mplp_complete file ;;
     "test --output" | "test -o") _mplp_complete choices text json github ;;
     "plan --output" | "plan -o") _mplp_complete choices text json ;;
+    "plan --state-dir") _mplp_complete directory ;;
     "run --input" | "run -i") _mplp_complete text ;;
     "run --inputs") _mplp_complete file ;;
     "run --output" | "run -o") _mplp_complete choices auto json jsonl github quiet ;;
@@ -122,6 +123,7 @@ _mplp_value() {
     "run --replay") _mplp_complete text ;;
     "run --record-missing") _mplp_complete text ;;
     "run --seed") _mplp_complete text ;;
+    "run --priority") _mplp_complete text ;;
     "run --state-dir") _mplp_complete directory ;;
     "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
@@ -244,6 +246,7 @@ _mplp_value() {
     "capacity --state-dir") _mplp_complete directory ;;
     "resources --output" | "resources -o") _mplp_complete choices text json ;;
     "resources --state-dir") _mplp_complete directory ;;
+    "resources --since") _mplp_complete text ;;
     "resources --cpu") _mplp_complete text ;;
     "resources --memory") _mplp_complete text ;;
     "resources --network") _mplp_complete text ;;
@@ -268,8 +271,8 @@ _mplp_options() {
     "examples") _mplp_complete choices --show --output -o --no-color -h --help ;;
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "test") _mplp_complete choices --case -k --fail-fast --update --junit --output -o --no-color -h --help ;;
-    "plan") _mplp_complete choices --output -o --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --no-cache --state-dir --no-color -h --help ;;
+    "plan") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --priority --no-cache --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
     "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
@@ -298,7 +301,7 @@ _mplp_options() {
     "objects") _mplp_complete choices --kind --version --versions --output -o --state-dir --no-color -h --help --run --context --status -s --deleted --limit -n ;;
     "optimize") _mplp_complete choices --metrics --undo --dry-run --lang --output -o --state-dir --no-color -h --help ;;
     "capacity") _mplp_complete choices --horizon --history --method --output -o --state-dir --no-color -h --help --undo ;;
-    "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --dry-run --cpu --memory --network --storage --custom --strategy ;;
+    "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --since --dry-run --cpu --memory --network --storage --custom --strategy ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;

@@ -38,9 +38,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'cassette	Look at recorded answers of agents: show, diff, check'
         'modules	List the modules, those of packages too, and how they stand'
         'objects	List the objects that operations wrote, last changed first'
-        'optimize	Find bottlenecks, do about them what is safe, and say what else can be done'
-        'capacity	Plan what runs will require of the machine, and scale it: plan, apply'
-        'resources	Show the pool of resources: what there is, what is held and by whom, and what runs wait for'
+        'optimize	Find bottlenecks, do what is safe, and say what else helps'
+        'capacity	Plan what runs will require, and scale to it'
+        'resources	Show the pool: what there is, who holds it, who waits for it'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
@@ -54,8 +54,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['examples'] = @('--show	Print the file of EXAMPLE', '--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['validate'] = @('--output	How to show what is found', '-o	How to show what is found', '--strict	Warnings make a file invalid too', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['test'] = @('--case	Only cases whose name contains it', '-k	Only cases whose name contains it', '--fail-fast	Stop after the first that fails', '--update	Write what came out in the place of expected values', '--junit	Write a JUnit report to FILE', '--output	How to show the cases', '-o	How to show the cases', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['plan'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--strict	With --replay: every answer is given once, and all have to be', '--seed	Ids of objects follow from N', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['plan'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['run'] = @('--input	A run input (repeatable)', '-i	A run input (repeatable)', '--inputs	Run inputs as YAML or JSON', '--output	How to show the run', '-o	How to show the run', '--dry-run	Print the plan and stop', '--ephemeral	Keep nothing on disk', '--detach	Leave the run to a process of its own and print its id', '--junit	Write a JUnit report to FILE', '--env-file	More environment (NAME=value lines)', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--strict	With --replay: every answer is given once, and all have to be', '--seed	Ids of objects follow from N', '--priority	Runs share the pool by it: higher first', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['resume'] = @('--definition	Another definition of the same workflow', '--accept-changes	Go on although what is done already has changed', '--output	How to show the run', '-o	How to show the run', '--detach	Leave the run to a process of its own and print its id', '--take-over	Also if another process holds the run: that one stops', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--record	Write down what agents are asked and answer', '--replay	Ask no agent: what was recorded answers', '--record-missing	Replay what is there, ask and add the rest', '--no-cache	Take no result from the cache', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['retry'] = @('--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['rerun'] = @('--from	Run STEP and what depends on it', '--failed	Run what did not complete and what depends on it', '--only	Run nothing but STEP', '--input	Another value of an input (repeatable)', '-i	Another value of an input (repeatable)', '--definition	Another definition of the same workflow', '--output	How to show the run', '-o	How to show the run', '--junit	Write a JUnit report to FILE', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -84,7 +84,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['objects'] = @('--kind	The kind it is of', '--version	This version, not the last', '--versions	List the versions instead', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--run	Only objects that this run has made', '--context	Only this context and what belongs to it', '--status	Only objects that are so', '-s	Only objects that are so', '--deleted	Also objects that were deleted', '--limit	At most so many', '-n	At most so many')
     $options['optimize'] = @('--metrics	Metrics, instead of measuring', '--undo	Take back what was adjusted last', '--dry-run	Say what would be done', '--lang	How bottlenecks are told', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['capacity'] = @('--horizon	How far to look ahead: 12h, 7d, at most 92d', '--history	Past runs, instead of those of the store', '--method	How to forecast', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--undo	Take back what was applied last')
-    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
+    $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--since	On average over that long: 12h, 7d', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -104,6 +104,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['test -o'] = @('choices', @('text', 'json', 'github'))
     $values['plan --output'] = @('choices', @('text', 'json'))
     $values['plan -o'] = @('choices', @('text', 'json'))
+    $values['plan --state-dir'] = @('directory', @())
     $values['run --input'] = @('text', @())
     $values['run -i'] = @('text', @())
     $values['run --inputs'] = @('file', @())
@@ -116,6 +117,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['run --replay'] = @('text', @())
     $values['run --record-missing'] = @('text', @())
     $values['run --seed'] = @('text', @())
+    $values['run --priority'] = @('text', @())
     $values['run --state-dir'] = @('directory', @())
     $values['resume --definition'] = @('file', @())
     $values['resume --output'] = @('choices', @('auto', 'json', 'jsonl', 'github', 'quiet'))
@@ -284,6 +286,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['resources --output'] = @('choices', @('text', 'json'))
     $values['resources -o'] = @('choices', @('text', 'json'))
     $values['resources --state-dir'] = @('directory', @())
+    $values['resources --since'] = @('text', @())
     $values['resources --cpu'] = @('text', @())
     $values['resources --memory'] = @('text', @())
     $values['resources --network'] = @('text', @())

@@ -124,7 +124,8 @@ def _read(path: Path) -> dict[Any, Any]:
     except UnicodeDecodeError as error:
         raise _wrong(path, f"is not UTF-8 (byte {error.start})") from error
     except (YAMLError, ValueError, RecursionError) as error:
-        raise _wrong(path, f"is not valid YAML{_spot(error)}") from error
+        colon = "Put text with a `:` inside [...] or {...} in quotes." if "':'" in _spot(error) else None
+        raise _wrong(path, f"is not valid YAML{_spot(error)}", colon) from error
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -229,16 +230,21 @@ def _retention(path: Path, value: object) -> Retention:
 
 
 def _probes(path: Path, value: object) -> tuple[str, ...]:
-    """`probes: [example.org:443, "[::1]:8080"]`."""
+    """`probes: ["example.org:443", "[::1]:8080"]`."""
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) > _MOST_PROBES:
         raise _wrong(path, f"must have a list of at most {_MOST_PROBES} addresses under `probes`")
     for probe in value:
         host, _, port = probe.rpartition(":") if isinstance(probe, str) else ("", "", "")
-        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        bracketed = host.startswith("[") and host.endswith("]")
+        if (
+            not host
+            or (":" in host and not bracketed)
+            or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16)
+        ):
             raise _wrong(
-                path, f"has {probe!r} under `probes`", "Write HOST:PORT, in quotes if it is [::1]:PORT."
+                path, f"has {probe!r} under `probes`", 'Write "HOST:PORT" or "[::1]:PORT", in quotes.'
             )
     return tuple(value)
 

@@ -38,7 +38,7 @@ def read_source(name: str, stdin: Any = None) -> Source:
     try:
         text = path.read_bytes()
     except IsADirectoryError:
-        raise UsageError(f"{name} is a directory", hint="name a workflow file") from None
+        raise UsageError(f"{name} is a directory", hint="name a file") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {name}: {reason}", hint=_similar_file(path)) from None

@@ -11,7 +11,7 @@ from mplp_cli.cli.options import Output, StateDir, TextOrJson
 from mplp_cli.workflow.resources import Strategy
 
 if TYPE_CHECKING:
-    from mplp_cli.workflow.resources import Allocation
+    from mplp_cli.workflow.resources import Allocation, Demand
 
 
 def allocate(
@@ -62,23 +62,13 @@ def allocate(
     from mplp_cli.assembly import end_lost
     from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import note
-    from mplp_cli.errors import Exit, OperationError, UsageError
+    from mplp_cli.errors import Exit, OperationError
     from mplp_cli.render.resources import parts_text
     from mplp_cli.resources.holding import hold
     from mplp_cli.runtime import Runtime
-    from mplp_cli.workflow.resources import Demand
 
     asked = {"cpu": cpu, "memory": memory, "network": network, "storage": storage}
-    amounts = {kind: _number(text) for kind, text in asked.items() if text is not None}
-    amounts |= dict(map(_pair, custom or ()))
-    if not amounts:
-        raise UsageError(
-            "nothing is asked for", hint="such as --cpu 1, --memory 512MiB or --custom NAME=AMOUNT"
-        )
-    try:
-        demand = Demand.written(amounts, strategy)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    demand = _demand({kind: text for kind, text in asked.items() if text is not None}, custom or [], strategy)
     with Runtime(state_dir=state_dir) as runtime:
         try:
             made = hold(
@@ -139,6 +129,28 @@ def _write(made: Allocation) -> None:
     write_document(allocation_document(made, rfc3339(made.at)))
 
 
+def _demand(asked: dict[str, str], custom: list[str], strategy: Strategy) -> Demand:
+    """What the options ask for. UsageError names the option that is wrong."""
+    from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.resources import Demand, amount_of
+
+    amounts = [(f"--{kind} {text}", kind, text) for kind, text in asked.items()]
+    amounts += [(f"--custom {pair}", *_pair(pair)) for pair in custom]
+    if not amounts:
+        raise UsageError(
+            "nothing is asked for", hint="such as --cpu 1, --memory 512MiB or --custom NAME=AMOUNT"
+        )
+    found: dict[str, int] = {}
+    for option, kind, text in amounts:
+        if kind in found:
+            raise UsageError(f"{option}: `{kind}` is asked for twice", hint="ask for the sum of both")
+        try:
+            found[kind] = amount_of(kind, _number(text))
+        except ValueError as error:
+            raise UsageError(f"{option}: {error}") from None
+    return Demand(amounts=tuple(sorted(found.items())), strategy=strategy)
+
+
 def _number(text: str) -> float | str:
     """As in a file: a number where it is one."""
     try:
@@ -147,10 +159,13 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _pair(text: str) -> tuple[str, float | str]:
+def _pair(text: str) -> tuple[str, str]:
     from mplp_cli.errors import UsageError
+    from mplp_cli.workflow.resources import KINDS
 
     name, equals, amount = text.partition("=")
     if not equals or not name:
         raise UsageError(f"--custom {text}: write NAME=AMOUNT, such as llm-slot=1")
-    return name, _number(amount)
+    if name in KINDS:
+        raise UsageError(f"--custom {text}: `{name}` is no kind of your own", hint=f"write --{name} {amount}")
+    return name, amount

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: What adjusts by it is taken back by it.
 BY = "mplp capacity apply"
+_LIKE = (
+    'a plan is {"actions": [{"type": "scale-up" or "scale-down", "resource": "max-parallel", "amount": 1}]}'
+)
 _HOUR = 3_600_000
 #: Hours that may be asked for.
 _FURTHEST = 92 * 24
@@ -32,7 +35,7 @@ class Method(StrEnum):
 
 
 def main() -> None:
-    """Plan what runs will require of the machine, and scale it: plan, apply.
+    """Plan what runs will require, and scale to it.
 
     Examples:
 
@@ -185,9 +188,8 @@ def apply(
 
     runtime = Runtime(state_dir=state_dir)
     if undo == (file is not None):
-        raise UsageError(
-            "name a plan, or say --undo", hint="`mplp capacity plan --output json` prints a plan"
-        )
+        said = "either a plan or --undo, not both" if undo else "name a plan, or say --undo"
+        raise UsageError(said, hint="`mplp capacity plan --output json` prints a plan")
     if file is None:
         undo_last(runtime, BY, output)
         return
@@ -207,7 +209,7 @@ def _actions(file: str) -> list[ScalingAction]:
     from mplp_cli.sources import read_source
 
     source = read_source(file, sys.stdin.buffer)
-    return read_as(source.text, source.name, GivenPlan, misplaced).listed()
+    return read_as(source.text, source.name, GivenPlan, misplaced, like=_LIKE).listed()
 
 
 def _execute(runtime: Runtime, actions: list[ScalingAction], output: TextOrJson) -> Any:

@@ -30,7 +30,7 @@ def diagnose(runtime: Runtime, *, repair: bool) -> Diagnosis:
     try:
         with opened(runtime) as found:
             if found is None:
-                return Diagnosis(findings=list(_modules()))
+                return Diagnosis(findings=[*_adjustments(runtime), *_modules()])
             place = str(found[0])
             return _diagnose(runtime, *found, repair=repair)
     except StoreError as error:

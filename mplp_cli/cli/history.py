@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.plan import Plan
 
+Amount: TypeAlias = int | float | str
+#: Milliseconds from the first run of a file to the end of the last: ten years.
+_LONGEST: Final = 3_653 * 86_400_000
+_LIKE: Final = (
+    'a history is {"runs": [{"workflowId": "nightly", "createdAt": "2026-03-01T02:00:00Z",'
+    ' "endedAt": "2026-03-01T02:40:00Z"}]}'
+)
 #: Runs that are looked at, the newest; the definition of so many workflows is planned for what they hold.
 _MOST_RUNS = 50_000
 _MOST_PLANS = 50
@@ -31,7 +38,15 @@ class GivenRun(Struct, frozen=True, kw_only=True, rename="camel"):
     workflow_id: str = ""
     ended_at: str | None = None
     slots: int | None = None
-    resources: dict[str, int | float | str] = {}
+    resources: dict[str, Amount | dict[str, Amount]] = {}
+
+    def amounts(self) -> Iterator[tuple[Path, str, Amount | dict[str, Amount]]]:
+        """Place, kind and amount of each resource; kinds of one's own stand under `custom`, as in a step, or beside."""
+        for kind, written in self.resources.items():
+            if kind == "custom" and isinstance(written, dict):
+                yield from ((("resources", kind, name), name, one) for name, one in written.items())
+            else:
+                yield ("resources", kind), kind, written
 
 
 class GivenHistory(Struct, frozen=True, kw_only=True):
@@ -47,12 +62,12 @@ def given_runs(source: bytes, name: str) -> tuple[list[PastRun], int]:
     from mplp_cli.workflow.resources import amount_of
     from mplp_cli.workflow.values import moment_ms
 
-    given = read_as(source, name, GivenHistory, _wrong)
+    given = read_as(source, name, GivenHistory, _wrong, like=_LIKE)
     moments = [moment_ms(one) for run in given.runs for one in (run.created_at, run.ended_at) if one]
     until = max(moments, default=0)
     runs = []
     for run in given.runs:
-        held = {kind: amount_of(kind, written) for kind, written in run.resources.items()}
+        held = {kind: amount_of(kind, one) for _, kind, one in run.amounts() if not isinstance(one, dict)}
         if run.slots is not None:
             held[SLOTS] = run.slots
         begun, ended = moment_ms(run.created_at), moment_ms(run.ended_at) if run.ended_at else until
@@ -66,6 +81,7 @@ def _wrong(given: GivenHistory) -> Iterator[tuple[Path, str]]:
     from mplp_cli.workflow.resources import amount_of
     from mplp_cli.workflow.values import moment_ms
 
+    first, last = 1 << 62, 0
     for n, run in enumerate(given.runs):
         moments: dict[str, int] = {}
         for key, text in (("createdAt", run.created_at), ("endedAt", run.ended_at)):
@@ -75,13 +91,19 @@ def _wrong(given: GivenHistory) -> Iterator[tuple[Path, str]]:
                 yield ("runs", n, key), str(error)
         if moments.get("endedAt", 1 << 62) < moments.get("createdAt", 0):
             yield ("runs", n, "endedAt"), "it ends before it begins"
+        first, last = min(first, *moments.values(), first), max(last, *moments.values(), last)
+        if last - first > _LONGEST:
+            yield ("runs", n), "the runs span more than ten years"
+            return
         if run.slots is not None and run.slots < 1:
             yield ("runs", n, "slots"), f"{run.slots} is not a number of slots"
-        for kind, written in run.resources.items():
+        for place, kind, written in run.amounts():
             try:
+                if isinstance(written, dict):
+                    raise ValueError("only `custom` has a map of kinds")
                 amount_of(kind, written)
             except ValueError as error:
-                yield ("runs", n, "resources", kind), str(error)
+                yield ("runs", n, *place), str(error)
 
 
 def stored_runs(runtime: Runtime, now: int, since: int = 0) -> list[PastRun]:

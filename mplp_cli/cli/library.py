@@ -7,9 +7,18 @@ from pathlib import Path
 PAGES = Path(__file__).parent.parent / "help"
 
 
+#: From the first file to what surrounds it; a page that is not named here stands behind these.
+ORDER = (
+    *("workflow", "steps", "references", "conditions", "errors", "results"),
+    *("runs", "resources", "capacity", "output", "exit-codes"),
+    *("agents", "interfaces", "cassettes", "modules", "protocol", "testing", "ci", "api"),
+)
+
+
 def topics() -> list[str]:
-    """The pages of the reference."""
-    return sorted(path.stem for path in PAGES.glob("*.md"))
+    """The pages of the reference, in the order in which they are best read."""
+    found = {path.stem for path in PAGES.glob("*.md")}
+    return [*(name for name in ORDER if name in found), *sorted(found.difference(ORDER))]
 
 
 def page(topic: str) -> str:

@@ -132,7 +132,9 @@ def application(names: list[str], commands: Mapping[str, str] = COMMANDS) -> typ
     for name in names:
         place, _, function = commands[name].partition(":")
         command = getattr(import_module(f"mplp_cli.cli.{place}"), function or "main")
-        app.command(name, no_args_is_help=False)(command)
+        behind = SUBCOMMANDS.get(name, {}) if commands is COMMANDS else {}
+        epilog = f"Subcommands: {', '.join(behind)}; each has its --help." if behind else None
+        app.command(name, no_args_is_help=False, epilog=epilog)(command)
     return app
 
 
@@ -229,6 +231,11 @@ def _usage(error: Any, message: str, arguments: list[str]) -> int:
     """Wrong usage, as the argument parser found it. `ctx` is where."""
     context = getattr(error, "ctx", None)
     hint = f"try `{context.command_path} --help`" if context is not None else None
+    behind = SUBCOMMANDS.get("".join(arguments[:1]), {})
+    if behind and arguments[1:] and not arguments[1].startswith("-") and arguments[1] not in behind:
+        from mplp_cli.workflow.suggest import did_you_mean
+
+        hint = did_you_mean(arguments[1], behind) or f"the subcommands are {', '.join(behind)}"
     if context is not None and not wants_json(arguments):
         sys.stderr.write(f"{context.get_usage()}\n")
     return complain(UsageError(message, hint=hint), arguments)

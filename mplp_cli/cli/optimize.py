@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: What adjusts by it is taken back by it.
 BY = "mplp optimize"
+_LIKE = (
+    'metrics are {"cpu": {"utilization": 0.81}, "memory": {"utilization": 0.5}, "network": {"latency": 20}}'
+)
 
 
 class Language(StrEnum):
@@ -44,7 +47,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Find bottlenecks, do about them what is safe, and say what else can be done.
+    """Find bottlenecks, do what is safe, and say what else helps.
 
     Measured for half a second: the cores, the memory, the disk, and how long it takes to reach `probes` of
     mplp.yaml (without any: a listener of our own). More than 0.8 of the cores, 0.9 of the memory or 100 ms are
@@ -63,12 +66,15 @@ def main(
     """
     from mplp_cli.cli.capacity import undo_last
     from mplp_cli.cli.showing import show
+    from mplp_cli.errors import UsageError
     from mplp_cli.render.advised import advised_document, advised_screen
     from mplp_cli.render.machine import write_document
     from mplp_cli.resources.advice import safe_ones
     from mplp_cli.resources.bottlenecks import bottlenecks_of
     from mplp_cli.runtime import Runtime
 
+    if undo and (dry_run or metrics is not None):
+        raise UsageError("--undo takes back, and nothing else", hint="leave --metrics and --dry-run out")
     with Runtime(state_dir=state_dir) as runtime:
         if undo:
             undo_last(runtime, BY, output)
@@ -98,7 +104,7 @@ def _metrics(runtime: Runtime, file: str | None) -> Measured:
     from mplp_cli.sources import read_source
 
     source = read_source(file, sys.stdin.buffer)
-    return Measured(metrics=read_as(source.text, source.name, Metrics, misfits))
+    return Measured(metrics=read_as(source.text, source.name, Metrics, misfits, like=_LIKE))
 
 
 def _database(runtime: Runtime) -> AbstractContextManager[Any]:

@@ -24,7 +24,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Show the pool of resources: what there is, what is held and by whom, and what runs wait for.
+    """Show the pool: what there is, who holds it, who waits for it.
 
     The runs of every process on one state share it. `mplp help resources` says how steps ask for their part.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from mplp_cli.errors import Path, Problem, UsageError
 from mplp_cli.loading.load import listed, read_document
@@ -17,25 +17,40 @@ T = TypeVar("T")
 Check = Callable[[T], Iterator[tuple[Path, str]]]
 
 
-def read_as(source: bytes, name: str, kind: type[T], check: Check[T] | None = None) -> T:
+#: What msgspec calls a type, and what people do.
+_WORDS: Final = {
+    "object": "a mapping",
+    "array": "a list",
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+}
+
+
+def read_as(
+    source: bytes, name: str, kind: type[T], check: Check[T] | None = None, *, like: str | None = None
+) -> T:
     """The document as that kind; text that begins like JSON is read as JSON. UsageError with `file:line:column` of
-    the first thing that is wrong; `details.problems` has all of it."""
+    the first thing that is wrong, and with `like`, how one looks; `details.problems` has all of it."""
     # A name that ends so is read as JSON, whatever the file is called.
     as_json = source.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
     reading, text = read_document(source, ".json" if as_json else ".yaml")
-    problems = list(reading.problems)
+    problems = [
+        structs.replace(one, hint=like) if one.code == "file-empty" else one for one in reading.problems
+    ]
     made: Any = UNSET
     if reading.value is not UNSET and not problems:
         try:
             made = msgspec.convert(reading.value, kind)
         except msgspec.ValidationError as error:
-            said, _, place = str(error).partition(" - at ")
-            problems.append(
-                Problem(code="document-shape", message=said[:1].lower() + said[1:], path=_path(place))
-            )
+            problems.append(_misshapen(str(error), like))
         else:
             found = () if check is None else check(made)
-            problems += [Problem(code="document-value", message=said, path=path) for path, said in found]
+            problems += [
+                Problem(code="document-value", message=said, path=path, hint=like) for path, said in found
+            ]
     if problems:
         raise _refusal(listed(problems, text, name))
     return made  # type: ignore[no-any-return]  # `convert` has made it
@@ -49,6 +64,26 @@ def _refusal(problems: list[Problem]) -> UsageError:
         hint=first.hint,
         details={"file": first.file, "problems": places},
     )
+
+
+def _misshapen(said: str, hint: str | None) -> Problem:
+    """What msgspec says of a document, in words and with its place."""
+    what, _, place = said.partition(" - at ")
+    path, quoted = _path(place), re.findall(r"[`'](.*?)[`']", what)
+    if what.startswith("Object contains unknown field"):
+        key = what.partition("`")[2].removesuffix("`")
+        message = f"the key `{key}` is not known here"
+        return Problem(code="document-shape", message=message, path=(*path, key), on="key", hint=hint)
+    if what.startswith("Object missing required field"):
+        message = f"the key `{quoted[0]}` is missing"
+    elif what.startswith("Invalid enum value"):
+        message = f"{quoted[0]!r} cannot stand here"
+    elif len(quoted) == 2:
+        wanted, there = (" or ".join(_WORDS.get(one, one) for one in kinds.split(" | ")) for kinds in quoted)
+        message = f"{wanted} is wanted here, not {there}"
+    else:
+        message = what[:1].lower() + what[1:]
+    return Problem(code="document-shape", message=message, path=path, hint=hint)
 
 
 def _path(place: str) -> Path:

@@ -51,14 +51,14 @@ def pool_screen(
         (
             Line(_holder(made)),
             Line(short_id(made.id), "dim"),
-            Line(parts_text(made)),
             Line(ago(now - made.at), "dim"),
+            Line(parts_text(made)),
         )
         for made in allocations
     ]
     if holders:
         screen.lines.append(Line())
-        screen.lines += grid(("WHO", "ID", "HOLDS", ""), holders, theme=theme, width=width).lines
+        screen.lines += grid(("WHO", "ID", "", "HOLDS"), holders, theme=theme, width=width).lines
     return screen
 
 
@@ -86,9 +86,9 @@ def _run_rows(share: Share, workflows: Mapping[str, str], now: int) -> list[tupl
     rows: list[tuple[Line, ...]] = []
     if text := _amounts(held):
         more = f"priority {share.priority}" if share.priority else ""
-        rows.append((*who, Line(text), Line(more, "dim")))
+        rows.append((*who, Line(more, "dim"), Line(text)))
     if text := _amounts(share.wanted):
-        rows.append((*who, Line("waits for ", "warn").add(text), Line()))
+        rows.append((*who, Line(), Line("waits for ", "warn").add(text)))
     return rows
 
 

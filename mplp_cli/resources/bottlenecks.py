@@ -90,4 +90,4 @@ def misfits(metrics: Metrics) -> Iterator[tuple[Path, str]]:
     if latency is not None and not 0 <= latency < math.inf:
         yield ("network", "latency"), f"a latency is a number of milliseconds; {latency:g} is none"
     if metrics == Metrics():
-        yield (), "there are no metrics in it; write {cpu: {utilization: 0.5}, network: {latency: 20}}"
+        yield (), "there are no metrics in it"

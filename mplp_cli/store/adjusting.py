@@ -30,7 +30,7 @@ def read_adjustments(state_dir: Path | None) -> Adjustments:
         raise StoreError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
             hint="It was changed by hand, or by a newer version; move it away, and what mplp.yaml says holds again.",
-            details={"path": str(path), "cause": "unreadable"},
+            details={"path": str(path), "cause": "adjustments"},
         ) from error
 
 

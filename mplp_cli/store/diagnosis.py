@@ -63,6 +63,10 @@ CAUSES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "The system could not read or write: a failing disk, a network share that is gone, or a limit of the system.",
         ("Look at the system's log (`dmesg`).", "Copy the state directory to a sound local disk and use it there."),
     ),
+    "adjustments": (
+        "What was adjusted by `mplp optimize` or `mplp capacity apply` is not known; the runs are as they were.",
+        ("Move `adjustments.json` away; what mplp.yaml says holds again.",),
+    ),
     "memory": ("There is no memory left.", ("Free some, then try again.",)),
     "old-sqlite": ("The SQLite that is linked in is too old to be safe.", ("Install the package `apsw` anew.",)),
 }  # fmt: skip

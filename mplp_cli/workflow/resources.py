@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mplp_cli.errors import InsufficientResourcesError
+from mplp_cli.workflow.suggest import nearest
 
 #: The kinds that every pool may have; all others are custom.
 KINDS: Final = ("cpu", "memory", "network", "storage")
@@ -36,26 +37,36 @@ MOST: Final = 1 << 60
 
 def amount_of(kind: str, written: float | str) -> int:
     """An amount as it is reckoned with. ValueError says how one is written."""
-    suffixes = {"memory": _BINARY | _DECIMAL, "storage": _BINARY | _DECIMAL, "network": _BITS}.get(kind)
-    if suffixes is None:
-        amount = _number(written) * _THOUSANDTHS if isinstance(written, int | float) else -1
-        how = "a number such as 1 or 0.5"
-    elif isinstance(written, str):
-        found = _AMOUNT.fullmatch(written.strip())
-        scale = None if found is None else suffixes.get(found[2]) or suffixes.get(found[2].lower())
-        amount = -1 if found is None or scale is None else float(found[1]) * scale
-        how = "an amount such as 10mbps or 1gbps" if kind == "network" else "an amount such as 256MiB or 2GB"
-    else:
-        amount = _number(written)
-        how = "bits a second" if kind == "network" else "bytes"
-        how = f"a whole number of {how}, or text with a unit"
-    if not 0 < amount <= MOST or not round(amount):
+    amount, how = _reckoned(kind, written)
+    if amount is None:
         raise ValueError(f"{written!r} is not {how}")
+    if not 0 < amount <= MOST or not round(amount):
+        little = "too little: an amount is more than 0" if amount <= 0 else "too little to be counted"
+        raise ValueError(f"{written!r} is {'more than any pool may have' if amount > MOST else little}")
     return round(amount)
 
 
-def _number(written: float) -> float:
-    return -1 if isinstance(written, bool) or written != written or written > MOST else written  # noqa: PLR0124 - NaN
+def _reckoned(kind: str, written: float | str) -> tuple[float | None, str]:
+    """An amount as it is reckoned with, if it is written as amounts of the kind are, and how they are written."""
+    suffixes = {"memory": _BINARY | _DECIMAL, "storage": _BINARY | _DECIMAL, "network": _BITS}.get(kind)
+    if suffixes is None:
+        number = None if isinstance(written, str) else _number(written)
+        return None if number is None else number * _THOUSANDTHS, "a number such as 1 or 0.5"
+    if isinstance(written, str):
+        found = _AMOUNT.fullmatch(written.strip())
+        scale = None if found is None else suffixes.get(found[2]) or suffixes.get(found[2].lower())
+        amount = None if found is None or scale is None else float(found[1]) * scale
+        how = "an amount such as 10mbps or 1gbps" if kind == "network" else "an amount such as 256MiB or 2GB"
+        return amount, how
+    number = _number(written)
+    how = "a whole number of bits a second" if kind == "network" else "a whole number of bytes"
+    return None if number and number % 1 else number, f"{how}, or text with a unit"
+
+
+def _number(written: float) -> float | None:
+    """None for what is none; how far it is beyond all amounts does not matter."""
+    none = isinstance(written, bool) or written != written  # noqa: PLR0124 - NaN
+    return None if none else max(min(written, MOST + 1), -1)
 
 
 def amount_text(kind: str, amount: int) -> str:
@@ -360,16 +371,24 @@ def no_room(pool: Pool, used: Amounts, demand: Demand) -> InsufficientResourcesE
         there[name] = amount_text(name, _free(pool.kinds.get(name), used.get(name, {}), amount))
     short = [name for name, amount in demand.amounts if placed(pool, used, _only(demand, name)) is None]
     missing = "; ".join(f"{name}: asked {asked[name]}, available {there[name]}" for name in short)
-    never = lacking(pool, demand)
     return InsufficientResourcesError(
         f"there is not enough of the pool: {missing}" if missing else "there is not enough of the pool",
         requirements=asked,
         availability=there,
-        hint="`mplp resources show` lists what is held and by whom"
-        if not never
-        else f"the pool never has as much {' and '.join(never)}: ask for less, or enlarge it under `resources` in"
-        " mplp.yaml",
+        hint=_way_out(pool, lacking(pool, demand)),
     )
+
+
+def _way_out(pool: Pool, never: Iterable[str]) -> str:
+    """What can be done where there is no room: now, or never."""
+    if unknown := next((name for name in never if name not in pool.kinds), None):
+        meant = f"did you mean `{near}`? else " if (near := nearest(unknown, pool.kinds)) else ""
+        return f"{meant}the pool has no `{unknown}`: state it under `resources` in mplp.yaml"
+    if short := " and ".join(never):
+        return (
+            f"the pool never has as much {short}: ask for less, or enlarge it under `resources` in mplp.yaml"
+        )
+    return "`mplp resources show` lists what is held and by whom"
 
 
 def _only(demand: Demand, name: str) -> Demand:

@@ -126,6 +126,8 @@ def _only(
 
 
 def _capacity(name: str, said: object, where: str) -> int:
+    if isinstance(said, dict):
+        raise StatementError(f"must have an amount or a list of units under `{where}`, not a map", _NO_RATE)
     if isinstance(said, bool) or not isinstance(said, int | float | str):
         raise StatementError(f"must have an amount under `{where}`", _AMOUNT)
     try:
@@ -134,4 +136,5 @@ def _capacity(name: str, said: object, where: str) -> int:
         raise StatementError(f"must have an amount under `{where}`: {error}", _AMOUNT) from None
 
 
+_NO_RATE: Final = "Write `cpu: 4`; only kinds under `custom` may be rates, {capacity: 100, per: 1m}."
 _AMOUNT: Final = "What is not there is left out; a list of units is written [{id: node-a, capacity: 4}, ...]."

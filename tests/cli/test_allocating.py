@@ -91,3 +91,42 @@ def test_utilization_is_at_most_1_and_nothing_is_less_than_free() -> None:
     used = {"gpu": {"a": 750, "gone": 0}}
     assert utilization(pool, used) == {"gpu": Used(1.5, 0.75, 0.75, 0.5)}
     assert utilization(pool, {"gpu": {"a": 2_000}}) == {"gpu": Used(1.5, 2, 0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("", 2, "nothing is asked for"),
+        ("--cpu 0", 2, "--cpu 0: 0 is too little"),
+        ("--cpu nan", 2, "--cpu nan: nan is not a number such as"),
+        ("--cpu 1e400", 2, "more than any pool may have"),
+        ("--cpu 0.0001", 2, "too little to be counted"),
+        ("--memory 1.5", 2, "--memory 1.5: 1.5 is not a whole number of bytes"),
+        ("--custom cpu=1", 2, "help: write --cpu 1"),
+        ("--custom llm-slot=1 --custom llm-slot=1", 2, "`llm-slot` is asked for twice"),
+        ("--custom llm-slots=1", 1, "help: did you mean `llm-slot`? else the pool has no `llm-slots`"),
+        ("--custom [red]x=1", 1, "[red]x: asked 1, available 0"),
+        ("--cpu 7", 1, "help: the pool never has as much cpu"),
+    ],
+)
+def test_what_cannot_be_allocated_says_which_option_and_why(
+    project: Terminal, words: str, code: int, said: str
+) -> None:
+    refused = project("resources", "allocate", *words.split())
+    assert (refused.code, refused.out, said in refused.err) == (code, "", True), refused.err
+
+
+def test_a_group_of_commands_names_them(project: Terminal) -> None:
+    assert "Subcommands: show, utilization, optimize, allocate, release" in project("resources", "--help").out
+    assert "help: did you mean `allocate`?" in project("resources", "alocate").err
+    assert "the subcommands are show, utilization" in project("resources", "[b]x").err
+
+
+def test_on_a_narrow_terminal_all_that_is_held_can_be_read(project: Terminal) -> None:
+    asked = ("--cpu", "5", "--memory", "1GiB", "--custom", "llm-slot=2")
+    assert project("resources", "allocate", *asked, env={"LOGNAME": "\x1b[31m[red]x"}).code == 0
+    shown = project("resources", env={"COLUMNS": "50"}).out
+    assert all(len(line) <= 50 for line in shown.splitlines())
+    assert "cpu 4 (node-a), cpu 1 (node-b), llm-slot 2, memory 1GiB" in " ".join(shown.split())
+    assert "\x1b" not in shown
+    assert "[red]x" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,15 +73,37 @@ def test_the_machine_is_measured_to_the_probes_of_the_project(terminal: Terminal
     assert found["metrics"]["network"]["latency"] >= 0
     assert 0 < found["metrics"]["memory"]["utilization"] < 1
     assert list(found["unreachable"]) == [f"127.0.0.1:{closed}"]
-    terminal.write("mplp.yaml", "probes: [nowhere]")
-    refused = terminal("optimize", "--dry-run")
-    assert (refused.code, "'nowhere' under `probes`" in refused.err) == (2, True)
+    for said, why in (
+        ("[nowhere]", "'nowhere' under `probes`"),
+        ('["::1:80"]', "'::1:80' under `probes`"),
+        ("[a.test:1]", "help: Put text with a `:` inside [...] or {...} in quotes."),
+    ):
+        terminal.write("mplp.yaml", f"probes: {said}")
+        refused = terminal("optimize", "--dry-run")
+        assert (refused.code, why in refused.err) == (2, True), refused.err
+
+
+def test_what_is_adjusted_before_anything_is_stored_is_told_and_taken_back(terminal: Terminal) -> None:
+    fewer = {"actions": [{"type": "scale-down", "resource": "max-parallel", "amount": 1}]}
+    terminal.write("plan.json", json.dumps(fewer))
+    assert terminal("capacity", "apply", "plan.json").code == 0
+    assert "`mplp capacity apply --undo` takes it back" in terminal("doctor").out
+    for words in (("optimize", "--undo", "--dry-run"), ("capacity", "apply", "plan.json", "--undo")):
+        assert terminal(*words).code == 2
+    place = Path(terminal.directory) / ".mplp" / "adjustments.json"
+    before = place.read_bytes()
+    place.write_text("[]", "utf-8")
+    broken = terminal("doctor")
+    assert (broken.code, "Move `adjustments.json` away" in broken.out) == (74, True)
+    place.write_bytes(before)
+    assert terminal("capacity", "apply", "--undo").code == 0
+    assert "max-parallel" not in terminal("doctor").out
 
 
 @pytest.mark.parametrize(
     ("words", "text", "said"),
     [
-        ("optimize --metrics", '{"cpu":\n  {"utilization": "much"}}', "f:2:19: expected `float | null`, got `str`"),
+        ("optimize --metrics", '{"cpu":\n  {"utilization": "much"}}', "f:2:19: a number or nothing is wanted"),
         ("capacity plan --history", '{"runs": [{"createdAt": "yesterday"}]}', "f:1:25: 'yesterday' is not a time"),
         ("capacity apply", "\x00", "f:1:"),
     ],
@@ -135,6 +158,22 @@ def test_a_short_history_of_the_store_is_forecast_flat_and_said_to_be_so(termina
     assert "the forecast is flat" in " ".join(shown.out.split())
     assert max(map(len, shown.out.splitlines())) <= 80
     assert terminal("capacity", "plan", "--horizon", "1y").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "look"),
+    [
+        (("optimize", "--metrics", "f"), "metrics are {"),
+        (("capacity", "apply", "f"), "a plan is {"),
+        (("capacity", "plan", "--history", "f"), "a history is {"),
+    ],
+)
+def test_the_help_shows_how_such_a_file_looks(terminal: Terminal, words: tuple[str, ...], look: str) -> None:
+    for text in ("", "[]"):
+        terminal.write("f", text)
+        refused = terminal(*words)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"\nhelp: {look}" in refused.err
 
 
 WORKS = """\

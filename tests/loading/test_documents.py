@@ -25,20 +25,23 @@ NOON = '"createdAt": "2026-03-01T12:00:00Z"'
     [
         ("metrics", "", "f:1:1: the file is empty"),
         ("metrics", '{"cpu": {"utilization": 0.5}', "f:1:29: "),
-        ("metrics", '{"cpu": {"utilisation": 1}}', "f:1:9: object contains unknown field `utilisation`"),
+        ("metrics", '{"cpu": {"utilisation": 1}}', "f:1:10: the key `utilisation` is not known here"),
+        ("metrics", '{"a`b": 1}', "f:1:2: the key `a`b` is not known here"),
         ("metrics", '{"cpu": {"utilization": NaN}}', "f:1:25: `NaN` is not a JSON value"),
         ("metrics", '{"cpu": {}, "cpu": {}}', "f:1:13: the key `cpu` is written twice"),
         ("metrics", "cpu: {utilization: 81}", "f:1:20: a utilization is a part of 1"),
         ("metrics", "cpu: [" * 100, "f:1:"),
         ("metrics", "{}", "f:1:1: there are no metrics in it"),
-        ("history", "[1, 2]", "f:1:1: expected `object`, got `array`"),
-        ("history", '{"runs": 1}', "f:1:10: expected `array`, got `int`"),
+        ("history", "[1, 2]", "f:1:1: a mapping is wanted here, not a list"),
+        ("history", '{"runs": 1}', "f:1:10: a list is wanted here, not a whole number"),
         ("history", f'{{"runs": [{{{NOON}, "endedAt": "2026-03-01T11:00:00Z"}}]}}', "f:1:60: it ends before it begins"),
         ("history", f'{{"runs": [{{{NOON},\n"resources": {{"cpu": "x"}}}}]}}', "f:2:22: 'x' is not a number"),
         ("history", f'{{"runs": [{{{NOON}, "slots": 0}}]}}', "f:1:58: 0 is not a number of slots"),
-        ("plan", '{"actions": [{"type": "explode", "resource": "cpu", "amount": 1}]}', "f:1:23: invalid enum value"),
-        ("plan", '{"actions": [{"type": "scale-up", "resource": "cpu"}]}', "f:1:14: object missing required field"),
-        ("plan", '{"actions": [{"type": "scale-up", "resource": "cpu", "amount": true}]}', "f:1:64: expected"),
+        ("history", f'{{"runs": [{{{NOON}, "resources": {{"cpu": {{}}}}}}]}}', "f:1:70: only `custom` has a map"),
+        ("history", f'{{"runs": [{{{NOON}}}, {{"createdAt": "0001-01-01T00:00:00Z"}}]}}', "f:1:50: the runs span more"),
+        ("plan", '{"actions": [{"type": "explode", "resource": "cpu", "amount": 1}]}', "f:1:23: 'explode' cannot"),
+        ("plan", '{"actions": [{"type": "scale-up", "resource": "cpu"}]}', "f:1:14: the key `amount` is missing"),
+        ("plan", '{"actions": [{"type": "scale-up", "resource": "cpu", "amount": true}]}', "f:1:64: a whole number or"),
         ("plan", "{}", "f:1:1: a plan has either"),
         ("plan", '{"actions": [], "scalingPlan": {"actions": []}}', "f:1:1: a plan has either"),
         ("plan", "\x00", "f:1:"),
@@ -57,6 +60,7 @@ def test_a_file_that_is_not_text_is_refused() -> None:
 
 
 def test_yaml_does_as_well_as_json() -> None:
-    runs, until = given_runs(b"runs: [{createdAt: '2026-03-01T12:00:00Z', resources: {cpu: 0.5}}]", "f")
-    assert [(one.ended - one.begun, one.held) for one in runs] == [(0, {"cpu": 500})]
+    held = b"{cpu: 0.5, custom: {gpu: 1}}"
+    runs, until = given_runs(b"runs: [{createdAt: '2026-03-01T12:00:00Z', resources: " + held + b"}]", "f")
+    assert [(one.ended - one.begun, one.held) for one in runs] == [(0, {"cpu": 500, "gpu": 1_000})]
     assert until == runs[0].begun

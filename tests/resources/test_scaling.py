@@ -170,7 +170,7 @@ def test_one_that_fails_keeps_no_other_from_being_done() -> None:
         (action("up", "gpu", 1), "2 units"),
         (action("up", "tokens", 1), "rate"),
         (action("up", "cpu", "many"), "is not a number"),
-        (action("up", "cpu", 0), "is not a number"),
+        (action("up", "cpu", 0), "0 is too little"),
         (action("up", "memory", "1 parsec"), "is not an amount"),
         (action("up", MAX_PARALLEL, 1.5), "whole number"),
         (action("up", MAX_PARALLEL, 1000), "1 to 256"),

@@ -14,7 +14,8 @@ from mplp_cli.workflow.suggest import nearest
 GivePool: TypeAlias = Callable[[], Pool]
 _DEFAULTS: Final[Path] = ("workflow", "defaults", "resources")
 
-_HINT: Final = "it stands as it is, without references: what a step holds is known before anything runs"
+_WRITTEN: Final = "`mplp help resources` shows how amounts are written"
+_BARE: Final = "it stands as it is, without references: what a step holds is known before anything runs"
 
 
 class Report(Protocol):
@@ -61,7 +62,8 @@ class Demands:
                 found[name] = amount_of(name, written)
             except ValueError as error:
                 wrong = True
-                hint = f"leave `{name}` out if it needs none" if written == 0 else _HINT
+                hint = f"leave `{name}` out if it needs none" if written == 0 else _WRITTEN
+                hint = _BARE if "${" in str(written) else hint
                 self._report.problem("resource-amount", f"`{name}`: {error}", (*path, *at), hint)
         if not found:
             return None
