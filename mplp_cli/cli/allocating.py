@@ -132,7 +132,8 @@ def _write(made: Allocation) -> None:
 def _demand(asked: dict[str, str], custom: list[str], strategy: Strategy) -> Demand:
     """What the options ask for. UsageError names the option that is wrong."""
     from mplp_cli.errors import UsageError
-    from mplp_cli.workflow.resources import Demand, amount_of
+    from mplp_cli.workflow.amounts import amount_of
+    from mplp_cli.workflow.resources import Demand
 
     amounts = [(f"--{kind} {text}", kind, text) for kind, text in asked.items()]
     amounts += [(f"--custom {pair}", *_pair(pair)) for pair in custom]

@@ -182,7 +182,7 @@ def _objects(_: Sequence[str]) -> Iterator[Pair]:
 
 
 def _allocations(_: Sequence[str]) -> Iterator[Pair]:
-    from mplp_cli.workflow.resources import amount_text
+    from mplp_cli.workflow.amounts import amount_text
 
     store = _store()
     for one in store.shares.allocations() if store is not None else ():

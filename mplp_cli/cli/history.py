@@ -59,7 +59,7 @@ def given_runs(source: bytes, name: str) -> tuple[list[PastRun], int]:
     """The runs of a file, and the moment at which it ends. One that has not ended goes on until then. UsageError."""
     from mplp_cli.loading.documents import read_as
     from mplp_cli.resources.usage import SLOTS, PastRun
-    from mplp_cli.workflow.resources import amount_of
+    from mplp_cli.workflow.amounts import amount_of
     from mplp_cli.workflow.values import moment_ms
 
     given = read_as(source, name, GivenHistory, _wrong, like=_LIKE)
@@ -78,7 +78,7 @@ def given_runs(source: bytes, name: str) -> tuple[list[PastRun], int]:
 
 def _wrong(given: GivenHistory) -> Iterator[tuple[Path, str]]:
     """What the shape of a history cannot say."""
-    from mplp_cli.workflow.resources import amount_of
+    from mplp_cli.workflow.amounts import amount_of
     from mplp_cli.workflow.values import moment_ms
 
     first, last = 1 << 62, 0

@@ -15,7 +15,8 @@ from mplp_cli.engine.processes import Child
 from mplp_cli.engine.watching import MemoryWatch
 from mplp_cli.errors import InsufficientResourcesError, StepError
 from mplp_cli.protocols import Attempt
-from mplp_cli.workflow.resources import Demand, Parts, amount_text
+from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.resources import Demand, Parts
 
 
 @dataclass(frozen=True, kw_only=True)

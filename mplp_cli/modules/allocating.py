@@ -10,7 +10,8 @@ from mplp_cli.errors import OperationError
 from mplp_cli.modules.contract import Operation, Parameters, Result
 from mplp_cli.modules.session import Session
 from mplp_cli.modules.shapes import Text
-from mplp_cli.workflow.resources import Allocation, Demand, Strategy, amount_text
+from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.resources import Allocation, Demand, Strategy
 
 Amount = int | float | str
 

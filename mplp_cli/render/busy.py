@@ -10,7 +10,8 @@ from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.theme import Theme
 from mplp_cli.resources.usage import Busy
 from mplp_cli.resources.utilization import number_of
-from mplp_cli.workflow.resources import Pool, amount_text
+from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.resources import Pool
 
 
 def busy_document(pool: Pool, busy: Mapping[str, Busy]) -> dict[str, Any]:

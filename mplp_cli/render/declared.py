@@ -6,7 +6,7 @@ from typing import Any
 
 from mplp_cli.resources.declaring import Declaration
 from mplp_cli.resources.utilization import number_of
-from mplp_cli.workflow.resources import amount_text
+from mplp_cli.workflow.amounts import amount_text
 
 
 def declaration_text(one: Declaration) -> str:

@@ -28,8 +28,8 @@ from mplp_cli.render.view import (
     usage_object,
     usage_text,
 )
+from mplp_cli.workflow.amounts import amount_text
 from mplp_cli.workflow.estimates import Estimate
-from mplp_cli.workflow.resources import amount_text
 from mplp_cli.workflow.values import Json, duration_text
 
 #: Characters of a value that a screen shows.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mplp_cli.workflow.amounts import amount_text
 from mplp_cli.workflow.estimates import Estimate
-from mplp_cli.workflow.resources import Demand, amount_text
+from mplp_cli.workflow.resources import Demand
 from mplp_cli.workflow.values import duration_text
 
 if TYPE_CHECKING:

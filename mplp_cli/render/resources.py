@@ -9,7 +9,8 @@ from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.tables import ago
 from mplp_cli.render.theme import Theme
 from mplp_cli.render.view import short_id
-from mplp_cli.workflow.resources import Allocation, Amounts, Pool, Share, amount_text, in_use
+from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.resources import Allocation, Amounts, Pool, Share, in_use
 from mplp_cli.workflow.values import duration_text
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 from msgspec import json
 
 from mplp_cli.errors import Failure
+from mplp_cli.workflow.amounts import amount_text
 from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
-from mplp_cli.workflow.resources import Demand, Usage, amount_text
+from mplp_cli.workflow.resources import Demand, Usage
 from mplp_cli.workflow.values import duration_text
 
 #: A step in one of these has begun and not ended.

@@ -12,7 +12,7 @@ from mplp_cli.protocols.scaling import ScalingAction, Written
 from mplp_cli.resources.adjustments import MAX_PARALLEL, is_counted
 from mplp_cli.resources.forecast import Forecast
 from mplp_cli.resources.usage import RUNS, SLOTS, Usage
-from mplp_cli.workflow.resources import amount_text
+from mplp_cli.workflow.amounts import amount_text
 
 #: A kind of which less than this part is required has too much.
 TOO_MUCH: Final = 0.5

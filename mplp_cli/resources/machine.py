@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mplp_cli.workflow.resources import MOST
+from mplp_cli.workflow.amounts import MOST
 
 #: Links that claim more than that do not know their speed.
 _FASTEST: Final = 65_535

@@ -12,7 +12,7 @@ from mplp_cli.errors import MplpError, Path
 from mplp_cli.protocols.scaling import Adjustment, Scaler, ScalingAction
 from mplp_cli.resources.adjustments import AGENT, is_counted
 from mplp_cli.resources.capacity import Stock, said, written
-from mplp_cli.workflow.resources import amount_of
+from mplp_cli.workflow.amounts import amount_of
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import Json
 

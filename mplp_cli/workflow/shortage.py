@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mplp_cli.workflow.resources import Demand, Kind, Pool, Share, amount_text, in_use, kept_from, spread
+from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.resources import Demand, Kind, Pool, Share, in_use, kept_from, spread
 from mplp_cli.workflow.values import RunId, duration_text
 
 #: Holders that are named; the others are counted.

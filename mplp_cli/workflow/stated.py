@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mplp_cli.workflow.resources import KINDS, MOST, Kind, Unit, amount_of
+from mplp_cli.workflow.amounts import MOST, amount_of
+from mplp_cli.workflow.resources import KINDS, Kind, Unit
 from mplp_cli.workflow.suggest import nearest
 from mplp_cli.workflow.values import duration_ms
 

@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from mplp_cli.errors import Path
 from mplp_cli.workflow import model
-from mplp_cli.workflow.resources import KINDS, Demand, Pool, amount_of, amount_text, lacking
+from mplp_cli.workflow.amounts import amount_of, amount_text
+from mplp_cli.workflow.resources import KINDS, Demand, Pool, lacking
 from mplp_cli.workflow.suggest import nearest
 
 #: What steps can hold. Called when a step holds something.
