@@ -323,8 +323,12 @@ class Bench:
             finally:
                 journal.close()
 
-        if before is not None:
-            before(drive)
+        try:
+            if before is not None:
+                before(drive)
+        except BaseException:
+            journal.close()
+            raise
         return self.drives(driven)
 
     def _modules(self) -> Hub:

@@ -51,7 +51,7 @@ def main(
     if output is TextOrJson.json:
         from mplp_cli.render.machine import run_document, write_document
 
-        document = run_document(told.plan, told.state, now=told.now, standing=standing)
+        document = run_document(told.plan, told.state, now=told.now, standing=standing, measured=True)
         related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
         if told.plan.included:
             related["children"] = children_objects(family.children)

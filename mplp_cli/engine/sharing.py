@@ -84,7 +84,9 @@ class Sharing:
         spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
             return True
-        share = structs.replace(self._stored, held=self.room.stock.amounts(columns), spent=spent, wanted={})
+        wanted, yields = self._wanted()
+        held = self.room.stock.amounts(columns)
+        share = structs.replace(self._stored, held=held, spent=spent, wanted=wanted, yields=yields)
         others = self._shares.take(self._pool, share)
         if others is not None:
             self._others = list(others)

@@ -120,9 +120,12 @@ def failure_object(error: Failure) -> dict[str, Any]:
 
 
 def run_document(
-    plan: Plan, state: RunView, *, now: int = 0, standing: Standing | None = None
+    plan: Plan, state: RunView, *, now: int = 0, standing: Standing | None = None, measured: bool = False
 ) -> dict[str, Any]:
-    """A run as `run`, `status` and `resume` print it. A run that goes on lasts until `now`."""
+    """A run as `run`, `status` and `resume` print it. A run that goes on lasts until `now`.
+
+    `measured`: with what its attempts have used, which is never the same twice.
+    """
     from mplp_cli.render.queued import turn_object
     from mplp_cli.render.view import run_took, shown
 
@@ -136,6 +139,10 @@ def run_document(
         "duration": run_took(state, now),
         "steps": {s.id: _step_object(plan, state, s.number, s.id, now) for s in steps},
     }
+    for i, usage in state.usage.items() if measured else ():
+        from mplp_cli.render.view import usage_object
+
+        document["steps"][plan.steps[i].id]["usage"] = usage_object(usage)
     if (pausing := state.pausing) is not None:
         document["pause"] = {"by": pausing.by, "reason": pausing.message, "at": _moment(pausing.at)}
     if state.turn is not None:
@@ -169,10 +176,6 @@ def _step_object(plan: Plan, state: RunView, i: int, name: str, now: int) -> dic
         step["keptFrom"] = origin
     if error := state.errors.get(i):
         step["error"] = failure_object(error)
-    if (usage := state.usage.get(i)) is not None:
-        from mplp_cli.render.view import usage_object
-
-        step["usage"] = usage_object(usage)
     if name in state.spending.by_step:
         from mplp_cli.render.asked import step_agents
 

@@ -237,10 +237,13 @@ def _told_too_early(patch: pytest.MonkeyPatch) -> None:
 
 
 def _queued_starts(patch: pytest.MonkeyPatch) -> None:
-    def queue(self: Drive, fact: Event) -> None:
-        self._facts.append(fact)
+    begun = Drive.__init__
 
-    patch.setattr(Drive, "_record", queue)
+    def begin(self: Drive, *given: Any, **more: Any) -> None:
+        begun(self, *given, **more)
+        patch.setattr(self._batch, "record", self._facts.append)
+
+    patch.setattr(Drive, "__init__", begin)
 
 
 def _everything_again(patch: pytest.MonkeyPatch) -> None:
