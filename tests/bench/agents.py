@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,14 @@ AMONG = 1_000
 FUNCTION = "def answer(**given):\n    return 1\n\n\nasync def answer_soon(**given):\n    return 1\n"
 
 
+#: Whom the steps ask, what to call it, and what is in the figure.
+ASKED = (
+    ("mock", "a mock", "engine, boundary, journal"),
+    ("async", "an async function", "in the event loop, without the call itself"),
+    ("inside", "a function inside", "in a thread, without the call itself"),
+)
+
+
 def rows(lab: Lab) -> Iterator[Row]:
     """Discovery, a step that asks a mock agent, one that asks a function inside this process beside the bare call (an
     async one in the event loop, any other in a thread), and one that asks a function in a process beside a step that
@@ -46,32 +55,16 @@ def rows(lab: Lab) -> Iterator[Row]:
         note="by a glob and a tag",
     )
     count = lab.sizes.steps // 10
-    yield Row(
-        name=f"agents, {count:,} steps that ask a mock",
-        value=median_of(lambda: measured(lab, "mock", count), 3),
-        unit="us",
-        limit=STEP,
-        note="engine, boundary, journal",
-    )
-    inside = median_of(lambda: measured(lab, "inside", count), 3)
-    quick = median_of(lambda: measured(lab, "async", count), 3)
-    bare = median_of(lambda: measured(lab, "bare", count), 3)
-    yield Row(
-        name=f"agents, {count:,} steps that ask an async function",
-        value=quick - bare,
-        unit="us",
-        limit=STEP,
-        reference=bare,
-        note="overhead, inside; reference: the bare call",
-    )
-    yield Row(
-        name=f"agents, {count:,} steps that ask a function inside",
-        value=inside - bare,
-        unit="us",
-        limit=STEP,
-        reference=bare,
-        note="overhead, with a thread; reference: the bare call",
-    )
+    (bare,) = median_of_each(lab, "bare", count)[:1]
+    for what, asked, note in ASKED:
+        cpu, wall = median_of_each(lab, what, count)
+        yield Row(
+            name=f"agents, {count:,} steps that ask {asked}",
+            value=cpu - bare,
+            unit="us CPU",
+            limit=STEP,
+            note=f"{note}; {wall - bare:.0f} us of time",
+        )
     few = lab.sizes.processes
     agent, python = (measured(lab, what, few) for what in ("agent", "python"))
     yield Row(
@@ -84,14 +77,38 @@ def rows(lab: Lab) -> Iterator[Row]:
     )
 
 
-def measured(lab: Lab, what: str, count: int) -> float:
+def measured(lab: Lab, what: str, count: int, figure: str = "seconds") -> float:
     """Mean microseconds of one."""
     with lab.fresh() as folder:
         told = lab.python("-m", "tests.bench.agents", what, str(count), str(folder)).json
-    return float(told["seconds"]) / count * 1e6
+    return float(told[figure]) / count * 1e6
 
 
-def discovery(count: int, _folder: str) -> float:
+def median_of_each(lab: Lab, what: str, count: int) -> tuple[float, float]:
+    """Mean microseconds of one, of all processors and of time: the medians of three runs."""
+    both = []
+    for _ in range(3):
+        with lab.fresh() as folder:
+            both.append(lab.python("-m", "tests.bench.agents", what, str(count), str(folder)).json)
+    cpu, wall = (statistics.median(float(told[name]) for told in both) for name in ("cpu", "seconds"))
+    return cpu / count * 1e6, wall / count * 1e6
+
+
+#: Seconds, and those of all processors.
+Taken = tuple[float, float]
+
+
+def now() -> Taken:
+    """The clocks of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(began: Taken) -> Taken:
+    """What has passed since then."""
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def discovery(count: int, _folder: str) -> Taken:
     """Seconds for so many searches."""
     entries = [
         Entry(agent=MockAgent(id=f"a{n}", capabilities=[f"plan.c{n % 50}"], tags=["x"]), directory="/")
@@ -100,30 +117,30 @@ def discovery(count: int, _folder: str) -> float:
     registry = make_registry(Roster(entries=entries), lambda make: None, SystemClock(), RandomIds())
     wanted = Criteria(all_of=["plan.c1*"], tags=["x"])
     assert len(registry.discover(wanted)) == AMONG * 11 // 50
-    began = time.perf_counter()
+    began = now()
     for _ in range(count):
         registry.discover(wanted)
-    return time.perf_counter() - began
+    return since(began)
 
 
-def bare(count: int, _folder: str) -> float:
+def bare(count: int, _folder: str) -> Taken:
     """Seconds for so many calls of the function."""
     names: dict[str, Any] = {}
     exec(FUNCTION, names)  # the very text that the agents call
     answer = names["answer"]
-    began = time.perf_counter()
+    began = now()
     for _ in range(count):
         answer(n=1)
-    return time.perf_counter() - began
+    return since(began)
 
 
-def steps(what: str, count: int, folder: str) -> float:
+def steps(what: str, count: int, folder: str) -> Taken:
     """Seconds from `run.started` to the end of a run of so many steps, one at a time."""
-    moments: list[float] = []
+    moments: list[Taken] = []
 
     def watch(facts: Sequence[Event]) -> None:
         if not moments or isinstance(facts[-1], RUN_ENDS):
-            moments.append(time.perf_counter())
+            moments.append(now())
 
     (Path(folder) / "given.py").write_text(FUNCTION, "utf-8")
     body: dict[str, Any] = {"type": "agent", "agent": what, "input": {"n": 1}}
@@ -151,11 +168,11 @@ def steps(what: str, count: int, folder: str) -> float:
         run = runtime.start(source, loaded.plan, {}, {}, Screen(subscribers=[watch]))
         state = asyncio.run(run.go())
     assert not state.errors, state.errors
-    return moments[-1] - moments[0]
+    return moments[-1][0] - moments[0][0], moments[-1][1] - moments[0][1]
 
 
 if __name__ == "__main__":
     what, many, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     alone = {"discovery": discovery, "bare": bare}
-    seconds = alone[what](many, place) if what in alone else steps(what, many, place)
-    sys.stdout.write(json.dumps({"seconds": seconds}))
+    seconds, cpu = alone[what](many, place) if what in alone else steps(what, many, place)
+    sys.stdout.write(json.dumps({"seconds": seconds, "cpu": cpu}))
