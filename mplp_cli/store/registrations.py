@@ -56,10 +56,9 @@ class RegistrationFile:
 
     def _kept(self, path: Path) -> KeptAgents:
         try:
-            with path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                mark = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-                if self._read is None or self._read[0] != mark:
+            if self._read is None or self._read[0] != _mark(os.stat(path)):  # noqa: PTH116 - it is asked for each call
+                with path.open("rb") as file:
+                    mark = _mark(os.fstat(file.fileno()))
                     self._read = mark, msgspec.json.decode(file.read(), type=KeptAgents)
         except FileNotFoundError:
             if self._read is None or self._read[0] != _NONE:
@@ -71,6 +70,10 @@ class RegistrationFile:
                 details={"path": str(path), "cause": "unreadable"},
             ) from error
         return self._read[1]
+
+
+def _mark(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 #: No file.
