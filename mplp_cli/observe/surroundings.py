@@ -28,6 +28,7 @@ PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
     "jsonschema-rs": ("jsonschema_rs", "0.60", "0.70"),
     "msgspec": ("msgspec", "0.20", "1"),
     "networkx": ("networkx", "3.4", "4"),
+    "psutil": ("psutil", "6", "8"),
     "python-dotenv": ("dotenv", "1.1", "2"),
     "rich": ("rich", "14", "16"),
     "ruamel.yaml": ("ruamel.yaml", "0.18.15", "0.20"),

@@ -80,9 +80,13 @@ def test_the_status_of_a_run_lists_its_steps(talked: Terminal) -> None:
     assert re.search(r"^flaky +✓ completed +2 ", ended.out, re.MULTILINE)
 
 
-def test_the_status_for_machines_is_the_document_of_the_run(terminal: Terminal) -> None:
+def test_the_status_for_machines_is_the_document_of_the_run_with_what_its_steps_used(
+    terminal: Terminal,
+) -> None:
     ran = terminal("run", "talks.yaml", "--output", "json").document
     told = terminal("status", ran["runId"][:6], "--output", "json").document
+    used = {name: step.pop("usage") for name, step in told["steps"].items()}
+    assert all(usage["cpuMs"] >= 0 for usage in used.values())
     assert told == ran
     assert told["outputs"] == {"said": "hello world\nno end"}
     assert told["steps"]["flaky"]["attempts"] == 2
