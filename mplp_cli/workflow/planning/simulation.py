@@ -113,18 +113,17 @@ def simulated(tasks: Tasks, order: Sequence[int], patience: int = PATIENCE) -> t
                 heappush(events, now + per << _BITS | i << 8 | n + 1)
         if not events:
             return last, starts
-        now = events[0] >> _BITS
-        while events and events[0] >> _BITS == now:
-            event = heappop(events) & (1 << _BITS) - 1
-            i, n = event >> 8, event & 255
-            if n:
-                line.free += tasks.rates[i][n - 1][1]
-                continue
-            line.free += takes[i]
-            for _, spent in tasks.rates.get(i, ()):
-                line.free -= spent
-            last = now
-            _met(dependants[i], waits, fresh)
+        event = heappop(events)  # one at a time, as facts come to the fold
+        now = event >> _BITS
+        i, n = (event & (1 << _BITS) - 1) >> 8, event & 255
+        if n:
+            line.free += tasks.rates[i][n - 1][1]
+            continue
+        line.free += takes[i]
+        for _, spent in tasks.rates.get(i, ()):
+            line.free -= spent
+        last = now
+        _met(dependants[i], waits, fresh)
 
 
 def _met(dependants: Sequence[int], waits: list[int], fresh: list[int]) -> None:
