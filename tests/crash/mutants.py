@@ -133,14 +133,9 @@ class _Journal:
         self.journal = journal
 
     def append(
-        self,
-        events: Sequence[Event],
-        objects: Sequence[ProtocolObject] = (),
-        said: Sequence[Any] = (),
-        share: Share | None = None,
-        profile: Any = None,
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), *more: Any, **named: Any
     ) -> None:
-        self.journal.append(events, objects, said, share, profile)
+        self.journal.append(events, objects, *more, **named)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
@@ -150,14 +145,9 @@ class _TwoTransactions(_Journal):
     """Objects are stored in a commit of their own."""
 
     def append(
-        self,
-        events: Sequence[Event],
-        objects: Sequence[ProtocolObject] = (),
-        said: Sequence[Any] = (),
-        share: Share | None = None,
-        profile: Any = None,
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), *more: Any, **named: Any
     ) -> None:
-        self.journal.append(events, (), said, share, profile)
+        self.journal.append(events, (), *more, **named)
         if objects:
             self.journal.append([], objects)
 
@@ -170,19 +160,14 @@ class _LateStarts(_Journal):
         self.held: list[Event] = []
 
     def append(
-        self,
-        events: Sequence[Event],
-        objects: Sequence[ProtocolObject] = (),
-        said: Sequence[Any] = (),
-        share: Share | None = None,
-        profile: Any = None,
+        self, events: Sequence[Event], objects: Sequence[ProtocolObject] = (), *more: Any, **named: Any
     ) -> None:
         before, self.held = self.held, [e for e in events if isinstance(e, StepStarted)]
         self.journal.append(
             [*before, *(e for e in events if not isinstance(e, StepStarted))],
             objects,
-            share=share,
-            profile=profile,
+            *more,
+            **named,
         )
 
 
