@@ -23,6 +23,7 @@ from mplp_cli.protocols.records import (
     Communication,
     Control,
     Definition,
+    Delivery,
     Holding,
     ModuleState,
     NewRun,
@@ -35,7 +36,16 @@ from mplp_cli.protocols.records import (
     Wiring,
     is_made_by,
 )
-from mplp_cli.protocols.storage import AgentRecords, Board, Journal, Shares, Store, Switchboard, Turns
+from mplp_cli.protocols.storage import (
+    AgentRecords,
+    Board,
+    Deliveries,
+    Journal,
+    Shares,
+    Store,
+    Switchboard,
+    Turns,
+)
 from mplp_cli.protocols.working import (
     Advise,
     AgentKinds,
@@ -72,6 +82,8 @@ __all__ = [
     "Connect",
     "Control",
     "Definition",
+    "Deliveries",
+    "Delivery",
     "Ended",
     "Holding",
     "Holdings",

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mplp_cli.workflow.fold.answers import question_digest
 from mplp_cli.workflow.fold.history import Turn
+from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -55,6 +56,8 @@ class NewRun(Struct, frozen=True, kw_only=True):
     #: The place it needs before it begins.
     turn: Turn | None = None
     relation: Relation | None = None
+    #: What started it, if nobody did by hand.
+    cause: Cause | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     relation: Relation | None = None
     #: The number of the last request that has not been acted upon, 0 if there is none.
     last_request: int = 0
+    cause: Cause | None = None
 
     @property
     def parent(self) -> Relation | None:
@@ -171,6 +175,25 @@ class CachedResult(Struct, frozen=True, kw_only=True):
     at: int
     until: int
     result: Json
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """What became of one event on one route. `event` is its number on the board, `at` the time of the last try and
+    `due` that of the next one (ms since the epoch), `took` how long the last try took (ms).
+
+    `state`: delivered | retrying | dead (all tries have failed; it lies in the dead letters) | dropped (somebody took
+    it out of them).
+    """
+
+    route: str
+    event: int
+    state: Literal["delivered", "retrying", "dead", "dropped"]
+    tries: int
+    at: int
+    due: int = 0
+    took: int = 0
+    #: `Type: message` of the last failure.
+    error: str = ""
 
 
 # ---- what the hub keeps ------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from mplp_cli.protocols.records import (
@@ -11,6 +12,7 @@ from mplp_cli.protocols.records import (
     Communication,
     Control,
     Definition,
+    Delivery,
     ModuleState,
     NewRun,
     ProtocolObject,
@@ -142,8 +144,11 @@ class Journal(Protocol):
         said: Sequence[Communication] = (),
         share: Share | None = None,
         profile: Profile | None = None,
+        told: Sequence[Published] = (),
     ) -> None:
-        """Add facts, with what they store. `share`: what the run holds from then on; None: as before. `profile`: what a
+        """Add facts, with what they store and the events that tell of them (`told`).
+
+        `share`: what the run holds from then on; None: as before. `profile`: what a
         run has shown that ends with these facts; one that was stored earlier is replaced."""
         ...
 
@@ -157,6 +162,7 @@ class Journal(Protocol):
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        told: Sequence[Published] = (),
     ) -> bool:
         """As `append`, of facts after which nobody drives the run: unless a request is there that `controls` has
         not returned. Then nothing is written, and it is False."""
@@ -193,8 +199,9 @@ class AgentRecords(Protocol):
 class Board(Protocol):
     """What anybody has published, in order. The first event has number 1, and numbers only grow."""
 
-    def publish(self, event: Published) -> None:
-        """Publish an event, durably; once for each id."""
+    def publish(self, *events: Published) -> list[int]:
+        """Publish events, durably, all or nothing; once for each source and id. Their numbers; of one that was
+        published before, its number then."""
         ...
 
     def following(self, after: int) -> list[tuple[int, Published]]:
@@ -206,8 +213,62 @@ class Board(Protocol):
         """(number, event) pairs of the last `limit`, in order."""
         ...
 
+    def find(self, identifier: str) -> list[tuple[int, Published]]:
+        """Those with that id (of several sources), in order."""
+        ...
+
+    def numbered(self, number: int) -> Published | None:
+        """The event with that number; None if it is gone."""
+        ...
+
     def last(self) -> int:
         """The number of the last event, 0 if there is none."""
+        ...
+
+
+class Deliveries(Protocol):
+    """How far everybody has come who reads the board, and what became of events on routes.
+
+    A reader (`route:ID`, `rule:ID`, `trigger:WORKFLOW/ID`) has dealt with every event up to its number, but for those
+    with a delivery that is `retrying`. Events after it may have one that is over: they were overtaken by none.
+    """
+
+    def readers(self) -> dict[str, int]:
+        """Reader -> number of the event up to which all are dealt with."""
+        ...
+
+    def settle(
+        self,
+        readers: Mapping[str, int],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Published] = (),
+        *,
+        durable: bool = True,
+    ) -> None:
+        """Move readers, keep what became of deliveries and publish events, in one transaction. A reader never goes
+        back. Without `durable` a power cut may undo it, never a crash of the process; what is undone is
+        delivered again."""
+        ...
+
+    def of(
+        self,
+        route: str | None = None,
+        *,
+        state: str | None = None,
+        event: int | None = None,
+        after: int = 0,
+        limit: int = 1_000,
+    ) -> list[Delivery]:
+        """Deliveries by number of the event, those after `after`; of a route, in a state, of an event."""
+        ...
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Route -> state -> how many."""
+        ...
+
+    def own(self) -> AbstractContextManager[None] | None:
+        """The right to deliver for this state, which one process has at a time, until it is left or dies; None if
+        another process has it."""
         ...
 
 
@@ -216,6 +277,11 @@ class Store(Protocol):
 
     #: Published events; an `emit` step's come with the facts that a journal appends.
     board: Board
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Who has come how far with published events."""
+        ...
 
     @property
     def switchboard(self) -> Switchboard:

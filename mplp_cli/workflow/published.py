@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mplp_cli.workflow.values import Json, derived_uuid, rfc3339
 
@@ -19,13 +20,35 @@ FIELDS = ("id", "type", "source", "time", "data")
 
 
 class Published(Struct, frozen=True, kw_only=True):
-    """One published event. `at` is ms since the epoch, `data` JSON; `source` says who published it."""
+    """One published event. `at` is ms since the epoch, `data` JSON; `source` says who published it. `source` and `id`
+    together are what it is known by.
+
+    `more` has further attributes of CloudEvents: `subject`, `dataschema`, `datacontenttype` (if it is not JSON),
+    `data_base64` (then `data` is null), and extensions such as `correlationid`, `traceparent`, `recordedtime`.
+    """
 
     id: str
     type: str
     source: str
     at: int
     data: Any = None
+    more: dict[str, Any] = {}
+
+
+class Cause(
+    Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Why a run exists that nobody started by hand. `by`: `trigger:ID`, `route:ID`, `rule:ID` or `api`; `event` is the
+    id of the event."""
+
+    by: str
+    event: str = ""
+
+
+def enriched(event: Published, now: int) -> Published:
+    """What is stored of an event that comes from outside: when it was taken in, and what it belongs to."""
+    added: dict[str, Json] = {"correlationid": event.id, **event.more, "recordedtime": rfc3339(now)}
+    return replace(event, more=added)
 
 
 def check_type(name: Json) -> str:
@@ -83,9 +106,11 @@ def as_value(event: Published) -> dict[str, Json]:
 
 def cloud_event(event: Published) -> dict[str, Json]:
     """An event in the JSON format of CloudEvents 1.0."""
+    carried: dict[str, Json] = {} if "data_base64" in event.more else {"data": event.data}
     return {
         "specversion": "1.0",
         **{key: value for key, value in as_value(event).items() if key != "data"},
         "datacontenttype": "application/json",
-        "data": event.data,
+        **event.more,
+        **carried,
     }

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from mplp_cli.errors import Failure
-from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.published import Cause, Published
 from mplp_cli.workflow.resources import Usage
 
 #: Why a run stops before all its steps have ended.
@@ -84,6 +84,8 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     rerun: Rerun | None = None
     #: Where runs share the pool: a higher one goes first.
     priority: int = 0
+    #: Why it was started, if nobody did by hand.
+    cause: Cause | None = None
 
 
 class RunAdmitted(_Fact, tag="run.admitted", gc=True):
