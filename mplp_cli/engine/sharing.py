@@ -18,7 +18,8 @@ class Sharing:
 
     It asks for more in a transaction of its own, before the attempts begin that need it; what it does not need any
     more is given back in the commit of the facts that say so. What one attempt leaves the next may use without
-    asking anybody.
+    asking anybody. While steps of this run wait, and nobody else is there, what attempts leave is kept until the
+    next look but one: the next step may need a little more of it than was held last.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Sharing:
         self._pool, self._shares, self._clock, self._end_lost = pool, shares, clock, end_lost
         self.room = Room(pool, clock.now)
         self._stored = Share(run=run, priority=priority, since=since)
+        #: What is stored, never less than what is held; and the most that was held since the last look.
         self._columns = self.room.stock.held()
+        self._most = self._columns
         #: The run pauses, and starts nothing.
         self.rests = False
         for own in [share for share in shares.all() if share.run == run]:
@@ -43,21 +46,21 @@ class Sharing:
             self._stored = structs.replace(self._stored, spent=own.spent)
             if own.has_place:  # a process held it that is gone, and so is by now whatever it had left running
                 shares.take(pool, self._stored)
-        #: Shares of others as they were when somebody last looked.
+        #: Shares of others as they were when somebody last looked; they have changed, and nobody has been told.
         self._others: list[Share] = []
+        self._news = False
         self.look()
 
     def look(self) -> bool:
         """Look what others hold by now, and what has come back of rates. Whether there may be more room than before."""
         if self.room.waits and self._others:
             self._shares.reap(self._end_lost)
-        others = self._shares.others(self._stored.run)
-        if others is not None:
-            self._others = list(others)
+        self._look_round()
         back = self.room.stock.restore()
-        changed = others is not None or back or any(share.spent for share in self._others)
+        changed = self._news or back or any(share.spent for share in self._others)
         if changed:
             self._beside()
+        self._news = False
         self._announce()
         return changed
 
@@ -69,17 +72,30 @@ class Sharing:
             return None
         return max(min([*moments, *([] if own is None else [own])]) - now, 1) / 1000
 
+    def _look_round(self) -> None:
+        """Learn of others, if anything has changed."""
+        others = self._shares.others(self._stored.run)
+        if others is not None:
+            self._others, self._news = list(others), True
+
     def _announce(self) -> None:
-        """Say what is waited for, so that those behind leave it."""
+        """Say what is waited for, so that those behind leave it; and give back what has been kept for too long."""
         wanted, yields = self._wanted()
-        if wanted != self._stored.wanted or yields is not self._stored.yields:
-            share = structs.replace(self._stored, wanted=wanted, yields=yields)
+        now_held = self.room.stock.held()
+        columns = now_held
+        if self._keeps:
+            columns = [min(pair) for pair in zip(self._columns, self._most, strict=True)]
+        self._most = now_held
+        if (columns, wanted, yields) != (self._columns, self._stored.wanted, self._stored.yields):
+            held = self.room.stock.amounts(columns)
+            share = structs.replace(self._stored, held=held, wanted=wanted, yields=yields)
             if self._shares.take(self._pool, share) is None:
-                self._stored = share
+                self._columns, self._stored = columns, share
 
     def grant(self) -> bool:
         """Have what the steps that are about to begin need. False: others have been faster."""
         now_held = self.room.stock.held()
+        self._most = [max(pair) for pair in zip(now_held, self._most, strict=True)]
         columns = [max(pair) for pair in zip(now_held, self._columns, strict=True)]
         spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
@@ -97,7 +113,8 @@ class Sharing:
 
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
-        columns = self.room.stock.held()
+        self._look_round()
+        columns = self._columns if self._keeps else self.room.stock.held()
         wanted, yields = self._wanted()
         if columns == self._columns and (wanted, yields) == (self._stored.wanted, self._stored.yields):
             return None
@@ -108,7 +125,13 @@ class Sharing:
     def kept(self, share: Share | None) -> None:
         """The share is stored."""
         if share is not None:
-            self._columns, self._stored = self.room.stock.held(), share
+            self._columns = self._columns if self._keeps else self.room.stock.held()
+            self._stored = share
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether what attempts leave stays stored for a while."""
+        return self.room.waits and not self._others and not self.rests
 
     @property
     def crowded(self) -> bool:
