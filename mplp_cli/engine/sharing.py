@@ -46,21 +46,21 @@ class Sharing:
             self._stored = structs.replace(self._stored, spent=own.spent)
             if own.has_place:  # a process held it that is gone, and so is by now whatever it had left running
                 shares.take(pool, self._stored)
-        #: Shares of others as they were when somebody last looked; they have changed, and nobody has been told.
+        #: Shares of others as they were when somebody last looked.
         self._others: list[Share] = []
-        self._news = False
         self.look()
 
     def look(self) -> bool:
         """Look what others hold by now, and what has come back of rates. Whether there may be more room than before."""
         if self.room.waits and self._others:
             self._shares.reap(self._end_lost)
-        self._look_round()
+        others = self._shares.others(self._stored.run)
+        if others is not None:
+            self._others = list(others)
         back = self.room.stock.restore()
-        changed = self._news or back or any(share.spent for share in self._others)
+        changed = others is not None or back or any(share.spent for share in self._others)
         if changed:
             self._beside()
-        self._news = False
         self._announce()
         return changed
 
@@ -72,19 +72,13 @@ class Sharing:
             return None
         return max(min([*moments, *([] if own is None else [own])]) - now, 1) / 1000
 
-    def _look_round(self) -> None:
-        """Learn of others, if anything has changed."""
-        others = self._shares.others(self._stored.run)
-        if others is not None:
-            self._others, self._news = list(others), True
-
     def _announce(self) -> None:
         """Say what is waited for, so that those behind leave it; and give back what has been kept for too long."""
         wanted, yields = self._wanted()
         now_held = self.room.stock.held()
         columns = now_held
         if self._keeps:
-            columns = [min(pair) for pair in zip(self._columns, self._most, strict=True)]
+            columns = list(map(min, self._columns, self._most))
         self._most = now_held
         if (columns, wanted, yields) != (self._columns, self._stored.wanted, self._stored.yields):
             held = self.room.stock.amounts(columns)
@@ -95,8 +89,8 @@ class Sharing:
     def grant(self) -> bool:
         """Have what the steps that are about to begin need. False: others have been faster."""
         now_held = self.room.stock.held()
-        self._most = [max(pair) for pair in zip(now_held, self._most, strict=True)]
-        columns = [max(pair) for pair in zip(now_held, self._columns, strict=True)]
+        self._most = list(map(max, now_held, self._most))
+        columns = list(map(max, now_held, self._columns))
         spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
             return True
@@ -113,7 +107,6 @@ class Sharing:
 
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
-        self._look_round()
         columns = self._columns if self._keeps else self.room.stock.held()
         wanted, yields = self._wanted()
         if columns == self._columns and (wanted, yields) == (self._stored.wanted, self._stored.yields):
@@ -134,9 +127,9 @@ class Sharing:
         return self.room.waits and not self._others and not self.rests
 
     @property
-    def crowded(self) -> bool:
-        """Whether others hold something of the pool."""
-        return bool(self._others)
+    def alert(self) -> bool:
+        """Whether to look often: others hold something of the pool, or more is stored than is held."""
+        return bool(self._others) or self._columns != self.room.stock.held()
 
     def _wanted(self) -> tuple[Amounts, bool]:
         """What it waits for: nothing if there are no others, or as long as it would not take it; and whether the
