@@ -84,7 +84,9 @@ class Room:
         if self._full or not self._line:
             return None
         free = self.stock.free
-        if not free or any(map(lt, free, self.stock.least)):  # there is not even what all of them ask for at least
+        if not free or any(
+            map(lt, free, self.stock.least)
+        ):  # there is not even what all of them ask for at least
             self._full = True
             return None
         ripe, scarce = self._ripe(), self._scarce
