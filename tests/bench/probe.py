@@ -1,9 +1,9 @@
 """One run inside a fresh process, timed from `run.started` to its end: `python -m tests.bench.probe FILE ...`.
 
 Module operations do nothing, but count as effects: their start is committed before they begin, and they take a
-slot. Prints JSON: seconds, cpu, facts, loading (seconds), starting and, with `--replay`, the seconds in which the journal
-of the run was read and folded again. `starting` are the seconds of its own in which the run was made of the plan,
-the search of its start order among them.
+slot. Prints JSON: seconds, cpu, facts, loading (seconds), starting and, with `--replay`, the seconds in which the
+journal of the run was read and folded again. `starting`: seconds of the processor in which the run was made of its
+plan, the search of its start order among them.
 """
 
 from __future__ import annotations
