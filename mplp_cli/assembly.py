@@ -226,12 +226,14 @@ def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str]
     acting = [step for step in plan.steps if step.effect]
     if len(acting) < 2 or not (plan.grows or len(acting) > slots or any(step.demand for step in acting)):
         return plan
+    from mplp_cli.loading.load import no_collection
     from mplp_cli.resources.learned import estimates_of
     from mplp_cli.workflow.planning.rehearsal import reordered
 
     known = estimates_of(runtime.store, plan.workflow.id, [step.id for step in acting])
     durations = {step: estimate.duration for step, estimate in known.items()}
-    return reordered(plan, durations, runtime.pool, slots, ended=ended)
+    with no_collection():
+        return reordered(plan, durations, runtime.pool, slots, ended=ended)
 
 
 def _sharing(runtime: Parts, state: RunState, priority: int, how: How) -> Sharing | None:
