@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +30,7 @@ from mplp_cli.workflow.fold.history import (
     StepStarted,
     StepWaiting,
 )
-from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.published import Published, matches
 from mplp_cli.workflow.values import Json, derived_uuid
 
 #: What every run tells, whoever listens: one or two events a run, and those that somebody has to know of.
@@ -50,19 +51,15 @@ _KEPT: Final = ("type", "at", "env", "cwd", "slots", "turn", "items", "hit", "ke
 LARGEST: Final = 16 << 10
 
 
-class Listened:
-    """Which events of runs somebody may want, by their type. `globs`: what is declared anywhere."""
+def listened(globs: Iterable[str]) -> Callable[[str], bool]:
+    """Which types of events of runs are published: those that are always, and those that one of `globs` may mean."""
+    declared = tuple(globs)
 
-    def __init__(self, wants: Callable[[str], bool]) -> None:
-        self._wants = wants
-        self._known: dict[str, bool] = {}
+    @cache
+    def wanted(kind: str) -> bool:
+        return kind in ALWAYS or any(matches(glob, kind) for glob in declared)
 
-    def __call__(self, kind: str) -> bool:
-        """Whether events of this type are published."""
-        known = self._known.get(kind)
-        if known is None:
-            known = self._known[kind] = kind in ALWAYS or self._wants(kind)
-        return known
+    return wanted
 
 
 def announced(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
-from mplp_cli.engine.announcing import ALWAYS
 from mplp_cli.engine.sharing import Sharing
 from mplp_cli.errors import Path
 from mplp_cli.protocols import (
@@ -61,7 +60,7 @@ class World:
     #: Keeps the files that an attempt leaves; the second argument says whether it failed. None: they are not kept.
     keep_files: Callable[[Attempt, bool], Awaitable[None]] | None = None
     #: Which events of the run anybody may want, by their type.
-    listened: Callable[[str], bool] = ALWAYS.__contains__
+    listened: Callable[[str], bool] = lambda kind: False
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).
