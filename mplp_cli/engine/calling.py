@@ -42,11 +42,12 @@ class NotJsonError(Exception):
 
 def find(call: str, load: Callable[[str], Any] | None = None) -> Callable[..., Any]:
     """The function of `package.module:name`, its module loaded by `load`; NotCalledError if there is none."""
-    from importlib import import_module
+    if load is None:
+        from importlib import import_module as load
 
     module, _, name = call.partition(":")
     try:
-        found: Any = (load or import_module)(module)
+        found: Any = load(module)
     except BaseException as error:
         if _told:
             raise

@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from importlib.machinery import PathFinder
-from typing import Any
+from typing import Any, Final
 
 from mplp_cli.engine import calling
 from mplp_cli.engine.capture import Capture, Emit
@@ -27,7 +27,10 @@ from mplp_cli.protocols import Attempt
 
 #: Takes what the call under way prints: the name of a stream and text.
 _WRITES: contextvars.ContextVar[Emit | None] = contextvars.ContextVar("writes", default=None)
+_STREAMS: Final = ("stdout", "stderr")
 _lock = threading.Lock()
+#: Calls under way, those included that were given up.
+_calls = 0
 #: A module is loaded by one thread; it may load others.
 _loading = threading.RLock()
 #: Calls that have led to async functions, whose modules are loaded: to call them again takes no thread.
@@ -37,9 +40,6 @@ calling.OURS.add(__file__)
 
 class _Stream:
     """A standard stream that hands on what a call prints; everything else goes where it went before."""
-
-    #: Calls under way, those included that were given up.
-    calls = 0
 
     def __init__(self, name: str, before: Any) -> None:
         self._name = name
@@ -86,20 +86,22 @@ class _Bytes:
 
 
 def _begin() -> None:
+    global _calls  # noqa: PLW0603 - as the streams, it belongs to the process
     with _lock:
-        _Stream.calls += 1
-        for name in ("stdout", "stderr"):
-            if not isinstance(getattr(sys, name), _Stream):
-                setattr(sys, name, _Stream(name, getattr(sys, name)))
+        _calls += 1
+        for name in _STREAMS:
+            if type(before := getattr(sys, name)) is not _Stream:
+                setattr(sys, name, _Stream(name, before))
 
 
 def _end() -> None:
+    global _calls  # noqa: PLW0603 - as the streams, it belongs to the process
     with _lock:
-        _Stream.calls -= 1
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if not _Stream.calls and isinstance(stream, _Stream):
-                setattr(sys, name, stream.before)
+        _calls -= 1
+        if not _calls:
+            for name in _STREAMS:
+                if type(stream := getattr(sys, name)) is _Stream:
+                    setattr(sys, name, stream.before)
 
 
 class _Printed:
@@ -107,7 +109,7 @@ class _Printed:
 
     def __init__(self, streams: list[Capture]) -> None:
         self.over = False
-        self._streams = dict(zip(("stdout", "stderr"), streams, strict=True))
+        self._streams = streams
         self._loop = asyncio.get_running_loop()
         #: What was printed and not fed yet; whether the event loop was asked to feed it.
         self._pieces: deque[tuple[str, str]] = deque()
@@ -127,7 +129,7 @@ class _Printed:
         for _ in range(len(self._pieces)):  # a thread may print faster than this goes
             stream, text = self._pieces.popleft()
             if not self.over:
-                self._streams[stream].feed(text.encode("utf-8", "backslashreplace"))
+                self._streams[_STREAMS.index(stream)].feed(text.encode("utf-8", "backslashreplace"))
 
 
 async def call_inside(
@@ -137,13 +139,18 @@ async def call_inside(
     printed = _Printed(streams)
     context = contextvars.copy_context()
     context.run(_WRITES.set, printed.add)
+
+    def work() -> dict[str, Any]:
+        try:
+            return context.run(_first, attempt.body, source_dir)
+        finally:
+            _end()
+
     _begin()
     try:
+        _begin()  # of the work, which may go on when it was given up
         try:
-            if attempt.body["call"] in _async:
-                made = context.run(_first, attempt.body, source_dir)
-            else:
-                made = await _in_thread(lambda: _first(attempt.body, source_dir), context)
+            made = work() if attempt.body["call"] in _async else await in_thread(work, _close)
         except asyncio.CancelledError:
             emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
             raise
@@ -220,26 +227,7 @@ def _look_in(directory: str, package: str) -> None:
             raise
 
 
-async def _in_thread(work: Callable[[], dict[str, Any]], context: contextvars.Context) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[dict[str, Any]] = loop.create_future()
-
-    def tell(made: dict[str, Any]) -> None:
-        if not done.done():
-            done.set_result(made)
-        elif "awaits" in made:
-            made["awaits"].close()  # it came too late
-
-    def run() -> dict[str, Any]:
-        try:
-            return context.run(work)
-        finally:
-            _end()
-
-    def then(made: dict[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, made)
-
-    _begin()
-    in_thread(run, then)
-    return await done
+def _close(made: dict[str, Any]) -> None:
+    """An outcome that came too late."""
+    if "awaits" in made:
+        made["awaits"].close()
