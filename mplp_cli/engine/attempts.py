@@ -139,7 +139,10 @@ class Attempts:
                     return
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
-            result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
+            made = self._attempt(step, attempt, body)
+            result = kept(
+                step, await (self._keep(runner, made) if made.artifacts else runner(made)), self._world
+            )
             keep = keep_of(step, self._scope.at(step), self._world.clock.now())
         except asyncio.CancelledError:
             if self._closed:
@@ -172,9 +175,9 @@ class Attempts:
         filled = await self._world.operations.consult(*step.target, body, caller, advisers)
         return dict(filled)
 
-    async def _run(self, runner: Runner, attempt: Attempt) -> Json:
+    async def _keep(self, runner: Runner, attempt: Attempt) -> Json:
         """What the work gives; the files that it leaves are kept, also if it failed or was stopped."""
-        keep = self._world.keep_files if attempt.artifacts else None
+        keep = self._world.keep_files
         try:
             result = await runner(attempt)
         except (Exception, asyncio.CancelledError):

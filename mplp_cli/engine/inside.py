@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.machinery import PathFinder
 from typing import Any, Final
 
@@ -139,18 +140,11 @@ async def call_inside(
     printed = _Printed(streams)
     context = contextvars.copy_context()
     context.run(_WRITES.set, printed.add)
-
-    def work() -> dict[str, Any]:
-        try:
-            return context.run(_first, attempt.body, source_dir)
-        finally:
-            _end()
-
+    first = partial(context.run, _first, attempt.body, source_dir)
     _begin()
     try:
-        _begin()  # of the work, which may go on when it was given up
         try:
-            made = work() if attempt.body["call"] in _async else await in_thread(work, _close)
+            made = first() if attempt.body["call"] in _async else await _in_thread(first)
         except asyncio.CancelledError:
             emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
             raise
@@ -227,7 +221,19 @@ def _look_in(directory: str, package: str) -> None:
             raise
 
 
-def _close(made: dict[str, Any]) -> None:
-    """An outcome that came too late."""
-    if "awaits" in made:
-        made["awaits"].close()
+async def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it gives; it may go on when nobody waits for it any more."""
+
+    def run() -> dict[str, Any]:
+        try:
+            return work()
+        finally:
+            _end()
+
+    _begin()
+    return await in_thread(run, _close)
+
+
+def _close(late: dict[str, Any]) -> None:
+    if "awaits" in late:
+        late["awaits"].close()
