@@ -143,7 +143,8 @@ class Attempts:
             result = kept(
                 step, await (self._keep(runner, made) if made.artifacts else runner(made)), self._world
             )
-            keep = keep_of(step, self._scope.at(step), self._world.clock.now())
+            cached = step.cache is not None
+            keep = keep_of(step, self._scope.at(step), self._world.clock.now()) if cached else None
         except asyncio.CancelledError:
             if self._closed:
                 raise

@@ -22,7 +22,7 @@ from importlib.machinery import PathFinder
 from typing import Any, Final
 
 from mplp_cli.engine import calling
-from mplp_cli.engine.capture import Capture, Emit
+from mplp_cli.engine.capture import Emit, Printout
 from mplp_cli.engine.threads import in_thread
 from mplp_cli.protocols import Attempt
 
@@ -108,9 +108,9 @@ def _end() -> None:
 class _Printed:
     """What a call has printed, in any thread, on its way to the streams of its step; after the end it is dropped."""
 
-    def __init__(self, streams: list[Capture]) -> None:
+    def __init__(self, printout: Printout) -> None:
         self.over = False
-        self._streams = streams
+        self._printout = printout
         self._loop = asyncio.get_running_loop()
         #: What was printed and not fed yet; whether the event loop was asked to feed it.
         self._pieces: deque[tuple[str, str]] = deque()
@@ -130,14 +130,12 @@ class _Printed:
         for _ in range(len(self._pieces)):  # a thread may print faster than this goes
             stream, text = self._pieces.popleft()
             if not self.over:
-                self._streams[_STREAMS.index(stream)].feed(text.encode("utf-8", "backslashreplace"))
+                self._printout.feed(stream, text.encode("utf-8", "backslashreplace"))
 
 
-async def call_inside(
-    attempt: Attempt, source_dir: str, streams: list[Capture], emit: Emit
-) -> dict[str, Any]:
+async def call_inside(attempt: Attempt, source_dir: str, printout: Printout) -> dict[str, Any]:
     """The outcome of the call that the step asks for, as `calling` describes it."""
-    printed = _Printed(streams)
+    printed = _Printed(printout)
     context = contextvars.copy_context()
     context.run(_WRITES.set, printed.add)
     first = partial(context.run, _first, attempt.body, source_dir)
@@ -146,7 +144,9 @@ async def call_inside(
         try:
             made = first() if attempt.body["call"] in _async else await _in_thread(first)
         except asyncio.CancelledError:
-            emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
+            printout.note(
+                "the function runs in a thread, which cannot be stopped: it goes on until it ends\n"
+            )
             raise
         if "awaits" in made:
             made = await _finished(made["awaits"], context)
@@ -191,11 +191,11 @@ def _first(body: Mapping[str, Any], source_dir: str) -> dict[str, Any]:
     def work() -> Any:
         nonlocal awaitable
         function = calling.find(body["call"], load)
-        if inspect.iscoroutinefunction(function):
-            _async.add(body["call"])
         made = calling.invoke(function, body.get("arguments") or {})
         if hasattr(made, "__await__"):
             awaitable, made = made, None
+            if inspect.iscoroutinefunction(function):
+                _async.add(body["call"])
         return made
 
     made = calling.outcome(work)
