@@ -74,9 +74,7 @@ def _trigger(value: dict[str, Any], directory: str) -> t.Trigger:
             )
         case "webhook":
             tolerance = duration_ms(value.get("tolerance", 300_000))
-            return t.WebhookTrigger(
-                **common, name=value["path"], secret=value["secret"], tolerance=tolerance
-            )
+            return t.WebhookTrigger(**common, name=value["path"], secret=value["secret"], tolerance=tolerance)
         case _:
             return t.StartupTrigger(**common)
 
