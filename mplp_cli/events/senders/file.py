@@ -42,7 +42,9 @@ class FileSender:
             parent = os.path.dirname(self._path)  # noqa: PTH120 (text is wanted)
             if not os.path.isdir(parent):  # noqa: PTH112 (the same)
                 why = f"the directory {parent} does not exist; it has to be made first"
-            return DeliveryError(f"cannot write to {self._path}: {why}", details={"path": self._path}).failure()
+            return DeliveryError(
+                f"cannot write to {self._path}: {why}", details={"path": self._path}
+            ).failure()
         return None
 
 

@@ -61,7 +61,11 @@ class WebhookSender:
     ) -> None:
         self._connect, self._clock, self._mask = connect, clock, mask
         self._url = filled(target.url, secrets)
-        self._headers = {"content-type": MEDIA_TYPE, "accept-encoding": "identity", **_headers(target, secrets)}
+        self._headers = {
+            "content-type": MEDIA_TYPE,
+            "accept-encoding": "identity",
+            **_headers(target, secrets),
+        }
         self._keys: Sequence[bytes] = ()
         if target.secret:
             try:
