@@ -43,6 +43,8 @@ class Tools:
     #: The values of the secrets that routes name, by name, and what takes them out of a text.
     secrets: Mapping[str, str] = field(default_factory=dict)
     mask: Callable[[str], str] = lambda text: text
+    #: Stands before the names of routes that are not the project's: `run:ID/`.
+    scope: str = ""
 
 
 def sender_of(route: Route, tools: Tools) -> Sender:
@@ -73,11 +75,11 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case WorkflowTarget() as target:
             from mplp_cli.events.senders.workflow import WorkflowSender
 
-            return WorkflowSender(route.id, target, tools.start)
+            return WorkflowSender(tools.scope + route.id, target, tools.start)
         case AgentTarget() as target:
             from mplp_cli.events.senders.agent import AgentSender
 
-            return AgentSender(route.id, target, tools.ask, route.timeout)
+            return AgentSender(tools.scope + route.id, target, tools.ask, route.timeout)
         case HandlerTarget() as target:
             from mplp_cli.events.senders.handler import HandlerSender, find_handler
 

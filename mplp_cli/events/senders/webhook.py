@@ -84,6 +84,9 @@ class WebhookSender:
 
         try:
             url = _address(self._url)
+        except HttpRequestError as error:
+            return error.failure()
+        try:
             # A redirect would lead to an address that nobody has stated.
             async with client.stream(
                 "POST", url, content=body, headers=self._signed(event, body), follow_redirects=False
