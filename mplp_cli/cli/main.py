@@ -64,7 +64,7 @@ COMMANDS = {
 #: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
 SUBCOMMANDS = {
     "runs": {"prune": "prune"},
-    "events": {"list": "events", "emit": "emit"},
+    "events": {"list": "events", "emit": "emit", "routes": "routes:routes"},
     "agents": {
         "list": "agents",
         "show": "agent:show",
