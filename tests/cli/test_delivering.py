@@ -100,8 +100,7 @@ def test_an_event_reaches_a_function_an_agent_a_workflow_and_a_file(
         assert sorted(str(run.cause) for run in runs) == sorted(
             str(Cause(by="route:build", event=name)) for name in ("e-1", "e-2")
         )
-        for run in runs:
-            until(lambda run=run: runtime.store.find_runs(run.id)[0].status == "completed")
+        until(lambda: {run.status for run in runtime.store.find_runs("tagged")} == {"completed"})
 
 
 def test_nothing_is_delivered_while_a_secret_is_missing(terminal: Terminal) -> None:
