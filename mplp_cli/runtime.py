@@ -165,7 +165,7 @@ class Runtime:
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
         those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
-        run has it already."""
+        run has it already. `cause`: what started it, if nobody did by hand."""
         from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted

@@ -70,6 +70,8 @@ SUBCOMMANDS = {
         "show": "event:show",
         "tail": "tail",
         "routes": "routes:routes",
+        "deliveries": "deliveries:deliveries",
+        "dead-letter": "dead_letters:main",
     },
     "agents": {
         "list": "agents",

@@ -16,11 +16,13 @@ from mplp_cli.protocols import Clock, Deliveries, Delivery
 
 #: Seconds between two moves of the readers, and before a store that failed is asked again.
 PAUSE: Final = 1.0
+#: Seconds for which records are collected: each commit keeps the loop from sending.
+TOGETHER: Final = 0.005
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Ledger:
-    """Records of one turn of the loop share a transaction; readers are moved once a second.
+    """Records of a few milliseconds share a transaction; readers are moved once a second.
 
     Of delivered events a power cut may undo the records, and then they are delivered again; dead letters are durable.
     """
@@ -48,9 +50,9 @@ class Ledger:
         return not self._records
 
     def keep(self, records: Sequence[Delivery]) -> None:
-        """Record these in the next turn."""
+        """Record these soon."""
         self._records += records
-        self._errands.soon("write", self.write)
+        self._errands.soon("write", self.write, TOGETHER)
 
     def come(self) -> None:
         """Events have passed: readers are to be moved within a second."""
