@@ -11,7 +11,7 @@ PAGES = Path(__file__).parent.parent / "help"
 ORDER = (
     *("workflow", "steps", "references", "conditions", "errors", "results"),
     *("runs", "resources", "capacity", "output", "exit-codes"),
-    *("agents", "interfaces", "cassettes", "modules", "protocol", "testing", "ci", "api"),
+    *("agents", "interfaces", "cassettes", "targets", "modules", "protocol", "testing", "ci", "api"),
 )
 
 
