@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 from mplp_cli.errors import WorkflowValidationError
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
-from mplp_cli.events.senders.command import RunCommand
-from mplp_cli.events.senders.workflow import Start
 from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
@@ -26,6 +24,8 @@ from mplp_cli.workflow.values import Json, RunId
 if TYPE_CHECKING:
     from mplp_cli.agents.boundary import Agents
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.events.senders.command import RunCommand
+    from mplp_cli.events.senders.workflow import Start
     from mplp_cli.runtime import Run, Runtime
 
 #: Seconds for which what was published is still delivered when the work is done that it was opened for.

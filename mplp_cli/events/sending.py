@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from mplp_cli.errors import InputError, UsageError
 from mplp_cli.events.contract import Sender
-from mplp_cli.events.senders.agent import Ask
-from mplp_cli.events.senders.command import RunCommand
-from mplp_cli.events.senders.workflow import Start
 from mplp_cli.protocols import Clock, Connect
 from mplp_cli.workflow.agents import variables_in
 from mplp_cli.workflow.events.judging import DeclarationError
@@ -24,6 +21,11 @@ from mplp_cli.workflow.events.routes import (
     WorkflowTarget,
 )
 from mplp_cli.workflow.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from mplp_cli.events.senders.agent import Ask
+    from mplp_cli.events.senders.command import RunCommand
+    from mplp_cli.events.senders.workflow import Start
 
 #: Characters of the shortest text that signs, or lets somebody in.
 _SHORTEST = 4
