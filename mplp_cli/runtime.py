@@ -7,19 +7,20 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, in_best_order, make_hub
+from msgspec.structs import replace
+
+from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, Clock, NewRun, Relation, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
-from mplp_cli.roster import Roster, project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -30,6 +31,7 @@ from mplp_cli.running import (
     one_of,
     refuse_child,
     relation_of,
+    to_store,
     workflow_env,
 )
 from mplp_cli.settings import Settings, load_settings
@@ -45,8 +47,9 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
-    from mplp_cli.workflow.fold.history import RunStarted
+    from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
 
@@ -75,6 +78,8 @@ class Runtime:
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
         self.priority = 0  #: of the runs that it starts, where they share the pool with others
+        #: Types of events that somebody else wants of its runs.
+        self.listens: Collection[str] = ()
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -145,7 +150,7 @@ class Runtime:
 
     # ---- runs
 
-    def start(
+    def start(  # noqa: PLR0913 - all that a run can begin with
         self,
         source: Source,
         plan: Plan,
@@ -154,9 +159,14 @@ class Runtime:
         screen: Screen,
         child: tuple[Attempt, Mapping[str, Account], int] | None = None,
         repeated: Repeated | None = None,
+        *,
+        cause: Cause | None = None,
+        run_id: str | None = None,
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
-        those budgets and that priority."""
+        those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
+        run has it already."""
+        from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
@@ -164,7 +174,7 @@ class Runtime:
         from mplp_cli.workflow.revision.telling import replay
 
         attempt, shared, priority = child or (None, {}, self.priority)
-        run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
+        run_id, now = attempt.child if attempt else run_id or self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
         slots = slots_of(plan, adjustments_of(self))
@@ -186,11 +196,13 @@ class Runtime:
             turn,
             rerun,
             priority,
+            cause,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = _to_store(source, plan, started, relation_of(attempt, rerun))
+        new = to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
+        new = replace(new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))))
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -311,7 +323,16 @@ class Runtime:
     @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
-        return project_settings(self.cwd)
+        return load_settings(self.cwd)
+
+    @cached_property
+    def declared(self) -> Settings:
+        """The same, with what it declares of events."""
+        if not self.settings.events:
+            return self.settings
+        from mplp_cli.loading.settings_file import with_events
+
+        return with_events(self.settings)
 
     @cached_property
     def pool(self) -> Pool:
@@ -374,23 +395,6 @@ def _secrets_of(
     if how.to_end:
         return secrets_to_end(plan, environ, secrets_file)
     return read_secrets(plan.secrets, environ, secrets_file)
-
-
-def _to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
-    return NewRun(
-        id=started.run,
-        workflow_id=plan.workflow.id,
-        name=plan.workflow.name,
-        source=source.text,
-        source_name=source.name,
-        source_dir=str(source.directory),
-        cwd=started.cwd,
-        plan=plan.stored(),
-        created_at=started.at,
-        included=plan.included_texts(),
-        turn=started.turn,
-        relation=relation,
-    )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:
