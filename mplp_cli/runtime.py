@@ -21,7 +21,6 @@ from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
-from mplp_cli.roster import Roster, project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
+    from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -165,7 +165,7 @@ class Runtime:
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
         those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
-        run has it already. `cause`: what started it, if nobody did by hand."""
+        run has it already."""
         from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
@@ -323,7 +323,7 @@ class Runtime:
     @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
-        return project_settings(self.cwd)
+        return load_settings(self.cwd)
 
     @cached_property
     def declared(self) -> Settings:

@@ -10,8 +10,8 @@ PAGES = Path(__file__).parent.parent / "help"
 #: From the first file to what surrounds it; a page that is not named here stands behind these.
 ORDER = (
     *("workflow", "steps", "references", "conditions", "errors", "results"),
-    *("runs", "resources", "capacity", "output", "exit-codes"),
-    *("agents", "interfaces", "cassettes", "targets", "modules", "protocol", "testing", "ci", "api"),
+    *("runs", "events", "targets", "resources", "capacity", "output", "exit-codes"),
+    *("agents", "interfaces", "cassettes", "modules", "protocol", "testing", "ci", "api"),
 )
 
 
