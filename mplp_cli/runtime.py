@@ -146,7 +146,7 @@ class Runtime:
 
     # ---- runs
 
-    def start(
+    def start(  # noqa: PLR0913 - what a new run can be made of
         self,
         source: Source,
         plan: Plan,
@@ -155,6 +155,7 @@ class Runtime:
         screen: Screen,
         child: tuple[Attempt, Mapping[str, Account], int] | None = None,
         repeated: Repeated | None = None,
+        *,
         cause: Cause | None = None,
         run_id: str | None = None,
     ) -> Run:
