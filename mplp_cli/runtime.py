@@ -17,7 +17,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, Clock, NewRun, Relation, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
 from mplp_cli.running import (
     AS_IT_IS,
@@ -29,6 +29,7 @@ from mplp_cli.running import (
     one_of,
     refuse_child,
     relation_of,
+    to_store,
     workflow_env,
 )
 from mplp_cli.settings import Settings, load_settings
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.roster import Roster
-    from mplp_cli.workflow.fold.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -146,7 +146,7 @@ class Runtime:
 
     # ---- runs
 
-    def start(  # noqa: PLR0913 - what a new run can be made of
+    def start(  # noqa: PLR0913 - all that a run can begin with
         self,
         source: Source,
         plan: Plan,
@@ -160,7 +160,8 @@ class Runtime:
         run_id: str | None = None,
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
-        those budgets and that priority. `cause`: what started it, if nobody did by hand."""
+        those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
+        run has it already."""
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
@@ -180,10 +181,20 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority
+            now,
+            run_id,
+            plan.workflow.id,
+            dict(inputs),
+            state.env,
+            cwd,
+            slots,
+            turn,
+            rerun,
+            priority,
+            cause,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = _to_store(source, plan, started, relation_of(attempt, rerun), cause)
+        new = to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
@@ -369,26 +380,6 @@ def _secrets_of(
     if how.to_end:
         return secrets_to_end(plan, environ, secrets_file)
     return read_secrets(plan.secrets, environ, secrets_file)
-
-
-def _to_store(
-    source: Source, plan: Plan, started: RunStarted, relation: Relation | None, cause: Cause | None
-) -> NewRun:
-    return NewRun(
-        id=started.run,
-        workflow_id=plan.workflow.id,
-        name=plan.workflow.name,
-        source=source.text,
-        source_name=source.name,
-        source_dir=str(source.directory),
-        cwd=started.cwd,
-        plan=plan.stored(),
-        created_at=started.at,
-        included=plan.included_texts(),
-        turn=started.turn,
-        relation=relation,
-        cause=cause,
-    )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -39,6 +39,11 @@ def parent_object(run: RunRecord) -> dict[str, Any] | None:
     return None if run.parent is None else {"runId": run.parent.run, "step": run.parent.step}
 
 
+def cause_object(run: RunRecord) -> dict[str, Any]:
+    """`{cause: {by, event}}` of a run that nobody started by hand."""
+    return {} if run.cause is None else {"cause": {"by": run.cause.by, "event": run.cause.event or None}}
+
+
 def children_objects(children: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """The runs of sub-workflows, for machines."""
     from mplp_cli.render.tables import status_of

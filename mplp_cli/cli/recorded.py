@@ -88,7 +88,7 @@ def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str)
 
 def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, Any]:
     """One run of the list, for machines."""
-    from mplp_cli.cli.family import parent_object
+    from mplp_cli.cli.family import cause_object, parent_object
     from mplp_cli.render.tables import status_of
     from mplp_cli.workflow.values import rfc3339
 
@@ -103,6 +103,7 @@ def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, An
     }
     if run.parent is not None:
         made["parent"] = parent_object(run)
+    made |= cause_object(run)
     if standing is None:
         return made
     return {**made, "concurrency": {"key": standing.key, "position": standing.position}}

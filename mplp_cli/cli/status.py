@@ -36,7 +36,7 @@ def main(
       mplp status my-workflow --output json
     """
     from mplp_cli.cli.artifacts import kept_files
-    from mplp_cli.cli.family import children_objects, family_of, parent_object
+    from mplp_cli.cli.family import cause_object, children_objects, family_of, parent_object
     from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import show
     from mplp_cli.runtime import Runtime
@@ -53,6 +53,7 @@ def main(
 
         document = run_document(told.plan, told.state, now=told.now, standing=standing, measured=True)
         related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
+        related |= cause_object(record)
         if told.plan.included:
             related["children"] = children_objects(family.children)
         if told.warning:
@@ -80,7 +81,7 @@ def _screen(
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import rerun_text, run_took, short_id
+    from mplp_cli.render.view import cause_text, rerun_text, run_took, short_id
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -94,6 +95,8 @@ def _screen(
     yield Line("  " + dot.join(facts), "dim").fit(width)
     if (parent := family.run.parent) is not None:
         yield Line(f"  sub-workflow of step {parent.step} of run {parent.run}", "dim").fit(width)
+    if (cause := family.run.cause) is not None:
+        yield Line(f"  started by {cause_text(cause)}", "dim").fit(width)
     yield from _turn(told, standing, present)
     if state.rerun is not None:
         yield Line(f"  {rerun_text(state.rerun)}", "dim")

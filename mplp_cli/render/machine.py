@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -36,6 +36,12 @@ def write_line(document: Any, stream: IO[str] | None = None) -> None:
     stream = stream or sys.stdout
     stream.write(_dump(document) + "\n")
     stream.flush()
+
+
+def write_lines(documents: Iterable[Any]) -> None:
+    """Print JSON documents, one a line."""
+    sys.stdout.write("".join(f"{_dump(document)}\n" for document in documents))
+    sys.stdout.flush()
 
 
 def _dump(document: Any, indent: int | None = None) -> str:
