@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "triggers": "triggers",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",
@@ -65,6 +66,7 @@ COMMANDS = {
 SUBCOMMANDS = {
     "runs": {"list": "runs", "prune": "prune"},
     "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail"},
+    "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",
         "show": "agent:show",
