@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
+    from mplp_cli.errors import WorkflowValidationError
     from mplp_cli.protocols import RunRecord, Store
     from mplp_cli.render.triggers import Listed
     from mplp_cli.runtime import Runtime
@@ -75,10 +76,25 @@ def main(
 
 
 def workflows_of(runtime: Runtime, files: list[Path] | None) -> list[Served]:
-    """The workflows of files and directories, or of the project. UsageError, WorkflowValidationError."""
+    """The workflows of files and directories, or of the project. What is wrong with a file is shown, and ends the
+    command."""
+    from mplp_cli.errors import WorkflowValidationError
     from mplp_cli.serving.catalogue import Files, default_places
 
-    return list(Files(files or default_places(runtime.cwd), runtime.load, runtime.clock).all())
+    try:
+        return list(Files(files or default_places(runtime.cwd), runtime.load, runtime.clock).all())
+    except WorkflowValidationError as error:
+        refuse_invalid(error)
+
+
+def refuse_invalid(error: WorkflowValidationError) -> NoReturn:
+    """Show what is wrong with a file that is to be served, and end the command."""
+    from mplp_cli.cli.checking import show_problems
+    from mplp_cli.errors import Exit
+    from mplp_cli.sources import read_source
+
+    show_problems(error.problems, [read_source(error.details["file"])], {}, no_color=False)
+    raise typer.Exit(Exit.USAGE)
 
 
 def serves(runtime: Runtime) -> bool:
