@@ -170,7 +170,9 @@ def test_events_that_come_while_a_run_goes_on_do_as_the_overlap_says(
     house.end("cancelled" if overlap == "cancel" else "completed")
     house.serve(1)
     assert house.started() == later
-    assert [one["event"] for one in house.told("trigger.skipped")] == (["b", "c"] if overlap == "skip" else [])
+    assert [one["event"] for one in house.told("trigger.skipped")] == (
+        ["b", "c"] if overlap == "skip" else []
+    )
     assert ("cancel a" in house.asked) is (overlap == "cancel")
 
 
@@ -243,7 +245,9 @@ def test_ticks_and_requests_start_the_trigger_that_they_are_meant_for_alone() ->
 
 def test_a_trigger_with_thousands_of_events_before_it_reads_them_from_the_board() -> None:
     house = House(pings())
-    events = [Published(id=f"e{i}", type="ping" if i % 2 else "pong", source="me", at=0) for i in range(3_000)]
+    events = [
+        Published(id=f"e{i}", type="ping" if i % 2 else "pong", source="me", at=0) for i in range(3_000)
+    ]
     house.board.publish(*events)
     house.serve(1)
     assert house.started() == [f"e{i}" for i in range(1, 3_000, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -37,7 +38,9 @@ def shown(times: list[int], zone: str) -> list[str]:
     return [datetime.fromtimestamp(one / 1000, ZoneInfo(zone)).strftime("%d %H:%M %z") for one in times]
 
 
-def by_the_clock(minutes: set[int], hours: set[int], zone: ZoneInfo, begin: datetime, end: datetime) -> list[int]:
+def by_the_clock(
+    minutes: set[int], hours: set[int], zone: ZoneInfo, begin: datetime, end: datetime
+) -> list[int]:
     """Every minute at which the clock of the zone shows one of the times."""
     found, moment = [], begin
     while moment <= end:
@@ -48,7 +51,9 @@ def by_the_clock(minutes: set[int], hours: set[int], zone: ZoneInfo, begin: date
     return found
 
 
-def once_a_day(minutes: set[int], hours: set[int], zone: ZoneInfo, begin: datetime, end: datetime) -> list[int]:
+def once_a_day(
+    minutes: set[int], hours: set[int], zone: ZoneInfo, begin: datetime, end: datetime
+) -> list[int]:
     """Each time of each day once: when the clock first shows it, or goes past it."""
     found: set[int] = set()
     for offset in range(-2, 4):
@@ -74,7 +79,9 @@ def test_a_schedule_means_the_moments_that_the_clock_of_its_zone_says(
     change: tuple[str, date], minutes: str, hours: str, begin: int
 ) -> None:
     zone = ZoneInfo(change[0])
-    first = datetime.combine(change[1], datetime.min.time(), UTC) - timedelta(hours=20) + timedelta(minutes=begin)
+    first = (
+        datetime.combine(change[1], datetime.min.time(), UTC) - timedelta(hours=20) + timedelta(minutes=begin)
+    )
     last = first + timedelta(hours=30)
     oracle = by_the_clock if "*" in (minutes[0], hours[0]) else once_a_day
     expected = oracle(_numbers(minutes, 60), _numbers(hours, 24), zone, first, last)
@@ -97,7 +104,7 @@ def test_a_time_that_comes_twice_or_never_on_a_day_comes_once_and_quarters_come_
     assert shown(next_times("30 2 * * *", BERLIN, autumn, 2), BERLIN) == ["31 02:30 +0200", "01 02:30 +0100"]
     assert shown(next_times("30 2 * * *", BERLIN, spring, 2), BERLIN) == ["28 03:00 +0200", "29 02:30 +0200"]
     quarters = next_times("*/15 * * * *", BERLIN, at("2027-10-31T01:59", BERLIN), 9)
-    assert [b - a for a, b in zip(quarters, quarters[1:], strict=False)] == [15 * MINUTE] * 8
+    assert [b - a for a, b in pairwise(quarters)] == [15 * MINUTE] * 8
     assert [text[3:5] for text in shown(quarters, BERLIN)] == ["02"] * 8 + ["03"]
 
 
