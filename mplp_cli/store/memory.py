@@ -264,6 +264,7 @@ class MemoryStore:
         after = project(run.id, new.status, 0, events)
         self._runs[run.id] = new
         new.facts += events
+        self.board.publish(*run.told)
         if after is not None:
             new.apply(after)
         return self._own(new, process_name())
@@ -463,6 +464,8 @@ class MemoryStore:
             "objects": sum(map(len, self._objects.values())),
             "requests": sum(len(run.controls) for run in runs),
             "approvals": sum(len(run.approvals) for run in runs),
+            "events": self.board.last(),
+            "deadLetters": sum(of.get("dead", 0) for of in self.deliveries.counts().values()),
         }
 
     def close(self) -> None:
