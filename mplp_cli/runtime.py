@@ -202,7 +202,9 @@ class Runtime:
         new = to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
-        new = replace(new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))))
+        new = replace(
+            new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
+        )
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)

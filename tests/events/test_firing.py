@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.virtual import VirtualClock
 
 from mplp_cli.errors import InputError, QueueFullError
 from mplp_cli.events.bus import Bus
@@ -21,6 +20,7 @@ from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.events.routes import Match
 from mplp_cli.workflow.events.triggers import CronTrigger, EventTrigger, Overlap, Trigger, WebhookTrigger
 from mplp_cli.workflow.published import Cause, Published
+from tests.virtual import VirtualClock
 
 
 class Killed(BaseException):
@@ -75,7 +75,7 @@ class House:
 
     # processes
 
-    def emit(self, *names: str, type: str = "ping", data: Any = None, source: str = "me") -> None:  # noqa: A002
+    def emit(self, *names: str, type: str = "ping", data: Any = None, source: str = "me") -> None:
         for name in names:
             self.board.publish(Published(id=name, type=type, source=source, at=0, data=data))
 
@@ -232,7 +232,7 @@ def test_triggers_that_start_each_other_without_end_are_stopped_after_sixteen_ru
 
 def test_ticks_and_requests_start_the_trigger_that_they_are_meant_for_alone() -> None:
     cron = CronTrigger(id="c", schedule="@daily")
-    hook = WebhookTrigger(id="h", name="gh", secret="S")  # noqa: S106 - the name of a secret
+    hook = WebhookTrigger(id="h", name="gh", secret="S")
     house = House(cron, hook, EventTrigger(id="e", where=Match(type="schedule.*", where="data.late < 10")))
     house.emit("tick", type="schedule.tick", source="mplp/trigger/w/c", data={"late": 5})
     house.emit("other", type="schedule.tick", source="mplp/trigger/w/x", data={"late": 50})

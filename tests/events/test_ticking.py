@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.virtual import VirtualClock
 
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.ticking import NAP, Ticking
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.events.triggers import CatchUp, CronTrigger
 from mplp_cli.workflow.values import moment_ms
+from tests.virtual import VirtualClock
 
 HOUR = 3_600_000
 YEAR = 365 * 24 * HOUR
