@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
+    from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
