@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "triggers": "triggers",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",
@@ -64,7 +65,16 @@ COMMANDS = {
 #: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
 SUBCOMMANDS = {
     "runs": {"list": "runs", "prune": "prune"},
-    "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail"},
+    "events": {
+        "list": "events",
+        "emit": "emit",
+        "show": "event:show",
+        "tail": "tail",
+        "routes": "routes:routes",
+        "deliveries": "deliveries:deliveries",
+        "dead-letter": "dead_letters:main",
+    },
+    "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",
         "show": "agent:show",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.events import Around, check_emitted, check_match, check_template, check_workflow
+from mplp_cli.loading.later import EVENT_WORDS
 from mplp_cli.workflow.values import duration_ms
 
 #: Events are kept in memory as long as a window: milliseconds of the longest.
@@ -36,7 +37,9 @@ def check_rules(rule: dict[str, Any], path: Path, around: Around) -> Iterator[Pr
                 code="event-reference",
                 path=(*path, "key"),
                 message=f"`{key[:40]}` is the same for every event",
-                hint=f"write ${{event.data.{key[:40]}}}" if key.isidentifier() else "write ${event.data.name}",
+                hint=f"write ${{event.data.{key[:40]}}}"
+                if key.isidentifier()
+                else "write ${event.data.name}",
             )
     actions = rule.get("actions")
     for n, action in enumerate(actions if isinstance(actions, list) else ()):
@@ -54,15 +57,25 @@ def _counts(rule: dict[str, Any], path: Path) -> Iterator[Problem]:
     events = rule.get("events")
     key = "events" if "events" in rule else "match"
     count = len(events) if isinstance(events, list) else 1
-    if key in rule and not ("events" in rule and not isinstance(events, list)) and not fewest <= count <= most:
+    if (
+        key in rule
+        and not ("events" in rule and not isinstance(events, list))
+        and not fewest <= count <= most
+    ):
         yield Problem(
             code="event-matches",
             path=(*path, key),
             on="key",
             message=f"the rule `{kind}` takes {said}",
-            hint="write `match: {type: ...}`" if kind == "frequency" else "write `events: [{type: ...}, ...]`",
+            hint="write `match: {type: ...}`"
+            if kind == "frequency"
+            else "write `events: [{type: ...}, ...]`",
         )
-    if kind == "frequency" and "minimum-events" not in rule:
+    if (
+        kind == "frequency"
+        and "minimum-events" not in rule
+        and "minimum-events" not in map(EVENT_WORDS.get, rule)  # the schema has asked whether that is meant
+    ):
         yield Problem(
             code="schema-missing-key",
             path=path,

@@ -132,9 +132,7 @@ def _target(value: dict[str, Any], directory: str) -> r.Target:
             return r.HandlerTarget(handler=value["handler"], options=value.get("options", {}))
 
 
-def _make_project(
-    value: dict[str, Any], directory: str
-) -> tuple[r.Routing, tuple[c.CorrelationRule, ...]]:
+def _make_project(value: dict[str, Any], directory: str) -> tuple[r.Routing, tuple[c.CorrelationRule, ...]]:
     return make_routing(value, directory), tuple(
         _rule(one, directory) for one in value.get("correlation-rules", ())
     )

@@ -82,4 +82,6 @@ TRIGGER_WORDS: Final[dict[str, str]] = {
 }  # fmt: skip
 #: What other tools call a run that is started by hand, and what is said of it.
 NO_TRIGGERS: Final = frozenset({"manual", "workflow_dispatch", "workflow-dispatch", "dispatch", "api"})
-BY_HAND: Final = "it needs no trigger: `mplp run` starts a workflow by hand, and a server offers each of its workflows"
+BY_HAND: Final = (
+    "it needs no trigger: `mplp run` starts a workflow by hand, and a server offers each of its workflows"
+)

@@ -106,7 +106,11 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
             document, found = _spelled(reading)
             document, declared = make.events(document, reading, agents)
             found, valid = _judged(reading, document, found)
-            problems += [*found, *(agents.problems if agents else ()), *(declared.problems if declared else ())]
+            problems += [
+                *found,
+                *(agents.problems if agents else ()),
+                *(declared.problems if declared else ()),
+            ]
             if not valid:
                 problems += make.despite(document, problems, agents)
             else:
@@ -279,9 +283,7 @@ class _Planning:
             beside = replace(beside, is_set=lambda name: name in secrets or is_set(name))
         return judge(said, reader, beside, inside=True)
 
-    def events(
-        self, document: Any, reading: Reading, agents: Judged | None
-    ) -> tuple[Any, Declared | None]:
+    def events(self, document: Any, reading: Reading, agents: Judged | None) -> tuple[Any, Declared | None]:
         """The document without what it says of events, and what became of that; None if it says nothing."""
         workflow = document.get("workflow") if isinstance(document, dict) else None
         if not isinstance(workflow, dict) or reading.keys.isdisjoint(_OF_EVENTS):
