@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec.structs import replace
-
 from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
@@ -21,6 +19,7 @@ from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
+from mplp_cli.roster import Roster, project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
-    from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -199,10 +197,10 @@ class Runtime:
             cause,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = to_store(source, plan, started, relation_of(attempt, rerun))
+        told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
+        new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
-        new = replace(new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))))
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -323,16 +321,7 @@ class Runtime:
     @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
-        return load_settings(self.cwd)
-
-    @cached_property
-    def declared(self) -> Settings:
-        """The same, with what it declares of events."""
-        if not self.settings.events:
-            return self.settings
-        from mplp_cli.loading.settings_file import with_events
-
-        return with_events(self.settings)
+        return project_settings(self.cwd)
 
     @cached_property
     def pool(self) -> Pool:
