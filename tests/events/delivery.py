@@ -116,7 +116,7 @@ class Crashed(Project):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.deliveries = self.mortal  # type: ignore[assignment] # it behaves as one
+        self.deliveries = self.mortal
 
 
 def event(

@@ -202,7 +202,7 @@ def test_after_a_restart_a_try_comes_when_it_is_due_and_never_later_than_its_del
 ) -> None:
     project = Project(routing(route(retry=Retry(max_retries=1, initial_delay=8_000))))
     target = project.targets["r"]
-    target._act = _raises  # type: ignore[assignment] # it never returns
+    target._act = _raises
 
     async def work() -> None:
         async with project.delivering():
@@ -221,7 +221,7 @@ def test_after_a_restart_a_try_comes_when_it_is_due_and_never_later_than_its_del
 
 def test_a_route_that_hangs_delays_no_other() -> None:
     project = Project(routing(route("hangs", timeout=60_000), route("goes")))
-    project.targets["hangs"]._act = _hangs  # type: ignore[assignment] # it never returns
+    project.targets["hangs"]._act = _hangs
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -441,7 +441,7 @@ def test_while_the_store_fails_nothing_is_begun_and_afterwards_nothing_is_missin
 
 def test_draining_does_not_wait_for_tries_that_are_due_later() -> None:
     project = Project(routing(route(retry=Retry(max_retries=1, initial_delay=10_000))))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -459,7 +459,7 @@ def test_draining_does_not_wait_for_tries_that_are_due_later() -> None:
 def test_dead_letters_are_delivered_again_while_somebody_delivers_and_by_whoever_comes_next() -> None:
     project = Project(routing(route(retry=Retry(), match={"type": "it.*"})))
     target = project.targets["r"]
-    target._act = _raises  # type: ignore[assignment] # it never returns
+    target._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -483,7 +483,7 @@ def test_dead_letters_are_delivered_again_while_somebody_delivers_and_by_whoever
 
 def test_an_event_that_is_not_meant_any_more_is_not_delivered_again() -> None:
     project = Project(routing(route()))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
     drops = Filter(id="none", rule="drop", match=Match(type="*"))
 
     async def work() -> None:
@@ -501,7 +501,7 @@ def test_the_oldest_dead_letters_make_room_and_somebody_is_warned(monkeypatch: p
     for module in (letters, ledger):
         monkeypatch.setattr(module, "MOST_DEAD", 10)
     project = Project(routing(route(retry=Retry(), match={"type": "it.happened"})))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
