@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "triggers": "triggers",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",
@@ -73,6 +74,7 @@ SUBCOMMANDS = {
         "deliveries": "deliveries:deliveries",
         "dead-letter": "dead_letters:main",
     },
+    "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",
         "show": "agent:show",
