@@ -43,6 +43,7 @@
     |   |-- SubworkflowError            the run of a sub-workflow failed
     |   |-- SubworkflowCancelledError   the run of a sub-workflow was cancelled
     |   |-- RejectedError               a person said no
+    |   |-- DeliveryError               an event cannot be brought to the target of a route
     |   `-- RunTimeoutError             the run's own timeout
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
     |-- RunBusyError               75   another process holds this run
@@ -292,6 +293,19 @@ class HttpStatusError(StepError):
         return Failure(type=self.type_name, message=self.message, details=self.details, retryable=again)
 
 
+class DeliveryError(StepError):
+    """An event cannot be brought to the target of a route. `again`: whether a later try may succeed."""
+
+    def __init__(self, message: str, *, again: bool = True, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details=details)
+        self._again = again
+
+    def failure(self) -> Failure:
+        return Failure(
+            type=self.type_name, message=self.message, details=self.details or None, retryable=self._again
+        )
+
+
 class PythonCallError(StepError):
     """A function is not there, cannot be imported, or does not take these arguments."""
 
@@ -530,5 +544,18 @@ class LostOwnershipError(RunBusyError):
 
 class ConcurrencyLimitError(MplpError):
     """Other runs have every place under the concurrency key, and the workflow says `on-limit: fail`."""
+
+    exit_code = Exit.BUSY
+
+
+# ---- a server ----------------------------------------------------------------------------------
+
+
+class UnknownWorkflowError(UsageError):
+    """No workflow of that id is served."""
+
+
+class QueueFullError(MplpError):
+    """As many runs wait already as may; the run was not stored."""
 
     exit_code = Exit.BUSY

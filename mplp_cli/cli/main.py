@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "triggers": "triggers",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",
@@ -70,7 +71,10 @@ SUBCOMMANDS = {
         "show": "event:show",
         "tail": "tail",
         "routes": "routes:routes",
+        "deliveries": "deliveries:deliveries",
+        "dead-letter": "dead_letters:main",
     },
+    "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",
         "show": "agent:show",

@@ -375,8 +375,7 @@ class SqliteStore:
 def _record(row: Sequence[Any], owned: bool) -> RunRecord:
     *own, kind, other, step, request, by, event = row
     relation = None if kind is None else Relation(kind=kind, run=other, step=step)
-    cause = None if by is None else Cause(by=by, event=event)
-    fields = (*own, owned, relation, request, cause)
+    fields = (*own, owned, relation, request, None if by is None else Cause(by=by, event=event))
     return RunRecord(**dict(zip(RunRecord.__struct_fields__, fields, strict=True)))
 
 
