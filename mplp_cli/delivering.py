@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import WorkflowValidationError
 from mplp_cli.events.bus import Bus
+from mplp_cli.events.correlating import Correlating
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
 from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
+from mplp_cli.workflow.events.rules import CorrelationRule
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.published import Cause, Published
 from mplp_cli.workflow.values import Json, RunId
@@ -45,10 +47,11 @@ class Delivering:
 
     bus: Bus
     dispatcher: Dispatcher
+    correlating: Correlating
 
 
 @asynccontextmanager
-async def delivering(
+async def delivering(  # noqa: PLR0913 - what a process gives, and what its project declares
     runtime: Runtime,
     routing: Routing,
     *,
@@ -57,19 +60,23 @@ async def delivering(
     strict: bool = True,
     secrets: Mapping[str, str] | None = None,
     scope: Scope = PROJECT,
+    rules: Sequence[CorrelationRule] = (),
 ) -> AsyncIterator[Delivering | None]:
-    """Deliver in this process and loop what is published from now on, and what is left of before.
+    """Deliver in this process and loop what is published from now on, and what is left of before; `rules` find what of
+    it belongs together.
 
-    None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
-    `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
-    that routes ask for; without it each gets a process of its own. Another `scope` than the project's needs no right.
+    None, and nothing is opened, if there are no routes and rules or another process of this state delivers. At the end
+    it waits `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts
+    the runs that routes and rules ask for; without it each gets a process of its own. Another `scope` than the
+    project's needs no right.
 
     `strict`: UsageError if the secret, the agent or another target of a route cannot be used, before anything is
     delivered; else such a route stands still, and says why (`Dispatcher.progress`). `secrets`: values that are not, or
     are other than, in the environment. StoreError.
     """
-    right = runtime.store.deliveries.own() if routing.routes and not scope.name else None
-    if not routing.routes or (right is None and not scope.name):
+    wanted = bool(routing.routes or rules)
+    right = runtime.store.deliveries.own() if wanted and not scope.name else None
+    if not wanted or (right is None and not scope.name):
         yield None
         return
     async with AsyncExitStack() as stack:
@@ -87,12 +94,16 @@ async def delivering(
         dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, last, scope)
         bus = Bus(store.board, last)
         bus.subscribe(dispatcher.hear)
+        correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
         try:
             async with asyncio.TaskGroup() as tasks:
-                working = [tasks.create_task(work) for work in (bus.listen(), dispatcher.work())]
-                yield Delivering(bus=bus, dispatcher=dispatcher)
+                works = (bus.listen(), dispatcher.work(), *([correlating.work()] if rules else ()))
+                working = [tasks.create_task(work) for work in works]
+                yield Delivering(bus=bus, dispatcher=dispatcher, correlating=correlating)
                 while bus.look():
                     pass
+                if rules:
+                    await correlating.drain(patience)
                 await dispatcher.drain(patience)
                 for task in working:
                     task.cancel()
@@ -105,6 +116,7 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
     unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
     own = run.plan.routing
     declared = runtime.declared.routing if project else None
+    rules = runtime.declared.correlation_rules if project else ()
     if own is None and declared is None:
         return await run.go()
     async with AsyncExitStack() as stack:
@@ -112,7 +124,9 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
         if declared is not None:
             # A route that is new begins with the run that is, not after what the run has told already.
             everything = Scope(begin=scope.begin)
-            await stack.enter_async_context(delivering(runtime, declared, strict=False, scope=everything))
+            await stack.enter_async_context(
+                delivering(runtime, declared, strict=False, scope=everything, rules=rules)
+            )
         if own is not None:
             known = run.drive.world.secrets
             opened = delivering(runtime, own, strict=False, scope=scope, secrets=known)
