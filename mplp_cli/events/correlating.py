@@ -8,7 +8,6 @@ is read back from the board: events that are part of a correlation which is ther
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -17,28 +16,23 @@ import msgspec
 from mplp_cli.errors import ConcurrencyLimitError, MplpError, QueueFullError, StoreError
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.causes import DEPTH, LIMIT, depth_of
+from mplp_cli.events.recalling import FOUND, recall
+from mplp_cli.events.rule_lane import Lane, come, reader_of
 from mplp_cli.protocols import Clock, Store
 from mplp_cli.workflow.events.correlation import Correlator
-from mplp_cli.workflow.events.judging import EventError, event_template, filled
+from mplp_cli.workflow.events.judging import EventError, filled
 from mplp_cli.workflow.events.rules import CorrelationRule, EmitAction, EventCorrelation
 from mplp_cli.workflow.published import Cause, Published
-from mplp_cli.workflow.values import Json, RunId, derived_uuid, moment_ms
+from mplp_cli.workflow.values import Json, RunId, derived_uuid
 
-FOUND: Final = "correlation.found"
 FAILED: Final = "correlation.failed"
-#: Milliseconds that an event may take to the board without being late.
-SLACK: Final = 200
 #: Correlations of one rule whose actions are to be carried out; a rule with more of them reads no further.
 WINDOW: Final = 1_000
-#: Events that are read back at least, for the history.
-BACK: Final = 10_000
 #: Seconds until actions that wait are tried again, and until readers are moved past events that came to nothing.
 AGAIN: Final = 0.2
 IDLE: Final = 1.0
 #: The last events of a correlation whose causes are looked at.
 _ASKED: Final = 8
-#: A number, its event, and when that came (ms).
-_Come = tuple[int, Published, int]
 
 
 class Start(Protocol):
@@ -48,72 +42,6 @@ class Start(Protocol):
         """The run is stored when it returns. If it is there already, nothing happens. QueueFullError and
         ConcurrencyLimitError if it has to wait, other MplpErrors if it cannot be started."""
         ...
-
-
-def reader_of(rule: str) -> str:
-    """The name under which a store keeps how far a rule has come."""
-    return f"rule:{rule}"
-
-
-def rule_source(rule: str) -> str:
-    """The source of what a rule publishes."""
-    return f"mplp/rule/{rule}"
-
-
-def came(event: Published) -> int:
-    """When an event came to the board (ms)."""
-    said = event.more.get("recordedtime")
-    try:
-        return moment_ms(said) if isinstance(said, str) else event.at
-    except ValueError:
-        return event.at
-
-
-class Lane:
-    """One rule: how far it has read, what it has found, and up to which event all is done."""
-
-    def __init__(self, rule: CorrelationRule, settled: int) -> None:
-        self.rule = rule
-        self.reader = reader_of(rule.id)
-        self.source = rule_source(rule.id)
-        self.actions = [
-            event_template(one.data if isinstance(one, EmitAction) else one.inputs, ("correlation",))
-            for one in rule.actions
-        ]
-        self.forget()
-        self.read = self.settled = settled
-        #: What was found with the event of that number, oldest first.
-        self.found: deque[tuple[int, list[EventCorrelation]]] = deque()
-        #: When actions are tried again (monotonic seconds).
-        self.again = 0.0
-
-    def forget(self) -> None:
-        """Hold nothing."""
-        self.correlator = Correlator(self.rule, slack=SLACK)
-
-    @property
-    def done(self) -> int:
-        """The number of the event up to which all is dealt with."""
-        return self.found[0][0] - 1 if self.found else self.read
-
-    def take(self, events: Sequence[_Come]) -> None:
-        """Take in what comes next; its own events never."""
-        for number, event, now in events:
-            if number <= self.read:
-                continue
-            self.read = number
-            if event.source != self.source and (found := self.correlator.take(_timed(event, now), now)):
-                self.found.append((number, found))
-
-    def pass_time(self, now: int) -> None:
-        """It is `now` (ms), and all that came is taken."""
-        if found := self.correlator.advance(now):
-            self.found.append((self.read, found))
-
-
-def _timed(event: Published, now: int) -> Published:
-    """What says that it is of the future counts as of when it came."""
-    return event if event.at <= now else msgspec.structs.replace(event, at=now)
 
 
 class Correlating:
@@ -149,7 +77,7 @@ class Correlating:
         unsubscribe = self._bus.subscribe(self._hear)
         try:
             while not self._ready:
-                await self._recall_all()
+                await self._recall()
             while True:
                 if await self._turns():
                     await asyncio.sleep(0)
@@ -160,6 +88,13 @@ class Correlating:
             unsubscribe()
             if self._ready:
                 self._settle_idle()
+
+    async def _recall(self) -> None:
+        try:
+            await recall(self._lanes, self._store.board, self._clock)
+            self._ready = True
+        except StoreError:
+            await asyncio.sleep(AGAIN)
 
     async def drain(self, seconds: float) -> bool:
         """Wait, so long at most, until all that was heard is dealt with; whether it is."""
@@ -185,10 +120,10 @@ class Correlating:
     def _hear(self, events: Sequence[tuple[int, Published]]) -> None:
         before, self._heard = self._heard, events[-1][0]
         if self._ready:
-            come = _come(events)
+            these = come(events)
             for lane in self._lanes:
                 if lane.read >= before and len(lane.found) < WINDOW:
-                    lane.take(come)
+                    lane.take(these)
         self._news.set()
 
     async def _turns(self) -> bool:
@@ -206,7 +141,7 @@ class Correlating:
         if lane.read >= self._heard or len(lane.found) >= WINDOW:
             return False
         heard, page = self._heard, self._store.board.following(lane.read)
-        lane.take(_come(page))
+        lane.take(come(page))
         if not page:  # what was told is gone
             lane.read = heard
         return True
@@ -243,57 +178,6 @@ class Correlating:
         for lane in self._lanes:
             if self._is_here(lane):
                 lane.pass_time(now)
-
-    # ---- after a restart
-
-    async def _recall_all(self) -> None:
-        """Hold again what the rules held when they had dealt with the events up to their readers."""
-        try:
-            for lane in self._lanes:
-                lane.forget()
-            begin = min((self._far_back(lane) for lane in self._lanes), default=0)
-            used: dict[str, set[tuple[str, str]]] = {lane.source: set() for lane in self._lanes}
-            by_source = {lane.source: lane for lane in self._lanes}
-            after = begin
-            while page := self._store.board.following(after):
-                after = page[-1][0]
-                for _, event in page:
-                    if event.source in used and event.type == FOUND:
-                        found = _correlation(event)
-                        used[event.source].update(_members(found))
-                        by_source[event.source].correlator.recall(found)
-                await asyncio.sleep(0)
-            await self._take_again(begin, used)
-        except StoreError:
-            await asyncio.sleep(AGAIN)
-            return
-        self._ready = True
-
-    async def _take_again(self, begin: int, used: Mapping[str, set[tuple[str, str]]]) -> None:
-        last, after = max((lane.settled for lane in self._lanes), default=0), begin
-        while after < last and (page := self._store.board.following(after)):
-            after = page[-1][0]
-            for number, event, now in _come(page):
-                for lane in self._lanes:
-                    if number <= lane.settled and event.source != lane.source:
-                        # What is found is on the board already.
-                        is_used = (event.source, event.id) in used[lane.source]
-                        lane.correlator.take(_timed(event, now), now, used=is_used)
-            await asyncio.sleep(0)
-
-    def _far_back(self, lane: Lane) -> int:
-        """The number of an event after which all are that a rule may hold, or compare with."""
-        rule, board, back = lane.rule, self._store.board, BACK
-        newest = board.numbered(lane.settled)
-        # Three windows: of what is held, of what it may have been used up with, and of what made others late.
-        far = 3 * (rule.window + rule.lateness + SLACK)
-        while (begin := lane.settled - back) > 0:
-            page = board.following(begin)
-            latest = came(newest) if newest is not None else self._clock.now()
-            if page and came(page[0][1]) < latest - far:
-                return begin
-            back *= 2
-        return 0
 
     # ---- what follows
 
@@ -376,22 +260,6 @@ class Correlating:
             return
         for lane in self._lanes:
             lane.settled = max(lane.settled, lane.done)
-
-
-def _correlation(event: Published) -> EventCorrelation:
-    return msgspec.convert(event.data, EventCorrelation)
-
-
-def _members(found: EventCorrelation) -> list[tuple[str, str]]:
-    """The sources and ids of its events."""
-    sources: list[str] = found.insights[0].data["sources"]
-    return list(
-        zip(sources * len(found.events) if len(sources) == 1 else sources, found.events, strict=False)
-    )
-
-
-def _come(events: Sequence[tuple[int, Published]]) -> list[_Come]:
-    return [(number, event, came(event)) for number, event in events]
 
 
 def _said(error: Exception) -> dict[str, str]:

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mplp_cli.errors import QueueFullError, UsageError
-from mplp_cli.events import correlating
+from mplp_cli.events import recalling
 from mplp_cli.events.bus import Bus
-from mplp_cli.events.correlating import FAILED, FOUND, SLACK, Correlating
+from mplp_cli.events.correlating import FAILED, Correlating
+from mplp_cli.events.recalling import FOUND
+from mplp_cli.events.rule_lane import SLACK
 from mplp_cli.protocols import RunRecord
 from mplp_cli.store.memory import MemoryStore
 from mplp_cli.workflow.events.routes import Match
@@ -210,7 +212,7 @@ def test_processes_that_die_at_any_moment_tell_the_same_and_act_once(kind: str, 
 
 
 def test_what_a_rule_holds_is_read_back_however_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correlating, "BACK", 2)
+    monkeypatch.setattr(recalling, "BACK", 2)
     house = House(rule(window=100_000, minimum_events=3))
     house.emit("1")
     for number in range(2_500):
