@@ -104,7 +104,7 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
     """Drive a run to where only a person can take it on, and deliver meanwhile: what is published in the project,
     unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
     own = run.plan.routing
-    declared = runtime.declared.routing if project else None
+    declared = runtime.settings.routing if project else None
     if own is None and declared is None:
         return await run.go()
     async with AsyncExitStack() as stack:

@@ -31,7 +31,7 @@ async def publish_here(
     `tell`: of what could not be done: it stays for a server, or is told by `trigger.failed`.
     """
     async with AsyncExitStack() as stack:
-        declared, last = runtime.declared.routing, runtime.store.board.last()
+        declared, last = runtime.settings.routing, runtime.store.board.last()
         open_ = None
         if declared is not None:
             open_ = await stack.enter_async_context(delivering(runtime, declared, strict=False))
