@@ -12,7 +12,7 @@ from mplp_cli.events.firing import Armed, Firing
 from mplp_cli.events.ticking import Ticking
 from mplp_cli.serving.contract import Catalogue, Fleet
 from mplp_cli.workflow.events.arming import SERVER, STARTED
-from mplp_cli.workflow.events.triggers import FileTrigger
+from mplp_cli.workflow.events.triggers import EventTrigger, FileTrigger
 from mplp_cli.workflow.published import Cause, Published, enriched
 from mplp_cli.workflow.values import RunId
 
