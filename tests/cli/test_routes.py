@@ -23,6 +23,7 @@ events:
 
 def test_routes_rules_and_triggers_are_shown_with_what_they_have_not_dealt_with(tmp_path: Path) -> None:
     (tmp_path / "mplp.yaml").write_text(DECLARED)
+    (tmp_path / "state").mkdir()
     mplp = Mplp(tmp_path)
     mplp.env.pop("MPLP_STATE_DIR", None)
     [first, *_] = mplp("events", "routes", "--output", "json").document["readers"]
@@ -63,9 +64,9 @@ def test_what_is_wrong_with_the_routes_is_said_with_its_place(tmp_path: Path) ->
     (tmp_path / "mplp.yaml").write_text("events:\n  routes: [{id: a, target: {fil: x}}]\n")
     mplp = Mplp(tmp_path)
     ended = mplp("events", "routes")
-    assert (ended.code, "mplp.yaml:2:28: there is no target `fil`" in ended.err) == (2, True)
+    assert (ended.code, "mplp.yaml:2:29: there is no target `fil`" in ended.err) == (2, True)
     checked = mplp("validate", "mplp.yaml", "--output", "json")
-    assert (checked.code, checked.document["problems"][0]["column"]) == (1, 28)
+    assert (checked.code, checked.document["problems"][0]["column"]) == (1, 29)
 
 
 def test_nobody_may_read_events(tmp_path: Path) -> None:
