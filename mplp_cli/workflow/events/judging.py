@@ -19,6 +19,7 @@ from mplp_cli.workflow.events.routes import Match
 from mplp_cli.workflow.language.expressions import (
     Expression,
     ExpressionSyntaxError,
+    evaluate,
     evaluate_condition,
     parse_expression,
 )
@@ -128,10 +129,28 @@ def _condition(where: str, of: str) -> Judge:
     return fits
 
 
-def _where(where: str) -> Expression:
+def reader(text: str, of: str = "") -> Callable[[Published], Json]:
+    """Who reads a value from events: `text` is an expression as in a `where`, or text with `${event...}` in it. What is
+    returned raises EventError for an event that lacks what it asks for. DeclarationError."""
+    if "${" in text or "$<" in text:
+        template = event_template(text)
+        return lambda event: filled(template, {"event": event_value(event)}, of)
+    expression = _where(text, condition=False)
+    getters = tuple(_getter(name) for name in expression.names)
+
+    def read(event: Published) -> Json:
+        try:
+            return evaluate(expression, [get(event) for get in getters])
+        except (UnresolvedReferenceError, ExpressionError) as error:
+            raise EventError(of, event.id, error.message, error.hint or "") from None
+
+    return read
+
+
+def _where(where: str, *, condition: bool = True) -> Expression:
     """The compiled text of a `where`. DeclarationError if it is not one."""
     try:
-        expression = parse_expression(where, _BARE, condition=True)
+        expression = parse_expression(where, _BARE, condition=condition)
     except (ExpressionSyntaxError, ReferenceSyntaxError) as error:
         raise _not_grammar(error, ()) from None
     for name in expression.names:

@@ -69,8 +69,23 @@ class EventCorrelation(Struct, frozen=True, kw_only=True, rename="camel"):
     timestamp: int
 
 
+class Summary(Struct, frozen=True, kw_only=True):
+    """Numbers read from events: how many had one, and what they come to. A percentile is the smallest number that so
+    many percent of them do not exceed."""
+
+    count: int
+    sum: float
+    mean: float
+    min: float
+    max: float
+    p50: float
+    p95: float
+    p99: float
+
+
 class AggregatedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Events under one key, in one window [`start`, `end`) if there are windows (ms since the epoch)."""
+    """Events (their ids, by time) under one key, in one window [`start`, `end`) if there are windows; times in ms since
+    the epoch. `summary` is of the numbers that were asked for; None if none of the events has one."""
 
     key: str
     count: int
@@ -79,3 +94,4 @@ class AggregatedEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     events: list[str]
     start: int | None = None
     end: int | None = None
+    summary: Summary | None = None
