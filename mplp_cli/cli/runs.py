@@ -63,8 +63,8 @@ def main(
 
       mplp runs --workflow nightly --since 2d
     """
-    from mplp_cli.cli.recorded import run_object
     from mplp_cli.cli.showing import note, show
+    from mplp_cli.render.stored import run_object
     from mplp_cli.render.tables import runs_table
     from mplp_cli.runtime import Runtime
 
