@@ -38,6 +38,11 @@ def write_line(document: Any, stream: IO[str] | None = None) -> None:
     stream.flush()
 
 
+def document_bytes(document: Any) -> bytes:
+    """One JSON document on one line, to be sent."""
+    return _dump(document).encode()
+
+
 def _dump(document: Any, indent: int | None = None) -> str:
     try:
         return json.dumps(document, ensure_ascii=True, allow_nan=False, indent=indent)
