@@ -527,3 +527,16 @@ class ConcurrencyLimitError(MplpError):
     """Other runs have every place under the concurrency key, and the workflow says `on-limit: fail`."""
 
     exit_code = Exit.BUSY
+
+
+# ---- a server ----------------------------------------------------------------------------------
+
+
+class UnknownWorkflowError(UsageError):
+    """No workflow of that id is served."""
+
+
+class QueueFullError(MplpError):
+    """As many runs wait already as may; the run was not stored."""
+
+    exit_code = Exit.BUSY

@@ -222,7 +222,7 @@ class Board(Protocol):
         ...
 
     def last(self) -> int:
-        """The number of the last event, 0 if there is none."""
+        """The number of the last event that was published, also if it is gone by now; 0 if none ever was."""
         ...
 
 

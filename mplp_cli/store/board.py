@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import apsw
 import msgspec
 
 from mplp_cli.errors import StoreError
-from mplp_cli.store import schema
 from mplp_cli.store.database import UNREADABLE, Database, corrupt
 from mplp_cli.workflow.published import Published
 
 #: Events that are handed out together.
 AT_ONCE: Final = 1_000
 
-_encode = msgspec.json.Encoder().encode
+_ADD_EMITTED: Final = "INSERT INTO emitted(id, type, source, at, data, more) VALUES(?, ?, ?, ?, ?, ?)"
+#: Of one that is there already nothing is added, and no number is used up.
+_ADD_IF_NEW: Final = (
+    "INSERT INTO emitted(id, type, source, at, data, more) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+    " WHERE NOT EXISTS (SELECT 1 FROM emitted WHERE id = ?1 AND source = ?3)"
+)
+_EMITTED_AS: Final = "SELECT seq FROM emitted WHERE id = ? AND source = ?"
+_EMITTED_ROW: Final = "SELECT seq, id, type, source, at, data, more FROM emitted"
+_EMITTED: Final = f"{_EMITTED_ROW} WHERE seq > ? ORDER BY seq LIMIT ?"
+_EMITTED_NUMBER: Final = f"{_EMITTED_ROW} WHERE seq = ?"
+_EMITTED_ID: Final = f"{_EMITTED_ROW} WHERE id = ? ORDER BY seq"
+_LAST_EMITTED: Final = f"SELECT * FROM ({_EMITTED_ROW} ORDER BY seq DESC LIMIT ?) ORDER BY seq"  # noqa: S608 - statements of ours
+_LAST_NUMBER: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'emitted'), 0)"
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_more: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+#: Id, type, source, time, data and further attributes, as they are stored.
+EventRow = tuple[str, str, str, int, bytes, bytes]
 
 
 class SqliteBoard:
@@ -24,55 +43,106 @@ class SqliteBoard:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def publish(self, event: Published) -> None:
+    def publish(self, *events: Published) -> list[int]:
+        rows = event_rows(events)
+        if not rows:
+            return []
+        with self._database.writing() as db:
+            return add_events(db, rows)
+
+    def following(self, after: int) -> list[tuple[int, Published]]:
+        return self._read(_EMITTED, (after, AT_ONCE))
+
+    def newest(self, limit: int) -> list[tuple[int, Published]]:
+        return self._read(_LAST_EMITTED, (limit,))
+
+    def find(self, identifier: str) -> list[tuple[int, Published]]:
+        return self._read(_EMITTED_ID, (identifier,))
+
+    def numbered(self, number: int) -> Published | None:
+        found = self._read(_EMITTED_NUMBER, (number,))
+        return found[0][1] if found else None
+
+    def last(self) -> int:
+        return int(self._database.rows(_LAST_NUMBER)[0][0])
+
+    def _read(self, query: str, bindings: tuple[int | str, ...]) -> list[tuple[int, Published]]:
+        found = []
+        for seq, name, kind, source, at, body, further in self._database.rows(query, bindings):
+            try:
+                data, more = _decode(body), _more(further) if further else {}
+            except UNREADABLE as error:
+                raise corrupt(self._database.path, f"the event {name}: {error}") from error
+            found.append(
+                (int(seq), Published(id=name, type=kind, source=source, at=at, data=data, more=more))
+            )
+        return found
+
+
+def event_rows(events: Iterable[Published]) -> list[EventRow]:
+    """Events as they are stored. StoreError for data that JSON cannot hold."""
+    rows: list[EventRow] = []
+    for event in events:
         try:
-            _encode(event.data)
+            data, more = _encode(event.data), _encode(event.more) if event.more else b""
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise StoreError(
                 f"the data of the event {event.type} cannot be written as JSON: {error}"
             ) from error
-        with self._database.writing() as db:
-            add_event(db, event)
+        rows.append((event.id, event.type, event.source, event.at, data, more))
+    return rows
 
-    def following(self, after: int) -> list[tuple[int, Published]]:
-        return self._read(schema.EMITTED, (after, AT_ONCE))
 
-    def newest(self, limit: int) -> list[tuple[int, Published]]:
-        return self._read(schema.LAST_EMITTED, (limit,))
-
-    def last(self) -> int:
-        return int(self._database.rows("SELECT coalesce(max(seq), 0) FROM emitted")[0][0])
-
-    def _read(self, query: str, bindings: tuple[int, ...]) -> list[tuple[int, Published]]:
-        found = []
-        for seq, name, kind, source, at, body in self._database.rows(query, bindings):
-            try:
-                data = msgspec.json.decode(body)
-            except UNREADABLE as error:
-                raise corrupt(self._database.path, f"the event {name}: {error}") from error
-            found.append((int(seq), Published(id=name, type=kind, source=source, at=at, data=data)))
-        return found
+def add_events(db: apsw.Connection, rows: Sequence[EventRow]) -> list[int]:
+    """Publish events in the transaction at hand, once for each source and id; their numbers."""
+    db.execute("SAVEPOINT published")
+    try:
+        db.executemany(_ADD_EMITTED, rows)
+    except apsw.ConstraintError:
+        db.execute("ROLLBACK TO published; RELEASE published")
+    else:
+        db.execute("RELEASE published")
+        # All are new, and nobody else writes now: their numbers follow each other.
+        last = db.last_insert_rowid()
+        return list(range(last - len(rows) + 1, last + 1))
+    db.executemany(_ADD_IF_NEW, rows)
+    return [db.execute(_EMITTED_AS, (row[0], row[2])).get for row in rows]
 
 
 def add_event(db: apsw.Connection, event: Published) -> None:
-    """Publish an event in the transaction at hand; once for each id."""
-    db.execute(schema.ADD_EMITTED, (event.id, event.type, event.source, event.at, _encode(event.data)))
+    """Publish one event in the transaction at hand."""
+    db.execute(_ADD_IF_NEW, *event_rows([event]))
 
 
 class MemoryBoard:
     """Events in a list."""
 
     def __init__(self) -> None:
-        self._events: dict[str, Published] = {}
+        self._events: list[Published] = []
+        #: Id and source -> number.
+        self._numbers: dict[tuple[str, str], int] = {}
 
-    def publish(self, event: Published) -> None:
-        self._events.setdefault(event.id, event)
+    def publish(self, *events: Published) -> list[int]:
+        return [self._publish(event) for event in events]
+
+    def _publish(self, event: Published) -> int:
+        number = self._numbers.setdefault((event.id, event.source), len(self._events) + 1)
+        if number > len(self._events):
+            self._events.append(event)
+        return number
 
     def following(self, after: int) -> list[tuple[int, Published]]:
-        return list(enumerate(self._events.values(), 1))[after : after + AT_ONCE]
+        return list(enumerate(self._events[after : after + AT_ONCE], after + 1))
 
     def newest(self, limit: int) -> list[tuple[int, Published]]:
-        return list(enumerate(self._events.values(), 1))[-limit:]
+        begin = max(len(self._events) - limit, 0)
+        return list(enumerate(self._events[begin:], begin + 1))
+
+    def find(self, identifier: str) -> list[tuple[int, Published]]:
+        return [(number, event) for number, event in enumerate(self._events, 1) if event.id == identifier]
+
+    def numbered(self, number: int) -> Published | None:
+        return self._events[number - 1] if 0 < number <= len(self._events) else None
 
     def last(self) -> int:
         return len(self._events)

@@ -29,7 +29,7 @@ from mplp_cli.workflow.values import RunId
 Severity = Literal["problem", "warning", "notice"]
 #: Milliseconds after which a lock file of a run that nobody knows is no run about to begin.
 OLD: Final = 60_000
-_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile", "cause")
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
 from mplp_cli.protocols import Communication, Control, Definition, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
-from mplp_cli.store.board import add_event
+from mplp_cli.store.board import add_event, add_events, event_rows
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.locks import RunLock
 from mplp_cli.store.profiles import add_profile
@@ -37,6 +37,7 @@ from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import add_communications
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.history import Event, RunRedefined
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Share
 from mplp_cli.workflow.values import RunId
 
@@ -104,8 +105,9 @@ class SqliteJournal:
         said: Sequence[Communication] = (),
         share: Share | None = None,
         profile: Profile | None = None,
+        told: Sequence[Published] = (),
     ) -> None:
-        self._write(events, objects, said, share=share, profile=profile)
+        self._write(events, objects, said, share=share, profile=profile, told=told)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self._write([fact], (), definition=definition)
@@ -116,10 +118,11 @@ class SqliteJournal:
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        told: Sequence[Published] = (),
     ) -> bool:
-        return self._write(events, objects, said, unless_asked=True, share=share)
+        return self._write(events, objects, said, unless_asked=True, share=share, told=told)
 
-    def _write(
+    def _write(  # noqa: PLR0913 - all that one transaction may hold
         self,
         events: Sequence[Event],
         objects: Sequence[ProtocolObject],
@@ -129,12 +132,14 @@ class SqliteJournal:
         definition: Definition | None = None,
         share: Share | None = None,
         profile: Profile | None = None,
+        told: Sequence[Published] = (),
     ) -> bool:
         self._check_usable()
-        if not events and not objects and share is None:
+        if not events and not objects and not told and share is None:
             return True
         after = project(self._run, self._status, self._seq, events)
         facts, versions = encoded(self._run, events), encoded(self._run, [o.body for o in objects])
+        published = event_rows(told)
         try:
             with self._database.writing() as db:
                 self._fence(db)
@@ -151,6 +156,8 @@ class SqliteJournal:
                 if profile is not None:
                     add_profile(db, self._key, profile)
                 self._add(db, facts, after)
+                if published:
+                    add_events(db, published)
         except MplpError as error:
             self._end = error
             raise

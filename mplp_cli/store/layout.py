@@ -2,6 +2,7 @@
 
 - `.gitignore`: everything in here is left out of version control
 - `state.db`: runs, histories, objects, questions, requests
+- `events.lock`: held by the process that delivers published events
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
 - `runs/RUN/artifacts/STEP/`: files that its steps have left
@@ -66,6 +67,11 @@ def database_path(state_dir: Path) -> Path:
 def lock_path(state_dir: Path, run_id: RunId) -> Path:
     """The file whose lock says that the run is owned."""
     return state_dir / "runs" / f"{_safe(run_id)}.lock"
+
+
+def deliverer_path(state_dir: Path) -> Path:
+    """The file whose lock is the right to deliver published events."""
+    return state_dir / "events.lock"
 
 
 def log_dir(state_dir: Path, run_id: RunId) -> Path:

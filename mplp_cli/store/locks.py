@@ -64,6 +64,20 @@ def this_process(by: str, since: int) -> Holder:
     return Holder(os.getpid(), os.uname().nodename, since, by)
 
 
+def try_to_take(path: Path, by: str, since: int) -> RunLock | None:
+    """The lock at `path`, which nobody replaces; None if a process holds it. OSError if there can be no such file."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if _lock(fd):
+            _sign(fd, by, since)
+            return RunLock(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
+
+
 def take(path: Path, run: RunId, by: str, since: int) -> RunLock:
     """The lock at `path`. RunBusyError if a process holds it. OSError if there can be no such file."""
     deadline = time.monotonic() + _PATIENCE

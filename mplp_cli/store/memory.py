@@ -16,6 +16,7 @@ from mplp_cli.protocols import (
     Communication,
     Control,
     Definition,
+    Deliveries,
     NewRun,
     ProtocolObject,
     RunRecord,
@@ -33,6 +34,7 @@ from mplp_cli.store.answers import (
     unknown_run,
 )
 from mplp_cli.store.board import MemoryBoard
+from mplp_cli.store.deliveries import MemoryDeliveries
 from mplp_cli.store.locks import Holder, busy, process_name, this_process
 from mplp_cli.store.memory_shares import MemoryShares
 from mplp_cli.store.projections import (
@@ -52,6 +54,7 @@ from mplp_cli.store.switchboard import MemorySwitchboard
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Share
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -151,9 +154,10 @@ class MemoryJournal:
         said: Sequence[Communication] = (),
         share: Share | None = None,
         profile: Profile | None = None,
+        told: Sequence[Published] = (),
     ) -> None:
         self._check_usable()
-        if not events and not objects and share is None:
+        if not events and not objects and not told and share is None:
             return
         run = self._run
         self._fence()
@@ -177,6 +181,7 @@ class MemoryJournal:
                 if isinstance(change, Told):
                     self._store.board.publish(change.event)
             self._store.keep_results(run.new.id, after)
+        self._store.board.publish(*told)
 
     def redefine(self, fact: RunRedefined, definition: Definition) -> None:
         self.append([fact])
@@ -188,11 +193,12 @@ class MemoryJournal:
         objects: Sequence[ProtocolObject] = (),
         said: Sequence[Communication] = (),
         share: Share | None = None,
+        told: Sequence[Published] = (),
     ) -> bool:
         self._check_usable()
         if any(control.seq > self._control for control in self._run.controls):
             return False
-        self.append(events, objects, said, share)
+        self.append(events, objects, said, share, told=told)
         return True
 
     def read(self) -> Iterator[Event]:
@@ -245,6 +251,7 @@ class MemoryStore:
         self._objects: dict[tuple[str, str], dict[int, ProtocolObject]] = {}
         self._requests = 0
         self.board: Board = MemoryBoard()
+        self.deliveries: Deliveries = MemoryDeliveries(self.board)
         self.switchboard = MemorySwitchboard()
         self._cached: dict[str, CachedResult] = {}
 
@@ -324,6 +331,7 @@ class MemoryStore:
                 owned=run.holder is not None,
                 relation=run.new.relation,
                 last_request=max((control.seq for control in run.controls), default=0),
+                cause=run.new.cause,
             )
             for run in newest
         ]

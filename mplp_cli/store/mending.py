@@ -29,7 +29,7 @@ from mplp_cli.store.profiles import unreadable_profiles
 from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
-_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile", "cause")
 
 _ADD: Final = (
     "INSERT INTO approval(run, seq, id, step, attempt, message, approvers, asked_at, form,"

@@ -23,7 +23,7 @@ from mplp_cli.store.schema import COUNT_STALE, DROP_STALE
 from mplp_cli.workflow.values import RunId
 
 DAY: Final = 86_400_000
-_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile")
+_OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile", "cause")
 _SUPERSEDED: Final = (
     "DELETE FROM object WHERE run = ?1 AND EXISTS (SELECT 1 FROM object newer"
     " WHERE newer.kind = object.kind AND newer.id = object.id AND newer.version > object.version)"

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 #: "MPLP" in ASCII.
 APPLICATION_ID = 0x4D504C50
-VERSION = 5
+VERSION = 6
 
 #: Tables that format 2 has and format 1 had not.
 #:
 #: `relation`: `run` was made for another run: its `rerun`, or the sub-workflow (`child`) of its step `step`.
-#: `emitted`: events that steps and people have published, in order.
 #: `turn`: runs that hold (`held` = 1) or wait for a place under a concurrency key.
 #: `cached`: results kept under a cache key.
 _ADDED_IN_2 = """
@@ -25,14 +24,6 @@ CREATE TABLE relation(
     step TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX relation_by_other ON relation(other);
-CREATE TABLE emitted(
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    type TEXT NOT NULL,
-    source TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
 CREATE TABLE turn(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     workflow_id TEXT NOT NULL,
@@ -50,6 +41,18 @@ CREATE TABLE cached(
     until INTEGER NOT NULL,
     result BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+"""
+
+#: Events that steps and people had published, in formats 2 to 5.
+_EMITTED_BEFORE_6 = """
+CREATE TABLE emitted(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
 """
 
 #: Tables that format 3 has and format 2 had not.
@@ -111,10 +114,49 @@ CREATE TABLE profile(
 CREATE INDEX profile_by_workflow ON profile(workflow_id, at, run);
 """
 
+#: Tables that format 6 has and format 5 had not.
+#:
+#: `emitted`: published events, in order; `more` is JSON, or empty. `reader`: the number of the event up to which a
+#: reader has dealt with all. `delivery`: what became of an event on a route. `cause`: what started a run.
+_ADDED_IN_6 = """
+CREATE TABLE emitted(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    more BLOB NOT NULL DEFAULT x'',
+    UNIQUE(id, source)
+) STRICT;
+CREATE TABLE reader(
+    name TEXT PRIMARY KEY,
+    event INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery(
+    route TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK(state IN ('delivered', 'retrying', 'dead', 'dropped')),
+    tries INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    took INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY(route, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery(state, route, event) WHERE state IN ('retrying', 'dead');
+CREATE TABLE cause(
+    run INTEGER PRIMARY KEY,
+    "by" TEXT NOT NULL,
+    event TEXT NOT NULL
+) STRICT;
+"""
+
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.
 UPGRADES = {
     1: f"""
 {_ADDED_IN_2}
+{_EMITTED_BEFORE_6}
 ALTER TABLE definition ADD COLUMN included BLOB NOT NULL DEFAULT x'';
 ALTER TABLE control ADD COLUMN data BLOB NOT NULL DEFAULT x'';
 ALTER TABLE approval ADD COLUMN form BLOB NOT NULL DEFAULT x'';
@@ -123,6 +165,16 @@ ALTER TABLE approval ADD COLUMN data BLOB NOT NULL DEFAULT x'';
     2: _ADDED_IN_3,
     3: _ADDED_IN_4,
     4: _ADDED_IN_5,
+    # Numbers stay as they are, also the next one.
+    5: f"""
+ALTER TABLE emitted RENAME TO emitted_before_6;
+{_ADDED_IN_6}
+INSERT INTO emitted(seq, id, type, source, at, data)
+    SELECT seq, id, type, source, at, data FROM emitted_before_6 ORDER BY seq;
+DELETE FROM sqlite_sequence WHERE name = 'emitted';
+INSERT INTO sqlite_sequence(name, seq) SELECT 'emitted', seq FROM sqlite_sequence WHERE name = 'emitted_before_6';
+DROP TABLE emitted_before_6;
+""",  # noqa: S608 - statements of ours
 }
 
 SCHEMA = f"""
@@ -202,6 +254,7 @@ CREATE TABLE object(
 {_ADDED_IN_3}
 {_ADDED_IN_4}
 {_ADDED_IN_5}
+{_ADDED_IN_6}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -209,6 +262,7 @@ PRAGMA user_version = {VERSION};
 ADD_RUN = "INSERT INTO run VALUES(NULL, ?, ?, ?, 'pending', 1, ?, ?, NULL) RETURNING key"
 ADD_DEFINITION = "INSERT INTO definition VALUES(?, ?, ?, ?, ?, ?, ?)"
 ADD_RELATION = "INSERT INTO relation(run, kind, other, step) VALUES(?, ?, ?, ?)"
+ADD_CAUSE = 'INSERT INTO cause(run, "by", event) VALUES(?, ?, ?)'
 SET_DEFINITION = (
     "UPDATE definition SET source = ?, source_name = ?, source_dir = ?, cwd = ?, plan = ?, included = ?"
     " WHERE run = ?"
@@ -225,14 +279,6 @@ SET_STATUS = "UPDATE run SET status = ?, ended_at = ? WHERE key = ?"
 SETTLE = (
     'UPDATE approval SET state = ?3, "by" = ?4, reason = ?5, decided_at = ?6, data = ?7'
     " WHERE run = ?1 AND state = 'pending' AND (?2 IS NULL OR step = ?2)"
-)
-ADD_EMITTED = (
-    "INSERT INTO emitted(id, type, source, at, data) VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING"
-)
-EMITTED = "SELECT seq, id, type, source, at, data FROM emitted WHERE seq > ? ORDER BY seq LIMIT ?"
-LAST_EMITTED = (
-    "SELECT * FROM (SELECT seq, id, type, source, at, data FROM emitted ORDER BY seq DESC LIMIT ?)"
-    " ORDER BY seq"
 )
 MODULES = 'SELECT name, status, at, "by" FROM module ORDER BY name'
 SET_MODULE = 'INSERT OR REPLACE INTO module(name, status, at, "by") VALUES(?, ?, ?, ?)'
@@ -304,8 +350,8 @@ HISTORY = "SELECT seq, body FROM event WHERE run = ? AND seq > ? ORDER BY seq LI
 CONTROLS = 'SELECT seq, verb, step, "by", reason, data FROM control WHERE run = ? AND seq > ? ORDER BY seq'
 RUNS = (
     "SELECT id, workflow_id, name, status, epoch, owner, created_at, ended_at, kind, other, step,"
-    " (SELECT coalesce(max(seq), 0) FROM control WHERE control.run = run.key)"
-    " FROM run LEFT JOIN relation ON relation.run = run.key"
+    ' (SELECT coalesce(max(seq), 0) FROM control WHERE control.run = run.key), cause."by", cause.event'
+    " FROM run LEFT JOIN relation ON relation.run = run.key LEFT JOIN cause ON cause.run = run.key"
 )
 NEWEST = " ORDER BY created_at DESC, key DESC"
 APPROVALS = (

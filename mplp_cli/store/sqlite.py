@@ -23,6 +23,7 @@ from mplp_cli.protocols import (
     Communication,
     Control,
     Definition,
+    Deliveries,
     NewRun,
     ProtocolObject,
     Relation,
@@ -42,6 +43,7 @@ from mplp_cli.store.answers import (
 )
 from mplp_cli.store.board import SqliteBoard
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
+from mplp_cli.store.deliveries import SqliteDeliveries
 from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
@@ -53,6 +55,7 @@ from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event
+from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
@@ -75,6 +78,7 @@ class SqliteStore:
         self._database = Database(database_path(state_dir), connect)
         self._journals: list[SqliteJournal] = []
         self.board: Board = SqliteBoard(self._database)
+        self.deliveries: Deliveries = SqliteDeliveries(self._database, state_dir, clock)
         self.switchboard: Switchboard = SqliteSwitchboard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
         self.shares = SqliteShares(self._database, state_dir, clock)
@@ -100,6 +104,8 @@ class SqliteStore:
             db.execute(schema.ADD_DEFINITION, row)
             if (made_for := run.relation) is not None:
                 db.execute(schema.ADD_RELATION, (key, made_for.kind, made_for.run, made_for.step))
+            if (cause := run.cause) is not None:
+                db.execute(schema.ADD_CAUSE, (key, cause.by, cause.event))
             journal = SqliteJournal(self._database, self.shares, lock, run.id, key)
             journal.begin(db, events)
             if run.turn is not None:
@@ -364,9 +370,11 @@ class SqliteStore:
 
 
 def _record(row: Sequence[Any], owned: bool) -> RunRecord:
-    *own, kind, other, step, request = row
+    *own, kind, other, step, request, by, event = row
     relation = None if kind is None else Relation(kind=kind, run=other, step=step)
-    return RunRecord(**dict(zip(RunRecord.__struct_fields__, (*own, owned, relation, request), strict=True)))
+    cause = None if by is None else Cause(by=by, event=event)
+    fields = (*own, owned, relation, request, cause)
+    return RunRecord(**dict(zip(RunRecord.__struct_fields__, fields, strict=True)))
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:

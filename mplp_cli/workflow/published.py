@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mplp_cli.workflow.values import Json, derived_uuid, rfc3339
@@ -19,7 +19,7 @@ _WANTED = re.compile(rf"[A-Za-z0-9*][A-Za-z0-9_.:/*-]{{0,{LONGEST_TYPE - 1}}}", 
 FIELDS = ("id", "type", "source", "time", "data")
 
 
-class Published(Struct, frozen=True, kw_only=True):
+class Published(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One published event. `at` is ms since the epoch, `data` JSON; `source` says who published it. `source` and `id`
     together are what it is known by.
 
@@ -31,7 +31,8 @@ class Published(Struct, frozen=True, kw_only=True):
     type: str
     source: str
     at: int
-    data: Any = None
+    #: Written also if it is null: what is made by a function is no default to leave out.
+    data: Any = field(default_factory=lambda: None)
     more: dict[str, Any] = {}
 
 

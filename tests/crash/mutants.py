@@ -178,6 +178,7 @@ class _KeptUntilTheEnd(_Journal):
         super().__init__(journal)
         self.facts: list[Event] = []
         self.objects: list[ProtocolObject] = []
+        self.told: list[Any] = []
 
     def append(
         self,
@@ -186,12 +187,14 @@ class _KeptUntilTheEnd(_Journal):
         said: Sequence[Any] = (),
         share: Share | None = None,
         profile: Any = None,
+        told: Sequence[Any] = (),
     ) -> None:
         self.objects += objects
+        self.told += told
         self.facts += [e for e in events if not isinstance(e, StepStarted | RunResumed)]
         self.journal.append([e for e in events if isinstance(e, StepStarted | RunResumed)], share=share)
         if any(isinstance(e, RUN_ENDS) for e in events):
-            self.journal.append(self.facts, self.objects, profile=profile)
+            self.journal.append(self.facts, self.objects, profile=profile, told=self.told)
 
 
 def _with_journal(kind: type[_Journal]) -> Callable[[pytest.MonkeyPatch], None]:

@@ -71,7 +71,7 @@ def test_a_commit_that_fails_ends_the_drive_with_the_error_and_nothing_acts() ->
     bench = Bench(planned([shell("a"), shell("b", dependencies=["a"])]))
 
     class Full:
-        def append(self, events: Sequence[h.Event], *more: Any) -> None:
+        def append(self, events: Sequence[h.Event], *more: Any, **named: Any) -> None:
             raise StoreError("the disk is full")
 
         def controls(self) -> list[Any]:
@@ -103,6 +103,7 @@ def test_a_drive_that_ends_with_an_error_stops_what_runs() -> None:
             said: Sequence[Any] = (),
             share: Share | None = None,
             profile: Any = None,
+            told: Sequence[Any] = (),
         ) -> None:
             raise StoreError("the disk is full")
 

@@ -398,10 +398,11 @@ def in_the_very_moment(act: Callable[[Drive], object]) -> Intervention:
             objects: Sequence[Any] = (),
             said: Sequence[Any] = (),
             share: Share | None = None,
+            told: Sequence[Any] = (),
         ) -> bool:
             if left:
                 left.pop()(drive)
-            return park(events, objects, said, share)
+            return park(events, objects, said, share, told)
 
         drive.world.journal.park = late  # type: ignore[method-assign]
 

@@ -22,6 +22,7 @@ from mplp_cli.store.layout import database_path
 from mplp_cli.store.schema import VERSION
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.fold.history import StepCompleted
+from mplp_cli.workflow.published import Published
 from tests.store.sample import START, FixedClock, new_run, run_id, started, step
 
 ROOT = Path(__file__).parents[2]
@@ -142,18 +143,20 @@ def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
     assert "belongs to another program" in refused.message
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
     tmp_path: Path, version: int
 ) -> None:
     path = made(tmp_path)
-    new_tables = ["share", "allocation", "profile"]
+    new_tables = ["reader", "delivery", "cause", "emitted"]
+    if version < 5:
+        new_tables += ["share", "allocation", "profile"]
     if version < 4:
         new_tables += ["active"]
     if version < 3:
         new_tables += ["module", "subscription", "communication"]
     if version == 1:
-        new_tables += ["relation", "emitted", "turn", "cached"]
+        new_tables += ["relation", "turn", "cached"]
     new_columns = (
         ("definition", "included"),
         ("control", "data"),
@@ -163,13 +166,29 @@ def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
     drops = [f"DROP TABLE {table}" for table in new_tables]
     if version == 1:
         drops += [f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in new_columns]
+    else:
+        drops += [EMITTED_BEFORE_6, *(ADD_BEFORE_6.format(name) for name in "abc")]
+        drops += ["DELETE FROM emitted WHERE id IN ('a', 'c')"]
     alter(path, *drops, f"PRAGMA user_version = {version}")
     store = SqliteStore(tmp_path, FixedClock())
     assert len(list(store.history(store.runs()[0].id))) > 200
+    before = [] if version == 1 else [(2, Published(id="b", type="t", source="s", at=1, data=7))]
+    assert store.board.following(0) == before
+    later = Published(id="b", type="t", source="other", at=2, more={"subject": "x"})
+    assert store.board.publish(later) == [1 if version == 1 else 4]
+    assert store.board.following(0) == [*before, (store.board.last(), later)]
     store.close()
     (tmp_path / "fresh").mkdir()
     fresh = made(tmp_path / "fresh")
     assert shape(path) == shape(fresh)
+
+
+#: Published events as formats 2 to 5 kept them.
+EMITTED_BEFORE_6 = (
+    "CREATE TABLE emitted(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
+    " source TEXT NOT NULL, at INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+)
+ADD_BEFORE_6 = "INSERT INTO emitted(id, type, source, at, data) VALUES('{}', 't', 's', 1, x'37')"
 
 
 def shape(path: Path) -> object:
@@ -177,7 +196,8 @@ def shape(path: Path) -> object:
     db = apsw.Connection(str(path))
     tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")]
     columns = {t: [row[1:4] for row in db.execute(f"PRAGMA table_info({t})")] for t in tables}
-    return columns, db.pragma("user_version")
+    indexes = {t: sorted(row[1:] for row in db.execute(f"PRAGMA index_list({t})")) for t in tables}
+    return columns, indexes, db.pragma("user_version")
 
 
 def test_a_newer_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
