@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "serve": "serve",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",

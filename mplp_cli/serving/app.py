@@ -44,9 +44,7 @@ class _Place:
             operation = self._operations.get(scope["method"])
             if operation is None:
                 allowed = ", ".join(self._operations)
-                raise RequestError(
-                    405, f"this takes {allowed} only", headers={"Allow": allowed}
-                )
+                raise RequestError(405, f"this takes {allowed} only", headers={"Allow": allowed})
             call = await called(operation, self._parts, scope, receive, scope["path_params"])
             made = await operation.act(call)
             if isinstance(made, Answer):
@@ -58,7 +56,9 @@ class _Place:
                 raise
             await send_error(watched, error, close=True)
         except Exception as error:  # whoever asks is answered, and the server goes on
-            sys.stderr.write(f"mplp serve: {scope['method']} {scope['path']}: {type(error).__name__}: {error}\n")
+            sys.stderr.write(
+                f"mplp serve: {scope['method']} {scope['path']}: {type(error).__name__}: {error}\n"
+            )
             if begun:
                 raise
             await send_error(watched, _BugError(f"a bug in mplp: {type(error).__name__}"), close=True)
@@ -84,7 +84,7 @@ def _routed(parts: Parts, operations: Iterable[Operation]) -> Router:
     )
 
 
-async def _nothing_there(scope: Any, receive: Any, send: Any) -> None:
+async def _nothing_there(_scope: Any, _receive: Any, send: Any) -> None:
     error = RequestError(
         404, "there is nothing at this address", hint="/api/v1/openapi.json tells what there is"
     )

@@ -372,7 +372,9 @@ class LocalFleet:
 def _rests(one: _Driven) -> bool:
     """Whether nothing of a run is at work, and it has not ended: it waits for a time or an event."""
     state = one.run.state
-    return state.status == "running" and not state.holding and bool(state.due or state.awaited or state.asking)
+    return (
+        state.status == "running" and not state.holding and bool(state.due or state.awaited or state.asking)
+    )
 
 
 def _allow_files() -> None:

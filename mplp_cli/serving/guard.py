@@ -1,8 +1,8 @@
 """What stands before everything else of a server: who may ask at all, and in which form.
 
 It decides on the line and the headers of a request, before any address is looked up: a page in somebody's browser, or
-whoever guesses at names, learns nothing, not even what there is. The token keeps others out; `Host` and `Origin` keep out
-those who make a browser ask that is inside.
+whoever guesses at names, learns nothing, not even what there is. The token keeps others out; `Host` and `Origin` keep
+out those who make a browser ask that is inside.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[
 #: Headers that say something different if they come twice.
 _ONCE: Final = (
     b"host", b"origin", b"authorization", b"content-type", b"content-length", b"transfer-encoding", b"sec-fetch-site",
-    b"idempotency-key", b"last-event-id", b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"content-encoding",
+    b"idempotency-key", b"last-event-id", b"webhook-id", b"webhook-timestamp", b"webhook-signature",
+    b"content-encoding",
 )  # fmt: skip
 #: What every answer says: nothing of it is a page, and nothing is to be kept.
 SECURITY: Final = (
@@ -112,7 +113,9 @@ class Guard:
 
     def _is_own_origin(self, origin: str, host: str) -> bool:
         scheme, _, rest = origin.partition("://")
-        return rest == host and (scheme == "http" or (scheme == "https" and host.partition(":")[0] not in _LOOPBACK))
+        return rest == host and (
+            scheme == "http" or (scheme == "https" and host.partition(":")[0] not in _LOOPBACK)
+        )
 
     def _check_token(self, given: bytes) -> None:
         scheme, _, token = given.partition(b" ")

@@ -40,7 +40,9 @@ def _headers(sent: Mapping[str, str]) -> dict[str, Json]:
     for name, value in sent.items():
         if name.startswith("ce-"):
             try:
-                attributes[name.removeprefix("ce-")] = unquote(value.encode("latin-1").decode(), errors="strict")
+                attributes[name.removeprefix("ce-")] = unquote(
+                    value.encode("latin-1").decode(), errors="strict"
+                )
             except UnicodeDecodeError:
                 raise RequestError(400, f"the header `{name}` is not UTF-8") from None
     if "specversion" not in attributes:

@@ -66,7 +66,9 @@ class Operation(Struct, frozen=True, kw_only=True):
     streams: bool = False
 
 
-async def called(operation: Operation, parts: Parts, scope: Any, receive: Any, names: Mapping[str, str]) -> Call:
+async def called(
+    operation: Operation, parts: Parts, scope: Any, receive: Any, names: Mapping[str, str]
+) -> Call:
     """The call that a request makes of an operation. RequestError."""
     sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     content_type = _content_type(operation, sent)
@@ -90,11 +92,18 @@ def _content_type(operation: Operation, sent: Mapping[str, str]) -> str:
         return said
     if sent.get("content-encoding", "identity").lower() != "identity":
         raise RequestError(415, "the body is compressed", hint="send it as it is")
-    if not said and operation.optional and "transfer-encoding" not in sent and sent.get("content-length", "0") == "0":
+    if (
+        not said
+        and operation.optional
+        and "transfer-encoding" not in sent
+        and sent.get("content-length", "0") == "0"
+    ):
         return JSON
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if said not in operation.takes or charset not in ("", "utf-8"):
-        raise RequestError(415, "the body is of another type", hint=f"send {' or '.join(operation.takes)}, in UTF-8")
+        raise RequestError(
+            415, "the body is of another type", hint=f"send {' or '.join(operation.takes)}, in UTF-8"
+        )
     return said
 
 
@@ -127,10 +136,16 @@ async def _no_body(receive: Any) -> bytes:
 def _query(text: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
-            text.decode("ascii"), keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=20
+            text.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(text),
+            errors="strict",
+            max_num_fields=20,
         )
     except ValueError:  # UnicodeError is one
-        raise RequestError(400, "the query cannot be read", hint="write NAME=VALUE&NAME=VALUE, percent-encoded") from None
+        raise RequestError(
+            400, "the query cannot be read", hint="write NAME=VALUE&NAME=VALUE, percent-encoded"
+        ) from None
     found = dict(pairs)
     if len(found) != len(pairs):
         raise RequestError(400, "a key of the query comes twice")

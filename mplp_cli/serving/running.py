@@ -284,7 +284,9 @@ def _decide(call: Call, decision: str) -> Answer:
     given = Given(said.digest or asked.digest)
     if asked.state == "pending" and said.digest in ("", asked.digest):
         check_answerer(asked.approvers, said.by)
-        filled = resolved(asked.form, said.inputs, "this question takes none") if decision == "approved" else {}
+        filled = (
+            resolved(asked.form, said.inputs, "this question takes none") if decision == "approved" else {}
+        )
         given = Given(asked.digest, filled)
     now = parts.runtime.clock.now()
     answered = parts.store.decide(asked.run, asked.step, decision, said.by, said.reason, now, given)

@@ -135,7 +135,31 @@ class WhichLetters(_Given):
 class Resuming(_Given):
     """Where a stream goes on."""
 
-    last: Annotated[str, Meta(pattern=r"^[0-9]{1,16}$")] | UnsetType = field(name="Last-Event-ID", default=UNSET)
+    last: Annotated[str, Meta(pattern=r"^[0-9]{1,16}$")] | UnsetType = field(
+        name="Last-Event-ID", default=UNSET
+    )
+
+
+class Attributes(_Given):
+    """Attributes of an event whose data is the body."""
+
+    specversion: Literal["1.0"] | UnsetType = field(name="ce-specversion", default=UNSET)
+    id: Annotated[str, Meta(min_length=1, max_length=1000)] | UnsetType = field(name="ce-id", default=UNSET)
+    source: Annotated[str, Meta(min_length=1, max_length=1000)] | UnsetType = field(
+        name="ce-source", default=UNSET
+    )
+    type: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = field(
+        name="ce-type", default=UNSET
+    )
+    time: str | UnsetType = field(name="ce-time", default=UNSET)
+
+
+class Signed(_Given):
+    """The signature of a webhook."""
+
+    id: str | UnsetType = field(name="webhook-id", default=UNSET)
+    timestamp: str | UnsetType = field(name="webhook-timestamp", default=UNSET)
+    signature: str | UnsetType = field(name="webhook-signature", default=UNSET)
 
 
 class Once(_Given):

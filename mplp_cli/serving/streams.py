@@ -139,7 +139,9 @@ class _Open:
         try:
             async for piece in pieces:
                 if piece and not await _send_in_time(send, piece):
-                    sys.stderr.write(f"mplp serve: a stream is cut off: nothing was read for {STALLED:.0f} seconds\n")
+                    sys.stderr.write(
+                        f"mplp serve: a stream is cut off: nothing was read for {STALLED:.0f} seconds\n"
+                    )
                     raise ConnectionAbortedError
         finally:
             await pieces.aclose()  # type: ignore[attr-defined]  # they are generators

@@ -80,7 +80,13 @@ async def list_letters(call: Call) -> Answer:
     route = None if asked.route is UNSET else asked.route
     found = call.parts.store.deliveries.of(route, state="dead", after=asked.after, limit=asked.limit)
     told = [
-        {"route": one.route, "event": one.event, "tries": one.tries, "at": rfc3339(one.at), "error": one.error}
+        {
+            "route": one.route,
+            "event": one.event,
+            "tries": one.tries,
+            "at": rfc3339(one.at),
+            "error": one.error,
+        }
         for one in found
     ]
     return Answer(200, {"letters": told, "next": found[-1].event if len(found) == asked.limit else None})

@@ -11,7 +11,7 @@ The wall clock of the zone decides. What it shows twice, or skips, when the cloc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import islice

@@ -1,0 +1,214 @@
+"""Every operation of the API, in one table: requests go by it, and the OpenAPI document is made from it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mplp_cli.serving import hooks, looking, running, shapes, streams, telling
+from mplp_cli.serving.incoming import BATCH, STRUCTURED
+from mplp_cli.serving.operations import JSON, Operation
+
+_ROOT: Final = "/api/v1"
+_RUN: Final = f"{_ROOT}/runs/{{runId}}"
+_APPROVAL: Final = f"{_ROOT}/approvals/{{approvalId}}"
+
+
+def _get(name: str, path: str, about: str, act: Any, gives: Any, **more: Any) -> Operation:
+    return Operation(id=name, method="GET", path=path, about=about, act=act, answers={200: gives}, **more)
+
+
+def _post(name: str, path: str, about: str, act: Any, gives: dict[int, Any], **more: Any) -> Operation:
+    return Operation(id=name, method="POST", path=path, about=about, act=act, answers=gives, **more)
+
+
+def _verb(verb: str, about: str, act: Any, *fails: int) -> Operation:
+    return _post(
+        f"{verb}Run",
+        f"{_RUN}/{verb}",
+        about,
+        act,
+        {202: shapes.RunAsked},
+        names=shapes.OfRun,
+        takes={JSON: shapes.Why},
+        optional=True,
+        fails=(404, 409, *fails),
+    )
+
+
+def _decision(verb: str, about: str, act: Any) -> Operation:
+    return _post(
+        verb,
+        f"{_APPROVAL}/{verb}",
+        about,
+        act,
+        {200: shapes.ApprovalTold},
+        names=shapes.OfApproval,
+        takes={JSON: shapes.Decision},
+        optional=True,
+        fails=(404, 409),
+    )
+
+
+_HEALTH: Final = (
+    _get("health", "/health", "Whether the server works.", looking.health, shapes.Health, open=True),
+    _get(
+        "fullHealth", f"{_ROOT}/health", "The server and its parts.", looking.full_health, shapes.FullHealth
+    ),
+    _get("openapi", f"{_ROOT}/openapi.json", "This document.", looking.document, dict[str, Any]),
+)
+
+_WORKFLOWS: Final = (
+    _get(
+        "listWorkflows",
+        f"{_ROOT}/workflows",
+        "Workflows that can be started.",
+        running.list_workflows,
+        shapes.Workflows,
+    ),
+    _get(
+        "showWorkflow",
+        f"{_ROOT}/workflows/{{workflowId}}",
+        "A workflow, what it takes, and what starts it.",
+        running.show_workflow,
+        shapes.WorkflowInFull,
+        names=shapes.OfWorkflow,
+        fails=(404,),
+    ),
+    _get("listTriggers", f"{_ROOT}/triggers", "What starts runs.", looking.triggers, shapes.Triggers),
+)
+
+_RUNS: Final = (
+    _post(
+        "startRun",
+        f"{_ROOT}/runs",
+        "Start a run. It is stored when this is answered.",
+        running.start_run,
+        {202: shapes.Started},
+        headers=shapes.Once,
+        takes={JSON: shapes.Start},
+        fails=(404, 409, 429),
+    ),
+    _get(
+        "listRuns",
+        f"{_ROOT}/runs",
+        "Runs, newest first.",
+        running.list_runs,
+        shapes.Runs,
+        query=shapes.WhichRuns,
+    ),
+    _get(
+        "showRun",
+        _RUN,
+        "Where a run stands: every step, results, outputs.",
+        running.show_run,
+        shapes.RunInFull,
+        names=shapes.OfRun,
+        fails=(404, 409),
+    ),
+    _get(
+        "listFacts",
+        f"{_RUN}/history",
+        "What happened in a run.",
+        running.show_facts,
+        shapes.Facts,
+        names=shapes.OfRun,
+        query=shapes.WhichFacts,
+        fails=(404,),
+    ),
+    _get(
+        "streamFacts",
+        f"{_RUN}/stream",
+        "What happens in a run, as it happens; from its beginning, or after a fact.",
+        streams.stream_facts,
+        str,
+        names=shapes.OfRun,
+        query=shapes.StreamedFacts,
+        headers=shapes.Resuming,
+        fails=(404, 429),
+        streams=True,
+    ),
+    _verb("pause", "Pause a run: what runs finishes, nothing new starts.", running.pause_run),
+    _verb("resume", "Go on with a paused, interrupted, waiting or failed run.", running.resume_run, 429),
+    _verb("cancel", "Cancel a run: its steps end, `finally` steps run.", running.cancel_run, 429),
+    _verb("kill", "End a run at once.", running.kill_run, 429),
+)
+
+_QUESTIONS: Final = (
+    _get(
+        "listApprovals",
+        f"{_ROOT}/approvals",
+        "What runs ask a person.",
+        running.list_approvals,
+        shapes.Approvals,
+        query=shapes.WhichApprovals,
+        fails=(404,),
+    ),
+    _decision("approve", "Say yes to a question. The first answer counts.", running.approve),
+    _decision("reject", "Say no to a question. The first answer counts.", running.reject),
+)
+
+_EVENTS: Final = (
+    _post(
+        "publishEvents",
+        f"{_ROOT}/events",
+        "Publish a CloudEvent, or a batch. They are durable when this is answered.",
+        telling.publish,
+        {202: shapes.TakenEvents},
+        takes={STRUCTURED: shapes.Event, BATCH: list[shapes.Event], JSON: Any},
+        headers=shapes.Attributes,
+        raw=True,
+        fails=(429,),
+    ),
+    _get(
+        "listEvents",
+        f"{_ROOT}/events",
+        "Published events in their order: the last ones, or those after a number.",
+        telling.list_events,
+        shapes.Events,
+        query=shapes.WhichEvents,
+    ),
+    _get(
+        "streamEvents",
+        f"{_ROOT}/events/stream",
+        "Published events as they come.",
+        streams.stream_events,
+        str,
+        query=shapes.StreamedEvents,
+        headers=shapes.Resuming,
+        fails=(429,),
+        streams=True,
+    ),
+    _get(
+        "listRoutes",
+        f"{_ROOT}/routes",
+        "How far the readers of events are.",
+        telling.list_routes,
+        shapes.Routes,
+    ),
+    _get(
+        "listDeadLetters",
+        f"{_ROOT}/dead-letters",
+        "Events that routes could not deliver.",
+        telling.list_letters,
+        shapes.DeadLetters,
+        query=shapes.WhichLetters,
+    ),
+)
+
+_HOOKS: Final = (
+    _post(
+        "receiveWebhook",
+        "/hooks/{name}",
+        "A webhook, signed as Standard Webhooks say. Answered with 200 if it came before.",
+        hooks.receive,
+        {202: shapes.Received, 200: shapes.Received},
+        names=shapes.OfHook,
+        headers=shapes.Signed,
+        takes={JSON: Any, "text/plain": str, "application/octet-stream": bytes},
+        raw=True,
+        fails=(401, 409, 429),
+        open=True,
+    ),
+)
+
+OPERATIONS: Final = (*_HEALTH, *_WORKFLOWS, *_RUNS, *_QUESTIONS, *_EVENTS, *_HOOKS)
