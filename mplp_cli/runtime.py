@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mplp_cli.roster import Roster
     from mplp_cli.workflow.fold.history import RunStarted
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
     from mplp_cli.workflow.revision.reruns import Repeated
 
@@ -154,9 +155,11 @@ class Runtime:
         screen: Screen,
         child: tuple[Attempt, Mapping[str, Account], int] | None = None,
         repeated: Repeated | None = None,
+        cause: Cause | None = None,
+        run_id: str | None = None,
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
-        those budgets and that priority."""
+        those budgets and that priority. `cause`: what started it, if nobody did by hand."""
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
@@ -164,7 +167,7 @@ class Runtime:
         from mplp_cli.workflow.revision.telling import replay
 
         attempt, shared, priority = child or (None, {}, self.priority)
-        run_id, now = attempt.child if attempt else self.ids.uuid(), self.clock.now()
+        run_id, now = attempt.child if attempt else run_id or self.ids.uuid(), self.clock.now()
         cwd, rerun = (str(self.cwd), None) if repeated is None else (repeated.cwd, repeated.rerun)
         cwd = attempt.cwd if attempt else cwd
         slots = slots_of(plan, adjustments_of(self))
@@ -176,19 +179,10 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now,
-            run_id,
-            plan.workflow.id,
-            dict(inputs),
-            state.env,
-            cwd,
-            slots,
-            turn,
-            rerun,
-            priority,
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = _to_store(source, plan, started, relation_of(attempt, rerun))
+        new = _to_store(source, plan, started, relation_of(attempt, rerun), cause)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
@@ -376,7 +370,9 @@ def _secrets_of(
     return read_secrets(plan.secrets, environ, secrets_file)
 
 
-def _to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
+def _to_store(
+    source: Source, plan: Plan, started: RunStarted, relation: Relation | None, cause: Cause | None
+) -> NewRun:
     return NewRun(
         id=started.run,
         workflow_id=plan.workflow.id,
@@ -390,6 +386,7 @@ def _to_store(source: Source, plan: Plan, started: RunStarted, relation: Relatio
         included=plan.included_texts(),
         turn=started.turn,
         relation=relation,
+        cause=cause,
     )
 
 

@@ -1,8 +1,8 @@
 """The runs of a server: stored at once, driven a few at a time in this loop, and taken up where an earlier one left them.
 
-A queued run is owned by this process, so that nobody takes it for a lost one. A run in which nothing is at work (it waits
-for a time, an event or its turn) takes up no place among those that are driven at once. A run that only a person can
-take on is left to nobody (parked), and taken up when an answer or a request is there, or a deadline comes.
+A queued run is owned by this process, so that nobody takes it for a lost one. A run in which nothing is at work (it
+waits for a time, an event or its turn) takes up no place among those that are driven at once. A run that only a person
+can take on is left to nobody (parked), and taken up when an answer or a request is there, or a deadline comes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mplp_cli.errors import LostOwnershipError, MplpError, QueueFullError, RunBusyError, RunStateError
 from mplp_cli.protocols import RunRecord, Standing
@@ -41,6 +41,7 @@ STOPS = "mplp serve"
 #: How often a run is taken up again that could not be driven, and the seconds before that.
 _TRIES = 3
 _PAUSE = 5.0
+State = Literal["queued", "driving", "parked"]
 _ENDED = ("completed", "failed", "cancelled")
 _FILES = 65_536
 
@@ -61,7 +62,7 @@ class _Driven:
 
 @dataclass(kw_only=True)
 class _Parked:
-    """A run that waits for a person. `family`: it and its sub-workflows. `due`: when a deadline comes (ms), 0: never."""
+    """A run that waits for a person. `family`: it and its sub-workflows. `due`: its deadline (ms), 0 if none."""
 
     workflow: str
     family: list[RunId]
@@ -148,7 +149,7 @@ class LocalFleet:
         found = []
         for run_id, one in self._owned.items():
             waits = not one.begun or one.queues
-            state = "queued" if waits else "parked" if one.rests else "driving"
+            state: State = "queued" if waits else "parked" if one.rests else "driving"
             found.append(Driven(run=run_id, workflow=one.workflow, state=state))
         parked = [Driven(run=run, workflow=one.workflow, state="parked") for run, one in self._parked.items()]
         return [*found, *parked]
@@ -177,7 +178,7 @@ class LocalFleet:
             own.queues = standing.position > 0
             screen.waits(standing)
 
-        return Screen(screen.subscribers, screen.output, waits, screen.inside), own
+        return replace(screen, waits=waits), own
 
     def _enqueue(self, run: Run, own: _Driven, priority: int) -> None:
         own.run, own.workflow = run, run.plan.workflow.id
@@ -302,12 +303,12 @@ class LocalFleet:
             elif not record.owned and record.status == "waiting":
                 asked = any(found and found.last_request for found in map(self._known, one.family))
                 if asked or 0 < one.due <= now:
-                    self._go_on(run_id, one)
+                    self._go_on(run_id)
             elif not record.owned and record.status == "paused" and record.last_request:
-                self._go_on(run_id, one)
+                self._go_on(run_id)
         self._looked_at += _LOOKS
 
-    def _go_on(self, run_id: RunId, parked: _Parked) -> None:
+    def _go_on(self, run_id: RunId) -> None:
         try:
             self.take_up(run_id)
         except (RunBusyError, QueueFullError):
@@ -362,7 +363,7 @@ class LocalFleet:
                     one.task.cancel()
             else:
                 pause(one.run.drive, STOPS, "the server stops")
-        while self._owned and self.runtime.clock.monotonic() < deadline:
+        while self._owned and self.runtime.clock.monotonic() < deadline:  # noqa: ASYNC110 - they end one by one
             await asyncio.sleep(0.05)
         for one in list(self._owned.values()):
             if one.task is not None:

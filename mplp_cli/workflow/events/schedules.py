@@ -79,7 +79,7 @@ def ticks(schedule: str, zone: str, after: int) -> Iterator[int]:
 def _once_each(times: Iterator[datetime], zone: ZoneInfo) -> Iterator[datetime]:
     for wall in times:
         shown = wall
-        while not _exists(shown, zone, 0):
+        while not _exists(shown, zone):
             shown += _MINUTE
         yield shown.replace(tzinfo=zone).astimezone(UTC)
 
@@ -91,7 +91,7 @@ def _as_shown(times: Iterator[datetime], zone: ZoneInfo) -> Iterator[datetime]:
         first = wall.replace(tzinfo=zone).astimezone(UTC)
         while later and later[0] <= first:
             yield heappop(later)
-        if not _exists(wall, zone, 0):
+        if not _exists(wall, zone):
             continue
         again = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
         yield first
@@ -100,8 +100,8 @@ def _as_shown(times: Iterator[datetime], zone: ZoneInfo) -> Iterator[datetime]:
     yield from sorted(later)
 
 
-def _exists(wall: datetime, zone: ZoneInfo, fold: int) -> bool:
-    there = wall.replace(tzinfo=zone, fold=fold)
+def _exists(wall: datetime, zone: ZoneInfo) -> bool:
+    there = wall.replace(tzinfo=zone)
     return there.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=0) == wall
 
 
@@ -173,18 +173,12 @@ def due(schedule: str, zone: str, catch_up: CatchUp, upto: int, now: int) -> Due
     more = len(missed) > MOST_MISSED
     missed = missed[-MOST_MISSED:]
     punctual = [tick for tick in passed if now - tick < MISSED]
-    match catch_up:
-        case "none":
-            found = punctual
-        case "last":
-            found = passed[-1:]
-        case "all":
-            found = [*missed, *punctual]
+    made_up = {"none": punctual, "last": passed[-1:], "all": [*missed, *punctual]}
     # A tick that is dealt with is so also if the clock is set back a little.
     upto = max(upto, passed[-1] if passed else upto)
     following = next_times(schedule, zone, max(now, upto), 1)
     return Due(
-        ticks=tuple(found),
+        ticks=tuple(made_up[catch_up]),
         upto=upto,
         missed=len(missed),
         more=more,
