@@ -41,8 +41,8 @@ Stream: TypeAlias = Callable[[Any, Any], Awaitable[None]]
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """What can be called. `answers`: status -> type of the document of a success; `fails`: the statuses of refusals that
-    not every operation has."""
+    """What can be called. `answers`: status -> type of the document of a success; `fails`: the statuses of refusals
+    that not every operation has."""
 
     id: str
     method: Literal["GET", "POST"]
@@ -143,9 +143,7 @@ def _query(text: bytes) -> dict[str, str]:
             max_num_fields=20,
         )
     except ValueError:  # UnicodeError is one
-        raise RequestError(
-            400, "the query cannot be read", hint="write NAME=VALUE&NAME=VALUE, percent-encoded"
-        ) from None
+        raise RequestError(400, "the query cannot be read", hint="write NAME=VALUE&NAME=VALUE") from None
     found = dict(pairs)
     if len(found) != len(pairs):
         raise RequestError(400, "a key of the query comes twice")

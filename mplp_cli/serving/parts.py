@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from mplp_cli.events.bus import Bus
+from mplp_cli.protocols import Store
 from mplp_cli.runtime import Runtime
 from mplp_cli.serving.contract import Catalogue, Fleet
 from mplp_cli.serving.refusals import RequestError
@@ -34,7 +34,7 @@ class Parts:
     streams: int = 0
 
     @property
-    def store(self) -> Any:
+    def store(self) -> Store:
         """The store of the runtime."""
         return self.runtime.store
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -231,10 +232,8 @@ def _end(call: Call, verb: str) -> Answer:
     _ask(parts, record, verb, call.body.reason)
     if not record.owned:
         # It hears of the request before anything of it starts.
-        try:
+        with suppress(RunBusyError):  # who holds it hears of it
             parts.fleet.take_up(record.id)
-        except RunBusyError:
-            pass  # who holds it hears of it
     return _asked(record, "cancelling")
 
 

@@ -1,8 +1,8 @@
 """A server: its parts put together, begun, and ended in order.
 
-First it stops to accept, and answers what it was asked; then runs finish the steps that are at work, and what was published
-is delivered, as long as the grace lasts. A second signal ends it at once: what is stored then is as after a crash, and the
-next server goes on with it.
+First it stops to accept, and answers what it was asked; then runs finish the steps that are at work, and what was
+published is delivered, as long as the grace lasts. A second signal ends it at once: what is stored then is as after a
+crash, and the next server goes on with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Server-sent events: published events, or the facts of a run, as they come.
 
-A stream reads what it sends from the store, as far as its reader keeps up; nothing is queued in memory for a slow one. Who
-takes nothing for a while is cut off, and goes on with `Last-Event-ID` where it was.
+A stream reads what it sends from the store, as far as its reader keeps up; nothing is queued in memory for a slow one.
+Who takes nothing for a while is cut off, and goes on with `Last-Event-ID` where it was.
 """
 
 from __future__ import annotations
