@@ -42,6 +42,7 @@
     |   |-- SubworkflowError            the run of a sub-workflow failed
     |   |-- SubworkflowCancelledError   the run of a sub-workflow was cancelled
     |   |-- RejectedError               a person said no
+    |   |-- DeliveryError               an event cannot be brought to the target of a route
     |   `-- RunTimeoutError             the run's own timeout
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
     |-- RunBusyError               75   another process holds this run
@@ -286,6 +287,19 @@ class HttpStatusError(StepError):
     def failure(self) -> Failure:
         again = self.status in (408, 425, 429) or self.status >= 500
         return Failure(type=self.type_name, message=self.message, details=self.details, retryable=again)
+
+
+class DeliveryError(StepError):
+    """An event cannot be brought to the target of a route. `again`: whether a later try may succeed."""
+
+    def __init__(self, message: str, *, again: bool = True, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details=details)
+        self._again = again
+
+    def failure(self) -> Failure:
+        return Failure(
+            type=self.type_name, message=self.message, details=self.details or None, retryable=self._again
+        )
 
 
 class PythonCallError(StepError):

@@ -19,44 +19,18 @@ T = TypeVar("T")
 def with_agents(runtime: Runtime, work: Callable[[Agents], Awaitable[T]], run: str) -> T:
     """What comes of some work with the agents of the project; what they have started ends with it."""
     import asyncio
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
 
-    from mplp_cli.engine.guardian import Guardian
-    from mplp_cli.engine.workplace import Workplace, attempt_mark
+    from mplp_cli.asking import project_agents
     from mplp_cli.render.theme import safe
-    from mplp_cli.staffing import Oversight, make_agents
-    from mplp_cli.workflow.masking import Masker
 
-    def say(_step: str, _stream: str, text: str) -> None:
+    def say(step: str, stream: str, text: str) -> None:  # noqa: ARG001 - the seam's names
         sys.stderr.write("\n".join(safe(line) for line in text.split("\n")))
 
     async def go() -> T:
-        agents = make_agents(
-            {one.id: (one.agent, one.directory) for one in runtime.registry.entries()},
-            workplace,
-            Masker({}),
-            run=run,
-            deny_private=runtime.settings.deny_private,
-            oversight=Oversight(discovered=runtime.registry.discovered),
-            clock=runtime.clock,
-            environ=runtime.environ,
-            open_environ=runtime.environ,
-            cwd=str(runtime.cwd),
-            output=say,
-        )
-        try:
+        async with project_agents(runtime, run, say) as (agents, _):
             return await work(agents)
-        finally:
-            await agents.aclose()
 
-    guardian = Guardian(attempt_mark(run, "call"))
-    with TemporaryDirectory(prefix="mplp-") as folder:
-        workplace = Workplace(log_dir=Path(folder), grace=5, owner="call", guardian=guardian)
-        try:
-            return asyncio.run(go())
-        finally:
-            guardian.close()
+    return asyncio.run(go())
 
 
 def consulted(

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from mplp_cli.errors import Exit, MplpError
 
 if TYPE_CHECKING:
     from mplp_cli.cli.options import RunOutput
     from mplp_cli.runtime import Run, Runtime
 
-_PAUSE = 0.02
-#: Seconds in which a process that has the run begins to go on with it.
-_PATIENCE = 1.0
-#: Exit codes that say more than that it could not start.
-_TELLING = (Exit.BUG, Exit.STORE, Exit.BUSY)
-
-
-class DriverError(MplpError):
-    """The process that was to drive a run did not start, or ended before it held the run."""
-
-    exit_code = Exit.USAGE
-
 
 def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None:
     """Leave a run that was stored or taken up to a new process, and say which it is. DriverError."""
+    import asyncio
+
     from mplp_cli.cli.options import RunOutput
     from mplp_cli.cli.showing import note
+    from mplp_cli.leaving import hand_over
     from mplp_cli.render.machine import write_document
     from mplp_cli.render.view import short_id
 
@@ -39,7 +24,7 @@ def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None
     secrets = run.drive.world.secrets
     with runtime:
         try:
-            status = _hand_over(runtime, run_id, secrets=dict(secrets), junit=junit)
+            status = asyncio.run(hand_over(runtime, run_id, dict(secrets), junit))
         finally:
             run.leave()
     if how in (RunOutput.json, RunOutput.jsonl):
@@ -48,76 +33,3 @@ def leave(runtime: Runtime, run: Run, how: RunOutput, junit: str | None) -> None
     sys.stdout.write(f"{run_id}\n")
     if how is not RunOutput.quiet:
         note(f"runs by itself; follow it: mplp attach {short}, end it: mplp cancel {short}")
-
-
-def _hand_over(runtime: Runtime, run_id: str, *, secrets: dict[str, str], junit: str | None) -> str:
-    """Start the process and wait until it has the run; the status of the run then.
-
-    It takes the run over from this process, so that there is no moment in which nobody holds it: it would lose its
-    place under a concurrency key.
-    """
-    from mplp_cli.render.tables import status_of
-    from mplp_cli.store.layout import driver_log
-    from mplp_cli.store.locks import process_name
-
-    log = driver_log(runtime.state_dir, run_id)
-    arguments = ["resume", run_id, "--take-over", "--output", "quiet", "--state-dir", str(runtime.state_dir)]
-    if not runtime.uses_cache:
-        arguments.append("--no-cache")
-    if junit:
-        arguments += ["--junit", junit]
-    try:
-        process = _start(arguments, runtime.environ | secrets, log)
-    except OSError as error:
-        raise _refusal(run_id, log, Exit.USAGE, error.strerror or str(error)) from error
-    deadline = 0.0
-    while True:
-        code = process.poll()  # before the look: what it did before its end is seen then
-        record = runtime.find_run(run_id)
-        took = record.owner == process_name(process.pid)
-        deadline = deadline or (runtime.clock.monotonic() + _PATIENCE if took else 0.0)
-        # It says that it goes on in a moment; one that waits for its turn says nothing.
-        goes_on = record.status == "running" or code is not None or runtime.clock.monotonic() > deadline
-        if took and goes_on:
-            process.returncode = 0  # it goes on without us
-            return status_of(record)
-        if code is not None:
-            raise _refusal(run_id, log, code, _complaint(log) or f"exit code {code}")
-        time.sleep(_PAUSE)
-
-
-def _start(arguments: list[str], environ: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """`mplp ARGUMENTS` in a session of its own: what happens to our terminal does not reach it."""
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "mplp_cli", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=written,
-            env=environ,
-            start_new_session=True,
-        )
-    finally:
-        os.close(written)
-
-
-def _complaint(log: Path) -> str:
-    """What the process said last: its error, if it got so far as to have one of ours."""
-    lines = log.read_text("utf-8", "replace").strip().splitlines()[-2:]
-    ours = [line.removeprefix("mplp: ") for line in lines if line.startswith("mplp: ")]
-    return (ours or lines or [""])[-1]
-
-
-def _refusal(run_id: str, log: Path, code: int, why: str) -> DriverError:
-    from mplp_cli.render.view import short_id
-
-    error = DriverError(
-        f"the process that was to drive run {short_id(run_id)} did not start: {why}",
-        hint=f"the run is stored: `mplp resume {short_id(run_id)}` drives it; see also {log}",
-        details={"runId": run_id, "log": str(log)},
-    )
-    if code in _TELLING:
-        error.exit_code = Exit(code)
-    return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from mplp_cli.engine.capture import Capture, StepLog
@@ -18,6 +18,8 @@ from mplp_cli.workflow.values import RunId
 
 #: Bytes of standard output that are read; a program that prints more is ended.
 MAX_ANSWER = 10 * 1024 * 1024
+#: Characters of standard error that are kept of a program that belongs to no step.
+LAST = 4_000
 
 
 async def run_program(
@@ -47,6 +49,31 @@ async def run_program(
     return Ended(code, stdout.end(), stderr.text)
 
 
+async def run_aside(
+    argv: list[str],
+    stdin: str,
+    *,
+    env: Mapping[str, str],
+    cwd: str,
+    mark: str,
+    masker: Masker,
+    workplace: Workplace,
+) -> Ended:
+    """Run a program that belongs to no step to its end: what it prints is dropped, but for the last of its standard
+    error. OSError or ValueError if it cannot be started."""
+    stderr = _Last(masker)
+    launch = Launch(argv=argv, env=env, cwd=cwd, mark=mark, stdin=stdin)
+    if workplace.guardian is not None:
+        workplace.guardian.watch()
+    child = Child(launch, lambda data: None, stderr.feed)
+    workplace.children.add(child)
+    try:
+        code = await child.wait(workplace.grace)
+    finally:
+        workplace.children.discard(child)
+    return Ended(code, "", stderr.end())
+
+
 @contextmanager
 def keep_process(name: str, *, run: RunId, workplace: Workplace) -> Iterator[dict[str, str]]:
     """A `protocols.KeepProcess` for the processes of one run."""
@@ -57,6 +84,23 @@ def keep_process(name: str, *, run: RunId, workplace: Workplace) -> Iterator[dic
         yield {MARK: os.environ.get(MARK, "") + mark, "MPLP_RUN_ID": run}
     finally:
         end_marked(mark)
+
+
+class _Last:
+    """The last of a stream, masked."""
+
+    def __init__(self, masker: Masker) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._masked = masker.stream()
+        self._text = ""
+
+    def feed(self, data: bytes) -> None:
+        self._text = (self._text + self._masked.feed(self._decoder.decode(data)))[-LAST:]
+
+    def end(self) -> str:
+        """The last LAST characters."""
+        rest = self._masked.feed(self._decoder.decode(b"", final=True)) + self._masked.flush()
+        return (self._text + rest)[-LAST:]
 
 
 class _Whole:

@@ -109,6 +109,21 @@ def effective(*policies: RetryPolicy | None) -> Retry:
     )
 
 
+def asked_wait(text: str, now: int) -> int | None:
+    """`Retry-After` (seconds or a date) as milliseconds from now."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return int(text[:12]) * 1000
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0, round(parsedate_to_datetime(text).timestamp() * 1000) - now)
+    except (ValueError, OverflowError):
+        return None
+
+
 def longest_ms(retry: Retry, timeout: int) -> int | None:
     """The longest that all attempts and waits can take; None without a timeout."""
     if not timeout:

@@ -109,8 +109,8 @@ def mutations(at: int) -> Iterator[tuple[dict[str, str], bytes]]:
     yield good, json.dumps(value, separators=(",", ":")).encode()
     yield good, json.dumps(value, ensure_ascii=False).encode()
     yield good, json.dumps(value, sort_keys=True).encode()
-    for other in (b"", BODY + b"\n", b"\xef\xbb\xbf" + BODY, BODY * 2, BODY.decode().encode("utf-16")):
-        yield good, other
+    for body in (b"", BODY + b"\n", b"\xef\xbb\xbf" + BODY, BODY * 2, BODY.decode().encode("utf-16")):
+        yield good, body
     # The end of the id moved into the timestamp, which the signed text alone would not show.
     moved = headers_of(at, body=b"7." + BODY)
     yield {**moved, ID: f"evt_1.{at}", TIMESTAMP: "7"}, BODY

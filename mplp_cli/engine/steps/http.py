@@ -14,6 +14,7 @@ from mplp_cli.errors import HttpConnectionError, HttpRequestError, HttpStatusErr
 from mplp_cli.protocols import Attempt, Clock
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.retry import asked_wait
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
@@ -180,27 +181,12 @@ def _unexpected(
     name = f" {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else ""
     wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in expected)
     details: dict[str, Any] = {"url": request.shown, "headers": _headers(response), "body": head}
-    after = _retry_after(response.headers.get("retry-after", ""), clock.now())
+    after = asked_wait(response.headers.get("retry-after", ""), clock.now())
     if after is not None:
         details["retryAfter"] = after
     return HttpStatusError(
         f"{request.shown} was answered with {status}{name}, expected {wanted}", status, details
     )
-
-
-def _retry_after(text: str, now: int) -> int | None:
-    """`Retry-After` (seconds or a date) as milliseconds from now."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return int(text[:12]) * 1000
-    if not text:
-        return None
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0, round(parsedate_to_datetime(text).timestamp() * 1000) - now)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _errors() -> tuple[type[Exception], ...]:

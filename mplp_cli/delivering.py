@@ -1,0 +1,228 @@
+"""Delivering what is published: the bus, the dispatcher and what its senders need, put together for one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mplp_cli.errors import AgentError, UsageError, WorkflowValidationError
+from mplp_cli.events.bus import Bus
+from mplp_cli.events.dispatch import Dispatcher
+from mplp_cli.events.senders.agent import Ask
+from mplp_cli.events.senders.command import RunCommand
+from mplp_cli.events.senders.workflow import Start
+from mplp_cli.events.sending import Tools, read_secrets_of, sender_of
+from mplp_cli.events.signing import PREFIX
+from mplp_cli.protocols import Ended
+from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
+from mplp_cli.workflow.masking import Masker
+from mplp_cli.workflow.published import Cause, Published
+from mplp_cli.workflow.values import Json, RunId
+
+if TYPE_CHECKING:
+    from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.runtime import Run, Runtime
+
+#: Seconds for which what was published is still delivered when the work is done that it was opened for.
+PATIENCE: Final = 5.0
+#: Seconds between SIGTERM and SIGKILL for programs.
+_GRACE: Final = 5.0
+#: What the marks of programs begin with, in place of the id of a run.
+_MARK: Final = "events"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivering:
+    """What delivers, while it is open."""
+
+    bus: Bus
+    dispatcher: Dispatcher
+
+
+@asynccontextmanager
+async def delivering(
+    runtime: Runtime,
+    routing: Routing,
+    *,
+    start: Start | None = None,
+    patience: float = PATIENCE,
+    scope: str = "",
+    only: Callable[[Published], bool] | None = None,
+) -> AsyncIterator[Delivering | None]:
+    """Deliver in this process and loop what is published from now on, and what is left of before.
+
+    None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
+    `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
+    that routes ask for; without it each gets a process of its own. `scope` and `only`: routes that are not the
+    project's, as `Dispatcher` takes them; they need no right to deliver.
+
+    UsageError if a secret, an agent or another target cannot be used: nothing is delivered then. StoreError.
+    """
+    right = runtime.store.deliveries.own() if routing.routes and not scope else None
+    if not routing.routes or (right is None and not scope):
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        if right is not None:
+            stack.enter_context(right)
+        tools = await stack.enter_async_context(open_tools(runtime, routing.routes, start=start, scope=scope))
+        board, last = runtime.store.board, runtime.store.board.last()
+        dispatcher = Dispatcher(
+            routing,
+            board,
+            runtime.store.deliveries,
+            partial(sender_of, tools=tools),
+            runtime.clock,
+            runtime.ids.fraction,
+            last,
+            scope=scope,
+            only=only,
+        )
+        bus = Bus(board, last)
+        bus.subscribe(dispatcher.hear)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                working = [tasks.create_task(work) for work in (bus.listen(), dispatcher.work())]
+                yield Delivering(bus=bus, dispatcher=dispatcher)
+                while bus.look():
+                    pass
+                await dispatcher.drain(patience)
+                for task in working:
+                    task.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+
+@asynccontextmanager
+async def open_tools(
+    runtime: Runtime, routes: Sequence[Route], *, start: Start | None = None, scope: str = ""
+) -> AsyncIterator[Tools]:
+    """What the senders of these routes need; what they have started ends with it.
+
+    InputError names secrets that are not in the environment, UsageError an agent that is not there.
+    """
+    from mplp_cli.agents.adapters.command import ALWAYS
+    from mplp_cli.engine.guardian import Guardian
+    from mplp_cli.engine.steps.http import Connections
+    from mplp_cli.engine.workplace import Workplace, attempt_mark
+
+    secrets = read_secrets_of(routes, runtime.environ)
+    masker = Masker(_hidden(secrets))
+    owner = runtime.ids.uuid()[:8]
+    guardian = Guardian(attempt_mark(_MARK, owner))
+    workplace = Workplace(log_dir=Path(), grace=_GRACE, owner=owner, guardian=guardian)
+    connections = Connections(deny_private=runtime.settings.deny_private)
+    async with AsyncExitStack() as stack:
+        stack.callback(guardian.close)
+        stack.push_async_callback(connections.aclose)
+        asked = [route.target.agent for route in routes if isinstance(route.target, AgentTarget)]
+        yield Tools(
+            clock=runtime.clock,
+            connect=connections.client,
+            run_command=_run_command(runtime, workplace, masker),
+            start=start or partial(start_apart, runtime),
+            ask=await _ask(runtime, asked, stack),
+            environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
+            secrets=secrets,
+            mask=masker.text,
+            scope=scope,
+        )
+
+
+def _hidden(secrets: Mapping[str, str]) -> dict[str, str]:
+    """What is masked: each of several keys in one secret, too, also without what it begins with."""
+    words = {word for value in secrets.values() for word in value.split()}
+    return {word: word for word in {*secrets.values(), *words, *(one.removeprefix(PREFIX) for one in words)}}
+
+
+def _run_command(runtime: Runtime, workplace: Workplace, masker: Masker) -> RunCommand:
+    from mplp_cli.engine.programs import run_aside
+    from mplp_cli.engine.workplace import attempt_mark
+
+    async def run(argv: list[str], stdin: str, *, env: Mapping[str, str], cwd: str) -> Ended:
+        # Each has a mark of its own: who is stopped takes nobody else along.
+        mark = attempt_mark(_MARK, workplace.owner, "route", runtime.ids.uuid())
+        return await run_aside(argv, stdin, env=env, cwd=cwd, mark=mark, masker=masker, workplace=workplace)
+
+    return run
+
+
+# ---- runs --------------------------------------------------------------------------------------
+
+
+async def start_apart(
+    runtime: Runtime, file: str, inputs: Mapping[str, Json], run_id: RunId, cause: Cause
+) -> None:
+    """Store a run and leave it to a process of its own: a `Start`."""
+    from mplp_cli.loading import resolve_inputs
+    from mplp_cli.running import Screen
+    from mplp_cli.sources import read_secrets, read_source
+
+    known = next((one for one in runtime.store.find_runs(run_id) if one.id == run_id), None)
+    if known is not None:
+        if known.owned or known.status not in ("pending", "running"):
+            return
+        # It was stored, and then this process, or the one that it was left to, was lost.
+        run = runtime.take_up(run_id, Screen())
+        await _leave(runtime, run)
+        return
+    source = read_source(file)
+    loaded = runtime.load(source)
+    if loaded.workflow is None or loaded.plan is None:
+        raise WorkflowValidationError(loaded.problems)
+    resolved = resolve_inputs(loaded.workflow, inputs)
+    secrets = read_secrets(loaded.plan.secrets, runtime.environ, None)
+    run = runtime.start(source, loaded.plan, resolved, secrets, Screen(), cause=cause, run_id=run_id)
+    await _leave(runtime, run)
+
+
+async def _leave(runtime: Runtime, run: Run) -> None:
+    from mplp_cli.leaving import hand_over
+
+    try:
+        await hand_over(runtime, run.state.run_id, dict(run.drive.world.secrets))
+    finally:
+        run.leave()
+
+
+# ---- agents ------------------------------------------------------------------------------------
+
+
+async def _ask(runtime: Runtime, names: Iterable[str], stack: AsyncExitStack) -> Ask:
+    """Asks agents of the project; they are opened if there is anybody to ask."""
+    from mplp_cli.agents.contract import AgentRequest
+    from mplp_cli.asking import project_agents
+
+    names = list(names)
+    try:
+        for name in names:
+            runtime.registry.find(name)
+    except AgentError as error:
+        raise UsageError(f"an event route: {error.message}", hint=error.hint) from error
+    run = runtime.ids.uuid()
+    agents, folder = (
+        await stack.enter_async_context(project_agents(runtime, run, _drop)) if names else (None, Path())
+    )
+
+    async def ask(agent: str, given: Json, *, key: str, seconds: float) -> None:
+        assert agents is not None
+        request = AgentRequest(
+            run=run, step=key, agent=agent, input=given, timeout=seconds, idempotency_key=key
+        )
+        try:
+            await agents.ask(request, lambda text: None)
+        finally:
+            # What its process has left is kept by nobody; the next call has a name of its own.
+            for file in folder.glob(f"{key}.*"):
+                file.unlink(missing_ok=True)
+
+    return ask
+
+
+def _drop(step: str, stream: str, text: str) -> None:  # noqa: ARG001 - the seam's names
+    """What programs of agents say beside the answer is kept by nobody."""

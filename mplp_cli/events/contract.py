@@ -1,0 +1,35 @@
+"""What delivering and the targets know of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mplp_cli.errors import Failure
+from mplp_cli.workflow.events.routes import Route
+from mplp_cli.workflow.published import Published
+
+
+class Sender(Protocol):
+    """Brings events to the target of one route. What it shares with others is closed by whoever handed it in; itself it
+    keeps nothing open between two calls."""
+
+    @property
+    def at_most(self) -> int:
+        """How many events one call may get: 1 unless the target takes many for the price of one (lines of a file,
+        calls of a function that does not wait)."""
+        ...
+
+    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
+        """Try each event (with its number on the board) once, in this order; what became of each, None if the target
+        has it.
+
+        A failure that no further try can mend is not `retryable`; `details.retryAfter` (ms) is how long the target
+        asks to be left alone. What is raised counts as a failure of all. It is called at the same time for different
+        sources if the route says so, and is cancelled when a try has taken too long.
+        """
+        ...
+
+
+#: Makes the sender of a route. MplpError if its target cannot be used at all.
+MakeSender = Callable[[Route], Sender]

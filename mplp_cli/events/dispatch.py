@@ -1,0 +1,383 @@
+"""Delivering: what is published goes through the passage into the lanes of the routes, and from there to targets.
+
+What became of an event is recorded once per turn of the loop, after its target had it: whatever a crash undoes is
+delivered again, as the same event. Readers are moved once a second; until then the records tell what is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from mplp_cli.errors import Failure, MplpError, StepError, StoreError
+from mplp_cli.events.contract import MakeSender, Sender
+from mplp_cli.events.lane import FAR, WINDOW, Item, Lane
+from mplp_cli.events.letters import CHANGES, MOST_DEAD, REPLAYED, changed_letters, make_room, pages
+from mplp_cli.events.passing import Passage
+from mplp_cli.events.progress import Progress
+from mplp_cli.protocols import Board, Clock, Deliveries, Delivery
+from mplp_cli.workflow.events.routes import Routing
+from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.retry import LONGEST_ASKED
+from mplp_cli.workflow.values import duration_text
+
+#: Seconds between two moves of the readers, and before a store that failed is asked again.
+_PAUSE: Final = 1.0
+#: Seconds that a lane may go on without letting others have a turn.
+_SLICE: Final = 0.002
+
+
+def reader_of(scope: str, route: str) -> str:
+    """The name under which a store keeps how far a route has come. `scope` is empty, or `run:ID/`."""
+    return f"{scope}route:{route}"
+
+
+class Dispatcher:
+    """Delivers for the routes of a project, or of one run. One process at a time may (`Deliveries.own`)."""
+
+    def __init__(
+        self,
+        routing: Routing,
+        board: Board,
+        deliveries: Deliveries,
+        send: MakeSender,
+        clock: Clock,
+        chance: Callable[[], float],
+        after: int,
+        *,
+        scope: str = "",
+        begin: int | None = None,
+        only: Callable[[Published], bool] | None = None,
+    ) -> None:
+        """`after`: the number of the last event of which `hear` is not told. A route that is new begins after `begin`,
+        or at the end of the board. `only`: which events it is about; `scope` stands before the names of its routes.
+
+        A route whose target cannot be used stands still, with the reason as its `trouble`, until a later dispatcher can
+        use it. ValueError if the routing cannot be compiled, StoreError.
+        """
+        self._board, self._deliveries = board, deliveries
+        self._clock, self._chance = clock, chance
+        self._only = only
+        self._passage = Passage(routing)
+        begin = board.last() if begin is None else begin
+        known, counts = deliveries.readers(), deliveries.counts()
+        self._lanes: list[Lane] = []
+        self._senders: list[Sender | None] = []
+        for place, route in enumerate(routing.routes):
+            name, reader = scope + route.id, reader_of(scope, route.id)
+            lane = Lane(place, route, name, reader, known.get(reader, begin))
+            lane.dead = counts.get(name, {}).get("dead", 0)
+            lane.lagging = lane.taken < after
+            self._lanes.append(lane)
+            self._senders.append(self._sender(lane, send))
+        if new := {lane.reader: begin for lane in self._lanes if lane.reader not in known}:
+            deliveries.settle(new)
+        self._named = {lane.name: lane for lane in self._lanes}
+        self._heard = after
+        self._records: list[Delivery] = []
+        #: Events that tell of replayed dead letters, which are to be taken up.
+        self._replayed: list[tuple[Lane, tuple[int, ...]]] = []
+        #: Why nothing can be recorded now; while it lasts nothing is begun.
+        self._trouble = ""
+        self._group: asyncio.TaskGroup | None = None
+        self._idle: list[list[asyncio.Future[None]]] = [[] for _ in self._lanes]
+        self._workers = [0] * len(self._lanes)
+        self._timers: dict[str, asyncio.Handle] = {}
+        self._moved = asyncio.Event()
+        for lane in self._lanes:
+            self._recall(lane)
+
+    def _sender(self, lane: Lane, send: MakeSender) -> Sender | None:
+        try:
+            return send(lane.route)
+        except MplpError as error:
+            lane.broken = error.message
+            return None
+
+    def _recall(self, lane: Lane) -> None:
+        """What an earlier process has left."""
+        lane.over_already = {record.event for record in pages(self._deliveries, lane.name, None, lane.taken)}
+        for record in pages(self._deliveries, lane.name, "retrying"):
+            self._later(lane, record)
+            event = self._board.numbered(record.event) if lane.route.ordered else None
+            if event is not None:
+                lane.hold(event.source, record.event)
+
+    def _later(self, lane: Lane, record: Delivery) -> None:
+        # A clock that was set back makes nobody sleep longer than was meant.
+        wait = min(max(record.due - self._clock.now(), 0), max(record.due - record.at, 0), LONGEST_ASKED)
+        lane.later(self._clock.monotonic() + wait / 1000, record.event, record.tries)
+
+    # ---- hearing
+
+    def hear(self, found: Sequence[tuple[int, Published]]) -> None:
+        """Told of events in order, without gaps: a sink of the bus."""
+        heard, of, only, lanes = self._clock.monotonic(), self._passage.of, self._only, self._lanes
+        for number, event in found:
+            if event.type in CHANGES:
+                self._changed(event)
+            if only is not None and not only(event):
+                continue
+            passed = of(event)
+            for place in passed.routes:
+                lanes[place].offer(number, passed.event, heard)
+            for place, error in passed.poisoned:
+                self._poisoned(lanes[place], number, error)
+        self._heard = found[-1][0]
+        for lane in lanes:
+            if not lane.lagging and lane.taken < self._heard:
+                lane.taken = self._heard
+            if lane.ready:
+                self._wake(lane)
+        self._soon("readers", self._move, _PAUSE)
+
+    def _poisoned(self, lane: Lane, number: int, error: str) -> None:
+        if number > lane.taken and not lane.lagging and not lane.is_over(number):
+            self._keep([lane.give_up(number, "dead", 0, self._clock.now(), error)])
+
+    def _changed(self, event: Published) -> None:
+        letters = changed_letters(event)
+        lane = self._named.get(letters.route) if letters is not None else None
+        if lane is not None and letters is not None:
+            lane.dead = max(lane.dead - len(letters.events), 0)
+            if event.type == REPLAYED:
+                self._replayed.append((lane, letters.events))
+                self._soon("replayed", lambda: self._go_on(lane))
+
+    def _read(self, lane: Lane) -> None:
+        """Take in what a lane has left on the board, as much as there is room for."""
+        if not lane.lagging or lane.broken or not lane.may_begin or lane.room < WINDOW // 2:
+            return
+        heard, page = self._clock.monotonic(), self._board.following(lane.taken)
+        lane.lagging = False
+        for number, event in page:
+            if self._only is None or self._only(event):
+                passed = self._passage.of(event)
+                if lane.place in passed.routes:
+                    lane.offer(number, passed.event, heard)
+                    if lane.lagging:
+                        break
+                for place, error in passed.poisoned:
+                    if place == lane.place:
+                        self._poisoned(lane, number, error)
+            lane.taken = number
+        if not page:
+            lane.taken = max(lane.taken, self._heard)
+        lane.lagging = lane.lagging or lane.taken < self._heard
+        if not lane.lagging:
+            lane.over_already = {number for number in lane.over_already if number > lane.taken}
+        self._moved.set()
+        self._soon(f"read {lane.name}", lambda: self._go_on(lane))
+        self._soon("readers", self._move, _PAUSE)
+
+    # ---- trying
+
+    async def work(self) -> None:
+        """Deliver, until cancelled; what is under way then counts as not tried. StoreError if the last records cannot
+        be written: their events are delivered again by whoever comes next."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                try:
+                    self._soon("write", self._write)
+                    for lane in self._lanes:
+                        self._go_on(lane)
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._group = None
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+            self._move()
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait, so long at most, until all that was heard is dealt with, but for further tries that are due later than
+        that; whether nothing is left to be tried."""
+        end = self._clock.monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                while self._records or not all(lane.quiet(end) for lane in self._lanes):
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return not any(lane.broken or lane.retrying for lane in self._lanes)
+
+    def progress(self) -> list[Progress]:
+        """How the routes are doing, in the order of their declaration."""
+        now = self._clock.now()
+        return [lane.progress(self._heard, now, lane.broken or self._trouble) for lane in self._lanes]
+
+    def _go_on(self, lane: Lane) -> None:
+        """Whatever may have become possible for a lane."""
+        if self._group is None or self._trouble or lane.broken:
+            return
+        try:
+            self._take_up()
+            while (due := lane.due(self._clock.monotonic())) is not None:
+                self._again(lane, *due)
+            self._read(lane)
+        except StoreError as error:
+            self._in_trouble(error)
+            return
+        self._arm(lane)
+        if lane.ready:
+            self._wake(lane)
+
+    def _take_up(self) -> None:
+        """Those that people want to have tried again."""
+        while self._replayed:
+            lane, numbers = self._replayed[0]
+            for number in numbers:
+                for record in self._deliveries.of(lane.name, state="retrying", event=number):
+                    self._later(lane, record)
+            del self._replayed[0]
+
+    def _again(self, lane: Lane, number: int, tries: int) -> None:
+        """Try an event again, if it is there and still meant for the route."""
+        now = self._clock.now()
+        try:
+            event = self._board.numbered(number)
+        except StoreError:
+            lane.put_back(number, tries, self._clock.monotonic())
+            raise
+        if event is None:
+            lost = "EventGoneError: the event is not on the board any more"
+            self._keep([lane.give_up(number, "dead", tries, now, lost)])
+            return
+        passed = self._passage.of(event)
+        refused = dict(passed.poisoned).get(lane.place)
+        if refused is not None:
+            self._keep([lane.give_up(number, "dead", tries, now, refused)])
+        elif lane.place not in passed.routes:
+            error = "NotMeantError: the route does not take this event any more"
+            self._keep([lane.give_up(number, "dropped", tries, now, error)])
+        else:
+            lane.retry(Item(number, passed.event, self._clock.monotonic(), tries))
+
+    def _arm(self, lane: Lane) -> None:
+        """Come back when the next further try is due."""
+        due = lane.next_due()
+        if due is None or lane.room <= 0 or due >= lane.armed:
+            return
+        if (timer := self._timers.pop(f"due {lane.name}", None)) is not None:
+            timer.cancel()
+        lane.armed = due
+
+        def ring() -> None:
+            lane.armed = FAR
+            self._go_on(lane)
+
+        self._soon(f"due {lane.name}", ring, max(due - self._clock.monotonic(), 0))
+
+    def _wake(self, lane: Lane) -> None:
+        """Have somebody try what is ready."""
+        sender = self._senders[lane.place]
+        if self._group is None or self._trouble or sender is None:
+            return
+        idle = self._idle[lane.place]
+        while idle:
+            if not (rest := idle.pop()).done():
+                rest.set_result(None)
+                return
+        if self._workers[lane.place] < lane.route.at_once:
+            self._workers[lane.place] += 1
+            self._group.create_task(self._serve(lane, sender))
+
+    async def _serve(self, lane: Lane, sender: Sender) -> None:
+        monotonic, idle = self._clock.monotonic, self._idle[lane.place]
+        since = monotonic()
+        while True:
+            items = lane.take(sender.at_most) if not self._trouble else []
+            if not items:
+                rest = asyncio.get_running_loop().create_future()
+                idle.append(rest)
+                await rest
+                since = monotonic()
+                continue
+            if lane.ready:
+                self._wake(lane)
+            began = monotonic()
+            failures = await _tried(sender, items, lane.route.timeout)
+            ended = monotonic()
+            self._keep(lane.tried(items, failures, began, ended, self._clock.now(), self._chance))
+            if lane.lagging:
+                self._soon(f"read {lane.name}", lambda: self._go_on(lane))
+            self._arm(lane)
+            if ended - since > _SLICE:
+                await asyncio.sleep(0)
+                since = monotonic()
+
+    # ---- recording
+
+    def _soon(self, name: str, act: Callable[[], None], seconds: float = 0) -> None:
+        """Do something later, once however often it is asked for meanwhile."""
+        if name in self._timers or self._group is None:
+            return
+
+        def fire() -> None:
+            del self._timers[name]
+            act()
+
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(seconds, fire) if seconds else loop.call_soon(fire)
+
+    def _keep(self, records: list[Delivery]) -> None:
+        self._records += records
+        self._soon("write", self._write)
+
+    def _move(self) -> None:
+        self._write({lane.reader: lane.dealt() for lane in self._lanes if lane.dealt() > lane.written})
+
+    def _write(self, readers: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Record what became of events, and where readers are by now, in one transaction."""
+        died = Counter(record.route for record in self._records if record.state == "dead")
+        try:
+            if self._records or readers:
+                self._deliveries.settle(readers, self._records, durable=bool(died))
+                self._records = []
+            for lane in self._lanes:
+                lane.written = readers.get(lane.reader, lane.written)
+                lane.dead += died[lane.name]
+                if died[lane.name] and (excess := lane.dead - MOST_DEAD) > 0:
+                    gone = make_room(self._deliveries, lane.name, excess, lane.dropped, self._clock.now())
+                    lane.dropped, lane.dead = lane.dropped + gone, MOST_DEAD
+        except StoreError as error:
+            if self._group is None:
+                raise
+            self._in_trouble(error)
+            return
+        self._moved.set()
+        if self._trouble:
+            self._trouble = ""
+            for lane in self._lanes:
+                self._go_on(lane)
+
+    def _in_trouble(self, error: StoreError) -> None:
+        """Begin with nothing until the store can be used again."""
+        self._trouble = error.message
+        self._soon("again", self._move, _PAUSE)
+
+
+async def _tried(sender: Sender, items: Sequence[Item], timeout: int) -> Sequence[Failure | None]:
+    """What became of each."""
+    window = asyncio.timeout(timeout / 1000)
+    try:
+        async with window:
+            told = await sender.send([(item.number, item.event) for item in items])
+        if len(told) == len(items):
+            return told
+        failure = Failure(type="SenderError", message=f"{len(told)} outcomes for {len(items)} events")
+    except StepError as error:
+        failure = error.failure()
+    except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
+        if isinstance(error, TimeoutError) and window.expired():
+            longest = duration_text(timeout)
+            failure = Failure(type="StepTimeoutError", message=f"it took longer than {longest}")
+        else:
+            failure = Failure(type=type(error).__name__, message=str(error))
+    return [failure] * len(items)

@@ -1,0 +1,1 @@
+"""What brings events to the targets of routes, one file for each kind."""
