@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -53,7 +54,7 @@ def _message(name: str, number: int | None, document: Any) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (identified, name.encode(), document_bytes(document))
 
 
-async def _events(parts: Parts, after: int, wanted: str | None) -> AsyncIterator[bytes]:
+async def _events(parts: Parts, after: int, wanted: str | None) -> AsyncGenerator[bytes, None]:
     news, board, seen = asyncio.Event(), parts.store.board, after
     leave = parts.bus.subscribe(lambda found: news.set())
     try:
@@ -80,7 +81,7 @@ async def _events(parts: Parts, after: int, wanted: str | None) -> AsyncIterator
         leave()
 
 
-async def _facts(parts: Parts, run_id: str, after: int) -> AsyncIterator[bytes]:
+async def _facts(parts: Parts, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
     quiet = 0.0
     while True:
         # Who drives it comes first: when nobody did, nothing follows what is read now.
@@ -108,7 +109,7 @@ async def _facts(parts: Parts, run_id: str, after: int) -> AsyncIterator[bytes]:
 class _Open:
     """One stream: what it sends, until its reader or the server leaves."""
 
-    def __init__(self, parts: Parts, pieces: Callable[[], AsyncIterator[bytes]]) -> None:
+    def __init__(self, parts: Parts, pieces: Callable[[], AsyncGenerator[bytes, None]]) -> None:
         self._parts = parts
         self._pieces = pieces
         if parts.streams >= MOST_STREAMS:
@@ -118,6 +119,8 @@ class _Open:
         """Send it."""
         self._parts.streams += 1
         try:
+            headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send(send))
                 leaving = [tasks.create_task(_left(receive)), tasks.create_task(self._parts.stopping.wait())]
@@ -132,19 +135,14 @@ class _Open:
             self._parts.streams -= 1
 
     async def _send(self, send: Any) -> None:
-        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"retry: %d\n\n" % _AGAIN, "more_body": True})
-        pieces = self._pieces()
-        try:
+        async with aclosing(self._pieces()) as pieces:
             async for piece in pieces:
                 if piece and not await _send_in_time(send, piece):
                     sys.stderr.write(
                         f"mplp serve: a stream is cut off: nothing was read for {STALLED:.0f} seconds\n"
                     )
                     raise ConnectionAbortedError
-        finally:
-            await pieces.aclose()  # type: ignore[attr-defined]  # they are generators
 
 
 async def _send_in_time(send: Any, piece: bytes) -> bool:
