@@ -177,7 +177,7 @@ def _inputs(step: WorkflowStep, workflow: Workflow, name: str) -> Iterator[Probl
             hint = did_you_mean(given, workflow.inputs) or declared
             said = f"{quoted(name)} has no input {quoted(given)}"
             yield _problem("include-input", said, hint, ("inputs", given), on="key")
-        elif not _moves(value):
+        elif not moves(value):
             for place, why in unfit(Fragment(schema), value):
                 said = f"the input {quoted(given)} of {quoted(name)}: {why}"
                 yield _problem("include-input", said, None, ("inputs", given, *place))
@@ -190,10 +190,10 @@ def _inputs(step: WorkflowStep, workflow: Workflow, name: str) -> Iterator[Probl
         )
 
 
-def _moves(value: Any) -> bool:
+def moves(value: Any) -> bool:
     """Whether a value may hold references."""
     if isinstance(value, dict):
-        return any(map(_moves, value.values()))
+        return any(map(moves, value.values()))
     if isinstance(value, list):
-        return any(map(_moves, value))
+        return any(map(moves, value))
     return isinstance(value, str) and "$" in value

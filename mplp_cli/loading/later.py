@@ -6,7 +6,7 @@ from typing import Final
 
 #: Keys of the format, by the title of the mapping they belong to, that nothing acts on so far.
 KEYS: Final[dict[str, frozenset[str]]] = {
-    "workflow": frozenset({"triggers"}),
+    "settings file": frozenset({"alerts"}),
 }
 _INSIDE: Final = "write `resources` at the steps inside it: each holds them while it runs"
 _WAITS: Final = "nothing is held while a step waits; write `resources` at the steps that work"
@@ -53,3 +53,35 @@ TYPE_WORDS: Final[dict[str, str]] = {
     "publish": "emit", "notify": "emit", "confirm": "approval", "approve": "approval", "gate": "approval",
     "manual": "approval", "human": "approval", "input": "approval", "event": "wait", "signal": "wait",
 }  # fmt: skip
+#: Words of other tools for keys of what is declared of events -> the key here.
+EVENT_WORDS: Final[dict[str, str]] = {
+    "timezone": "time-zone", "timeZone": "time-zone", "tz": "time-zone", "zone": "time-zone", "cron": "schedule",
+    "crontab": "schedule", "every": "schedule", "at": "schedule", "when": "on", "type": "on", "trigger": "on",
+    "catchup": "catch-up", "missed": "catch-up", "misfire": "catch-up", "concurrency": "overlap",
+    "concurrency-policy": "overlap", "concurrencyPolicy": "overlap", "on-overlap": "overlap", "files": "paths",
+    "patterns": "paths", "glob": "paths", "globs": "paths", "watch": "paths", "path": "paths", "debounce": "settle",
+    "hook": "path", "endpoint": "path", "parameters": "inputs", "params": "inputs", "with": "inputs", "args": "inputs",
+    "match": "where", "filter": "match", "pattern": "match", "on": "match", "event": "match", "if": "where",
+    "condition": "where", "data": "where", "expression": "where", "to": "target", "sink": "target", "send": "target",
+    "destination": "target", "retry": "retry-policy", "retries": "retry-policy", "concurrent": "at-once",
+    "max-parallel": "at-once", "parallelism": "at-once", "fifo": "ordered", "url": "webhook", "http": "webhook",
+    "https": "webhook", "exec": "command", "run": "command", "shell": "command", "cmd": "command", "log": "file",
+    "function": "handler", "python": "handler", "plugin": "handler", "within": "window", "timeframe": "window",
+    "time-window": "window", "period": "window", "count": "minimum-events", "threshold": "minimum-events",
+    "min-events": "minimum-events", "group-by": "key", "by": "key", "then": "actions", "action": "actions",
+    "publish": "emit", "exclude": "drop", "ignore": "drop", "deny": "drop", "include": "keep", "allow": "keep",
+    "add": "set", "replace": "set", "transform": "set",
+}  # fmt: skip
+#: Words of other tools for what a trigger is on.
+TRIGGER_WORDS: Final[dict[str, str]] = {
+    "schedule": "cron", "crontab": "cron", "timer": "cron", "interval": "cron", "time": "cron", "calendar": "cron",
+    "push": "webhook", "pull_request": "webhook", "http": "webhook", "request": "webhook", "hook": "webhook",
+    "repository_dispatch": "webhook", "path": "file", "files": "file", "watch": "file", "fs": "file",
+    "change": "file", "sensor": "file", "start": "startup", "boot": "startup", "@reboot": "startup",
+    "reboot": "startup", "init": "startup", "signal": "event", "message": "event", "topic": "event",
+}  # fmt: skip
+#: What other tools call a run that is started by hand, and what is said of it.
+NO_TRIGGERS: Final = frozenset({"manual", "workflow_dispatch", "workflow-dispatch", "dispatch", "api"})
+BY_HAND: Final = (
+    "it needs no trigger: `mplp run` starts a workflow by hand, and a server offers each of its workflows"
+)

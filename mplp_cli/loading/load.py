@@ -21,6 +21,7 @@ from mplp_cli.workflow.plan import Plan
 
 if TYPE_CHECKING:
     from mplp_cli.loading.agents import Beside, Judged
+    from mplp_cli.loading.declared import Declared
     from mplp_cli.loading.including import Read
     from mplp_cli.workflow.planning.asking import CheckOperation
     from mplp_cli.workflow.planning.compiling import AsksAgents, Include
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Keys of a workflow file beside `workflow`.
 _OF_AGENTS = ("agents", "budgets", "prices")
+#: Keys of a workflow that say something of events.
+_OF_EVENTS = ("triggers", "events")
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -97,11 +100,17 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
     with _no_collection():
         reading, placeable = read_document(source, name)
         problems = list(reading.problems)
-        workflow, plan, agents = None, None, None
+        workflow, plan, agents, declared = None, None, None, None
         if reading.value is not UNSET:
             agents = make.agents(reading, name)
-            document, found, valid = _judged(reading)
-            problems += [*found, *(agents.problems if agents else ())]
+            document, found = _spelled(reading)
+            document, declared = make.events(document, reading, agents)
+            found, valid = _judged(reading, document, found)
+            problems += [
+                *found,
+                *(agents.problems if agents else ()),
+                *(declared.problems if declared else ()),
+            ]
             if not valid:
                 problems += make.despite(document, problems, agents)
             else:
@@ -118,6 +127,8 @@ def _load(source: bytes, name: str, make: _Planning) -> Loaded:
                 plan, agents=agents.file or plan.agents, beside=agents.texts
             )
             texts = agents.named
+        if plan is not None and declared is not None:
+            plan = msgspec.structs.replace(plan, triggers=declared.triggers, routing=declared.routing)
         placed = [*listed(problems, placeable, name), *(agents.elsewhere if agents else ())]
         if any(p.severity == "error" for p in placed):
             workflow, plan = None, None
@@ -207,13 +218,18 @@ def _read(text: str, name: str) -> tuple[Reading, Any]:
 # ---- judging -------------------------------------------------------------------------------------
 
 
-def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
-    """The document in the format's spelling, what the schema and the rules say, and whether it can be planned."""
-    from mplp_cli.loading.rules import check_rules, count_steps
-    from mplp_cli.loading.schema import verdict
+def _spelled(reading: Reading) -> tuple[Any, list[Problem]]:
+    """The document in the format's spelling."""
     from mplp_cli.loading.spelling import normalise
 
-    document, found = normalise(reading.value, reading.keys)
+    return normalise(reading.value, reading.keys)
+
+
+def _judged(reading: Reading, document: Any, found: list[Problem]) -> tuple[list[Problem], bool]:
+    """What the schema and the rules say of a document, added to what was `found`, and whether it can be planned."""
+    from mplp_cli.loading.rules import check_rules, count_steps
+    from mplp_cli.loading.schema import verdict
+
     if count_steps(document) > MAX_STEPS:
         found.append(
             Problem(
@@ -224,7 +240,7 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
                 on="key",
             )
         )
-        return document, found, False
+        return found, False
     valid = bool(verdict().is_valid(document))
     if not valid:
         from mplp_cli.loading.explain import explain
@@ -233,7 +249,7 @@ def _judged(reading: Reading) -> tuple[Any, list[Problem], bool]:
         settled = {p.path for p in reading.problems if p.severity == "error" and p.path}
         found += [p for p in explain(document) if p.path not in settled or p.on == "key"]
     found += check_rules(document)
-    return document, found, valid
+    return found, valid
 
 
 @dataclass(frozen=True)
@@ -266,6 +282,22 @@ class _Planning:
             is_set = beside.is_set
             beside = replace(beside, is_set=lambda name: name in secrets or is_set(name))
         return judge(said, reader, beside, inside=True)
+
+    def events(self, document: Any, reading: Reading, agents: Judged | None) -> tuple[Any, Declared | None]:
+        """The document without what it says of events, and what became of that; None if it says nothing."""
+        workflow = document.get("workflow") if isinstance(document, dict) else None
+        if not isinstance(workflow, dict) or reading.keys.isdisjoint(_OF_EVENTS):
+            return document, None
+        said = {key: workflow[key] for key in _OF_EVENTS if key in workflow}
+        if not said:
+            return document, None
+        from mplp_cli.loading.declared import judge_workflow
+
+        bare = {key: held for key, held in workflow.items() if key not in said}
+        beside = self.beside() if self.beside else None
+        own = agents.file if agents is not None else None
+        there = [agent.id for agent in own.agents] if own is not None else []
+        return {**document, "workflow": bare}, judge_workflow(said, bare, self.directory, beside, there)
 
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""

@@ -13,8 +13,8 @@ from mplp_cli.bundled import bundled
 
 #: Texts longer than this have no form; no pattern of the schema allows so many characters.
 _LONG = 5_000
-#: How the schema of workflows refers to a definition of the other one.
-_AGENTS = b'"urn:mplp-cli:schema:agents:1#/'
+#: How a schema refers to a definition of another one.
+_AGENTS, _WORKFLOW = b'"urn:mplp-cli:schema:agents:1#/', b'"urn:mplp-cli:schema:workflow:1#/'
 #: A valid step, put in the place of nested ones when their container is judged alone.
 PLACEHOLDER: dict[str, Any] = {"id": "placeholder", "type": "set", "values": {}}
 
@@ -41,10 +41,46 @@ def case_schema() -> dict[str, Any]:
     return {"test-file": made, **entries}
 
 
+@cache
+def settings_schema() -> dict[str, Any]:
+    """`schemas/settings.schema.json` as data, with what it refers to among its own definitions."""
+    text = (bundled("schemas") / "settings.schema.json").read_bytes()
+    made = dict(msgspec.json.decode(text.replace(_AGENTS, b'"#/').replace(_WORKFLOW, b'"#/')))
+    entries = {**workflow_schema()["$defs"], **made["$defs"]}
+    made["$defs"] = {name: entries[name] for name in _reached(made, entries)}
+    return made
+
+
+def _reached(schema: Any, entries: dict[str, Any]) -> list[str]:
+    """The names of the entries that a schema leads to, in their order among the entries."""
+    found: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix("#/$defs/")
+            if name in entries and name not in found:
+                found.add(name)
+                waiting.append(entries[name])
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return [name for name in entries if name in found]
+
+
 def _definitions(name: str) -> dict[str, Any]:
     """The entries among which that one is found."""
+    if name.startswith("settings-"):
+        whole = settings_schema()
+        return {**whole["$defs"], "settings-file": {k: v for k, v in whole.items() if k not in _HEAD}}
     entries: dict[str, Any] = case_schema() if name.startswith("test-") else workflow_schema()["$defs"]
     return entries
+
+
+#: Keys of a whole schema that none of its parts has.
+_HEAD = ("$schema", "$id", "$defs")
+#: Keys of a workflow that are judged apart: few have them, and no other needs a validator of them.
+APART = ("triggers", "events")
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -61,13 +97,18 @@ def part(name: str) -> dict[str, Any]:
 def verdict(name: str = "") -> Any:
     """The fast validator of whole files, or of one entry of `$defs`; it never fetches anything.
 
-    What a workflow file says of agents is judged apart: most have none, and need no validator of them.
+    What a workflow file says of agents and of events is judged apart: most say nothing, and need no validator of it.
     """
     from jsonschema_rs import Draft202012Validator
 
+    if name:
+        return Draft202012Validator(part(name), offline=True)
     whole = workflow_schema()
+    workflow = whole["$defs"]["workflow"]
+    keys = {key: held for key, held in workflow["properties"].items() if key not in APART}
     bare = {**whole, "properties": {"workflow": whole["properties"]["workflow"]}}
-    return Draft202012Validator(part(name) if name else bare, offline=True)
+    bare["$defs"] = {**whole["$defs"], "workflow": {**workflow, "properties": keys}}
+    return Draft202012Validator(bare, offline=True)
 
 
 @cache

@@ -127,7 +127,7 @@ def _misspelt(key: str, instance: Mapping[str, Any], properties: Iterable[str]) 
 def _meant(key: str, known: list[str]) -> str | None:
     """The known key that an unknown one most likely stands for."""
     word = canonical(key)
-    for candidate in (word, later.WORDS.get(key), later.WORDS.get(word)):
+    for candidate in (word, later.WORDS.get(key), later.WORDS.get(word), later.EVENT_WORDS.get(key)):
         if candidate in known:
             return candidate
     return nearest(word.replace("_", "-"), known)

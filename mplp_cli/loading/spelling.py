@@ -14,6 +14,7 @@ _KEYS = (
     "input-schema", "output-schema", "repair-attempts", "pass-env", "bearer-env", "max-concurrency", "stale-after",
     "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
     "connect-timeout", "card-path", "agents-called", "input-tokens", "output-tokens",
+    "at-once", "secret-headers", "correlation-rules", "minimum-events", "state-dir", "deny-private",
 )  # fmt: skip
 
 
@@ -33,12 +34,19 @@ SPELLINGS: Final = _spellings()
 #: For each kind of language mapping: which of its keys hold further ones. `*` marks lists (or single items).
 _INSIDE: Final[dict[str, dict[str, str]]] = {
     "workflow": {"steps": "step", "finally": "step", "defaults": "step", "error-handling": "step",
-                 "concurrency": "plain"},
+                 "concurrency": "plain", "triggers": "trigger", "events": "events"},
     "step": {
         "steps": "step", "then": "step", "else": "step", "step": "step", "condition": "plain", "join": "plain",
         "retry-policy": "plain", "fallback-actions": "step", "error-handling": "step", "defaults": "plain",
     },
     "plain": {},
+    "trigger": {"where": "plain"},
+    "events": {"filters": "filter", "transformers": "route", "routes": "route", "correlation-rules": "rule"},
+    "filter": {"drop": "plain", "keep": "plain"},
+    "route": {"match": "plain", "target": "plain", "retry-policy": "plain", "set": "plain"},
+    "rule": {"match": "plain", "events": "plain", "actions": "action"},
+    "action": {"emit": "plain"},
+    "settings file": {"events": "events"},
     "agents file": {"agents": "agent", "budgets": "named", "prices": "named", "activation": "named"},
     "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer", "tools": "plain"},
     "answer": {"error": "plain"},
@@ -75,6 +83,12 @@ def normalise_agents(document: Any, *, alone: bool) -> tuple[Any, list[Problem]]
     """The same for a mapping with agents, budgets and prices; `alone`: for one agent."""
     problems: list[Problem] = []
     return _mapping(document, "agent" if alone else "agents file", (), problems), problems
+
+
+def normalise_settings(document: Any) -> tuple[Any, list[Problem]]:
+    """The same for what `mplp.yaml` says under `events`; its other keys are taken as they are written."""
+    problems: list[Problem] = []
+    return _mapping(document, "settings file", (), problems), problems
 
 
 def normalise_cases(document: Any) -> tuple[Any, list[Problem]]:

@@ -142,7 +142,7 @@ class Files:
             file=file,
             source=source,
             plan=loaded.plan,
-            triggers=getattr(loaded.plan, "triggers", ()),
+            triggers=loaded.plan.triggers,
         )
         return _Kept(_stamp(file, served), served)
 

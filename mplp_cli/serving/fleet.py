@@ -1,4 +1,4 @@
-"""The runs of a server: stored at once, driven a few at a time in this loop, and taken up where an earlier one left them.
+"""The runs of a server: stored at once, driven a few at a time in this loop, taken up where an earlier one left them.
 
 A queued run is owned by this process, so that nobody takes it for a lost one. A run in which nothing is at work (it
 waits for a time, an event or its turn) takes up no place among those that are driven at once. A run that only a person

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
@@ -23,6 +23,10 @@ from mplp_cli.workflow.resources import Demand, written
 from mplp_cli.workflow.retry import NO_RETRY, Fallback, Retry
 from mplp_cli.workflow.shapes.algebra import UNKNOWN, Shape
 from mplp_cli.workflow.values import Json
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.events.routes import Routing
+    from mplp_cli.workflow.events.triggers import Trigger
 
 #: Default timeouts of one attempt, in milliseconds; 0 is none.
 DEFAULT_TIMEOUT = {
@@ -179,6 +183,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     agents: AgentFile = AgentFile()
     #: The files that the definitions of agents were read from, by path.
     beside: dict[str, bytes] = {}
+    #: What starts runs of it, and where the events of its runs go (None: nowhere of their own).
+    triggers: tuple[Trigger, ...] = ()
+    routing: Routing | None = None
 
     def every_included(self) -> Iterator[Included]:
         """The workflows that a run may lead to, at any depth, each once."""

@@ -11,7 +11,7 @@ ValueErrors. An event that lacks a field that a `where` asks for does not match,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mplp_cli.errors import ExpressionError, UnresolvedReferenceError
@@ -227,7 +227,7 @@ def filled(template: Template, values: Mapping[str, Json], of: str = "") -> Json
 class _Values:
     """A scope of nothing but named values."""
 
-    results = ()
+    results: Sequence[Json] = ()
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self._values = values

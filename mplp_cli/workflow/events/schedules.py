@@ -15,19 +15,19 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+from mplp_cli.workflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from cronsim import CronSim
-
     from mplp_cli.workflow.events.triggers import CatchUp
 
-#: Names for schedules.
-NAMED = {
+#: What may stand in place of five fields.
+NAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -35,6 +35,13 @@ NAMED = {
     "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
+}
+_FIELDS: Final = {
+    "minute": "0-59",
+    "hour": "0-23",
+    "day-of-month": "1-31, L for the last",
+    "month": "1-12, or JAN to DEC",
+    "day-of-week": "0-7 (0 and 7 are Sunday), or SUN to SAT",
 }
 #: Ticks that are made up for at most, the last ones.
 MOST_MISSED = 1_000
@@ -67,7 +74,7 @@ def ticks(schedule: str, zone: str, after: int) -> Iterator[int]:
     # Where the clocks have just been changed, or are about to be, a time of the wall clock is not one moment.
     is_plain = len({(begin + shift).astimezone(where).utcoffset() for shift in (-_SHIFT, timedelta(0))}) == 1
     times = _simulated(schedule, local if is_plain else local - _SHIFT)
-    of_day = not any(field.startswith("*") for field in _fields(schedule)[:2])
+    of_day = not any(field.startswith("*") for field in fields_of(schedule).split()[:2])
     last = after
     for moment in _once_each(times, where) if of_day else _as_shown(times, where):
         at = (moment - _EPOCH) // timedelta(milliseconds=1)
@@ -107,35 +114,44 @@ def _exists(wall: datetime, zone: ZoneInfo) -> bool:
 
 def _simulated(schedule: str, after: datetime) -> Iterator[datetime]:
     """Times of the wall clock, as if it were never changed."""
+    from cronsim import CronSim
+
     try:
-        yield from _cron(schedule, after)
+        yield from CronSim(fields_of(schedule), after)
     except OverflowError:  # the calendar ends
         return
 
 
-def _cron(schedule: str, after: datetime) -> CronSim:
+def fields_of(schedule: str) -> str:
+    """The five fields of a schedule. ValueError, with a hint behind `; `, names the field that is wrong."""
     from cronsim import CronSim, CronSimError
 
-    try:
-        return CronSim(" ".join(_fields(schedule)), after)
-    except CronSimError as error:
-        raise ValueError(f"`{schedule}` is not a schedule: {str(error).lower()}") from None
-
-
-def _fields(schedule: str) -> list[str]:
-    """Minute, hour, day of the month, month, day of the week."""
-    text = schedule.strip()
+    text = " ".join(schedule.split())
     if text.startswith("@"):
-        if text.lower() not in NAMED:
-            raise ValueError(f"`{text}` is not a schedule; there are {' '.join(NAMED)}")
-        text = NAMED[text.lower()]
-    fields = text.split()
-    if len(fields) != 5:
+        if text not in NAMES:
+            listed = ", ".join(NAMES)
+            if text == "@reboot":
+                raise ValueError("`@reboot` is no time; write a trigger with `on: startup`")
+            raise ValueError(
+                f"there is no schedule `{text}`; {did_you_mean(text, NAMES) or f'the names are {listed}'}"
+            )
+        return NAMES[text]
+    fields = text.split(" ")
+    if len(fields) != len(_FIELDS):
         raise ValueError(
-            f"`{schedule}` has {len(fields)} fields; a schedule has five: minute, hour, day of the month, month, day of"
-            " the week, such as `30 9 * * MON-FRI`"
+            f"a schedule has five fields, not {len(fields)}; minute, hour, day of the month, month, day of the week:"
+            ' "0 3 * * *" is every night at three'
         )
-    return fields
+    try:
+        CronSim(text, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        name = str(error).removeprefix("Bad ")
+        said = dict(zip(_FIELDS, fields, strict=True)).get(name, text)
+        wanted = f"the {name.replace('-', ' ').replace('day of', 'day of the')}"
+        raise ValueError(
+            f"`{said}` is not {wanted} of a schedule; {_FIELDS.get(name, 'write five fields')}"
+        ) from None
+    return text
 
 
 @lru_cache(64)

@@ -66,6 +66,11 @@ def reader_of(workflow: str, trigger: str) -> str:
     return f"trigger:{workflow}/{trigger}"
 
 
+def trigger_source(workflow: str, trigger: str) -> str:
+    """The source of the events that are meant for one trigger: its ticks, changes of its files, its requests."""
+    return f"mplp/trigger/{workflow}/{trigger}"
+
+
 def fired_run(workflow: str, trigger: str, event: str) -> str:
     """The id of the run that an event starts by a trigger: the same however often it is delivered."""
     return derived_uuid(workflow, f"trigger:{trigger}", event)
