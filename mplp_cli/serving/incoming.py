@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from mplp_cli.serving.operations import JSON, Call, decoded
+from mplp_cli.serving.operations import Call, decoded
 from mplp_cli.serving.refusals import RequestError
 from mplp_cli.workflow.published import Published, check_type, enriched
-from mplp_cli.workflow.values import Json, moment_ms
+from mplp_cli.workflow.values import Json, moment_ms, rfc3339
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -24,15 +24,18 @@ _OWN: Final = ("id", "type", "source", "time", "data", "data_base64", "specversi
 
 
 def events_of(call: Call, now: int) -> list[Published]:
-    """The events of a request, ready to be published. RequestError says what is wrong with which."""
-    if call.content_type == JSON:
-        return [_event({**_headers(call.sent), "data": decoded(call.raw, Any)}, now, "the event")]
+    """The events of a request, ready to be published. RequestError says what is wrong with which.
+
+    JSON with attributes in headers (`ce-id` and so on) is the data of one event; without, it is an event itself.
+    """
     value = decoded(call.raw, Any)
-    if call.content_type == STRUCTURED:
-        return [_event(value, now, "the event")]
-    if not isinstance(value, list) or len(value) > MOST:
-        raise RequestError(422, f"a batch is a list of {MOST:,} events at most")
-    return [_event(one, now, f"event {place} of the batch") for place, one in enumerate(value)]
+    if call.content_type == BATCH:
+        if not isinstance(value, list) or len(value) > MOST:
+            raise RequestError(422, f"a batch is a list of {MOST:,} events at most")
+        return [_event(one, now, f"event {place} of the batch") for place, one in enumerate(value)]
+    if call.content_type != STRUCTURED and "ce-specversion" in call.sent:
+        value = {**_headers(call.sent), "data": value}
+    return [_event(value, now, "the event")]
 
 
 def _headers(sent: Mapping[str, str]) -> dict[str, Json]:
@@ -45,12 +48,6 @@ def _headers(sent: Mapping[str, str]) -> dict[str, Json]:
                 )
             except UnicodeDecodeError:
                 raise RequestError(400, f"the header `{name}` is not UTF-8") from None
-    if "specversion" not in attributes:
-        raise RequestError(
-            400,
-            "the request is no event",
-            hint=f"send a CloudEvent as {STRUCTURED}, or with its attributes in headers: ce-specversion, ce-id, ...",
-        )
     return attributes
 
 
@@ -69,26 +66,33 @@ def _read(value: Json, now: int) -> Published:
         raise ValueError('`specversion` must be "1.0"')
     if "data" in given and "data_base64" in given:
         raise ValueError("it has both `data` and `data_base64`")
-    more = {name: one for name, one in given.items() if name not in _OWN}
-    for name, one in more.items():
-        if not _ATTRIBUTE.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an attribute: lower-case letters and digits")
-        if not isinstance(one, str | bool | int):
-            raise ValueError(f"the attribute `{name}` must be text, a number or true or false")
-        if isinstance(one, str):
-            _text(name, one)
-        elif not isinstance(one, bool) and not -(1 << 31) <= one < 1 << 31:
-            raise ValueError(f"the attribute `{name}` is no number of 32 bits")
+    more = {name: _attribute(name, one) for name, one in given.items() if name not in _OWN}
     if "data_base64" in given:
         more["data_base64"] = _base64(given["data_base64"])
     return Published(
         id=_text("id", given.get("id")),
         type=check_type(given.get("type")),
         source=_text("source", given.get("source")),
-        at=moment_ms(_text("time", given["time"])) if "time" in given else now,
+        at=_moment(_text("time", given["time"])) if "time" in given else now,
         data=given.get("data"),
         more=more,
     )
+
+
+def _attribute(name: str, value: Json) -> Json:
+    if not _ATTRIBUTE.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of an attribute: lower-case letters and digits")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has one kind of numbers
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not -(1 << 31) <= value < 1 << 31:
+            raise ValueError(f"the attribute `{name}` is no number of 32 bits")
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"the attribute `{name}` must be text, a whole number, true or false")
+    return _text(name, value)
 
 
 def _text(name: str, value: Json) -> str:
@@ -97,6 +101,12 @@ def _text(name: str, value: Json) -> str:
     if len(value) > _LONGEST or _NO_TEXT.search(value):
         raise ValueError(f"`{name}` must be one line of text, {_LONGEST:,} characters at most")
     return value
+
+
+def _moment(text: str) -> int:
+    at = moment_ms(text)
+    rfc3339(at)  # not every time zone has the first and the last day that can be told
+    return at
 
 
 def _base64(value: Json) -> str:

@@ -87,10 +87,7 @@ def _parameters(kind: type[Struct], place: str) -> Iterator[dict[str, Any]]:
 
 def _success(operation: Operation, kind: Any) -> dict[str, Any]:
     if operation.streams:
-        return {
-            "description": "Server-sent events.",
-            "content": {_TEXT_STREAM: {"schema": {"type": "string"}}},
-        }
+        return {"description": "Server-sent events.", "content": {_TEXT_STREAM: {"schema": _schema(kind)}}}
     about = (kind.__doc__ or "").partition("\n")[0] if isinstance(kind, type) else "A document."
     return {"description": about or "A document.", "content": {JSON: {"schema": _schema(kind)}}}
 

@@ -140,20 +140,6 @@ class Resuming(_Given):
     )
 
 
-class Attributes(_Given):
-    """Attributes of an event whose data is the body."""
-
-    specversion: Literal["1.0"] | UnsetType = field(name="ce-specversion", default=UNSET)
-    id: Annotated[str, Meta(min_length=1, max_length=1000)] | UnsetType = field(name="ce-id", default=UNSET)
-    source: Annotated[str, Meta(min_length=1, max_length=1000)] | UnsetType = field(
-        name="ce-source", default=UNSET
-    )
-    type: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = field(
-        name="ce-type", default=UNSET
-    )
-    time: str | UnsetType = field(name="ce-time", default=UNSET)
-
-
 class Signed(_Given):
     """The signature of a webhook."""
 
@@ -207,6 +193,47 @@ class Letters(_Given):
 
     route: Line | UnsetType = UNSET
     event: Number | UnsetType = UNSET
+
+
+_TEXT: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 1000,
+    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+}
+#: An event in the form of CloudEvents 1.0.
+CloudEvent = Annotated[
+    dict[str, Any],
+    Meta(
+        title="CloudEvent",
+        description="An event in the form of CloudEvents 1.0.",
+        extra_json_schema={
+            "required": ["specversion", "id", "source", "type"],
+            "properties": {
+                "specversion": {"const": "1.0"},
+                "id": _TEXT,
+                "source": _TEXT,
+                "type": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:/-]*$", "maxLength": 200},
+                "time": {"type": "string", "format": "date-time"},
+                "datacontenttype": _TEXT,
+                "dataschema": _TEXT,
+                "subject": _TEXT,
+                "data": {},
+                "data_base64": {"type": "string", "pattern": "^(?:[A-Za-z0-9+/]{4})*$"},
+            },
+            "propertyNames": {"pattern": "^(?:[a-z0-9]{1,64}|data_base64)$"},
+            "additionalProperties": {
+                "type": ["string", "boolean", "integer"],
+                "minLength": 1,
+                "maxLength": 1000,
+                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+                "minimum": -(1 << 31),
+                "maximum": (1 << 31) - 1,
+            },
+            "not": {"required": ["data", "data_base64"]},
+        },
+    ),
+]
 
 
 # ---- answers -----------------------------------------------------------------------------------
@@ -433,3 +460,11 @@ class Received(_Told):
     id: str
     number: int
     duplicate: bool
+
+
+class Sent(_Told):
+    """One event of a stream: its number as `id`, and a document as `data`."""
+
+    event: Literal["event", "fact", "end", "stop"]
+    data: str
+    id: str | UnsetType = UNSET
