@@ -71,6 +71,10 @@ class Parts(Starts, Protocol):
     @property
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
+    @property
+    def declared(self) -> Settings: ...
+    @property
+    def listens(self) -> Collection[str]: ...
 
 
 def assemble(
@@ -135,6 +139,7 @@ def assemble(
         mask=masker.value,
         cached=runtime.store.cached if runtime.uses_cache else None,
         keep_files=None if runtime.ephemeral else _keeper(log_dir),
+        listened=listened_of(runtime, plan),
         output=screen.output,
         subscribers=screen.subscribers,
         kill=lambda: kill_all(workplace.children, subruns),
@@ -156,6 +161,22 @@ def assemble(
         subruns=subruns,
         begin=begin,
     )
+
+
+def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:
+    """Which events of a run of that plan are published: what its own file, the settings or a server may want."""
+    from mplp_cli.engine.announcing import listened
+
+    globs = set(runtime.listens)
+    if runtime.settings.events or plan.routing is not None or plan.triggers:
+        from mplp_cli.workflow.events.routes import globs_of
+        from mplp_cli.workflow.events.triggers import EventTrigger
+
+        for routing in (runtime.declared.routing, plan.routing):
+            globs |= globs_of(routing) if routing is not None else set()
+        globs |= {match.type for rule in runtime.declared.correlation_rules for match in rule.events}
+        globs |= {one.where.type for one in plan.triggers if isinstance(one, EventTrigger)}
+    return listened(globs)
 
 
 def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:
@@ -226,12 +247,14 @@ def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str]
     acting = [step for step in plan.steps if step.effect]
     if len(acting) < 2 or not (plan.grows or len(acting) > slots or any(step.demand for step in acting)):
         return plan
+    from mplp_cli.loading.load import no_collection
     from mplp_cli.resources.learned import estimates_of
     from mplp_cli.workflow.planning.rehearsal import reordered
 
     known = estimates_of(runtime.store, plan.workflow.id, [step.id for step in acting])
     durations = {step: estimate.duration for step, estimate in known.items()}
-    return reordered(plan, durations, runtime.pool, slots, ended=ended)
+    with no_collection():
+        return reordered(plan, durations, runtime.pool, slots, ended=ended)
 
 
 def _sharing(runtime: Parts, state: RunState, priority: int, how: How) -> Sharing | None:

@@ -7,12 +7,14 @@ A command makes one `Runtime`, asks it to load a workflow, and gets a `Drive` to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, in_best_order, make_hub
+from msgspec.structs import replace
+
+from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -76,6 +78,8 @@ class Runtime:
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
         self.priority = 0  #: of the runs that it starts, where they share the pool with others
+        #: Types of events that somebody else wants of its runs.
+        self.listens: Collection[str] = ()
         self._scratch: Any = None
 
     def __enter__(self) -> Self:
@@ -160,6 +164,7 @@ class Runtime:
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
         those budgets and that priority. `cause`: what started it, if nobody did by hand."""
+        from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
         from mplp_cli.workflow.fold.scope import RunScope
@@ -185,6 +190,7 @@ class Runtime:
         new = _to_store(source, plan, started, relation_of(attempt, rerun), cause)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
+        new = replace(new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))))
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -306,6 +312,15 @@ class Runtime:
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return load_settings(self.cwd)
+
+    @cached_property
+    def declared(self) -> Settings:
+        """The same, with what it declares of events."""
+        if not self.settings.events:
+            return self.settings
+        from mplp_cli.loading.settings_file import with_events
+
+        return with_events(self.settings)
 
     @cached_property
     def pool(self) -> Pool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mplp_cli.engine.announcing import announced, overheard
 from mplp_cli.engine.claiming import claim, likely_next, patience
 from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.world import World
@@ -10,6 +13,7 @@ from mplp_cli.workflow.estimates import profile_of
 from mplp_cli.workflow.fold.history import Event, RunPaused, RunWaiting
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import ENDED
+from mplp_cli.workflow.published import Published
 
 
 class Batch:
@@ -40,7 +44,7 @@ class Batch:
             facts.append(claim(self._state, claimed, world.clock.now()))
         share, began = self._entrance.share(), world.clock.monotonic()
         shown = profile_of(self._state) if self._state.status in ENDED else None
-        world.journal.append(facts, self.objects, self._said, share, shown)
+        world.journal.append(facts, self.objects, self._said, share, shown, self._told(facts))
         self.linger = patience(world.linger, world.clock.monotonic() - began)
         self._entrance.kept(share)
         self.claimed.update(claimed)
@@ -50,11 +54,19 @@ class Batch:
         """The same, and the run is left to nobody; None, and nothing is done, if a request has come in."""
         self._said += self._world.operations.said()
         facts = [*self.facts, parting]
-        if not self._world.journal.park(facts, self.objects, self._said, self._entrance.share()):
+        share, told = self._entrance.share(), self._told(facts)
+        if not self._world.journal.park(facts, self.objects, self._said, share, told):
             return None
         self._state.handle(parting)
         self._taken()
         return facts
+
+    def _told(self, facts: Sequence[Event]) -> Sequence[Published]:
+        """What everybody is told of these facts, and of what the modules say."""
+        state, listened = self._state, self._world.listened
+        run, workflow = state.run_id, state.plan.workflow.id
+        told = announced(run, workflow, state.started, facts, listened)
+        return [*told, *overheard(run, workflow, self._said, listened)] if self._said else list(told)
 
     def _taken(self) -> list[Event]:
         facts = self.facts

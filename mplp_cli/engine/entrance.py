@@ -9,7 +9,7 @@ from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.fold.statuses import QUEUED
 from mplp_cli.workflow.resources import Share
 
-#: How much more often than usual a run looks at what others hold, while a step waits for it.
+#: How much more often than usual a run looks at what others hold, while a step waits.
 _OFTEN = 5
 
 
@@ -54,7 +54,7 @@ class Entrance:
         if not sharing.room.waits:
             return commands, usual
         due = sharing.due()
-        return commands, min(usual / _OFTEN if sharing.crowded else usual, usual if due is None else due)
+        return commands, min(usual / _OFTEN if sharing.alert else usual, usual if due is None else due)
 
     def share(self) -> Share | None:
         """The share to be stored with the next commit, and `kept` after it; None: it is as it was."""

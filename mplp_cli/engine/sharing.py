@@ -18,7 +18,8 @@ class Sharing:
 
     It asks for more in a transaction of its own, before the attempts begin that need it; what it does not need any
     more is given back in the commit of the facts that say so. What one attempt leaves the next may use without
-    asking anybody.
+    asking anybody. While steps of this run wait, and nobody else is there, what attempts leave is kept until the
+    next look but one: the next step may need a little more of it than was held last.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Sharing:
         self._pool, self._shares, self._clock, self._end_lost = pool, shares, clock, end_lost
         self.room = Room(pool, clock.now)
         self._stored = Share(run=run, priority=priority, since=since)
+        #: What is stored, never less than what is held; and the most that was held since the last look.
         self._columns = self.room.stock.held()
+        self._most = self._columns
         #: The run pauses, and starts nothing.
         self.rests = False
         for own in [share for share in shares.all() if share.run == run]:
@@ -70,17 +73,24 @@ class Sharing:
         return max(min([*moments, *([] if own is None else [own])]) - now, 1) / 1000
 
     def _announce(self) -> None:
-        """Say what is waited for, so that those behind leave it."""
+        """Say what is waited for, so that those behind leave it; and give back what has been kept for too long."""
         wanted, yields = self._wanted()
-        if wanted != self._stored.wanted or yields is not self._stored.yields:
-            share = structs.replace(self._stored, wanted=wanted, yields=yields)
+        now_held = self.room.stock.held()
+        columns = now_held
+        if self._keeps:
+            columns = list(map(min, self._columns, self._most))
+        self._most = now_held
+        if (columns, wanted, yields) != (self._columns, self._stored.wanted, self._stored.yields):
+            held = self.room.stock.amounts(columns)
+            share = structs.replace(self._stored, held=held, wanted=wanted, yields=yields)
             if self._shares.take(self._pool, share) is None:
-                self._stored = share
+                self._columns, self._stored = columns, share
 
     def grant(self) -> bool:
         """Have what the steps that are about to begin need. False: others have been faster."""
         now_held = self.room.stock.held()
-        columns = [max(pair) for pair in zip(now_held, self._columns, strict=True)]
+        self._most = list(map(max, now_held, self._most))
+        columns = list(map(max, now_held, self._columns))
         spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
             return True
@@ -97,7 +107,7 @@ class Sharing:
 
     def lessened(self) -> Share | None:
         """The share to be stored with the next commit, and to be `kept` after it; None: it is as it was."""
-        columns = self.room.stock.held()
+        columns = self._columns if self._keeps else self.room.stock.held()
         wanted, yields = self._wanted()
         if columns == self._columns and (wanted, yields) == (self._stored.wanted, self._stored.yields):
             return None
@@ -108,12 +118,18 @@ class Sharing:
     def kept(self, share: Share | None) -> None:
         """The share is stored."""
         if share is not None:
-            self._columns, self._stored = self.room.stock.held(), share
+            self._columns = self._columns if self._keeps else self.room.stock.held()
+            self._stored = share
 
     @property
-    def crowded(self) -> bool:
-        """Whether others hold something of the pool."""
-        return bool(self._others)
+    def _keeps(self) -> bool:
+        """Whether what attempts leave stays stored for a while."""
+        return self.room.waits and not self._others and not self.rests
+
+    @property
+    def alert(self) -> bool:
+        """Whether to look often: others hold something of the pool, or more is stored than is held."""
+        return bool(self._others) or self._columns != self.room.stock.held()
 
     def _wanted(self) -> tuple[Amounts, bool]:
         """What it waits for: nothing if there are no others, or as long as it would not take it; and whether the

@@ -59,6 +59,8 @@ class World:
     cached: Callable[[str], Sequence[CachedResult]] | None = None
     #: Keeps the files that an attempt leaves; the second argument says whether it failed. None: they are not kept.
     keep_files: Callable[[Attempt, bool], Awaitable[None]] | None = None
+    #: Which events of the run anybody may want, by their type.
+    listened: Callable[[str], bool] = lambda kind: False
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
     #: Ends every running process at once (second Ctrl-C).

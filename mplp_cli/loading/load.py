@@ -97,7 +97,7 @@ def load_workflow(  # noqa: PLR0913 - whatever loading may not import is handed 
 
 
 def _load(source: bytes, name: str, make: _Planning) -> Loaded:
-    with _no_collection():
+    with no_collection():
         reading, placeable = read_document(source, name)
         problems = list(reading.problems)
         workflow, plan, agents, declared = None, None, None, None
@@ -145,7 +145,7 @@ def listed(problems: list[Problem], placeable: Any, name: str) -> list[Problem]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """No garbage collection while many objects are made and none become garbage: half of the time otherwise."""
     enabled = gc.isenabled()
     gc.disable()

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mplp_cli.workflow.fold.answers import question_digest
 from mplp_cli.workflow.fold.history import Turn
-from mplp_cli.workflow.published import Cause
+from mplp_cli.workflow.published import Cause, Published
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 
@@ -58,6 +58,8 @@ class NewRun(Struct, frozen=True, kw_only=True):
     relation: Relation | None = None
     #: What started it, if nobody did by hand.
     cause: Cause | None = None
+    #: Published with its first facts.
+    told: list[Published] = []
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -264,6 +264,7 @@ class MemoryStore:
         after = project(run.id, new.status, 0, events)
         self._runs[run.id] = new
         new.facts += events
+        self.board.publish(*run.told)
         if after is not None:
             new.apply(after)
         return self._own(new, process_name())

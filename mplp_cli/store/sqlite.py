@@ -41,7 +41,7 @@ from mplp_cli.store.answers import (
     run_has_ended,
     unknown_run,
 )
-from mplp_cli.store.board import SqliteBoard
+from mplp_cli.store.board import SqliteBoard, add_events, event_rows
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
 from mplp_cli.store.deliveries import SqliteDeliveries
 from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
@@ -108,6 +108,7 @@ class SqliteStore:
                 db.execute(schema.ADD_CAUSE, (key, cause.by, cause.event))
             journal = SqliteJournal(self._database, self.shares, lock, run.id, key)
             journal.begin(db, events)
+            add_events(db, event_rows(run.told))
             if run.turn is not None:
                 self.turns.enter(db, run.id, run.turn)
             return journal

@@ -116,3 +116,8 @@ class Routing(Struct, frozen=True, kw_only=True):
     filters: tuple[Filter, ...] = ()
     transformers: tuple[Transformer, ...] = ()
     routes: tuple[Route, ...] = ()
+
+
+def globs_of(routing: Routing) -> set[str]:
+    """The types of events that something is done with: those that are routed, or changed and then routed."""
+    return {each.match.type for each in (*routing.routes, *(routing.transformers if routing.routes else ()))}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from heapq import heappop, heappush
+from operator import lt
 
 from mplp_cli.workflow.fold.stock import Need, Stock
 from mplp_cli.workflow.plan import PATIENCE
@@ -36,6 +37,8 @@ class Room:
         self._gone: set[int] = set()
         #: Nothing has been given back since it was found that nobody in the line has room.
         self._full = False
+        #: The column that was short when nobody had room: it is looked at first.
+        self._scarce = 0
 
     # ---- steps
 
@@ -80,20 +83,28 @@ class Room:
             self.stock.loosened = self._full = False
         if self._full or not self._line:
             return None
-        free, ripe = self.stock.free, self._ripe()
+        free = self.stock.free
+        if not free or any(
+            map(lt, free, self.stock.least)
+        ):  # there is not even what all of them ask for at least
+            self._full = True
+            return None
+        ripe, scarce = self._ripe(), self._scarce
         for rank, need in self._line:
-            if self.stock.has_room(need, free):
+            if need.amounts[scarce] <= free[scarce] and self.stock.has_room(need, free):
                 self._best = rank
                 return rank
             if ripe or need.demand.strategy == "priority":
                 free = self.stock.left_beside(need, free)
             ripe = False
+        free, first = self.stock.free, self._line[0][1]
+        self._scarce = next((c for c, amount in first.simple if amount > free[c]), scarce)
         self._full = True
         return None
 
     def leave(self) -> None:
         """The one that `best` has found leaves the line."""
-        self._remove(bisect_left(self._line, self._best or 0, key=_rank))
+        self._remove(bisect_left(self._line, (self._best or 0,)))
         self._best = None
 
     def forget(self, rank: int) -> None:
@@ -101,7 +112,7 @@ class Room:
         if not self._line:
             return
         self._gone.add(rank)
-        place = bisect_left(self._line, rank, key=_rank)
+        place = bisect_left(self._line, (rank,))
         if place < len(self._line) and self._line[place][0] == rank:
             self._remove(place)
             self._full = False
@@ -136,11 +147,11 @@ class Room:
             heappush(need.ranks, rank)
             return
         if need.ranks:
-            del self._line[bisect_left(self._line, need.ranks[0], key=_rank)]
+            del self._line[bisect_left(self._line, (need.ranks[0],))]
         elif need.demand.strategy == "priority":
             self._strict += 1
         heappush(need.ranks, rank)
-        insort(self._line, (rank, need), key=_rank)
+        insort(self._line, (rank, need))
 
     def _remove(self, place: int) -> None:
         """The first rank of the demand at that place of the line leaves it."""
@@ -149,14 +160,10 @@ class Room:
         while need.ranks and need.ranks[0] in self._gone:
             self._gone.discard(heappop(need.ranks))
         if need.ranks:
-            insort(self._line, (need.ranks[0], need), key=_rank)
+            insort(self._line, (need.ranks[0], need))
         elif need.demand.strategy == "priority":
             self._strict -= 1
 
     def _ripe(self) -> bool:
         """Whether enough have passed the first in the line."""
         return (self._passed if self._line[0][0] == self._head else 0) >= self.patience
-
-
-def _rank(waiting: tuple[int, Need]) -> int:
-    return waiting[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
+from math import inf
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ class Need(Struct, eq=False):
     simple: tuple[tuple[int, int], ...]
     #: (kind, its first column, amount), of those that have several.
     several: tuple[tuple[Kind, int, int], ...]
+    #: The simple ones by column; less than anything where it asks for none.
+    amounts: list[float]
     #: A heap.
     ranks: list[int]
     #: It asks for a kind that the pool does not have.
@@ -34,6 +37,7 @@ class Stock:
         self._first: dict[str, int] = {}
         for column, (kind, _) in enumerate(self._columns):
             self._first.setdefault(kind.name, column)
+        self._names = [(kind.name, unit.id) for kind, unit in self._columns]
         self._capacity = [unit.capacity for _, unit in self._columns]
         #: What the attempts of this run hold, and what is left beside it and beside the others.
         self._mine = [0] * len(self._columns)
@@ -44,6 +48,8 @@ class Stock:
         self._spent: list[tuple[int, int, int]] = []
         #: By the identity of the demand: those of a plan are interned, and equal ones may stand apart.
         self._needs: dict[int, Need] = {}
+        #: By column what every demand that was ever met asks for at least.
+        self.least: list[float] = []
         #: Something has been given back; whoever has seen it says so.
         self.loosened = False
 
@@ -90,8 +96,7 @@ class Stock:
 
     def parts(self, i: int) -> Parts:
         """What the attempt of step `i` holds."""
-        columns = self._columns
-        return tuple((columns[c][0].name, columns[c][1].id, amount) for c, amount in self._held.get(i, ()))
+        return tuple([(*self._names[column], amount) for column, amount in self._held.get(i, ())])
 
     def need(self, demand: Demand) -> Need:
         """A demand in columns, always the same one."""
@@ -105,9 +110,12 @@ class Stock:
                     simple.append((first, amount))
                 else:
                     several.append((kind, first, amount))
-            need = self._needs[id(demand)] = Need(
-                demand, tuple(simple), tuple(several), [], len(known) < len(demand.amounts)
-            )
+            amounts = [-inf] * len(self._columns)
+            for column, amount in simple:
+                amounts[column] = amount
+            self.least = list(map(min, self.least, amounts)) if self._needs else amounts
+            never = len(known) < len(demand.amounts)
+            need = self._needs[id(demand)] = Need(demand, tuple(simple), tuple(several), amounts, [], never)
         return need
 
     def has_room(self, need: Need, free: list[int]) -> bool:
@@ -182,8 +190,7 @@ class Stock:
 
     def spent(self) -> tuple[tuple[str, str, int, int], ...]:
         """What has been taken of rates and has not come back: (kind, unit, amount, when it does)."""
-        names = [(kind.name, unit.id) for kind, unit in self._columns]
-        return tuple((*names[column], amount, until) for until, column, amount in sorted(self._spent))
+        return tuple([(*self._names[column], amount, until) for until, column, amount in sorted(self._spent)])
 
     def wanted(self, need: Need) -> dict[str, dict[str, int]]:
         """A need, on the units that are nearest to having it."""

@@ -9,6 +9,7 @@ one of ten thousand in a few, in about the same time. Nothing is left to chance:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -42,9 +43,10 @@ def best_order(tasks: Tasks, urgency: Sequence[int] = (), search: int = SEARCH) 
     """
     if not tasks.durations:
         return Found([], PATIENCE, 0)
-    trials = _Trials(tasks, urgency, search)
+    ranks = behind(tasks, tasks.durations)
+    trials = _Trials(tasks, urgency, search, lower_bound(tasks, ranks))
     tried: list[_Tried] = []
-    for order in _rules(tasks):
+    for order in _rules(tasks, ranks):
         tried.append(trials.suited(order))
         if trials.over:
             break
@@ -55,8 +57,8 @@ def best_order(tasks: Tasks, urgency: Sequence[int] = (), search: int = SEARCH) 
     return trials.best
 
 
-def lower_bound(tasks: Tasks) -> int:
-    """No order ends earlier (ms): the longest chain, and the work on the tightest column."""
+def lower_bound(tasks: Tasks, ranks: Sequence[int] | None = None) -> int:
+    """No order ends earlier (ms): the longest chain, and the work on the tightest column. `ranks` are upward ranks."""
     work: dict[int, int] = {}
     for takes, duration in zip(tasks.takes, tasks.durations, strict=True):
         work[takes] = work.get(takes, 0) + duration
@@ -65,7 +67,7 @@ def lower_bound(tasks: Tasks) -> int:
         for column, amount in enumerate(tasks.columns.amounts(takes)):
             totals[column] += amount * duration
     areas = [-(-total // capacity) for total, capacity in zip(totals, tasks.columns.capacities, strict=True)]
-    return max([*behind(tasks, tasks.durations), *areas], default=0)
+    return max([*(behind(tasks, tasks.durations) if ranks is None else ranks), *areas], default=0)
 
 
 def behind(tasks: Tasks, lengths: Sequence[int]) -> list[int]:
@@ -84,10 +86,9 @@ def behind(tasks: Tasks, lengths: Sequence[int]) -> list[int]:
     return found
 
 
-def _rules(tasks: Tasks) -> Iterator[list[int]]:
+def _rules(tasks: Tasks, ranks: Sequence[int]) -> Iterator[list[int]]:
     """Orders that are good in many cases, the plain one by upward rank first. Ties go by number."""
     numbers, lengths, takes = range(len(tasks.durations)), tasks.durations, tasks.takes
-    ranks = behind(tasks, lengths)
     yield sorted(numbers, key=lambda i: -ranks[i])
     loads = _loads(tasks)
     heavy = behind(tasks, [length * (200 + loads[take]) for length, take in zip(lengths, takes, strict=True)])
@@ -119,13 +120,15 @@ class _Tried(Struct, frozen=True):
 class _Trials:
     """Orders are tried, and the best is kept, until so many have been or none can be better."""
 
-    def __init__(self, tasks: Tasks, urgency: Sequence[int], search: int) -> None:
-        self._tasks, self._urgency = tasks, urgency
-        self._backwards = tasks.backwards()
-        self._bound = lower_bound(tasks)
+    def __init__(self, tasks: Tasks, urgency: Sequence[int], search: int, bound: int) -> None:
+        self._tasks, self._urgency, self._bound = tasks, urgency, bound
         cost = len(tasks.durations) * (_DIFFERENT + len(set(tasks.takes)))
         self._left = max(min(search, self._bound * _WORTH) * _DIFFERENT // cost, 2)
         self.best: Found | None = None
+
+    @cached_property
+    def _backwards(self) -> Tasks:
+        return self._tasks.backwards()
 
     @property
     def over(self) -> bool:

@@ -136,12 +136,14 @@ class _Takes:
     """What demands take of the slots, and of the kinds that anybody asks for: in amounts that all are made of."""
 
     def __init__(self, pool: Pool, demands: Sequence[Demand], slots: int) -> None:
-        distinct = list(dict.fromkeys(demands))
+        distinct = list(dict.fromkeys({id(demand): demand for demand in demands}.values()))
         names = sorted({name for demand in distinct for name, _ in demand.amounts if name in pool.kinds})
+        asked = {
+            name: [_alone(pool.kinds[name], demand.amount(name)) for demand in distinct] for name in names
+        }
+        names.sort(key=lambda name: sum(asked[name]) / (pool.kinds[name].capacity or 1))  # the scarcest last
         self._kinds = [pool.kinds[name] for name in names]
-        asked = [_alone(kind, demand.amount(kind.name)) for kind in self._kinds for demand in distinct]
-        width = len(distinct)
-        self._scales = [gcd(*asked[n * width : (n + 1) * width]) or 1 for n in range(len(names))]
+        self._scales = [gcd(*asked[name]) or 1 for name in names]
         sizes = [kind.capacity // scale for kind, scale in zip(self._kinds, self._scales, strict=True)]
         self.columns = Columns([max(slots, 1), *sizes])
         self._made: dict[int, tuple[int, list[tuple[int, int]]]] = {}

@@ -19,18 +19,21 @@ _BITS = 40
 
 
 class Columns:
-    """How much there is of each column, and where its field lies."""
+    """How much there is of each column, and where its field lies: that of the last one above all others."""
 
     def __init__(self, capacities: Sequence[int]) -> None:
         self.capacities = tuple(capacities)
         self._offsets: list[int] = []
-        #: The bits above the fields.
+        #: The bits above the fields; each with its field.
         self.guards = 0
+        self._fields: list[tuple[int, int]] = []
         at = 0
         for capacity in capacities:
             self._offsets.append(at)
+            field = (1 << capacity.bit_length()) - 1 << at
             at += capacity.bit_length()
             self.guards |= 1 << at
+            self._fields.append((1 << at, field))
             at += 1
         #: All that there is, with its guards.
         self.all = self.guards + self.packed(capacities)
@@ -46,8 +49,11 @@ class Columns:
 
     def beside(self, free: int, kept: int) -> int:
         """What is left of `free` (with its guards) if `kept` is kept for somebody; nothing where that is more."""
-        rows = zip(self.amounts(free), self.amounts(kept), strict=True)
-        return self.guards + self.packed([max(have - keep, 0) for have, keep in rows])
+        left, found = free - kept, self.guards
+        for guard, field in self._fields:
+            if left & guard:
+                found += left & field
+        return found
 
 
 class Tasks(Struct, kw_only=True):
@@ -143,11 +149,14 @@ class _Line:
         self.free = tasks.columns.all
         #: Heaps of ranks; none is empty.
         self._ranks: dict[int, list[int]] = {}
+        #: The first of all who are ready; below it if that is not known.
+        self._first = -1
         #: The first that waits, and how many have passed it.
         self._head, self._passed = -1, 0
 
     def join(self, takes: int, rank: int) -> None:
         """One more is ready."""
+        self._first = min(self._first, rank) if self._ranks else rank
         if takes in self._ranks:
             heappush(self._ranks[takes], rank)
         else:
@@ -158,13 +167,16 @@ class _Line:
         ready, guards = self._ranks, self._tasks.columns.guards
         started: list[int] = []
         while ready:
-            head = min(ready.values())[0]
+            if self._first < 0:
+                self._first = min(ready.values())[0]
+            head = self._first
             takes = self._tasks.takes[self._order[head]]
             if (self.free - takes) & guards != guards:
                 if len(ready) > 1:
                     self._pass(head, takes, started)
                 break
             self._leave(takes)
+            self._first = -1
             self.free -= takes
             started.append(head)
         return started
@@ -175,7 +187,12 @@ class _Line:
         passed = self._passed if head == self._head else 0
         strict = passed >= self._patience
         free = self._tasks.columns.beside(self.free, kept - slot) if strict else self.free
-        fitting = [(ranks[0], takes) for takes, ranks in ready.items() if (free - takes) & guards == guards]
+        left = free - guards  # who takes more in the last column is told by one comparison
+        fitting = [
+            (ranks[0], takes)
+            for takes, ranks in ready.items()
+            if takes <= left and (free - takes) & guards == guards
+        ]
         heapify(fitting)
         while fitting:
             rank, takes = fitting[0]
