@@ -224,5 +224,5 @@ async def _ask(runtime: Runtime, names: Iterable[str], stack: AsyncExitStack) ->
     return ask
 
 
-def _drop(step: str, stream: str, text: str) -> None:  # noqa: ARG001 - the seam's names
+def _drop(step: str, stream: str, text: str) -> None:
     """What programs of agents say beside the answer is kept by nobody."""

@@ -5,6 +5,7 @@
     |   |-- UnknownRunError         2   "WorkflowNotFoundError" in machine output
     |   |-- InputError              2   unknown, missing or ill-typed run input, missing secret
     |   `-- RunStateError           2   the verb does not fit the run's state
+    |       `-- RunExistsError      2   a run with that id is there already
     |-- WorkflowValidationError     1   (`validate`), 2 (`run`); carries every problem found
     |-- StepError                   1   the work of one step failed; recorded as a `Failure`
     |   |-- StepTimeoutError            an attempt ran longer than its timeout
@@ -118,6 +119,10 @@ class InputError(UsageError):
 
 class RunStateError(UsageError):
     """The verb does not fit the state that the run is in."""
+
+
+class RunExistsError(RunStateError):
+    """A new run was to have an id that a run has already."""
 
 
 # ---- findings about a file ---------------------------------------------------------------------

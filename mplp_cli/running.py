@@ -14,6 +14,7 @@ from mplp_cli.protocols import (
     Attempt,
     Clock,
     Journal,
+    NewRun,
     Output,
     Relation,
     Runner,
@@ -251,6 +252,25 @@ def relation_of(child: Attempt | None, rerun: Rerun | None) -> Relation | None:
     if child is not None:
         return Relation(kind="child", run=child.run, step=child.step)
     return None if rerun is None else Relation(kind="rerun", run=rerun.of, step=rerun.step)
+
+
+def to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
+    """What is stored of a new run beside its history."""
+    return NewRun(
+        id=started.run,
+        workflow_id=plan.workflow.id,
+        name=plan.workflow.name,
+        source=source.text,
+        source_name=source.name,
+        source_dir=str(source.directory),
+        cwd=started.cwd,
+        plan=plan.stored(),
+        created_at=started.at,
+        included=plan.included_texts(),
+        turn=started.turn,
+        relation=relation,
+        cause=started.cause,
+    )
 
 
 def root_of(store: Store, run: RunRecord) -> RunRecord:

@@ -19,7 +19,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Attempt, Clock, NewRun, Relation, RunRecord, Store
+from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
 from mplp_cli.running import (
     AS_IT_IS,
@@ -31,6 +31,7 @@ from mplp_cli.running import (
     one_of,
     refuse_child,
     relation_of,
+    to_store,
     workflow_env,
 )
 from mplp_cli.settings import Settings, load_settings
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.roster import Roster
-    from mplp_cli.workflow.fold.history import RunStarted
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -150,7 +150,7 @@ class Runtime:
 
     # ---- runs
 
-    def start(
+    def start(  # noqa: PLR0913 - all that a run can begin with
         self,
         source: Source,
         plan: Plan,
@@ -159,11 +159,13 @@ class Runtime:
         screen: Screen,
         child: tuple[Attempt, Mapping[str, Account], int] | None = None,
         repeated: Repeated | None = None,
+        *,
         cause: Cause | None = None,
         run_id: str | None = None,
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
-        those budgets and that priority. `cause`: what started it, if nobody did by hand."""
+        those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
+        run has it already. `cause`: what started it, if nobody did by hand."""
         from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
@@ -184,13 +186,25 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority
+            now,
+            run_id,
+            plan.workflow.id,
+            dict(inputs),
+            state.env,
+            cwd,
+            slots,
+            turn,
+            rerun,
+            priority,
+            cause,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = _to_store(source, plan, started, relation_of(attempt, rerun), cause)
+        new = to_store(source, plan, started, relation_of(attempt, rerun))
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
-        new = replace(new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))))
+        new = replace(
+            new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
+        )
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -383,26 +397,6 @@ def _secrets_of(
     if how.to_end:
         return secrets_to_end(plan, environ, secrets_file)
     return read_secrets(plan.secrets, environ, secrets_file)
-
-
-def _to_store(
-    source: Source, plan: Plan, started: RunStarted, relation: Relation | None, cause: Cause | None
-) -> NewRun:
-    return NewRun(
-        id=started.run,
-        workflow_id=plan.workflow.id,
-        name=plan.workflow.name,
-        source=source.text,
-        source_name=source.name,
-        source_dir=str(source.directory),
-        cwd=started.cwd,
-        plan=plan.stored(),
-        created_at=started.at,
-        included=plan.included_texts(),
-        turn=started.turn,
-        relation=relation,
-        cause=cause,
-    )
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -40,9 +40,11 @@ def main(
     from mplp_cli.observe.explanation import explain
     from mplp_cli.recorded import check_step, shortage_of
     from mplp_cli.render.explained import explained_document, explained_screen
+    from mplp_cli.render.grid import wrapped
     from mplp_cli.render.ink import Line
-    from mplp_cli.render.stored import children_objects
+    from mplp_cli.render.stored import cause_object, children_objects
     from mplp_cli.render.tables import children_table, status_of
+    from mplp_cli.render.view import cause_text
     from mplp_cli.resources.learned import estimates_of
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.fold.growth import id_in_file
@@ -64,11 +66,14 @@ def main(
         from mplp_cli.render.machine import write_document
 
         related = {"runs": children_objects(runs)} if told.step.kind == KIND else {}
-        write_document({**explained_document(told, status, now, usual), **related})
+        write_document({**explained_document(told, status, now, usual), **related, **cause_object(record)})
         return
 
     def screen(theme: Theme, width: int) -> Iterator[Line]:
         yield from explained_screen(told, status, now, theme, width, usual)
+        if record.cause is not None:
+            yield Line()
+            yield from wrapped(Line(f"The run was started by {cause_text(record.cause)}.", "dim"), width)
         if runs:
             yield Line()
             yield from children_table(runs, theme, width)

@@ -64,8 +64,8 @@ COMMANDS = {
 
 #: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
 SUBCOMMANDS = {
-    "runs": {"prune": "prune"},
-    "events": {"list": "events", "emit": "emit"},
+    "runs": {"list": "runs", "prune": "prune"},
+    "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail"},
     "agents": {
         "list": "agents",
         "show": "agent:show",

@@ -42,7 +42,11 @@ def main(
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also the runs of sub-workflows.")] = False,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only runs that began so long ago at most: 30m, 2d."),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only runs that began since: 30m, 2d, or 2030-01-31T09:00:00Z.",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most so many.")] = 20,
     output: Output = TextOrJson.text,
@@ -63,13 +67,14 @@ def main(
 
       mplp runs --workflow nightly --since 2d
     """
+    from mplp_cli.cli.moments import begin_of
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.stored import run_object
     from mplp_cli.render.tables import runs_table
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    oldest = _oldest(since, runtime.clock.now())
+    oldest = 0 if since is None else begin_of(since, runtime.clock.now())
     runs = [
         run
         for run in _found(runtime, workflow, status, limit, children=everything)
@@ -85,22 +90,6 @@ def main(
         show(lambda theme, width: runs_table(runs, now, theme, width, turns), no_color=no_color)
     else:
         note("no such runs" if workflow or status or since else "no runs yet; `mplp run` starts one")
-
-
-def _oldest(since: str | None, now: int) -> int:
-    """The first moment of `--since`. UsageError if it is no time."""
-    from mplp_cli.errors import UsageError
-    from mplp_cli.workflow.values import duration_ms
-
-    if since is None:
-        return 0
-    try:
-        ago = duration_ms(since)
-    except ValueError:
-        ago = 0
-    if not ago:
-        raise UsageError(f"--since {since}: this is no time", hint="write it like 90s, 30m, 12h or 2d")
-    return now - ago
 
 
 def _found(

@@ -39,7 +39,7 @@ def main(
     from mplp_cli.cli.family import family_of
     from mplp_cli.cli.showing import show
     from mplp_cli.recorded import recorded
-    from mplp_cli.render.stored import children_objects, parent_object
+    from mplp_cli.render.stored import cause_object, children_objects, parent_object
     from mplp_cli.runtime import Runtime
     from mplp_cli.store.layout import artifact_dir
 
@@ -54,6 +54,7 @@ def main(
 
         document = run_document(told.plan, told.state, now=told.now, standing=standing, measured=True)
         related: dict[str, Any] = {"parent": parent_object(record)} if record.parent is not None else {}
+        related |= cause_object(record)
         if told.plan.included:
             related["children"] = children_objects(family.children)
         if told.warning:
@@ -81,7 +82,7 @@ def _screen(
     from mplp_cli.render.ink import Line
     from mplp_cli.render.tables import ago, children_table, status_table
     from mplp_cli.render.theme import STATUS_STYLE
-    from mplp_cli.render.view import rerun_text, run_took, short_id
+    from mplp_cli.render.view import cause_text, rerun_text, run_took, short_id
     from mplp_cli.workflow.values import duration_text
 
     state, dot = told.state, f" {theme.glyph('dot')} "
@@ -95,6 +96,8 @@ def _screen(
     yield Line("  " + dot.join(facts), "dim").fit(width)
     if (parent := family.run.parent) is not None:
         yield Line(f"  sub-workflow of step {parent.step} of run {parent.run}", "dim").fit(width)
+    if (cause := family.run.cause) is not None:
+        yield Line(f"  started by {cause_text(cause)}", "dim").fit(width)
     yield from _turn(told, standing, present)
     if state.rerun is not None:
         yield Line(f"  {rerun_text(state.rerun)}", "dim")

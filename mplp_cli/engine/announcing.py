@@ -35,7 +35,15 @@ from mplp_cli.workflow.values import Json, derived_uuid
 
 #: What every run tells, whoever listens: one or two events a run, and those that somebody has to know of.
 ALWAYS: Final = frozenset(
-    {"run.started", "run.waiting", "run.paused", "run.completed", "run.failed", "run.cancelled", "step.failed"}
+    {
+        "run.started",
+        "run.waiting",
+        "run.paused",
+        "run.completed",
+        "run.failed",
+        "run.cancelled",
+        "step.failed",
+    }
 )
 #: Facts that are told. The others are steps on the way of the engine, not of the workflow.
 _TOLD: Final = frozenset(
@@ -46,7 +54,20 @@ _TOLD: Final = frozenset(
     }
 )  # fmt: skip
 #: Nobody's business: where a run works, with which environment; what the engine keeps for itself.
-_KEPT: Final = ("type", "at", "env", "cwd", "slots", "turn", "items", "hit", "keep", "missed", "run", "workflow")
+_KEPT: Final = (
+    "type",
+    "at",
+    "env",
+    "cwd",
+    "slots",
+    "turn",
+    "items",
+    "hit",
+    "keep",
+    "missed",
+    "run",
+    "workflow",
+)
 #: A result or outputs of more bytes than this (as JSON) are left out.
 LARGEST: Final = 16 << 10
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.patterns import Pattern, pattern_of
 from mplp_cli.protocols import Clock, Ids
+from mplp_cli.workflow.events.arming import CHANGED
 from mplp_cli.workflow.events.triggers import FileTrigger, trigger_source
 from mplp_cli.workflow.published import Published, enriched
 
-CHANGED = "file.changed"
 #: Changes that an event names; it tells how many more there are.
 MOST = 1_000
 #: Ms between two looks at whether the directory that is watched is still there.
@@ -77,7 +77,7 @@ class Watching:
             if changes:
                 await self._bus.publish(self._event(changes))
 
-    def _event(self, changes: list[dict[str, str | None]]) -> Published:
+    def _event(self, changes: list[dict[str, str]]) -> Published:
         now = self._clock.now()
         data: dict[str, Any] = {"workflow": self._workflow, "trigger": self._trigger.id}
         data["changes"] = changes[:MOST]
@@ -91,12 +91,15 @@ class Watching:
 
     async def _keep_watching(self, pattern: Pattern) -> None:
         """Watch the directory of a pattern whenever it is there; what stands in one that comes is new."""
-        base, before, failed = Path(pattern.base), None, ""
+        known: set[str] | None = None
+        failed = ""
         while True:
             try:
-                if base.is_dir():
-                    await self._watch(pattern, pattern.present() if before is None else set())
-                before = False
+                mark = pattern.mark()
+                if mark:
+                    known = await asyncio.to_thread(pattern.present) if known is None else set()
+                    await self._watch(pattern, known, mark)
+                known = set()
             except (OSError, RuntimeError) as error:
                 if failed != str(error):
                     failed = str(error)
@@ -105,27 +108,30 @@ class Watching:
                 await asyncio.sleep(_AGAIN)
             await asyncio.sleep(_LOOK / 1000)
 
-    async def _watch(self, pattern: Pattern, known: set[str]) -> None:
+    async def _watch(self, pattern: Pattern, known: set[str], mark: int) -> None:
         """Watch until the directory is not there any more, or is another. `known`: files that are not new."""
         from watchfiles import awatch
 
-        base, is_fresh = Path(pattern.base), True
-        mark = base.stat().st_ino
+        is_fresh = True
         async for changes in awatch(
-            base,
+            pattern.base,
             watch_filter=None,
             debounce=200,
             step=20,
-            rust_timeout=100 if is_fresh else _LOOK,
+            rust_timeout=_LOOK,
             yield_on_timeout=True,
             recursive=pattern.deep,
             ignore_permission_denied=True,
         ):
             self._note((change.raw_str(), path) for change, path in changes if pattern.fits(path))
+            come = [path for change, path in changes if change.raw_str() == "added"]
             if is_fresh:  # what came before the watch began
-                is_fresh = False
-                self._note(("added", path) for path in pattern.present() - known)
-            if not base.is_dir() or base.stat().st_ino != mark:
+                is_fresh, come = False, [pattern.base]
+            for place in come if pattern.deep or come == [pattern.base] else ():
+                # Files may be in a directory before the watch is on it.
+                there = await asyncio.to_thread(pattern.present, place)
+                self._note(("added", path) for path in there - known)
+            if pattern.mark() != mark:
                 return
 
     def _note(self, changes: Iterable[tuple[str, str]]) -> None:

@@ -33,10 +33,17 @@ class Pattern(Struct, frozen=True):
         real, base = os.path.realpath(Path(path).parent), os.path.realpath(self.base)
         return real == base or real.startswith(base.rstrip("/") + "/")
 
-    def present(self) -> set[str]:
-        """The files there are now that it means."""
+    def mark(self) -> int:
+        """What tells the base from another directory of its name; 0 if there is none."""
+        try:
+            return Path(self.base).stat().st_ino if Path(self.base).is_dir() else 0
+        except OSError:
+            return 0
+
+    def present(self, place: str = "") -> set[str]:
+        """The files there are now that it means, in the base or in a directory inside it."""
         found = set()
-        for directory, folders, files in os.walk(self.base):
+        for directory, folders, files in os.walk(place or self.base):
             found |= {path for name in files if self.fits(path := f"{directory.rstrip('/')}/{name}")}
             if not self.deep:
                 folders.clear()

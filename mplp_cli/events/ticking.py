@@ -1,8 +1,8 @@
 """The ticks of schedules, published as events: each once, however often the process dies or the clock is changed.
 
-A row among the readers of the board says up to which moment (ms since the epoch) everything of a schedule is dealt with.
-It moves in the transaction that publishes the ticks. The name of the row has the schedule in it: one that was changed
-begins with the moment of the change.
+A row among the readers of the board says up to which moment (ms since the epoch) everything of a schedule is dealt
+with. It moves in the transaction that publishes the ticks. The name of the row has the schedule in it: one that was
+changed begins with the moment of the change.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
-
 from mplp_cli.events.bus import Bus
 from mplp_cli.protocols import Clock, Deliveries
+from mplp_cli.workflow.events.arming import TICK
 from mplp_cli.workflow.events.schedules import Due, due
 from mplp_cli.workflow.events.triggers import CronTrigger, tick_id, trigger_source
 from mplp_cli.workflow.published import Published, enriched
@@ -22,14 +21,10 @@ from mplp_cli.workflow.values import rfc3339
 
 #: Seconds that a wait takes at most: then the clock is looked at again, which may have been set, or stood still.
 NAP = 10.0
-TICK = "schedule.tick"
 
 
-class Scheduled(Struct, frozen=True):
-    """A trigger with a schedule, and the workflow that it starts."""
-
-    workflow: str
-    trigger: CronTrigger
+#: A workflow, and a trigger of it.
+Scheduled = tuple[str, CronTrigger]
 
 
 class Ticking:
@@ -69,21 +64,19 @@ class Ticking:
         rows: dict[str, int] = {}
         events: list[Published] = []
         coming: list[int] = []
-        for one in self._triggers():
-            row = row_of(one)
+        for workflow, trigger in self._triggers():
+            row = row_of(workflow, trigger)
             if row not in self._upto:
                 self._upto[row] = rows[row] = now
             following, found_at = self._next.get(row, (0, 0))
             if following is not None and not found_at <= now < following:
-                found = due(
-                    one.trigger.schedule, one.trigger.time_zone, one.trigger.catch_up, self._upto[row], now
-                )
+                found = due(trigger.schedule, trigger.time_zone, trigger.catch_up, self._upto[row], now)
                 if found.upto != self._upto[row]:
                     self._upto[row] = rows[row] = found.upto
-                events += [_tick(one, at, now) for at in found.ticks]
+                events += [_tick(workflow, trigger, at, now) for at in found.ticks]
                 following = found.next
                 self._next[row] = following, now
-                self._say(one, found)
+                self._say(workflow, trigger, found)
             if following is not None:
                 coming.append(following)
         if rows or events:
@@ -91,28 +84,28 @@ class Ticking:
             self._bus.look()
         return min(coming, default=None)
 
-    def _say(self, one: Scheduled, found: Due) -> None:
+    def _say(self, workflow: str, trigger: CronTrigger, found: Due) -> None:
         if found.missed > len(found.ticks) or found.more:
             missed = f"more than {found.missed:,}" if found.more else f"{found.missed:,}"
-            policy = one.trigger.catch_up
+            policy = trigger.catch_up
             self._tell(
-                f"{missed} times of trigger `{one.trigger.id}` of {one.workflow} have passed while nobody served;"
+                f"{missed} times of trigger `{trigger.id}` of {workflow} have passed while nobody served;"
                 f" {len(found.ticks):,} are made up for (catch-up: {policy})"
             )
 
 
-def row_of(one: Scheduled) -> str:
+def row_of(workflow: str, trigger: CronTrigger) -> str:
     """The name of the reader that says up to which moment a schedule is dealt with."""
-    text = f"{one.trigger.schedule}\0{one.trigger.time_zone}".encode()
-    return f"schedule:{one.workflow}/{one.trigger.id}@{hashlib.sha256(text).hexdigest()[:12]}"
+    text = f"{trigger.schedule}\0{trigger.time_zone}".encode()
+    return f"schedule:{workflow}/{trigger.id}@{hashlib.sha256(text).hexdigest()[:12]}"
 
 
-def _tick(one: Scheduled, at: int, now: int) -> Published:
-    data = {"workflow": one.workflow, "trigger": one.trigger.id, "scheduled": rfc3339(at), "late": now - at}
+def _tick(workflow: str, trigger: CronTrigger, at: int, now: int) -> Published:
+    data = {"workflow": workflow, "trigger": trigger.id, "scheduled": rfc3339(at), "late": now - at}
     tick = Published(
-        id=tick_id(one.workflow, one.trigger.id, at),
+        id=tick_id(workflow, trigger.id, at),
         type=TICK,
-        source=trigger_source(one.workflow, one.trigger.id),
+        source=trigger_source(workflow, trigger.id),
         at=at,
         data=data,
     )

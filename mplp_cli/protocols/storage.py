@@ -301,7 +301,8 @@ class Store(Protocol):
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
         """Store a new run with its first facts, durably, and own it.
 
-        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place.
+        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place. RunExistsError if there is
+        a run with that id; RunBusyError if another process is just creating it.
         """
         ...
 

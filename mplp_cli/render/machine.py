@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -41,6 +41,12 @@ def write_line(document: Any, stream: IO[str] | None = None) -> None:
 def document_bytes(document: Any) -> bytes:
     """One JSON document on one line, to be sent."""
     return _dump(document).encode()
+
+
+def write_lines(documents: Iterable[Any]) -> None:
+    """Print JSON documents, one a line."""
+    sys.stdout.write("".join(f"{_dump(document)}\n" for document in documents))
+    sys.stdout.flush()
 
 
 def _dump(document: Any, indent: int | None = None) -> str:

@@ -26,6 +26,7 @@ def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, An
     }
     if run.parent is not None:
         made["parent"] = parent_object(run)
+    made |= cause_object(run)
     if standing is None:
         return made
     return {**made, "concurrency": {"key": standing.key, "position": standing.position}}
@@ -34,6 +35,11 @@ def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, An
 def parent_object(run: RunRecord) -> dict[str, Any] | None:
     """The run and the step that a sub-workflow runs for."""
     return None if run.parent is None else {"runId": run.parent.run, "step": run.parent.step}
+
+
+def cause_object(run: RunRecord) -> dict[str, Any]:
+    """`{cause: {by, event}}` of a run that nobody started by hand."""
+    return {} if run.cause is None else {"cause": {"by": run.cause.by, "event": run.cause.event or None}}
 
 
 def children_objects(children: Sequence[RunRecord]) -> list[dict[str, Any]]:

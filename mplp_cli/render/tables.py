@@ -15,6 +15,7 @@ from mplp_cli.render.view import (
     approve_command,
     attempt_text,
     awaited_text,
+    cause_text,
     failure_text,
     first_line,
     form_lines,
@@ -103,7 +104,9 @@ def children_table(runs: Sequence[RunRecord], theme: Theme, width: int) -> Scree
 
 
 def _made_for(run: RunRecord) -> str:
-    return f"rerun of {short_id(run.relation.run)}" if run.relation and run.relation.kind == "rerun" else ""
+    if run.relation is not None and run.relation.kind == "rerun":
+        return f"rerun of {short_id(run.relation.run)}"
+    return "" if run.cause is None else cause_text(run.cause).partition(",")[0]
 
 
 def ended_table(runs: Sequence[EndedRun], now: int, theme: Theme, width: int) -> Screen:

@@ -13,6 +13,7 @@ from mplp_cli.workflow.amounts import amount_text
 from mplp_cli.workflow.fold.history import Approval, Awaited, Rerun, RunPausing, Turn
 from mplp_cli.workflow.fold.spending import Spending
 from mplp_cli.workflow.plan import CONTAINERS, Plan, PlanStep
+from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.resources import Demand, Usage
 from mplp_cli.workflow.values import duration_text
 
@@ -137,6 +138,13 @@ def rerun_text(rerun: Rerun) -> str:
         "only": f", only {rerun.step}",
     }
     return f"rerun of {short_id(rerun.of)}{how[rerun.mode]}"
+
+
+def cause_text(cause: Cause) -> str:
+    """`trigger nightly, event 018f-...`: what started a run."""
+    kind, _, name = cause.by.partition(":")
+    by = f"{kind} {name}" if name else "the API" if kind == "api" else kind
+    return f"{by}, event {cause.event}" if cause.event else by
 
 
 def took(state: RunView, i: int, now: int = 0) -> int:

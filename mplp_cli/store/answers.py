@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mplp_cli.clock import rfc3339
-from mplp_cli.errors import RunStateError, StoreError, UnknownRunError
+from mplp_cli.errors import RunExistsError, RunStateError, StoreError, UnknownRunError
 from mplp_cli.protocols import ApprovalRecord, Control
 from mplp_cli.workflow.values import RunId, StepId
 
@@ -18,9 +18,9 @@ def unknown_run(run_id: RunId) -> UnknownRunError:
     return UnknownRunError(f"there is no run {run_id!r}", hint="`mplp runs` lists them.")
 
 
-def run_exists(run_id: RunId) -> RunStateError:
+def run_exists(run_id: RunId) -> RunExistsError:
     """An id is used once."""
-    return RunStateError(f"run {run_id} exists already", details={"runId": run_id})
+    return RunExistsError(f"run {run_id} exists already", details={"runId": run_id})
 
 
 def run_has_ended(run_id: RunId, status: str) -> RunStateError:

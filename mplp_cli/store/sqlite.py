@@ -14,7 +14,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from mplp_cli.errors import ConcurrencyLimitError
+from mplp_cli.errors import ConcurrencyLimitError, RunBusyError
 from mplp_cli.protocols import (
     ApprovalRecord,
     Board,
@@ -114,7 +114,12 @@ class SqliteStore:
             return journal
 
         owner = process_name()
-        lock = self._lock(run.id, owner)
+        try:
+            lock = self._lock(run.id, owner)
+        except RunBusyError:
+            if self._database.rows("SELECT 1 FROM run WHERE id = ?", (run.id,)):
+                raise run_exists(run.id) from None
+            raise  # another process is about to create it, and may yet fail
         try:
             return self._owned([lock], begin)
         except ConcurrencyLimitError:

@@ -63,7 +63,9 @@ def test_what_is_told_stands_in_the_commit_of_its_facts(commit: int, after: bool
 
 def test_a_large_result_is_left_out_and_a_small_one_is_not() -> None:
     large = "x" * (LARGEST + 1)
-    bench = Bench(planned([given("a", {"x": large}), given("b", {"x": 1})]), listened=listened(["step.completed"]))
+    bench = Bench(
+        planned([given("a", {"x": large}), given("b", {"x": 1})]), listened=listened(["step.completed"])
+    )
     bench.start()
     a, b = [e.data for _, e in bench.store.board.newest(9) if e.type == "step.completed"]
     assert (a["result"], a["resultOmitted"]) == (None, True)

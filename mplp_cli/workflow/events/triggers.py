@@ -22,13 +22,13 @@ class _Trigger(Struct, frozen=True, kw_only=True, tag_field="on"):
     overlap: Overlap = "allow"
 
 
-class EventTrigger(_Trigger, kw_only=True, tag="event"):
+class EventTrigger(_Trigger, frozen=True, kw_only=True, tag="event"):
     """A run for each published event that matches."""
 
     where: Match
 
 
-class CronTrigger(_Trigger, kw_only=True, tag="cron"):
+class CronTrigger(_Trigger, frozen=True, kw_only=True, tag="cron"):
     """A run at the times of a schedule (five fields, or `@daily` and the like), in a time zone by its IANA name."""
 
     schedule: str
@@ -37,7 +37,7 @@ class CronTrigger(_Trigger, kw_only=True, tag="cron"):
     overlap: Overlap = "skip"
 
 
-class FileTrigger(_Trigger, kw_only=True, tag="file"):
+class FileTrigger(_Trigger, frozen=True, kw_only=True, tag="file"):
     """A run when files change. `paths`: absolute patterns. Changes within `settle` ms are one."""
 
     paths: tuple[str, ...]
@@ -45,7 +45,7 @@ class FileTrigger(_Trigger, kw_only=True, tag="file"):
     settle: int = 500
 
 
-class WebhookTrigger(_Trigger, kw_only=True, tag="webhook"):
+class WebhookTrigger(_Trigger, frozen=True, kw_only=True, tag="webhook"):
     """A run for each signed request to `/hooks/NAME`. `secret` names the secret; `tolerance`: ms that the time of a
     request may differ from ours."""
 
@@ -54,7 +54,7 @@ class WebhookTrigger(_Trigger, kw_only=True, tag="webhook"):
     tolerance: int = 300_000
 
 
-class StartupTrigger(_Trigger, kw_only=True, tag="startup"):
+class StartupTrigger(_Trigger, frozen=True, kw_only=True, tag="startup"):
     """A run each time the server starts."""
 
 
