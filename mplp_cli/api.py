@@ -18,6 +18,7 @@ from typing import Any
 
 from mplp_cli.errors import Problem, WorkflowValidationError
 from mplp_cli.render.machine import event_object, plan_document, run_document
+from mplp_cli.roster import check
 from mplp_cli.runtime import Runtime, Screen
 from mplp_cli.sources import read_secrets, read_source
 from mplp_cli.workflow.fold.history import Event
@@ -28,7 +29,7 @@ __all__ = ["plan", "resume", "run", "validate"]
 def validate(*files: str | PathLike[str]) -> list[Problem]:
     """Everything that is wrong with these files, in their order; warnings too. UsageError if one cannot be read."""
     runtime = Runtime()
-    return [problem for file in files for problem in runtime.load(read_source(str(file))).problems]
+    return [problem for file in files for problem in check(runtime, read_source(str(file))).problems]
 
 
 def plan(file: str | PathLike[str]) -> dict[str, Any]:

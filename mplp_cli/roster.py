@@ -1,24 +1,28 @@
-"""The agents of a project: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
+"""What a project sets, and its agents: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.errors import Exit, Problem, WorkflowValidationError
+from mplp_cli.errors import Exit, MplpError, Problem, WorkflowValidationError
 from mplp_cli.protocols import Clock, Ids
+from mplp_cli.settings import load_settings
 from mplp_cli.workflow.agents import Activation, AgentFile, Budget, Price
 
 if TYPE_CHECKING:
     from mplp_cli.agents.plugged import Kinds
     from mplp_cli.agents.registry import Entry, Registry
     from mplp_cli.loading.agents import Beside
+    from mplp_cli.loading.load import Loaded
     from mplp_cli.settings import Settings
+    from mplp_cli.sources import Source
 
 #: What a project's agents file is called, unless `mplp.yaml` names another.
 FILE = "agents.yaml"
@@ -168,11 +172,23 @@ def _load(
     return found, problems, texts
 
 
+def project_settings(start: Path) -> Settings:
+    """The settings in force for `start`, with what they declare of events. UsageError says what is wrong with them."""
+    settings = load_settings(start)
+    if not settings.events:
+        return settings
+    from mplp_cli.loading.settings_file import with_events
+
+    return with_events(settings)
+
+
 class Surroundings(Protocol):
     """The runtime, as far as definitions are judged by it."""
 
     @property
     def environ(self) -> Mapping[str, str]: ...
+    def load(self, source: Source) -> Loaded: ...
+    def existing_state_dir(self) -> Path | None: ...
     @property
     def roster(self) -> Roster: ...
     @property
@@ -197,3 +213,30 @@ def beside(runtime: Surroundings, directory: str, *, stored: bool = False) -> Be
         agent_kinds(),
         lambda name: bool(runtime.environ.get(name)),
     )
+
+
+def check(runtime: Surroundings, source: Source) -> Loaded:
+    """What is wrong with a file that is a workflow, or the settings of a project (`mplp.yaml`)."""
+    from mplp_cli import settings
+
+    if Path(source.name).name != settings.FILE:
+        return runtime.load(source)
+    from mplp_cli.loading.declared import around
+    from mplp_cli.loading.including import on_disk
+    from mplp_cli.loading.load import Loaded
+    from mplp_cli.loading.settings_file import judge_settings
+
+    directory, near = source.directory, beside(runtime, str(source.directory))
+
+    def agents() -> list[str] | None:
+        try:
+            made = project_roster(
+                load_settings(directory), directory, runtime.environ, runtime.existing_state_dir
+            )
+        except MplpError:
+            return None  # what is wrong with them is said elsewhere
+        return sorted(_ids([entry.agent.id for entry in made.entries], runtime.existing_state_dir))
+
+    there = replace(around(str(directory), near, [], None), agents=agents)
+    problems, texts = judge_settings(source.text, source.name, around=there, beside=near, read=on_disk)
+    return Loaded(workflow=None, plan=None, problems=problems, texts=texts)

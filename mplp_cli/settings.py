@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -17,10 +17,16 @@ from mplp_cli.errors import UsageError
 from mplp_cli.workflow.resources import Kind
 from mplp_cli.workflow.values import Json
 
+if TYPE_CHECKING:
+    from mplp_cli.workflow.events.routes import Routing
+    from mplp_cli.workflow.events.rules import CorrelationRule
+
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
-LATER: Final = ("alerts", "events")
-KNOWN: Final = ("activation", "agents", "modules", "policy", "probes", "resources", "retention", "state-dir")
+LATER: Final = ("alerts",)
+KNOWN: Final = (
+    *("activation", "agents", "events", "modules", "policy", "probes", "resources", "retention", "state-dir"),
+)
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 64
@@ -57,6 +63,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
+    #: Whether `file` says something of events; whoever needs it has it judged (`loading.settings_file.with_events`).
+    events: bool = False
+    #: What it says of them, once it is judged.
+    routing: Routing | None = None
+    correlation_rules: tuple[CorrelationRule, ...] = ()
 
 
 def load_settings(start: Path) -> Settings:
@@ -78,7 +89,18 @@ def load_settings(start: Path) -> Settings:
         retention=_retention(path, document.get("retention")),
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
+        events="events" in document,
     )
+
+
+def complaint(path: Path, key: str, value: object) -> UsageError | None:
+    """What cannot be done with the value of a key of that file; None if nothing, or if it is judged elsewhere."""
+    try:
+        if key in _READERS:
+            _READERS[key](path, value)
+    except UsageError as error:
+        return error
+    return None
 
 
 def nearest(start: Path, name: str) -> Path | None:
@@ -114,11 +136,13 @@ def _read(path: Path) -> dict[Any, Any]:
         if len(data) > _MAX_BYTES:
             raise _wrong(path, f"is larger than {_MAX_BYTES} bytes")
         text = data.decode("utf-8")
-        yaml = YAML(typ="safe")
-        # Before anything is built: the C composer recurses, and would exhaust the stack of the process.
-        if _depth(yaml.parse(text)) > _MAX_DEPTH:
-            raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels")
-        document = yaml.load(text)
+        try:
+            document = _parsed(path, text, YAML(typ="safe"))
+        except YAMLError as error:
+            # The C parser does not take an address in [...] or {...}, which YAML 1.2 allows; the slow one does.
+            if "':'" not in _spot(error):
+                raise
+            document = _parsed(path, text, YAML(typ="safe", pure=True))
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -131,6 +155,13 @@ def _read(path: Path) -> dict[Any, Any]:
     if not isinstance(document, dict):
         raise _wrong(path, "must be a map of settings")
     return document
+
+
+def _parsed(path: Path, text: str, yaml: Any) -> Any:
+    # Before anything is built: the C composer recurses, and would exhaust the stack of the process.
+    if _depth(yaml.parse(text)) > _MAX_DEPTH:
+        raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels")
+    return yaml.load(text)
 
 
 def _depth(events: Iterable[Any]) -> int:
@@ -299,3 +330,14 @@ def _is_scalar(item: object) -> bool:
     if isinstance(item, float):
         return math.isfinite(item)
     return item is None or isinstance(item, str | bool | int)
+
+
+_READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
+    "state-dir": _state_dir,
+    "agents": _agents,
+    "modules": _modules,
+    "policy": _deny_private,
+    "retention": _retention,
+    "probes": _probes,
+    "resources": _resources,
+}

@@ -65,7 +65,7 @@ COMMANDS = {
 #: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
 SUBCOMMANDS = {
     "runs": {"list": "runs", "prune": "prune"},
-    "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail"},
+    "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail", "routes": "routes:routes"},
     "agents": {
         "list": "agents",
         "show": "agent:show",

@@ -16,7 +16,7 @@ def main(
 ) -> None:
     """Print a JSON Schema that comes with mplp.
 
-    That of workflow files, of agents files, or of an object that a module writes.
+    That of workflow files, of agents files, of the settings `mplp.yaml`, or of an object that a module writes.
 
     Editors with a YAML language server complete and check a workflow by it. Save it, and put this line at
     the top of the workflow:
@@ -42,12 +42,13 @@ def main(
     if name not in paths:
         hint = did_you_mean(name, paths) or "`mplp schema --list` names them"
         raise UsageError(f"there is no schema {name!r}", hint=hint)
-    if name != "workflow":
+    if name not in ("workflow", "settings"):
         sys.stdout.write(paths[name].read_text("utf-8"))
         return
     from msgspec import json
 
-    from mplp_cli.loading.schema import workflow_schema
+    from mplp_cli.loading.schema import settings_schema, workflow_schema
 
     # With what it refers to, so that it can be saved and used by itself.
-    sys.stdout.write(json.format(json.encode(workflow_schema())).decode() + "\n")
+    made = workflow_schema() if name == "workflow" else settings_schema()
+    sys.stdout.write(json.format(json.encode(made)).decode() + "\n")

@@ -12,14 +12,16 @@ from mplp_cli.cli.options import CheckOutput, NoColor
 
 
 def main(
-    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Workflow files, or `-` for stdin.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES...", help="Workflow files, `mplp.yaml`, or `-` for stdin.")
+    ],
     output: Annotated[
         CheckOutput, typer.Option("--output", "-o", help="How to show what is found.")
     ] = CheckOutput.text,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings make a file invalid too.")] = False,
     no_color: NoColor = False,
 ) -> None:
-    """Check workflow files and show every problem with its place.
+    """Check workflow files, and the settings of a project, and show every problem with its place.
 
     Nothing is executed, imported or fetched.
 
@@ -32,6 +34,7 @@ def main(
       mplp validate workflows/*.yaml --output sarif > mplp.sarif
     """
     from mplp_cli.cli.checking import show_problems
+    from mplp_cli.roster import check
     from mplp_cli.runtime import Runtime
     from mplp_cli.sources import read_source
 
@@ -39,7 +42,7 @@ def main(
     gc.disable()
     runtime = Runtime()
     sources = [read_source(name, sys.stdin.buffer) for name in files]
-    loaded = [runtime.load(source) for source in sources]
+    loaded = [check(runtime, source) for source in sources]
     gc.freeze()
     problems = list(dict.fromkeys(problem for one in loaded for problem in one.problems))
     match output:

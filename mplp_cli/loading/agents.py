@@ -118,14 +118,14 @@ def _load(
     if reading.value is not UNSET:
         value = reading.value
         if inside and isinstance(value, dict):
-            value = _own_part(value)
+            value = own_part(value)
         judged = judge(value, reader, beside, alone=alone, inside=inside)
     placed = listed([*reading.problems, *judged.problems], placeable, reader.name)
     failed = any(p.severity == "error" for p in (*placed, *judged.elsewhere))
     return msgspec.structs.replace(judged, file=None if failed else judged.file, problems=placed)
 
 
-def _own_part(value: dict[str, Any]) -> dict[str, Any]:
+def own_part(value: dict[str, Any]) -> dict[str, Any]:
     """What a file with other things in it says of agents itself, without the names of files that say it."""
     agents = value.get("agents")
     named = isinstance(agents, str) or (
