@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import AgentError, UsageError, WorkflowValidationError
 from mplp_cli.events.bus import Bus
-from mplp_cli.events.dispatch import Dispatcher
+from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.events.senders.agent import Ask
 from mplp_cli.events.senders.command import RunCommand
 from mplp_cli.events.senders.workflow import Start
@@ -21,7 +21,7 @@ from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
 from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
 from mplp_cli.workflow.masking import Masker
-from mplp_cli.workflow.published import Cause, Published
+from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import Json, RunId
 
 if TYPE_CHECKING:
@@ -51,43 +51,45 @@ async def delivering(
     *,
     start: Start | None = None,
     patience: float = PATIENCE,
-    scope: str = "",
-    only: Callable[[Published], bool] | None = None,
+    scope: Scope = PROJECT,
+    bus: Bus | None = None,
 ) -> AsyncIterator[Delivering | None]:
     """Deliver in this process and loop what is published from now on, and what is left of before.
 
     None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
     `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
-    that routes ask for; without it each gets a process of its own. `scope` and `only`: routes that are not the
-    project's, as `Dispatcher` takes them; they need no right to deliver.
+    that routes ask for; without it each gets a process of its own. `scope`: of routes that are not the
+    project's; they need no right to deliver. `bus`: one that somebody else has, and lets listen.
 
-    UsageError if a secret, an agent or another target cannot be used: nothing is delivered then. StoreError.
+    InputError if a secret is missing, UsageError if an agent is: nothing is delivered then. A route whose target cannot
+    be used otherwise stands still, and `dispatcher.progress()` says why. StoreError.
     """
-    right = runtime.store.deliveries.own() if routing.routes and not scope else None
-    if not routing.routes or (right is None and not scope):
+    right = runtime.store.deliveries.own() if routing.routes and not scope.name else None
+    if not routing.routes or (right is None and not scope.name):
         yield None
         return
     async with AsyncExitStack() as stack:
         if right is not None:
             stack.enter_context(right)
-        tools = await stack.enter_async_context(open_tools(runtime, routing.routes, start=start, scope=scope))
-        board, last = runtime.store.board, runtime.store.board.last()
+        tools = await stack.enter_async_context(
+            open_tools(runtime, routing.routes, start=start, scope=scope.name)
+        )
+        board, listens = runtime.store.board, bus is None
+        bus = Bus(board, board.last()) if bus is None else bus
         dispatcher = Dispatcher(
             routing,
-            board,
-            runtime.store.deliveries,
+            runtime.store,
             partial(sender_of, tools=tools),
             runtime.clock,
             runtime.ids.fraction,
-            last,
-            scope=scope,
-            only=only,
+            bus.heard,
+            scope,
         )
-        bus = Bus(board, last)
-        bus.subscribe(dispatcher.hear)
+        stack.callback(bus.subscribe(dispatcher.hear))
         try:
             async with asyncio.TaskGroup() as tasks:
-                working = [tasks.create_task(work) for work in (bus.listen(), dispatcher.work())]
+                works = [dispatcher.work(), *([bus.listen()] if listens else ())]
+                working = [tasks.create_task(work) for work in works]
                 yield Delivering(bus=bus, dispatcher=dispatcher)
                 while bus.look():
                     pass

@@ -25,8 +25,9 @@ class Sender(Protocol):
         has it.
 
         A failure that no further try can mend is not `retryable`; `details.retryAfter` (ms) is how long the target
-        asks to be left alone. What is raised counts as a failure of all. It is called at the same time for different
-        sources if the route says so, and is cancelled when a try has taken too long.
+        asks to be left alone. What is raised counts as a failure of all. It is cancelled when a try has taken too long.
+        One that gets a single event is called at the same time for different sources if the route says so; one that
+        gets many is not called again before it has returned.
         """
         ...
 

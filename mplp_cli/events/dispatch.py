@@ -1,38 +1,49 @@
 """Delivering: what is published goes through the passage into the lanes of the routes, and from there to targets.
 
-What became of an event is recorded once per turn of the loop, after its target had it: whatever a crash undoes is
-delivered again, as the same event. Readers are moved once a second; until then the records tell what is done.
+What became of an event is recorded after its target had it: what a crash undoes is delivered again, as the same event.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from msgspec import Struct
 
 from mplp_cli.errors import Failure, MplpError, StepError, StoreError
 from mplp_cli.events.contract import MakeSender, Sender
+from mplp_cli.events.errands import Errands
 from mplp_cli.events.lane import FAR, WINDOW, Item, Lane
-from mplp_cli.events.letters import CHANGES, MOST_DEAD, REPLAYED, changed_letters, make_room, pages
+from mplp_cli.events.ledger import Ledger
+from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
 from mplp_cli.events.passing import Passage
 from mplp_cli.events.progress import Progress
-from mplp_cli.protocols import Board, Clock, Deliveries, Delivery
+from mplp_cli.protocols import Clock, Delivery, Store
 from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Published
-from mplp_cli.workflow.retry import LONGEST_ASKED
 from mplp_cli.workflow.values import duration_text
 
-#: Seconds between two moves of the readers, and before a store that failed is asked again.
-_PAUSE: Final = 1.0
 #: Seconds that a lane may go on without letting others have a turn.
 _SLICE: Final = 0.002
 
 
-def reader_of(scope: str, route: str) -> str:
-    """The name under which a store keeps how far a route has come. `scope` is empty, or `run:ID/`."""
-    return f"{scope}route:{route}"
+class Scope(Struct, frozen=True, kw_only=True):
+    """Whose routes. `name` stands before theirs: empty, or `run:ID/`. `only`: which events they may get. One that is
+    new gets what comes after the event with the number `begin`; None: after the last one."""
+
+    name: str = ""
+    only: Callable[[Published], bool] | None = None
+    begin: int | None = None
+
+
+#: All events, from now on.
+PROJECT: Final = Scope()
+
+
+def reader_of(route: str, scope: Scope = PROJECT) -> str:
+    """The name under which a store keeps how far a route has come."""
+    return f"{scope.name}route:{route}"
 
 
 class Dispatcher:
@@ -41,33 +52,28 @@ class Dispatcher:
     def __init__(
         self,
         routing: Routing,
-        board: Board,
-        deliveries: Deliveries,
+        store: Store,
         send: MakeSender,
         clock: Clock,
         chance: Callable[[], float],
         after: int,
-        *,
-        scope: str = "",
-        begin: int | None = None,
-        only: Callable[[Published], bool] | None = None,
+        scope: Scope = PROJECT,
     ) -> None:
-        """`after`: the number of the last event of which `hear` is not told. A route that is new begins after `begin`,
-        or at the end of the board. `only`: which events it is about; `scope` stands before the names of its routes.
+        """`after`: the number of the last event of which `hear` is not told. `chance` gives fractions, for jitter.
 
         A route whose target cannot be used stands still, with the reason as its `trouble`, until a later dispatcher can
         use it. ValueError if the routing cannot be compiled, StoreError.
         """
-        self._board, self._deliveries = board, deliveries
-        self._clock, self._chance = clock, chance
-        self._only = only
+        self._board, self._deliveries = store.board, store.deliveries
+        self._clock, self._chance, self._only = clock, chance, scope.only
         self._passage = Passage(routing)
-        begin = board.last() if begin is None else begin
+        deliveries = store.deliveries
+        begin = store.board.last() if scope.begin is None else scope.begin
         known, counts = deliveries.readers(), deliveries.counts()
         self._lanes: list[Lane] = []
         self._senders: list[Sender | None] = []
         for place, route in enumerate(routing.routes):
-            name, reader = scope + route.id, reader_of(scope, route.id)
+            name, reader = scope.name + route.id, reader_of(route.id, scope)
             lane = Lane(place, route, name, reader, known.get(reader, begin))
             lane.dead = counts.get(name, {}).get("dead", 0)
             lane.lagging = lane.taken < after
@@ -77,16 +83,13 @@ class Dispatcher:
             deliveries.settle(new)
         self._named = {lane.name: lane for lane in self._lanes}
         self._heard = after
-        self._records: list[Delivery] = []
-        #: Events that tell of replayed dead letters, which are to be taken up.
+        #: Dead letters that people want to have delivered again.
         self._replayed: list[tuple[Lane, tuple[int, ...]]] = []
-        #: Why nothing can be recorded now; while it lasts nothing is begun.
-        self._trouble = ""
+        self._errands = Errands()
+        self._ledger = Ledger(deliveries, self._lanes, clock, self._errands, self._go_on_all)
         self._group: asyncio.TaskGroup | None = None
         self._idle: list[list[asyncio.Future[None]]] = [[] for _ in self._lanes]
         self._workers = [0] * len(self._lanes)
-        self._timers: dict[str, asyncio.Handle] = {}
-        self._moved = asyncio.Event()
         for lane in self._lanes:
             self._recall(lane)
 
@@ -108,7 +111,7 @@ class Dispatcher:
 
     def _later(self, lane: Lane, record: Delivery) -> None:
         # A clock that was set back makes nobody sleep longer than was meant.
-        wait = min(max(record.due - self._clock.now(), 0), max(record.due - record.at, 0), LONGEST_ASKED)
+        wait = max(min(record.due - self._clock.now(), record.due - record.at), 0)
         lane.later(self._clock.monotonic() + wait / 1000, record.event, record.tries)
 
     # ---- hearing
@@ -132,11 +135,11 @@ class Dispatcher:
                 lane.taken = self._heard
             if lane.ready:
                 self._wake(lane)
-        self._soon("readers", self._move, _PAUSE)
+        self._ledger.come()
 
     def _poisoned(self, lane: Lane, number: int, error: str) -> None:
         if number > lane.taken and not lane.lagging and not lane.is_over(number):
-            self._keep([lane.give_up(number, "dead", 0, self._clock.now(), error)])
+            self._ledger.keep([lane.give_up(number, "dead", 0, self._clock.now(), error)])
 
     def _changed(self, event: Published) -> None:
         letters = changed_letters(event)
@@ -145,7 +148,7 @@ class Dispatcher:
             lane.dead = max(lane.dead - len(letters.events), 0)
             if event.type == REPLAYED:
                 self._replayed.append((lane, letters.events))
-                self._soon("replayed", lambda: self._go_on(lane))
+                self._errands.soon("replayed", self._go_on_all)
 
     def _read(self, lane: Lane) -> None:
         """Take in what a lane has left on the board, as much as there is room for."""
@@ -169,9 +172,9 @@ class Dispatcher:
         lane.lagging = lane.lagging or lane.taken < self._heard
         if not lane.lagging:
             lane.over_already = {number for number in lane.over_already if number > lane.taken}
-        self._moved.set()
-        self._soon(f"read {lane.name}", lambda: self._go_on(lane))
-        self._soon("readers", self._move, _PAUSE)
+        self._ledger.moved.set()
+        self._errands.soon(f"read {lane.name}", lambda: self._go_on(lane))
+        self._ledger.come()
 
     # ---- trying
 
@@ -181,18 +184,16 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self._errands.open()
                 try:
-                    self._soon("write", self._write)
-                    for lane in self._lanes:
-                        self._go_on(lane)
+                    self._ledger.keep(())
+                    self._go_on_all()
                     await asyncio.get_running_loop().create_future()
                 finally:
                     self._group = None
+                    self._errands.close()
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
-            self._timers.clear()
-            self._move()
+            self._ledger.move()
 
     async def drain(self, seconds: float) -> bool:
         """Wait, so long at most, until all that was heard is dealt with, but for further tries that are due later than
@@ -200,9 +201,9 @@ class Dispatcher:
         end = self._clock.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
-                while self._records or not all(lane.quiet(end) for lane in self._lanes):
-                    self._moved.clear()
-                    await self._moved.wait()
+                while not (self._ledger.is_written and all(lane.quiet(end) for lane in self._lanes)):
+                    self._ledger.moved.clear()
+                    await self._ledger.moved.wait()
         except TimeoutError:
             return False
         return not any(lane.broken or lane.retrying for lane in self._lanes)
@@ -210,11 +211,15 @@ class Dispatcher:
     def progress(self) -> list[Progress]:
         """How the routes are doing, in the order of their declaration."""
         now = self._clock.now()
-        return [lane.progress(self._heard, now, lane.broken or self._trouble) for lane in self._lanes]
+        return [lane.progress(self._heard, now, lane.broken or self._ledger.trouble) for lane in self._lanes]
+
+    def _go_on_all(self) -> None:
+        for lane in self._lanes:
+            self._go_on(lane)
 
     def _go_on(self, lane: Lane) -> None:
         """Whatever may have become possible for a lane."""
-        if self._group is None or self._trouble or lane.broken:
+        if self._group is None or self._ledger.trouble or lane.broken:
             return
         try:
             self._take_up()
@@ -222,7 +227,7 @@ class Dispatcher:
                 self._again(lane, *due)
             self._read(lane)
         except StoreError as error:
-            self._in_trouble(error)
+            self._ledger.fails(error)
             return
         self._arm(lane)
         if lane.ready:
@@ -247,15 +252,15 @@ class Dispatcher:
             raise
         if event is None:
             lost = "EventGoneError: the event is not on the board any more"
-            self._keep([lane.give_up(number, "dead", tries, now, lost)])
+            self._ledger.keep([lane.give_up(number, "dead", tries, now, lost)])
             return
         passed = self._passage.of(event)
         refused = dict(passed.poisoned).get(lane.place)
         if refused is not None:
-            self._keep([lane.give_up(number, "dead", tries, now, refused)])
+            self._ledger.keep([lane.give_up(number, "dead", tries, now, refused)])
         elif lane.place not in passed.routes:
             error = "NotMeantError: the route does not take this event any more"
-            self._keep([lane.give_up(number, "dropped", tries, now, error)])
+            self._ledger.keep([lane.give_up(number, "dropped", tries, now, error)])
         else:
             lane.retry(Item(number, passed.event, self._clock.monotonic(), tries))
 
@@ -264,27 +269,27 @@ class Dispatcher:
         due = lane.next_due()
         if due is None or lane.room <= 0 or due >= lane.armed:
             return
-        if (timer := self._timers.pop(f"due {lane.name}", None)) is not None:
-            timer.cancel()
+        self._errands.drop(f"due {lane.name}")
         lane.armed = due
 
         def ring() -> None:
             lane.armed = FAR
             self._go_on(lane)
 
-        self._soon(f"due {lane.name}", ring, max(due - self._clock.monotonic(), 0))
+        self._errands.soon(f"due {lane.name}", ring, due - self._clock.monotonic())
 
     def _wake(self, lane: Lane) -> None:
         """Have somebody try what is ready."""
         sender = self._senders[lane.place]
-        if self._group is None or self._trouble or sender is None:
+        if self._group is None or self._ledger.trouble or sender is None:
             return
         idle = self._idle[lane.place]
         while idle:
             if not (rest := idle.pop()).done():
                 rest.set_result(None)
                 return
-        if self._workers[lane.place] < lane.route.at_once:
+        # One that takes many is faster with more of them than with several calls at a time.
+        if self._workers[lane.place] < (lane.route.at_once if sender.at_most == 1 else 1):
             self._workers[lane.place] += 1
             self._group.create_task(self._serve(lane, sender))
 
@@ -292,7 +297,7 @@ class Dispatcher:
         monotonic, idle = self._clock.monotonic, self._idle[lane.place]
         since = monotonic()
         while True:
-            items = lane.take(sender.at_most) if not self._trouble else []
+            items = lane.take(sender.at_most) if not self._ledger.trouble else []
             if not items:
                 rest = asyncio.get_running_loop().create_future()
                 idle.append(rest)
@@ -304,68 +309,18 @@ class Dispatcher:
             began = monotonic()
             failures = await _tried(sender, items, lane.route.timeout)
             ended = monotonic()
-            self._keep(lane.tried(items, failures, began, ended, self._clock.now(), self._chance))
+            self._ledger.keep(lane.tried(items, failures, began, ended, self._clock.now(), self._chance))
             if lane.lagging:
-                self._soon(f"read {lane.name}", lambda: self._go_on(lane))
+                self._errands.soon(f"read {lane.name}", lambda: self._go_on(lane))
             self._arm(lane)
             if ended - since > _SLICE:
                 await asyncio.sleep(0)
                 since = monotonic()
 
-    # ---- recording
 
-    def _soon(self, name: str, act: Callable[[], None], seconds: float = 0) -> None:
-        """Do something later, once however often it is asked for meanwhile."""
-        if name in self._timers or self._group is None:
-            return
-
-        def fire() -> None:
-            del self._timers[name]
-            act()
-
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(seconds, fire) if seconds else loop.call_soon(fire)
-
-    def _keep(self, records: list[Delivery]) -> None:
-        self._records += records
-        self._soon("write", self._write)
-
-    def _move(self) -> None:
-        self._write({lane.reader: lane.dealt() for lane in self._lanes if lane.dealt() > lane.written})
-
-    def _write(self, readers: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Record what became of events, and where readers are by now, in one transaction."""
-        died = Counter(record.route for record in self._records if record.state == "dead")
-        try:
-            if self._records or readers:
-                self._deliveries.settle(readers, self._records, durable=bool(died))
-                self._records = []
-            for lane in self._lanes:
-                lane.written = readers.get(lane.reader, lane.written)
-                lane.dead += died[lane.name]
-                if died[lane.name] and (excess := lane.dead - MOST_DEAD) > 0:
-                    gone = make_room(self._deliveries, lane.name, excess, lane.dropped, self._clock.now())
-                    lane.dropped, lane.dead = lane.dropped + gone, MOST_DEAD
-        except StoreError as error:
-            if self._group is None:
-                raise
-            self._in_trouble(error)
-            return
-        self._moved.set()
-        if self._trouble:
-            self._trouble = ""
-            for lane in self._lanes:
-                self._go_on(lane)
-
-    def _in_trouble(self, error: StoreError) -> None:
-        """Begin with nothing until the store can be used again."""
-        self._trouble = error.message
-        self._soon("again", self._move, _PAUSE)
-
-
-async def _tried(sender: Sender, items: Sequence[Item], timeout: int) -> Sequence[Failure | None]:
-    """What became of each."""
-    window = asyncio.timeout(timeout / 1000)
+async def _tried(sender: Sender, items: Sequence[Item], longest: int) -> Sequence[Failure | None]:
+    """What became of each; a try takes `longest` ms at most."""
+    window = asyncio.timeout(longest / 1000)
     try:
         async with window:
             told = await sender.send([(item.number, item.event) for item in items])
@@ -376,8 +331,9 @@ async def _tried(sender: Sender, items: Sequence[Item], timeout: int) -> Sequenc
         failure = error.failure()
     except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
         if isinstance(error, TimeoutError) and window.expired():
-            longest = duration_text(timeout)
-            failure = Failure(type="StepTimeoutError", message=f"it took longer than {longest}")
+            failure = Failure(
+                type="StepTimeoutError", message=f"it took longer than {duration_text(longest)}"
+            )
         else:
             failure = Failure(type=type(error).__name__, message=str(error))
     return [failure] * len(items)

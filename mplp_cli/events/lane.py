@@ -204,7 +204,7 @@ class Lane:
                 )
                 self.delivered += 1
             else:
-                record = self._failed(item, failure, ended, at, took, chance)
+                record = self._failed(item, failure, at, took, chance)
             if self.fresh.pop(item.number, None) is None:
                 self.again.pop(item.number, None)
             if record.state == "retrying":
@@ -217,13 +217,7 @@ class Lane:
         return made
 
     def _failed(
-        self,
-        item: Item,
-        failure: Failure,
-        now: float,
-        at: int,
-        took: int,
-        chance: Callable[[], float],
+        self, item: Item, failure: Failure, at: int, took: int, chance: Callable[[], float]
     ) -> Delivery:
         self.failed += 1
         retry, tries = self.route.retry, item.tries + 1

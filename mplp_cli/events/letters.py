@@ -34,17 +34,15 @@ class Letters(Struct, frozen=True):
     events: tuple[int, ...]
 
 
-def pages(deliveries: Deliveries, route: str | None, state: str | None, after: int = 0) -> Iterator[Delivery]:
-    """All deliveries of a route in a state, by number of the event, read bit by bit."""
+def pages(deliveries: Deliveries, route: str, state: str | None = None, after: int = 0) -> Iterator[Delivery]:
+    """All deliveries of a route, or those in a state, by number of the event, read bit by bit."""
     while found := deliveries.of(route, state=state, after=after, limit=_AT_ONCE):
         yield from found
-        if route is None or len(found) < _AT_ONCE:
-            return
         after = found[-1].event
 
 
 def replay(deliveries: Deliveries, letters: Sequence[Delivery], now: int) -> None:
-    """Have dead letters delivered again, now, with all their tries before them: by whoever delivers, who hears of it."""
+    """Have dead letters delivered again, now, with all their tries before them, by whoever delivers."""
     _change(
         deliveries,
         REPLAYED,

@@ -1,0 +1,272 @@
+"""Published events on their way to targets: how late they are at a steady load, and how many go through at most.
+
+The load is open: a process of its own says by the clock when an event comes, whatever became of those before, and each
+is published by a task of its own, durably. Latency is from that moment until a target is handed the event.
+
+`python -m tests.bench.delivering steady|full|bare COUNT RATE DIR` measures one of them in a fresh process and prints JSON;
+`... offer COUNT RATE` is the process with the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from mplp_cli.errors import Failure
+from mplp_cli.events.bus import Bus
+from mplp_cli.events.contract import Sender
+from mplp_cli.events.dispatch import Dispatcher
+from mplp_cli.events.senders.file import FileSender
+from mplp_cli.events.senders.handler import HandlerSender
+from mplp_cli.runtime import Runtime
+from mplp_cli.workflow.events.routes import FileTarget, HandlerTarget, Match, Route, Routing
+from mplp_cli.workflow.published import Published
+from tests.bench.measure import Lab, Row
+
+#: Events a second, and for how long.
+RATE, SECONDS = 5_000, 20
+#: Half of the routes write to a file each, half call a function; an event goes to one of each.
+ROUTES = 10
+#: Events that are published at a time where it is as fast as it goes.
+AT_ONCE = 250
+#: Limits: milliseconds of latency, and how much longer than bare inserts of the same rows it takes.
+MEAN, P99, RATIO = 1.0, 10.0, 5.0
+_MOMENT = struct.Struct("d")
+
+
+def rows(lab: Lab) -> Iterator[Row]:
+    """A steady load; then as much as goes through, beside the bare inserts."""
+    count = lab.sizes.steps * 10 if lab.sizes.steps >= 10_000 else lab.sizes.steps * 5
+    told = _measured(lab, "steady", count)
+    name = f"events, {RATE:,} a second, {count:,} through {ROUTES} routes"
+    note = f"all {told['stored']:,} stored; {told['busy']:.0%} of a core"
+    yield Row(name=f"{name}, mean", value=told["mean"] * 1e3, unit="ms", limit=MEAN, note=note)
+    yield Row(
+        name=f"{name}, p99",
+        value=told["p99"] * 1e3,
+        unit="ms",
+        limit=P99,
+        note=f"worst {told['worst'] * 1e3:.0f}",
+    )
+    full = [(_measured(lab, "full", count), _measured(lab, "bare", count)) for _ in range(lab.sizes.pairs)]
+    ours, theirs = (statistics.median(pair[side]["seconds"] for pair in full) for side in (0, 1))
+    yield Row(
+        name=f"events, {count:,} as fast as they go",
+        value=ours / count * 1e6,
+        unit="us",
+        reference=theirs / count * 1e6,
+        ratio=statistics.median(a["seconds"] / b["seconds"] for a, b in full),
+        limit=RATIO,
+        of_ratio=True,
+        note="bare inserts of the same rows",
+    )
+
+
+def _measured(lab: Lab, what: str, count: int) -> dict[str, Any]:
+    with lab.fresh() as folder:
+        told: dict[str, Any] = lab.python(
+            "-m", "tests.bench.delivering", what, str(count), str(RATE), str(folder)
+        ).json
+    return told
+
+
+# ---- the process that delivers
+
+
+class Noted:
+    """A sender, and how late it is handed what it is to send."""
+
+    def __init__(self, inner: Sender, late: list[float]) -> None:
+        self._send, self.at_most, self._late = inner.send, inner.at_most, late
+
+    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
+        now = time.monotonic()
+        self._late += [now - event.data["offered"] for _, event in events]
+        return await self._send(events)
+
+
+def routing(folder: Path) -> Routing:
+    """Route n gets the events of type `load.n`, of half as many types as there are routes."""
+    kinds = ROUTES // 2
+    return Routing(
+        routes=tuple(
+            Route(id=f"{kind}-{n}", match=Match(type=f"load.{n}"), target=target)
+            for n in range(kinds)
+            for kind, target in (
+                ("file", FileTarget(path=str(folder / f"{n}.jsonl"))),
+                ("handler", HandlerTarget(handler="count")),
+            )
+        )
+    )
+
+
+def made(number: int, offered: float) -> Published:
+    """An event such as an application publishes."""
+    return Published(
+        id=f"00000000-0000-4000-8000-{number:012d}",
+        type=f"load.{number % (ROUTES // 2)}",
+        source=f"bench/{number % 20}",
+        at=int(time.time() * 1000),  # noqa: TID251 - a benchmark
+        data={"number": number, "offered": offered, "text": "what happened there"},
+    )
+
+
+@asynccontextmanager
+async def delivering(folder: str, late: list[float], count: int) -> AsyncIterator[tuple[Bus, Dispatcher]]:
+    """A bus and a dispatcher on a real store; checks at the end that nothing is missing."""
+    called = 0
+
+    def hear(event: Published, options: Mapping[str, Any]) -> None:  # noqa: ARG001 - as handlers are called
+        nonlocal called
+        called += 1
+
+    def sender(route: Route) -> Sender:
+        target = route.target
+        inner: Sender = (
+            FileSender(target) if isinstance(target, FileTarget) else HandlerSender(HandlerTarget(handler="count"), hear)
+        )
+        return Noted(inner, late)
+
+    with Runtime(state_dir=folder) as runtime:
+        store = runtime.store
+        bus = Bus(store.board, 0)
+        dispatcher = Dispatcher(
+            routing(Path(folder)), store, sender, runtime.clock, runtime.ids.fraction, bus.heard
+        )
+        bus.subscribe(dispatcher.hear)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in (dispatcher.work(), bus.listen())]
+            yield bus, dispatcher
+            assert await dispatcher.drain(60)
+            for task in tasks:
+                task.cancel()
+        assert store.board.last() == count
+        assert sum(states["delivered"] for states in store.deliveries.counts().values()) == 2 * count
+    assert called == count
+    lines = sum(file.read_bytes().count(b"\n") for file in Path(folder).glob("*.jsonl"))
+    assert lines == count
+
+
+async def steady(count: int, rate: int, folder: str) -> dict[str, float]:
+    """Latencies under a load that does not wait."""
+    late: list[float] = []
+    async with delivering(folder, late, count) as (bus, _):
+        began = time.process_time()
+        offering = subprocess.Popen(  # noqa: ASYNC220 - it only starts it
+            [sys.executable, "-m", "tests.bench.delivering", "offer", str(count), str(rate), folder],
+            stdout=subprocess.PIPE,
+        )
+        assert offering.stdout is not None
+        pipe = offering.stdout.fileno()
+        os.set_blocking(pipe, False)
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        number = 0
+        async with asyncio.TaskGroup() as group:
+
+            def come() -> None:
+                nonlocal number
+                moments = os.read(pipe, 1 << 13)
+                for (offered,) in _MOMENT.iter_unpack(moments):
+                    group.create_task(bus.publish(made(number, offered)))
+                    number += 1
+                if not moments:
+                    asyncio.get_running_loop().remove_reader(pipe)
+                    over.set_result(None)
+
+            asyncio.get_running_loop().add_reader(pipe, come)
+            await over
+        offering.wait()  # noqa: ASYNC222 - it has ended
+        used = time.process_time() - began
+    assert number == count
+    late.sort()
+    return {
+        "mean": statistics.fmean(late),
+        "p99": late[int(len(late) * 0.99)],
+        "worst": late[-1],
+        "stored": count,
+        "busy": used / (count / rate),
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+async def full(count: int, rate: int, folder: str) -> dict[str, float]:  # noqa: ARG001 - as `steady`
+    """Seconds until all are delivered that are published one portion after the other."""
+    async with delivering(folder, [], count) as (bus, dispatcher):
+        began = time.perf_counter()
+        for begin in range(0, count, AT_ONCE):
+            moment = time.monotonic()
+            await bus.publish(*(made(n, moment) for n in range(begin, min(begin + AT_ONCE, count))))
+        assert await dispatcher.drain(600)
+        taken = time.perf_counter() - began
+    return {"seconds": taken}
+
+
+def offer(count: int, rate: int) -> None:
+    """Say when events come: 8 bytes each, their moment of the monotonic clock."""
+    begin = time.monotonic() + 0.1
+    said = 0
+    while said < count:
+        due = min(int((time.monotonic() - begin) * rate) + 1, count)
+        if due > said:
+            os.write(1, b"".join(_MOMENT.pack(begin + n / rate) for n in range(said, due)))
+            said = due
+        time.sleep(0.5 / rate)
+
+
+# ---- the reference
+
+
+def bare(count: int, folder: str) -> float:
+    """Seconds for the same rows, the events durable and in the same portions, as statements prepared by SQLite alone."""
+    with Runtime(state_dir=folder) as runtime:
+        assert runtime.store.board.last() == 0
+    db = apsw.Connection(str(next(Path(folder).rglob("state.db"))))
+    db.pragma("journal_mode", "wal")
+    data = json.dumps(made(0, 0.5).data).encode()
+    began = time.perf_counter()
+    for begin in range(0, count, AT_ONCE):
+        numbers = range(begin + 1, min(begin + AT_ONCE, count) + 1)
+        db.pragma("synchronous", "FULL")
+        with db:
+            db.executemany(
+                "INSERT INTO emitted(id, type, source, at, data, more) VALUES(?, ?, ?, ?, ?, ?)",
+                ((f"00000000-0000-4000-8000-{n:012d}", f"load.{n % 5}", f"bench/{n % 20}", n, data, b"") for n in numbers),
+            )
+        db.pragma("synchronous", "NORMAL")
+        with db:
+            db.executemany(
+                "INSERT INTO delivery VALUES(?, ?, 'delivered', 1, ?, 0, 0, '')",
+                ((f"{kind}-{n % 5}", n, n) for n in numbers for kind in ("file", "handler")),
+            )
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """One measurement."""
+    what, count, rate, *folder = sys.argv[1:]
+    if what == "offer":
+        offer(int(count), int(rate))
+        return
+    if what == "bare":
+        told: Mapping[str, float] = {"seconds": bare(int(count), folder[0])}
+    else:
+        measure: Callable[..., Any] = {"steady": steady, "full": full}[what]
+        told = asyncio.run(measure(int(count), int(rate), folder[0]))
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""An event handler that rings: it writes a word for each event into a file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mplp_cli.workflow.published import Published
+
+
+def ring(event: Published, options: Mapping[str, Any]) -> None:
+    """Take one event; what is raised here has it tried again."""
+    with Path(options["file"]).open("a", encoding="utf-8") as bell:
+        bell.write(f"{options.get('sound', 'ding')} {event.type}\n")
