@@ -12,8 +12,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +24,11 @@ from mplp_cli.events.bus import Bus
 from mplp_cli.serving.app import make_app
 from mplp_cli.serving.binding import address_of, listen, token_of, url_of
 from mplp_cli.serving.catalogue import Files, default_places
+from mplp_cli.serving.delivery import Delivery
 from mplp_cli.serving.fleet import GRACE, LONGEST_QUEUE, MOST_AT_ONCE, Limits, LocalFleet
 from mplp_cli.serving.parts import QUEUE, Parts
 from mplp_cli.serving.table import OPERATIONS
-from mplp_cli.serving.telling import backlog
+from mplp_cli.serving.triggering import Triggers
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -137,34 +138,44 @@ class _Door(Struct, frozen=True):
 async def _serve(
     runtime: Runtime, wanted: Wanted, catalogue: Files, door: _Door, tell: Callable[[], None]
 ) -> None:
-    store = runtime.store
-    bus = Bus(store.board, store.board.last())
+    bus = Bus(runtime.store.board, runtime.store.board.last())
     limits = Limits(at_once=wanted.at_once, queue=wanted.queue, grace=wanted.grace)
     fleet = LocalFleet(runtime=runtime, secrets_file=wanted.secrets_file, limits=limits, tell=_complain)
     parts = Parts(runtime=runtime, bus=bus, catalogue=catalogue, fleet=fleet, queue=wanted.events)
-    parts.behind = lambda: backlog(parts)
-    app = make_app(parts, OPERATIONS, token=door.token, hosts=door.hosts, port=door.port)
-    http = _uvicorn(app)
-    with _signals(parts.stopping):
-        async with asyncio.TaskGroup() as tasks:
+    delivery = Delivery(parts, _say)
+    http = _uvicorn(make_app(parts, OPERATIONS, token=door.token, hosts=door.hosts, port=door.port))
+    try:
+        async with _signals(parts.stopping), asyncio.TaskGroup() as tasks:
             listens = tasks.create_task(bus.listen())
+            delivers = tasks.create_task(delivery.work())
+            await delivery.opened.wait()
             works = tasks.create_task(fleet.work())
+            fires = tasks.create_task(Triggers(runtime, bus, catalogue, fleet, _say).work())
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
             tell()
             await parts.stopping.wait()
             http.should_exit = True
             await asyncio.wait([answers])
-            works.cancel()
-            await asyncio.wait([works])
+            for task in (fires, works):
+                task.cancel()
+                await asyncio.wait([task])
+            delivery.over.set()
+            await asyncio.wait([delivers])
             listens.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"mplp serve: {text}\n")
 
 
 def _complain(run: str, error: Exception) -> None:
-    sys.stderr.write(f"mplp serve: run {run}: {type(error).__name__}: {error}\n")
+    _say(f"run {run}: {type(error).__name__}: {error}")
 
 
-@contextmanager
-def _signals(stopping: asyncio.Event) -> Iterator[None]:
+@asynccontextmanager
+async def _signals(stopping: asyncio.Event) -> AsyncIterator[None]:
     """The first signal asks for the end, the second one is the end."""
     loop = asyncio.get_running_loop()
 

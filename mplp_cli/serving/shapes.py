@@ -189,9 +189,9 @@ class Firing(_Given):
 
 
 class Letters(_Given):
-    """Dead letters: of a route, of an event by its number, or one of both."""
+    """Dead letters of a route: all, or the one of an event."""
 
-    route: Line | UnsetType = UNSET
+    route: Line
     event: Number | UnsetType = UNSET
 
 

@@ -194,6 +194,21 @@ _EVENTS: Final = (
     ),
 )
 
+_LETTERS: Final = tuple(
+    _post(
+        f"{verb}DeadLetters",
+        f"{_ROOT}/dead-letters/{verb}",
+        about,
+        act,
+        {200: shapes.Changed},
+        takes={JSON: shapes.Letters},
+    )
+    for verb, about, act in (
+        ("replay", "Deliver dead letters again, 1,000 at most.", telling.replay_letters),
+        ("drop", "Give dead letters up, 1,000 at most.", telling.drop_letters),
+    )
+)
+
 _HOOKS: Final = (
     _post(
         "receiveWebhook",
@@ -210,4 +225,4 @@ _HOOKS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*_HEALTH, *_WORKFLOWS, *_RUNS, *_QUESTIONS, *_EVENTS, *_HOOKS)
+OPERATIONS: Final = (*_HEALTH, *_WORKFLOWS, *_RUNS, *_QUESTIONS, *_EVENTS, *_LETTERS, *_HOOKS)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
+from mplp_cli.events.letters import drop, replay
+from mplp_cli.protocols import Deliveries, Delivery
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.incoming import events_of
 from mplp_cli.serving.operations import Call
-from mplp_cli.serving.parts import Parts
 from mplp_cli.workflow.published import Published, cloud_event, matches
 
 
@@ -92,7 +94,21 @@ async def list_letters(call: Call) -> Answer:
     return Answer(200, {"letters": told, "next": found[-1].event if len(found) == asked.limit else None})
 
 
-def backlog(parts: Parts) -> int:
-    """How many events the slowest reader has before it."""
-    readers = parts.store.deliveries.readers()
-    return max((parts.store.board.last() - number for number in readers.values()), default=0)
+async def replay_letters(call: Call) -> Answer:
+    """Have them delivered again, with all their tries before them."""
+    return _changed(call, replay)
+
+
+async def drop_letters(call: Call) -> Answer:
+    """Give them up."""
+    return _changed(call, drop)
+
+
+def _changed(call: Call, act: Callable[[Deliveries, Sequence[Delivery], int], None]) -> Answer:
+    parts, asked = call.parts, call.body
+    deliveries = parts.store.deliveries
+    event = None if asked.event is UNSET else asked.event
+    found = deliveries.of(asked.route, state="dead", event=event)
+    if found:
+        act(deliveries, found, parts.runtime.clock.now())
+    return Answer(200, {"changed": len(found)})

@@ -107,7 +107,6 @@ OUTSIDERS = [
         "/",
         "/nothing",
         f"/api/v1/runs/{RUN}/stream",
-        "/health/",
         "/hooks",
         "/hooks/a/b",
     )
@@ -199,7 +198,8 @@ METHODS = [
         (405, "OPTIONS", "/api/v1/runs"),
         (405, "TRACE", "/api/v1/runs"),
         (404, "GET", "/api/v2/runs"),
-        (404, "GET", "/api/v1/runs/"),
+        (400, "GET", "/api/v1/runs/"),
+        (400, "GET", "/health/"),
         (404, "GET", f"/api/v1/runs/{RUN}"),
         (404, "GET", "/"),
         (404, "GET", "/.git/config"),
@@ -308,6 +308,7 @@ def test_those_who_may_ask_are_answered_and_nothing_of_it_is_a_page(server: Outs
             sec_fetch_site="same-origin",
         )
         assert reply.status == 200, host
+    reply = server.ask("GET", "/api/v1/workflows")
     assert reply.headers["content-security-policy"].startswith("default-src 'none'")
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "no-store"
