@@ -44,6 +44,7 @@ COMMANDS = {
     "approve": "approve",
     "reject": "reject",
     "events": "events",
+    "triggers": "triggers",
     "serve": "serve",
     "call": "call",
     "agents": "agents",
@@ -66,6 +67,7 @@ COMMANDS = {
 SUBCOMMANDS = {
     "runs": {"list": "runs", "prune": "prune"},
     "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail", "routes": "routes:routes"},
+    "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",
         "show": "agent:show",

@@ -132,7 +132,9 @@ class Files:
             source = read_source(str(file))
             loaded = self._load(source)
             if loaded.workflow is None or loaded.plan is None:
-                raise WorkflowValidationError(loaded.problems)
+                invalid = WorkflowValidationError(loaded.problems)
+                invalid.details["file"] = str(file)
+                raise invalid
         except (UsageError, WorkflowValidationError) as problem:
             if last is not None:
                 last = replace(last, broken=f"{file}: {problem.message}")

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
-from mplp_cli.errors import LostOwnershipError, MplpError, QueueFullError, RunBusyError, RunStateError
+from mplp_cli.errors import (
+    LostOwnershipError,
+    MplpError,
+    QueueFullError,
+    RunBusyError,
+    RunExistsError,
+    RunStateError,
+)
 from mplp_cli.protocols import RunRecord, Standing
 from mplp_cli.running import Run, Screen, recorded
 from mplp_cli.serving.contract import Driven, Served
@@ -130,9 +137,12 @@ class LocalFleet:
         secrets = read_secrets(served.plan.secrets, self.runtime.environ, self.secrets_file)
         self.runtime.priority = priority
         screen, own = self._watched()
-        run = self.runtime.start(
-            served.source, served.plan, resolved, secrets, screen, cause=cause, run_id=run_id
-        )
+        try:
+            run = self.runtime.start(
+                served.source, served.plan, resolved, secrets, screen, cause=cause, run_id=run_id
+            )
+        except RunExistsError as error:  # another process was faster
+            return str(error.details["runId"])
         self._enqueue(run, own, priority)
         return run.state.run_id
 

@@ -69,6 +69,11 @@ def lock_path(state_dir: Path, run_id: RunId) -> Path:
     return state_dir / "runs" / f"{_safe(run_id)}.lock"
 
 
+def server_path(state_dir: Path) -> Path:
+    """The lock of the one server of this state."""
+    return state_dir / "serve.lock"
+
+
 def deliverer_path(state_dir: Path) -> Path:
     """The file whose lock is the right to deliver published events."""
     return state_dir / "events.lock"

@@ -18,6 +18,7 @@ from mplp_cli.workflow.events.triggers import (
     trigger_source,
 )
 from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.values import rfc3339
 
 TICK = "schedule.tick"
 CHANGED = "file.changed"
@@ -60,6 +61,24 @@ def source_of(workflow: str, trigger: Trigger) -> tuple[str, str]:
             return RECEIVED, f"mplp/hooks/{name}"
         case StartupTrigger():
             return STARTED, SERVER
+        case _:
+            assert_never(trigger)
+
+
+def usual_data(workflow: str, trigger: Trigger, now: int) -> dict[str, Any] | None:
+    """What an event for that trigger carries when there is nothing special about it; None if nobody knows."""
+    named = {"workflow": workflow, "trigger": trigger.id}
+    match trigger:
+        case CronTrigger():
+            return {**named, "scheduled": rfc3339(now), "late": 0}
+        case FileTrigger():
+            return {**named, "changes": []}
+        case WebhookTrigger(name=name):
+            return {"webhook": name, "body": None}
+        case StartupTrigger():
+            return {"workflows": [workflow]}
+        case EventTrigger():
+            return None
         case _:
             assert_never(trigger)
 
