@@ -13,10 +13,10 @@ from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.operations import Call
 from mplp_cli.serving.parts import Parts
 from mplp_cli.serving.refusals import RequestError
+from mplp_cli.workflow.events.arming import RECEIVED
 from mplp_cli.workflow.events.triggers import WebhookTrigger
 from mplp_cli.workflow.published import Published, enriched
 
-TYPE: Final = "webhook.received"
 #: The attribute that has the digest of the body.
 DIGEST: Final = "bodydigest"
 
@@ -43,7 +43,7 @@ async def receive(call: Call) -> Answer:
     event = enriched(
         Published(
             id=identifier,
-            type=TYPE,
+            type=RECEIVED,
             source=source_of(name),
             at=now,
             data={"webhook": name, **_carried(call)},
@@ -74,7 +74,7 @@ def _triggers(parts: Parts, name: str) -> list[WebhookTrigger]:
 def _verified(call: Call, triggers: list[WebhookTrigger], now: int) -> str:
     for trigger in triggers:
         try:
-            keys = keys_of(call.parts.runtime.environ.get(trigger.secret, ""))
+            keys = keys_of(call.parts.secret(trigger.secret))
             return verify(keys, call.sent, call.raw, now=now, tolerance=trigger.tolerance // 1000)
         except ValueError:
             continue

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -19,6 +21,7 @@ from mplp_cli.serving.shapes import Nothing
 JSON: Final = "application/json"
 #: Seconds in which a body must have come.
 PATIENCE: Final = 30.0
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +159,28 @@ def _wanted(sent: Mapping[str, str], headers: type[Struct]) -> dict[str, str]:
 
 
 def _read(given: Mapping[str, str], kind: type[Struct], place: str) -> Any:
+    counted = {
+        name: int(text) if name in _numbers(kind) and _NUMBER.fullmatch(text) else text
+        for name, text in given.items()
+    }
     try:
-        return msgspec.convert(given, kind, strict=False, str_keys=True)
+        return msgspec.convert(counted, kind)
     except msgspec.ValidationError as error:
         raise RequestError(400, f"{place}: {error}") from None
+
+
+@lru_cache(64)
+def _numbers(kind: type[Struct]) -> frozenset[str]:
+    """The names of a shape that stand for whole numbers."""
+    from msgspec import inspect
+
+    shape = inspect.type_info(kind)
+    assert isinstance(shape, inspect.StructType)
+    found = [
+        (one.encode_name, one.type.types if isinstance(one.type, inspect.UnionType) else (one.type,))
+        for one in shape.fields
+    ]
+    return frozenset(name for name, types in found if any(isinstance(one, inspect.IntType) for one in types))
 
 
 def _decoded(operation: Operation, raw: bytes, content_type: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mplp_cli.events.bus import Bus
@@ -28,6 +28,8 @@ class Parts:
     fleet: Fleet
     behind: Callable[[], int] = field(default=lambda: 0)
     queue: int = QUEUE
+    #: Secrets that are not in the environment, by name.
+    secrets: Mapping[str, str] = field(default_factory=dict)
     #: Set when the server is about to end: streams end with it.
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: Streams that are open.
@@ -37,6 +39,10 @@ class Parts:
     def store(self) -> Store:
         """The store of the runtime."""
         return self.runtime.store
+
+    def secret(self, name: str) -> str:
+        """The value of a secret, empty if it is not set."""
+        return self.runtime.environ.get(name) or self.secrets.get(name, "")
 
     def check_room(self) -> None:
         """RequestError (429) if the routes are so far behind that no more events are taken in."""

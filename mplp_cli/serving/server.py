@@ -29,6 +29,7 @@ from mplp_cli.serving.fleet import GRACE, LONGEST_QUEUE, MOST_AT_ONCE, Limits, L
 from mplp_cli.serving.parts import QUEUE, Parts
 from mplp_cli.serving.table import OPERATIONS
 from mplp_cli.serving.triggering import Triggers
+from mplp_cli.sources import read_dotenv
 
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
@@ -108,9 +109,10 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _alone(runtime: Runtime, url: str) -> Iterator[None]:
     """The right to serve this state. ServerRunningError names who has it."""
+    from mplp_cli.store.layout import server_path
     from mplp_cli.store.locks import holder_of, try_to_take
 
-    path = runtime.state_dir / "serve.lock"
+    path = server_path(runtime.state_dir)
     lock = try_to_take(path, url, runtime.clock.now())
     if lock is None:
         holder = holder_of(path)
@@ -141,7 +143,14 @@ async def _serve(
     bus = Bus(runtime.store.board, runtime.store.board.last())
     limits = Limits(at_once=wanted.at_once, queue=wanted.queue, grace=wanted.grace)
     fleet = LocalFleet(runtime=runtime, secrets_file=wanted.secrets_file, limits=limits, tell=_complain)
-    parts = Parts(runtime=runtime, bus=bus, catalogue=catalogue, fleet=fleet, queue=wanted.events)
+    parts = Parts(
+        runtime=runtime,
+        bus=bus,
+        catalogue=catalogue,
+        fleet=fleet,
+        queue=wanted.events,
+        secrets=read_dotenv(wanted.secrets_file) if wanted.secrets_file else {},
+    )
     delivery = Delivery(parts, _say)
     http = _uvicorn(make_app(parts, OPERATIONS, token=door.token, hosts=door.hosts, port=door.port))
     try:

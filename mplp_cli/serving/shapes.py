@@ -73,7 +73,7 @@ class OfApproval(_Given):
 class OfHook(_Given):
     """A webhook."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=200)]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)]
 
 
 # ---- what stands behind `?`, and in headers ----------------------------------------------------
@@ -198,9 +198,10 @@ class Letters(_Given):
 _TEXT: dict[str, Any] = {
     "type": "string",
     "minLength": 1,
-    "maxLength": 1000,
-    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+    "maxLength": 2000,
+    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffe\\uffff]+$",
 }
+_SOLID: dict[str, Any] = {**_TEXT, "pattern": "^[^\\u0000-\\u0020\\u007f-\\u009f\\ufffe\\uffff]+$"}
 #: An event in the form of CloudEvents 1.0.
 CloudEvent = Annotated[
     dict[str, Any],
@@ -212,21 +213,23 @@ CloudEvent = Annotated[
             "properties": {
                 "specversion": {"const": "1.0"},
                 "id": _TEXT,
-                "source": _TEXT,
+                "source": _SOLID,
                 "type": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:/-]*$", "maxLength": 200},
-                "time": {"type": "string", "format": "date-time"},
-                "datacontenttype": _TEXT,
-                "dataschema": _TEXT,
+                "time": {
+                    "type": "string",
+                    "format": "date-time",
+                    "pattern": "^(?:19[7-9][0-9]|[2-9][0-9]{3})-",
+                },
+                "datacontenttype": {"type": "string", "pattern": "^[a-z]{1,50}/[a-z0-9.+-]{1,100}$"},
+                "dataschema": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$"},
                 "subject": _TEXT,
                 "data": {},
                 "data_base64": {"type": "string", "pattern": "^(?:[A-Za-z0-9+/]{4})*$"},
             },
-            "propertyNames": {"pattern": "^(?:[a-z0-9]{1,64}|data_base64)$"},
+            "propertyNames": {"pattern": "^(?:[a-z0-9]{1,100}|data_base64)$"},
             "additionalProperties": {
+                **_TEXT,
                 "type": ["string", "boolean", "integer"],
-                "minLength": 1,
-                "maxLength": 1000,
-                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
                 "minimum": -(1 << 31),
                 "maximum": (1 << 31) - 1,
             },

@@ -17,6 +17,7 @@ from mplp_cli.serving.catalogue import Files
 from mplp_cli.serving.fleet import LocalFleet
 from mplp_cli.serving.parts import Parts
 from mplp_cli.serving.table import OPERATIONS
+from mplp_cli.serving.triggering import Triggers
 
 TOKEN = "the-token-of-the-test"
 PORT = 7420
@@ -134,7 +135,7 @@ def _coming(body: bytes) -> Any:
 
 
 @asynccontextmanager
-async def inside(directory: Path, **environ: str) -> AsyncIterator[Inside]:
+async def inside(directory: Path, *, triggers: bool = False, **environ: str) -> AsyncIterator[Inside]:
     """A server that drives runs, without its socket."""
     runtime = Runtime(start=directory, ephemeral=True, environ={"PATH": "/usr/bin:/bin", **environ})
     bus = Bus(runtime.store.board, 0)
@@ -145,7 +146,10 @@ async def inside(directory: Path, **environ: str) -> AsyncIterator[Inside]:
     app = make_app(parts, OPERATIONS, token=TOKEN, hosts=(), port=PORT)
     with runtime:
         async with asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(fleet.work()), tasks.create_task(bus.listen())]
+            works = [fleet.work(), bus.listen()]
+            if triggers:
+                works.append(Triggers(runtime, bus, parts.catalogue, fleet).work())
+            work = [tasks.create_task(one) for one in works]
             yield Inside(app, parts)
             for task in work:
                 task.cancel()

@@ -145,9 +145,9 @@ def test_events_of_the_public_package_are_taken_in_every_form_and_given_back(pro
         ({**EVENT, "type": "no type"}, 422, "not a type of events"),
         ({**EVENT, "time": "yesterday"}, 422, "not a time"),
         ({**EVENT, "Upper": "x"}, 422, "name of an attribute"),
-        ({**EVENT, "ext": {"a": 1}}, 422, "must be text"),
+        ({**EVENT, "ext": {"a": 1}}, 422, "`ext` is"),
         ({**EVENT, "data_base64": "AA=="}, 422, "both"),
-        ([EVENT], 422, "JSON object"),
+        ([EVENT], 422, "is no event"),
     ],
 )
 def test_what_is_no_event_is_refused_with_its_reason(
