@@ -10,11 +10,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mplp_cli.clock import SystemClock
+from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.fold.history import RunPausing
 from tests.conftest import EXHAUSTIVE
 from tests.serving.outside import Outside
 
@@ -150,7 +154,8 @@ def test_a_stop_lets_what_is_at_work_finish_and_the_next_server_goes_on(server: 
     stopped: list[int] = []
     stopping = threading.Thread(target=lambda: stopped.append(server.end()))
     stopping.start()
-    until(lambda: refuses(server))
+    until(lambda: pauses(server, run))
+    assert refuses(server)
     (server.directory / "go").touch()
     stopping.join(60)
     assert stopped == [0]
@@ -161,6 +166,11 @@ def test_a_stop_lets_what_is_at_work_finish_and_the_next_server_goes_on(server: 
     told = server.ask("GET", f"/api/v1/runs/{run}").document
     assert told["steps"]["work"]["attempts"] == 1
     assert server.end() == 0
+
+
+def pauses(server: Outside, run: str) -> bool:
+    with closing(SqliteStore(server.directory / "state", SystemClock())) as store:
+        return any(isinstance(fact, RunPausing) for _, fact in store.history(run))
 
 
 def refuses(server: Outside) -> bool:
