@@ -345,7 +345,7 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
-    "events 0") _mplp_complete choices list emit ;;
+    "events 0") _mplp_complete choices list emit routes ;;
     "events 1") _mplp_complete text ;;
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;

@@ -332,7 +332,7 @@ complete -c mplp -n '__mplp_verb events' -l no-color -d 'Plain text (NO_COLOR do
 complete -c mplp -n '__mplp_verb events' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_verb events' -s d -l data -x -d 'What it carries: JSON, @FILE, or @- for stdin'
 complete -c mplp -n '__mplp_verb events' -l source -x -d 'Who publishes it'
-complete -c mplp -n '__mplp_at events 0' -a 'list emit'
+complete -c mplp -n '__mplp_at events 0' -a 'list emit routes'
 
 complete -c mplp -n '__mplp_verb call' -s p -l param -x -d 'A parameter (repeatable)'
 complete -c mplp -n '__mplp_verb call' -l params -x -d 'Parameters as JSON or YAML: text, @FILE, or `-` for stdin'

@@ -335,7 +335,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
-    $arguments['events 0'] = @('choices', @('list', 'emit'))
+    $arguments['events 0'] = @('choices', @('list', 'emit', 'routes'))
     $arguments['events 1'] = @('text', @())
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.resume import Onward
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.published import Published
 
 
 #: Status of a run that is not driven any more -> exit code.
@@ -254,8 +255,10 @@ def relation_of(child: Attempt | None, rerun: Rerun | None) -> Relation | None:
     return None if rerun is None else Relation(kind="rerun", run=rerun.of, step=rerun.step)
 
 
-def to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation | None) -> NewRun:
-    """What is stored of a new run beside its history."""
+def to_store(
+    source: Source, plan: Plan, started: RunStarted, relation: Relation | None, told: Iterable[Published]
+) -> NewRun:
+    """What is stored of a new run beside its history; `told` is published."""
     return NewRun(
         id=started.run,
         workflow_id=plan.workflow.id,
@@ -270,6 +273,7 @@ def to_store(source: Source, plan: Plan, started: RunStarted, relation: Relation
         turn=started.turn,
         relation=relation,
         cause=started.cause,
+        told=list(told),
     )
 
 

@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec.structs import replace
-
 from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
@@ -199,12 +197,10 @@ class Runtime:
             cause,
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        new = to_store(source, plan, started, relation_of(attempt, rerun))
+        told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
+        new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
-        new = replace(
-            new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
-        )
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -326,15 +322,6 @@ class Runtime:
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return project_settings(self.cwd)
-
-    @cached_property
-    def declared(self) -> Settings:
-        """The same, with what it declares of events."""
-        if not self.settings.events:
-            return self.settings
-        from mplp_cli.loading.settings_file import with_events
-
-        return with_events(self.settings)
 
     @cached_property
     def pool(self) -> Pool:

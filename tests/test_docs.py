@@ -154,23 +154,6 @@ def test_the_table_of_exit_codes_is_complete(page: Path) -> None:
     assert [int(code) for row in rows for code in row.split(",")] == list(Exit)
 
 
-def test_what_is_said_to_be_missing_is_refused_by_name(reader: Mplp, tmp_path: Path) -> None:
-    [line] = [line for line in README.read_text("utf-8").splitlines() if line.startswith("- the key")]
-    keys = re.findall(r"`([a-z]+)`", line)
-    assert keys
-    for key in keys:
-        file = tmp_path / f"{key}.yaml"
-        file.write_text(
-            f"{HEAD}  {key}: []\n  steps: [{{id: only, type: set, values: {{}}, {key}: {{}}}}]\n", "utf-8"
-        )
-        ended = reader("validate", file, "--output", "json")
-        assert ended.code == 1
-        assert any(
-            f"`{key}`" in problem["message"] and problem["code"] == "schema-unsupported-key"
-            for problem in ended.document["problems"]
-        ), key
-
-
 def test_the_reference_lists_every_operation() -> None:
     table = re.findall(r"^\| `(\w+)` \| (`.*`) \|$", (HELP / "steps.md").read_text("utf-8"), re.MULTILINE)
     listed = {module: operations.strip("`").split("` `") for module, operations in table}

@@ -40,8 +40,6 @@ from mplp_cli.workflow.values import duration_text
 Call = Callable[[], Awaitable[AgentResult]]
 #: Seconds that an agent has to show that it is there.
 _LOOK: Final = 5.0
-#: The place of an agent that takes as many calls as there are.
-_ENDLESS: Final = contextlib.nullcontext()
 
 
 def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
@@ -50,10 +48,6 @@ def _nothing_reserved(_agent: AgentDefinition, _request: AgentRequest) -> None:
 
 def _nothing_settled(_reserved: Any, _outcome: AgentResult | AgentError | None) -> None:
     pass
-
-
-async def _called(_agent: AgentDefinition, _request: AgentRequest, call: Call) -> AgentResult:
-    return await call()
 
 
 def _as_they_come(_request: AgentRequest, agents: Sequence[AgentDefinition]) -> Sequence[AgentDefinition]:
@@ -82,8 +76,8 @@ class Around:
     reserve: Callable[[AgentDefinition, AgentRequest], Any] = _nothing_reserved
     #: After each that was reserved, with what was; None: it was stopped, or nobody knows what happened.
     settle: Callable[[Any, AgentResult | AgentError | None], None] = _nothing_settled
-    #: Makes the call, or answers in its place. Only a call that is made needs an adapter.
-    carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] = _called
+    #: Makes the call, or answers in its place; None: it is made. Only a call that is made needs an adapter.
+    carry: Callable[[AgentDefinition, AgentRequest, Call], Awaitable[AgentResult]] | None = None
 
 
 class Presence(Protocol):
@@ -222,27 +216,26 @@ class Agents:
         return self._adapters[agent.id]
 
     async def _in_turn(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
+        most = agent.limits.max_concurrency
         self._inflight[agent.id] += 1
         try:
-            async with self._place(agent):
-                check_input(agent, request, self._misfits)
+            if most is None:
+                return await self._answer(agent, request, tell)
+            async with self._one_of(agent.id, most):
                 return await self._answer(agent, request, tell)
         finally:
             self._inflight[agent.id] -= 1
 
-    def _place(self, agent: AgentDefinition) -> contextlib.AbstractAsyncContextManager[None]:
-        """One of the places of an agent that takes only so many calls at once."""
-        most = agent.limits.max_concurrency
-        return _ENDLESS if most is None else self._one_of(agent.id, most)
-
     @contextlib.asynccontextmanager
     async def _one_of(self, agent: str, most: int) -> AsyncIterator[None]:
+        """One of the places of an agent that takes only so many calls at once."""
         here = self._places.setdefault(agent, asyncio.Semaphore(most))
         async with here, self._around.lease(agent, most):
             yield
 
     async def _answer(self, agent: AgentDefinition, request: AgentRequest, tell: Tell) -> AgentResult:
         """One call, and further ones while its answer does not fit, all of them within one deadline."""
+        check_input(agent, request, self._misfits)
         limit = time_for(request, agent)
         kept = limit is None or (request.watched and limit == request.timeout)
         until = None if limit is None or kept else asyncio.get_running_loop().time() + limit
@@ -264,13 +257,16 @@ class Agents:
     async def _call(
         self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None
     ) -> AgentResult:
-        async def call() -> AgentResult:
-            return await self._in_time(agent, request, tell, until)
-
+        carry = self._around.carry
         reserved = self._around.reserve(agent, request)
         outcome: AgentResult | AgentError | None = None
         try:
-            outcome = await self._around.carry(agent, request, call)
+            if carry is not None:
+                outcome = await carry(agent, request, lambda: self._in_time(agent, request, tell, until))
+            elif until is not None:
+                outcome = await self._in_time(agent, request, tell, until)
+            else:
+                outcome = await self._adapter(agent).call(request, tell)
             return outcome
         except AgentError as error:
             outcome = error

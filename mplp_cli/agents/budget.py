@@ -183,16 +183,14 @@ class Ledger:
             used = Used(calls=calls, assumed=tokens, nano_usd=cost, time=time, unmetered=int(tokens > 0))
         else:
             used = Used(calls=calls, nano_usd=cost, time=time, unpriced=int(not priced), **asdict(usage))
-        for name in reservation.budgets:
+        budgets, step, agent = reservation.budgets, reservation.step, reservation.agent
+        for name in budgets:
             self.accounts[name].reserved -= reserved
-        self._count(reservation.agent, reservation.budgets, used)
-        notices = [one for name in reservation.budgets for one in self._notices(name, model, priced=priced)]
-        for notice in {one.message: one for one in notices}.values():  # what passed 80 and 100 % at once
-            self._told(replace(notice, step=reservation.step))
-        shares = [Share(one.budget, one.about, one.share, one.allowed) for one in notices if one.share]
-        at, budget = self._clock.now(), reservation.budgets[0] if reservation.budgets else ""
-        step, agent = reservation.step, reservation.agent
-        self._record(AgentAsked(at, step, reservation.attempt, agent, used, model, budget, code, shares))
+        self._count(agent, budgets, used)
+        shares = self._tell(budgets, step, model, priced=priced) if budgets else []
+        budget = budgets[0] if budgets else ""
+        now = self._clock.now()
+        self._record(AgentAsked(now, step, reservation.attempt, agent, used, model, budget, code, shares))
         return used
 
     def before_call(self, agent: AgentDefinition, request: AgentRequest) -> Reservation:
@@ -298,6 +296,13 @@ class Ledger:
         return 0, False
 
     # ---- what is told --------------------------------------------------------------------------
+
+    def _tell(self, budgets: Sequence[str], step: str, model: str, *, priced: bool) -> list[Share]:
+        """Tell what a call has brought about; the shares of limits that it came to."""
+        notices = [one for name in budgets for one in self._notices(name, model, priced=priced)]
+        for notice in {one.message: one for one in notices}.values():  # what passed 80 and 100 % at once
+            self._told(replace(notice, step=step))
+        return [Share(one.budget, one.about, one.share, one.allowed) for one in notices if one.share]
 
     def _notices(self, name: str, model: str = "", *, priced: bool = True) -> list[Notice]:
         """What is to be told of a budget and was not told yet."""

@@ -121,9 +121,11 @@ def _check_schemas() -> Finding:
 
     folder = bundled("schemas")
     paths = sorted(folder.rglob("*.schema.json"))
-    # That of workflows refers to that of agents.
-    agents = msgspec.json.decode((folder / "agents.schema.json").read_bytes())
-    known = Registry([(agents["$id"], agents)])
+    # That of workflows refers to that of agents, and that of settings to both.
+    named = [
+        msgspec.json.decode((folder / f"{name}.schema.json").read_bytes()) for name in ("agents", "workflow")
+    ]
+    known = Registry([(schema["$id"], schema) for schema in named])
     for path in paths:
         try:
             validator_for(msgspec.json.decode(path.read_bytes()), registry=known, offline=True)

@@ -66,7 +66,13 @@ COMMANDS = {
 #: Command -> what may stand behind it as a command of its own, and where it is: module, or module:function.
 SUBCOMMANDS = {
     "runs": {"list": "runs", "prune": "prune"},
-    "events": {"list": "events", "emit": "emit", "show": "event:show", "tail": "tail", "routes": "routes:routes"},
+    "events": {
+        "list": "events",
+        "emit": "emit",
+        "show": "event:show",
+        "tail": "tail",
+        "routes": "routes:routes",
+    },
     "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {
         "list": "agents",

@@ -13,6 +13,7 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 if TYPE_CHECKING:
     from mplp_cli.runtime import Runtime
     from mplp_cli.store.database import Database
+    from mplp_cli.store.forgetting import Forgotten
     from mplp_cli.store.pruning import EndedRun
 
 
@@ -38,6 +39,15 @@ def main(
         typer.Option("--workflow", "-w", metavar="WORKFLOW", help="Only runs of the workflow with this id."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted.")] = False,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forget",
+            metavar="READER",
+            help="Keep no events for this route, rule or trigger, which is no more.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
@@ -50,6 +60,11 @@ def main(
     deleted. Of the objects that runs have written the newest version stays. Results in the cache go when they
     have expired, or are older than --keep-days.
 
+    Published events go, with what became of them on routes, if they are older than --keep-days and nobody needs
+    them: every route, rule and trigger has dealt with them, none is to be delivered again or is a dead letter, and
+    no run that has not ended began before them. One that is no more holds up the others until --forget names it:
+    route:ID, rule:ID or trigger:WORKFLOW/ID. With --workflow, or without days, all events stay.
+
     Exit codes: 0 done, 2 nothing says what to keep, or nobody can be asked (use --yes).
 
     Examples:
@@ -60,16 +75,21 @@ def main(
     """
     from mplp_cli.cli.keeping import opened
     from mplp_cli.runtime import Runtime
+    from mplp_cli.store.forgetting import forget_events
 
     runtime = Runtime(state_dir=state_dir)
     days, most = _limits(runtime, keep_days, keep)
     with opened(runtime) as found:
         runs, gone, held = _prune(runtime, found, (workflow, days, most), ask=not yes, dry_run=dry_run)
         stale = 0 if found is None else _stale(runtime, found[1], workflow, days, dry_run=dry_run)
+        forgotten = None
+        if found is not None and days is not None and workflow is None:
+            now = runtime.clock.now()
+            forgotten = forget_events(found[1], now, days=days, but=forget or (), dry_run=dry_run)
     as_json = output is TextOrJson.json
     if dry_run and gone and not as_json:
         _list(gone, runtime.clock.now(), no_color=no_color)
-    _tell(gone, held, (runs - len(gone), stale), dry_run=dry_run, as_json=as_json)
+    _tell(gone, held, (runs - len(gone), stale), forgotten, dry_run=dry_run, as_json=as_json)
 
 
 def _stale(
@@ -158,10 +178,19 @@ def _list(runs: list[EndedRun], now: int, *, no_color: bool) -> None:
 
 
 def _tell(
-    gone: list[EndedRun], held: list[EndedRun], counts: tuple[int, int], *, dry_run: bool, as_json: bool
+    gone: list[EndedRun],
+    held: list[EndedRun],
+    counts: tuple[int, int],
+    forgotten: Forgotten | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """`counts`: runs that stay, cached results that go."""
+    from mplp_cli.cli.showing import note
+
     kept, stale = counts
+    events = 0 if forgotten is None else forgotten.events
     if as_json:
         from mplp_cli.render.machine import write_document
 
@@ -172,6 +201,8 @@ def _tell(
                 "held": [_object(r) for r in held],
                 "kept": kept,
                 "cachedResults": stale,
+                "events": events,
+                "eventsKeptFor": forgotten.reader or None if forgotten is not None else None,
             }
         )
         return
@@ -180,6 +211,13 @@ def _tell(
     sys.stdout.write(f"{len(gone):,} run{'' if len(gone) == 1 else 's'} {verb}, {kept:,} kept{tail}\n")
     if stale:
         sys.stdout.write(f"{stale:,} cached result{'' if stale == 1 else 's'} {verb}\n")
+    if events:
+        sys.stdout.write(f"{events:,} event{'' if events == 1 else 's'} {verb}\n")
+    if forgotten is not None and forgotten.reader:
+        note(
+            f"{forgotten.reader} has dealt with the events up to {forgotten.number:,} only; later ones are kept for it,"
+            " until it is forgotten: --forget"
+        )
 
 
 def _object(run: EndedRun) -> dict[str, Any]:

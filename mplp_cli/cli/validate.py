@@ -21,9 +21,9 @@ def main(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings make a file invalid too.")] = False,
     no_color: NoColor = False,
 ) -> None:
-    """Check workflow files, and the settings of a project, and show every problem with its place.
+    """Check workflow files and show every problem with its place.
 
-    Nothing is executed, imported or fetched.
+    A file called `mplp.yaml` is checked as the settings of a project. Nothing is executed, imported or fetched.
 
     Exit codes: 0 all valid, 1 a problem was found, 2 a file cannot be read.
 

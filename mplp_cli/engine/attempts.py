@@ -139,8 +139,12 @@ class Attempts:
                     return
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
-            result = kept(step, await self._run(runner, self._attempt(step, attempt, body)), self._world)
-            keep = keep_of(step, self._scope.at(step), self._world.clock.now())
+            made = self._attempt(step, attempt, body)
+            result = kept(
+                step, await (self._keep(runner, made) if made.artifacts else runner(made)), self._world
+            )
+            cached = step.cache is not None
+            keep = keep_of(step, self._scope.at(step), self._world.clock.now()) if cached else None
         except asyncio.CancelledError:
             if self._closed:
                 raise
@@ -172,9 +176,9 @@ class Attempts:
         filled = await self._world.operations.consult(*step.target, body, caller, advisers)
         return dict(filled)
 
-    async def _run(self, runner: Runner, attempt: Attempt) -> Json:
+    async def _keep(self, runner: Runner, attempt: Attempt) -> Json:
         """What the work gives; the files that it leaves are kept, also if it failed or was stopped."""
-        keep = self._world.keep_files if attempt.artifacts else None
+        keep = self._world.keep_files
         try:
             result = await runner(attempt)
         except (Exception, asyncio.CancelledError):

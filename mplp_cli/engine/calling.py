@@ -42,11 +42,9 @@ class NotJsonError(Exception):
 
 def find(call: str, load: Callable[[str], Any] | None = None) -> Callable[..., Any]:
     """The function of `package.module:name`, its module loaded by `load`; NotCalledError if there is none."""
-    from importlib import import_module
-
     module, _, name = call.partition(":")
     try:
-        found: Any = (load or import_module)(module)
+        found: Any = (load or _import)(module)
     except BaseException as error:
         if _told:
             raise
@@ -69,6 +67,12 @@ def find(call: str, load: Callable[[str], Any] | None = None) -> Callable[..., A
     if not callable(found):
         raise NotCalledError(f"`{call}` is a {type_name(found)}, which cannot be called")
     return found  # type: ignore[no-any-return]  # a getattr
+
+
+def _import(module: str) -> Any:
+    from importlib import import_module
+
+    return import_module(module)
 
 
 def invoke(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

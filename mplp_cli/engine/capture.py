@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.masking import Masker, StreamMasker
 
 #: Bytes of a stream that are kept for the result, half from its beginning and half from its end.
@@ -191,3 +192,49 @@ class Capture:
                 self._tail.appendleft(first[excess:])
             self._tail_size -= excess
             self.left_out += excess
+
+
+class Printout:
+    """What one attempt prints, on its way into its log and to who follows it. Files and captures are made with the
+    first output: most attempts print nothing."""
+
+    def __init__(self, folder: Path, masker: Masker, attempt: Attempt) -> None:
+        self._folder = folder
+        self._masker = masker
+        self._attempt = attempt
+        self._log: StepLog | None = None
+        self._captures: dict[str, Capture] = {}
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Bytes of that stream, as they came."""
+        if stream not in self._captures:
+            self._captures[stream] = Capture(stream, self._masker, self._open(), self._emit)
+        self._captures[stream].feed(data)
+
+    def flush(self) -> None:
+        """Write what waits for the end of its line: who follows the log reads it now."""
+        self._open().flush()
+
+    def note(self, text: str) -> None:
+        """A line of ours for who follows."""
+        self._emit("note", text)
+
+    def close(self, remark: str = "") -> None:
+        """Nothing follows but a remark of ours, if there is one."""
+        for stream in ("stdout", "stderr"):
+            if stream in self._captures:
+                self._captures[stream].close()
+        if remark:
+            self._open().remark(remark)
+        if self._log is not None:
+            self._log.close()
+            if self._log.problem:
+                self.note(f"the log of this step could not be written: {self._log.problem}\n")
+
+    def _open(self) -> StepLog:
+        if self._log is None:
+            self._log = StepLog(str(log_path(self._folder, self._attempt.step, self._attempt.number)))
+        return self._log
+
+    def _emit(self, stream: str, text: str) -> None:
+        self._attempt.output(self._attempt.step, stream, text)

@@ -17,17 +17,21 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.machinery import PathFinder
-from typing import Any
+from typing import Any, Final
 
 from mplp_cli.engine import calling
-from mplp_cli.engine.capture import Capture, Emit
+from mplp_cli.engine.capture import Emit, Printout
 from mplp_cli.engine.threads import in_thread
 from mplp_cli.protocols import Attempt
 
 #: Takes what the call under way prints: the name of a stream and text.
 _WRITES: contextvars.ContextVar[Emit | None] = contextvars.ContextVar("writes", default=None)
+_STREAMS: Final = ("stdout", "stderr")
 _lock = threading.Lock()
+#: Calls under way, those included that were given up.
+_calls = 0
 #: A module is loaded by one thread; it may load others.
 _loading = threading.RLock()
 #: Calls that have led to async functions, whose modules are loaded: to call them again takes no thread.
@@ -37,9 +41,6 @@ calling.OURS.add(__file__)
 
 class _Stream:
     """A standard stream that hands on what a call prints; everything else goes where it went before."""
-
-    #: Calls under way, those included that were given up.
-    calls = 0
 
     def __init__(self, name: str, before: Any) -> None:
         self._name = name
@@ -86,28 +87,30 @@ class _Bytes:
 
 
 def _begin() -> None:
+    global _calls  # noqa: PLW0603 - as the streams, it belongs to the process
     with _lock:
-        _Stream.calls += 1
-        for name in ("stdout", "stderr"):
-            if not isinstance(getattr(sys, name), _Stream):
-                setattr(sys, name, _Stream(name, getattr(sys, name)))
+        _calls += 1
+        for name in _STREAMS:
+            if type(before := getattr(sys, name)) is not _Stream:
+                setattr(sys, name, _Stream(name, before))
 
 
 def _end() -> None:
+    global _calls  # noqa: PLW0603 - as the streams, it belongs to the process
     with _lock:
-        _Stream.calls -= 1
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if not _Stream.calls and isinstance(stream, _Stream):
-                setattr(sys, name, stream.before)
+        _calls -= 1
+        if not _calls:
+            for name in _STREAMS:
+                if type(stream := getattr(sys, name)) is _Stream:
+                    setattr(sys, name, stream.before)
 
 
 class _Printed:
     """What a call has printed, in any thread, on its way to the streams of its step; after the end it is dropped."""
 
-    def __init__(self, streams: list[Capture]) -> None:
+    def __init__(self, printout: Printout) -> None:
         self.over = False
-        self._streams = dict(zip(("stdout", "stderr"), streams, strict=True))
+        self._printout = printout
         self._loop = asyncio.get_running_loop()
         #: What was printed and not fed yet; whether the event loop was asked to feed it.
         self._pieces: deque[tuple[str, str]] = deque()
@@ -127,25 +130,23 @@ class _Printed:
         for _ in range(len(self._pieces)):  # a thread may print faster than this goes
             stream, text = self._pieces.popleft()
             if not self.over:
-                self._streams[stream].feed(text.encode("utf-8", "backslashreplace"))
+                self._printout.feed(stream, text.encode("utf-8", "backslashreplace"))
 
 
-async def call_inside(
-    attempt: Attempt, source_dir: str, streams: list[Capture], emit: Emit
-) -> dict[str, Any]:
+async def call_inside(attempt: Attempt, source_dir: str, printout: Printout) -> dict[str, Any]:
     """The outcome of the call that the step asks for, as `calling` describes it."""
-    printed = _Printed(streams)
+    printed = _Printed(printout)
     context = contextvars.copy_context()
     context.run(_WRITES.set, printed.add)
+    first = partial(context.run, _first, attempt.body, source_dir)
     _begin()
     try:
         try:
-            if attempt.body["call"] in _async:
-                made = context.run(_first, attempt.body, source_dir)
-            else:
-                made = await _in_thread(lambda: _first(attempt.body, source_dir), context)
+            made = first() if attempt.body["call"] in _async else await _in_thread(first)
         except asyncio.CancelledError:
-            emit("note", "the function runs in a thread, which cannot be stopped: it goes on until it ends\n")
+            printout.note(
+                "the function runs in a thread, which cannot be stopped: it goes on until it ends\n"
+            )
             raise
         if "awaits" in made:
             made = await _finished(made["awaits"], context)
@@ -190,11 +191,11 @@ def _first(body: Mapping[str, Any], source_dir: str) -> dict[str, Any]:
     def work() -> Any:
         nonlocal awaitable
         function = calling.find(body["call"], load)
-        if inspect.iscoroutinefunction(function):
-            _async.add(body["call"])
         made = calling.invoke(function, body.get("arguments") or {})
         if hasattr(made, "__await__"):
             awaitable, made = made, None
+            if inspect.iscoroutinefunction(function):
+                _async.add(body["call"])
         return made
 
     made = calling.outcome(work)
@@ -220,26 +221,19 @@ def _look_in(directory: str, package: str) -> None:
             raise
 
 
-async def _in_thread(work: Callable[[], dict[str, Any]], context: contextvars.Context) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[dict[str, Any]] = loop.create_future()
-
-    def tell(made: dict[str, Any]) -> None:
-        if not done.done():
-            done.set_result(made)
-        elif "awaits" in made:
-            made["awaits"].close()  # it came too late
+async def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it gives; it may go on when nobody waits for it any more."""
 
     def run() -> dict[str, Any]:
         try:
-            return context.run(work)
+            return work()
         finally:
             _end()
 
-    def then(made: dict[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, made)
-
     _begin()
-    in_thread(run, then)
-    return await done
+    return await in_thread(run, _close)
+
+
+def _close(late: dict[str, Any]) -> None:
+    if "awaits" in late:
+        late["awaits"].close()

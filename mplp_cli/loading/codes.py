@@ -87,7 +87,7 @@ CODES: Final[dict[str, str]] = {
     "agent-command": "the program of an agent is not found on this machine",
     # ---- events
     "event-trigger": "a trigger on something that there is no trigger on",
-    "event-duplicate-id": "two filters, transformers, routes, rules or triggers with the same id, or two webhooks with one path",
+    "event-duplicate-id": "two declarations of one kind with the same id, or two webhooks with one path",
     "event-reference": "a reference to something that is not known there: only the event is, or the correlation",
     "event-schedule": "a text that is not a schedule",
     "event-time-zone": "a time zone that does not exist",

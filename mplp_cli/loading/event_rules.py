@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mplp_cli.errors import Path, Problem
 from mplp_cli.loading.events import Around, check_emitted, check_match, check_template, check_workflow
+from mplp_cli.loading.later import EVENT_WORDS
 from mplp_cli.workflow.values import duration_ms
 
 #: Events are kept in memory as long as a window: milliseconds of the longest.
@@ -70,7 +71,11 @@ def _counts(rule: dict[str, Any], path: Path) -> Iterator[Problem]:
             if kind == "frequency"
             else "write `events: [{type: ...}, ...]`",
         )
-    if kind == "frequency" and "minimum-events" not in rule:
+    if (
+        kind == "frequency"
+        and "minimum-events" not in rule
+        and "minimum-events" not in map(EVENT_WORDS.get, rule)  # the schema has asked whether that is meant
+    ):
         yield Problem(
             code="schema-missing-key",
             path=path,

@@ -30,7 +30,7 @@ def misshapen_events(value: Any, name: str, path: Path) -> list[Problem]:
     if not isinstance(value, dict):
         return reasons(name, value, path)
     lists = {key: held for key, held in value.items() if key in _ITEMS and isinstance(held, list)}
-    found = reasons(name, {**value, **dict.fromkeys(lists, [])}, path)
+    found = reasons(name, {**value, **{key: [] for key in lists}}, path)
     if name == "workflow-events":
         found = [_of_the_project(one) if one.path == (*path, "correlation-rules") else one for one in found]
         lists.pop("correlation-rules", None)

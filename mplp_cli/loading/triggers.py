@@ -55,7 +55,7 @@ def judge_triggers(
 
 
 def _trigger(value: dict[str, Any], directory: str) -> t.Trigger:
-    common = {key: value[key] for key in ("id", "inputs", "overlap") if key in value}
+    common: dict[str, Any] = {key: value[key] for key in ("id", "inputs", "overlap") if key in value}
     match value["on"]:
         case "event":
             return t.EventTrigger(**common, where=make_match(value["where"]))

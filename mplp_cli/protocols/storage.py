@@ -205,8 +205,7 @@ class Board(Protocol):
         ...
 
     def following(self, after: int) -> list[tuple[int, Published]]:
-        """(number, event) pairs of those with a number greater than `after`: the first 1,000. Cheap if there are
-        none."""
+        """(number, event) pairs of the first 1,000 with a number greater than `after`. Cheap if there are none."""
         ...
 
     def newest(self, limit: int) -> list[tuple[int, Published]]:
@@ -301,8 +300,8 @@ class Store(Protocol):
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:
         """Store a new run with its first facts, durably, and own it.
 
-        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place. RunExistsError if there is
-        a run with that id; RunBusyError if another process is just creating it.
+        ConcurrencyLimitError, and no run, if its turn says `fail` and there is no place. RunExistsError if a run has
+        that id; RunBusyError if another process is just creating it.
         """
         ...
 

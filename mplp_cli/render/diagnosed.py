@@ -18,6 +18,10 @@ _LOOKS: Final = {
 }
 
 
+#: What is counted, where it is more than a word.
+_WORDS = {"deadLetters": "dead letters"}
+
+
 def diagnosed_screen(found: Diagnosis, theme: Theme, width: int) -> Screen:
     """What was found, each with what to do, and the verdict."""
     return Screen(_screen(found, theme, width))
@@ -32,7 +36,7 @@ def _screen(found: Diagnosis, theme: Theme, width: int) -> Iterator[Line]:
         if not found.findings:
             return
     else:
-        counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
+        counts = ", ".join(f"{count:,} {_WORDS.get(name, name)}" for name, count in found.counts.items())
         yield from _block(Line(f"{theme.glyph('healthy')} ", "ok"), f"{found.state_dir}: {counts}", width)
     for finding in found.findings:
         yield from _finding(finding, theme, width)

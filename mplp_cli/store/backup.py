@@ -6,16 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
 from mplp_cli.errors import StoreError, UsageError
 from mplp_cli.store.database import Database, corrupt, translated
 from mplp_cli.store.layout import sync_directory
-from mplp_cli.store.schema import APPLICATION_ID, COUNTS, VERSION
-
-_COUNTED: Final = ("runs", "facts", "objects", "requests", "approvals")
+from mplp_cli.store.schema import APPLICATION_ID, COUNTED, COUNTS, VERSION
 
 
 def back_up(database: Database, target: Path, *, force: bool = False) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def verified(copy: Path) -> dict[str, int]:
         if findings != ["ok"]:
             raise corrupt(copy, "; ".join(findings))
         row: Any = db.execute(COUNTS).get
-        return dict(zip(_COUNTED, row, strict=True))
+        return dict(zip(COUNTED, row, strict=True))
     finally:
         db.close(True)
 

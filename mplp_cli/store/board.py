@@ -79,6 +79,19 @@ class SqliteBoard:
         return found
 
 
+def unreadable_events(database: Database) -> list[int]:
+    """Numbers of events that are damaged."""
+    found, after = [], 0
+    while rows := database.rows(_EMITTED, (after, AT_ONCE)):
+        for seq, *_, body, further in rows:
+            try:
+                _decode(body), _more(further) if further else {}
+            except UNREADABLE:
+                found.append(seq)
+        after = rows[-1][0]
+    return found
+
+
 def event_rows(events: Iterable[Published]) -> list[EventRow]:
     """Events as they are stored. StoreError for data that JSON cannot hold."""
     rows: list[EventRow] = []

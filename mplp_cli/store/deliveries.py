@@ -30,6 +30,8 @@ _COUNT_DELIVERIES: Final = (
     " FROM delivery GROUP BY route"
 )
 
+#: Deliveries to be made again, or dead letters, without an event.
+OF_NO_EVENT: Final = "state IN ('retrying', 'dead') AND event NOT IN (SELECT seq FROM emitted)"
 _STATES: Final = ("delivered", "retrying", "dead", "dropped")
 
 

@@ -15,20 +15,19 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import MplpError, RunStateError
+from mplp_cli.store.board import unreadable_events
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
+from mplp_cli.store.deliveries import OF_NO_EVENT
 from mplp_cli.store.journal import pages
-from mplp_cli.store.layout import lock_path
-from mplp_cli.store.locks import is_held
+from mplp_cli.store.leftovers import leftover_runs
 from mplp_cli.store.profiles import unreadable_profiles
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
-from mplp_cli.store.schema import ENDED_TURNS
+from mplp_cli.store.schema import COUNTED, COUNTS, ENDED_TURNS
 from mplp_cli.workflow.fold.history import Event
 from mplp_cli.workflow.resources import Allocation, Share
 from mplp_cli.workflow.values import RunId
 
 Severity = Literal["problem", "warning", "notice"]
-#: Milliseconds after which a lock file of a run that nobody knows is no run about to begin.
-OLD: Final = 60_000
 _OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile", "cause")
 
 
@@ -97,6 +96,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     yield from _shares(database)
     yield from _cached(database)
     yield from _profiles(database)
+    yield from _events(database)
     yield from _leftovers(database, state_dir, now)
 
 
@@ -343,6 +343,26 @@ def _profiles(database: Database) -> Iterator[Finding]:
         )
 
 
+# ---- published events ----------------------------------------------------------------------------
+
+
+def _events(database: Database) -> Iterator[Finding]:
+    if count := len(unreadable_events(database)):
+        yield Finding(
+            code="event",
+            severity="problem",
+            message=f"{count:,} published events cannot be read; nobody hears of any event after them",
+            mend="deletes them",
+        )
+    if count := database.rows(f"SELECT count(*) FROM delivery WHERE {OF_NO_EVENT}")[0][0]:  # noqa: S608 - a condition of ours
+        yield Finding(
+            code="stale-delivery",
+            severity="problem",
+            message=f"{count:,} deliveries that are not over are of events that are gone",
+            mend="deletes them",
+        )
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 
@@ -357,28 +377,6 @@ def _leftovers(database: Database, state_dir: Path, now: int) -> Iterator[Findin
         )
 
 
-def leftover_runs(database: Database, state_dir: Path, now: int) -> list[RunId]:
-    """Ids that have a lock file or output, are in no list, are held by nobody and are no run about to begin."""
-    folder = state_dir / "runs"
-    with translated(folder):
-        if not folder.is_dir():
-            return []
-        names = {p.name.removesuffix(".lock"): p for p in sorted(folder.iterdir()) if not p.is_symlink()}
-        young = {name for name, p in names.items() if p.stat().st_mtime * 1000 > now - OLD}
-    known = {row.id for row in run_rows(database)}
-    return [name for name in names if name not in known | young and _is_free(state_dir, name)]
-
-
-def _is_free(state_dir: Path, name: str) -> bool:
-    try:
-        return not is_held(lock_path(state_dir, name))
-    except (MplpError, OSError):  # a name that is no id: not ours
-        return False
-
-
 def counts_of(database: Database) -> dict[str, Any]:
     """How much there is."""
-    from mplp_cli.store.schema import COUNTS
-
-    names = ("runs", "facts", "objects", "requests", "approvals")
-    return dict(zip(names, database.rows(COUNTS)[0], strict=True))
+    return dict(zip(COUNTED, database.rows(COUNTS)[0], strict=True))

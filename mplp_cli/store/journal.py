@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import LostOwnershipError, MplpError, StoreError
-from mplp_cli.protocols import Communication, Control, Definition, ProtocolObject
+from mplp_cli.protocols import Communication, Control, Definition, NewRun, ProtocolObject
 from mplp_cli.store import schema
 from mplp_cli.store.answers import object_conflict, unknown_run
 from mplp_cli.store.board import add_event, add_events, event_rows
@@ -150,7 +150,7 @@ class SqliteJournal:
                 if said:
                     add_communications(db, said)
                 if definition is not None:
-                    _define(db, self._key, definition)
+                    db.execute(schema.SET_DEFINITION, (*definition_row(definition), self._key))
                 if share is not None:
                     self._shares.put(db, share)
                 if profile is not None:
@@ -328,15 +328,10 @@ def add_objects(
         raise object_conflict() from error
 
 
-def files_packed(files: Mapping[str, bytes]) -> bytes:
-    """Included files as they are stored; nothing if there are none."""
-    return zlib.compress(msgspec.msgpack.encode(files), 1) if files else b""
-
-
-def _define(db: apsw.Connection, key: int, new: Definition) -> None:
-    source = zlib.compress(new.source, 1)
-    row = (source, new.source_name, new.source_dir, new.cwd, new.plan, files_packed(new.included), key)
-    db.execute(schema.SET_DEFINITION, row)
+def definition_row(new: Definition | NewRun) -> tuple[Any, ...]:
+    """A definition as it is stored."""
+    files = zlib.compress(msgspec.msgpack.encode(new.included), 1) if new.included else b""
+    return zlib.compress(new.source, 1), new.source_name, new.source_dir, new.cwd, new.plan, files
 
 
 def _apply(db: apsw.Connection, run: RunId, key: int, after: Projection) -> None:

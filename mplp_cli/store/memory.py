@@ -464,6 +464,8 @@ class MemoryStore:
             "objects": sum(map(len, self._objects.values())),
             "requests": sum(len(run.controls) for run in runs),
             "approvals": sum(len(run.approvals) for run in runs),
+            "events": self.board.last(),
+            "deadLetters": sum(of.get("dead", 0) for of in self.deliveries.counts().values()),
         }
 
     def close(self) -> None:

@@ -11,7 +11,9 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import RunBusyError
+from mplp_cli.store.board import unreadable_events
 from mplp_cli.store.database import Database, translated
+from mplp_cli.store.deliveries import OF_NO_EVENT
 from mplp_cli.store.inspection import (
     Finding,
     Question,
@@ -65,6 +67,15 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             damaged = [(key,) for key in unreadable_profiles(database)]
             with database.writing() as db:
                 db.executemany("DELETE FROM profile WHERE run = ?", damaged)
+            return True
+        case "event":
+            unreadable = [(number,) for number in unreadable_events(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM emitted WHERE seq = ?", unreadable)
+            return True
+        case "stale-delivery":
+            with database.writing() as db:
+                db.execute(f"DELETE FROM delivery WHERE {OF_NO_EVENT}")  # noqa: S608 - a condition of ours
             return True
         case "projection":
             return held(state_dir, finding.run, now, lambda: _project_again(database, finding.run))

@@ -16,13 +16,13 @@ from msgspec import Struct
 from mplp_cli.errors import RunBusyError
 from mplp_cli.store import schema
 from mplp_cli.store.database import Database, translated
+from mplp_cli.store.forgetting import DAY, forget_run
 from mplp_cli.store.layout import lock_path, log_dir
 from mplp_cli.store.locks import RunLock, take
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.schema import COUNT_STALE, DROP_STALE
 from mplp_cli.workflow.values import RunId
 
-DAY: Final = 86_400_000
 _OF_A_RUN: Final = ("event", "definition", "control", "approval", "relation", "profile", "cause")
 _SUPERSEDED: Final = (
     "DELETE FROM object WHERE run = ?1 AND EXISTS (SELECT 1 FROM object newer"
@@ -134,5 +134,6 @@ def _delete(database: Database, run_id: RunId, lock: RunLock) -> bool:
         db.execute("UPDATE object SET run = 0 WHERE run = ?", (key,))
         for statement in (schema.LEAVE_TURN, schema.DROP_SHARE, schema.DROP_ALLOCATIONS):
             db.execute(statement, (run_id,))
+        forget_run(db, run_id)
         db.execute("DELETE FROM run WHERE key = ?", (key,))
     return True

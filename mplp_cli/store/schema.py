@@ -375,8 +375,10 @@ VERSIONS = (
     " ORDER BY kind, id, version"
 )
 DEFINITION = "SELECT source, source_name, source_dir, cwd, plan, included FROM definition WHERE run = ?"
+COUNTED = ("runs", "facts", "objects", "requests", "approvals", "events", "deadLetters")
 COUNTS = (
     "SELECT (SELECT count(*) FROM run) runs, (SELECT count(*) FROM event) facts,"
     " (SELECT count(*) FROM object) objects, (SELECT count(*) FROM control) requests,"
-    " (SELECT count(*) FROM approval) approvals"
+    " (SELECT count(*) FROM approval) approvals, (SELECT count(*) FROM emitted) events,"
+    " (SELECT count(*) FROM delivery WHERE state = 'dead') deadLetters"
 )

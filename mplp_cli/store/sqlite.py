@@ -44,7 +44,15 @@ from mplp_cli.store.answers import (
 from mplp_cli.store.board import SqliteBoard, add_events, event_rows
 from mplp_cli.store.database import UNREADABLE, Connect, Database, connect, corrupt, translated
 from mplp_cli.store.deliveries import SqliteDeliveries
-from mplp_cli.store.journal import SqliteJournal, add_objects, encoded, files_packed, only_row, packed, pages
+from mplp_cli.store.journal import (
+    SqliteJournal,
+    add_objects,
+    definition_row,
+    encoded,
+    only_row,
+    packed,
+    pages,
+)
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.profiles import profiles
@@ -89,19 +97,9 @@ class SqliteStore:
         def begin(db: apsw.Connection) -> SqliteJournal:
             if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone():
                 raise run_exists(run.id)
-            row: tuple[Any, ...] = (run.id, run.workflow_id, run.name, owner, run.created_at)
+            row = (run.id, run.workflow_id, run.name, owner, run.created_at)
             (key,) = only_row(db.execute(schema.ADD_RUN, row))
-            source = zlib.compress(run.source, 1)
-            row = (
-                key,
-                source,
-                run.source_name,
-                run.source_dir,
-                run.cwd,
-                run.plan,
-                files_packed(run.included),
-            )
-            db.execute(schema.ADD_DEFINITION, row)
+            db.execute(schema.ADD_DEFINITION, (key, *definition_row(run)))
             if (made_for := run.relation) is not None:
                 db.execute(schema.ADD_RELATION, (key, made_for.kind, made_for.run, made_for.step))
             if (cause := run.cause) is not None:
@@ -119,7 +117,7 @@ class SqliteStore:
         except RunBusyError:
             if self._database.rows("SELECT 1 FROM run WHERE id = ?", (run.id,)):
                 raise run_exists(run.id) from None
-            raise  # another process is about to create it, and may yet fail
+            raise  # another process is about to create it
         try:
             return self._owned([lock], begin)
         except ConcurrencyLimitError:
@@ -352,7 +350,6 @@ class SqliteStore:
         findings = [row[0] for row in db.rows("PRAGMA quick_check(5)")]
         if findings != ["ok"]:
             raise corrupt(path, "; ".join(findings))
-        counts = db.rows(schema.COUNTS)[0]
         with translated(path):
             sizes = {name: _size(Path(f"{path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
             disk = os.statvfs(path.parent)
@@ -363,7 +360,7 @@ class SqliteStore:
             "synchronous": db.rows("PRAGMA synchronous")[0][0],
             "format": db.rows("PRAGMA user_version")[0][0],
             "integrity": "ok",
-            **dict(zip(("runs", "facts", "objects", "requests", "approvals"), counts, strict=True)),
+            **dict(zip(schema.COUNTED, db.rows(schema.COUNTS)[0], strict=True)),
             **sizes,
             "freeDisk": disk.f_bavail * disk.f_frsize,
         }
@@ -378,8 +375,7 @@ class SqliteStore:
 def _record(row: Sequence[Any], owned: bool) -> RunRecord:
     *own, kind, other, step, request, by, event = row
     relation = None if kind is None else Relation(kind=kind, run=other, step=step)
-    cause = None if by is None else Cause(by=by, event=event)
-    fields = (*own, owned, relation, request, cause)
+    fields = (*own, owned, relation, request, None if by is None else Cause(by=by, event=event))
     return RunRecord(**dict(zip(RunRecord.__struct_fields__, fields, strict=True)))
 
 

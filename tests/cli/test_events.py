@@ -46,8 +46,9 @@ def emit(terminal: Terminal, name: str, major: int) -> str:
 
 
 def events(terminal: Terminal, *more: str) -> list[dict[str, Any]]:
+    """What was published, but for what runs tell of themselves."""
     found: list[dict[str, Any]] = terminal("events", "list", *more, "-o", "json").document["events"]
-    return found
+    return [event for event in found if not event["type"].startswith(("run.", "step."))]
 
 
 def built(terminal: Terminal) -> str:

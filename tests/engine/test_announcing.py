@@ -15,6 +15,7 @@ def told(bench: Bench) -> list[tuple[str, Any]]:
 
 
 def data_of(bench: Bench, kind: str) -> dict[str, Any]:
+    data: dict[str, Any]
     [data] = [event.data for _, event in bench.store.board.newest(9_999) if event.type == kind]
     return data
 

@@ -122,7 +122,6 @@ def test_one_mistake_is_one_problem_at_its_place_with_its_fix(
         ("name: ''", "schema-length", "empty"),
         ('name: "a\\nb"', "schema-form", "`a\\nb`"),
         ("execution: parallel", "schema-value", "`parallel`"),
-        ("triggers: []", "schema-unsupported-key", "`triggers`"),
         ("concurrency: {max: 0}", "schema-range", "at least 1"),
         ("stpes: []", "schema-unknown-key", "`stpes`"),
         ("secrets: [A-B]", "schema-form", "`A-B`"),

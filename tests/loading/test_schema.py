@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from mplp_cli.loading import load_workflow
 from mplp_cli.loading.codes import CODES
 from mplp_cli.loading.explain import explain
-from mplp_cli.loading.later import KEYS, WORDS
-from mplp_cli.loading.schema import definition, explainer, keys_of, step_types, verdict, workflow_schema
+from mplp_cli.loading.later import EVENT_WORDS, KEYS, TRIGGER_WORDS, WORDS
+from mplp_cli.loading.schema import (
+    APART,
+    definition,
+    explainer,
+    keys_of,
+    settings_schema,
+    step_types,
+    verdict,
+    workflow_schema,
+)
 from mplp_cli.workflow import model
 from tests.loading.samples import ROOT, load, steps
 
@@ -194,6 +203,8 @@ def test_the_schema_is_a_schema_with_words_for_editors() -> None:
 )  # fmt: skip
 def test_the_schema_has_exactly_the_keys_of_the_model(name: str, kind: type[msgspec.Struct]) -> None:
     keys = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if name == "workflow":
+        keys.update(APART)  # they are taken out of the document, and become types of their own
     if kind.__struct_config__.tag_field:
         keys.add(kind.__struct_config__.tag_field)
     assert set(keys_of(name)) == keys
@@ -225,6 +236,10 @@ def test_nothing_that_comes_later_is_in_the_schema() -> None:
             assert not keys & set(keys_of(name)), (holder, name)
     every = {key for name in workflow_schema()["$defs"] for key in keys_of(name)} | {"result-schema"}
     assert set(WORDS.values()) <= every
+    rules = {key for name in settings_schema()["$defs"] for key in keys_of(name)}
+    every |= rules | {key for rule in ("settings-rule", "settings-action") for key in keys_of(rule)}
+    assert set(EVENT_WORDS.values()) <= every
+    assert set(TRIGGER_WORDS.values()) <= set(definition("trigger")["properties"]["on"]["enum"])
 
 
 def test_loading_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,9 +259,11 @@ def test_every_code_that_loading_uses_is_documented() -> None:
         if path.name != "codes.py":
             used |= set(
                 re.findall(
-                    r'"((?:file|yaml|json|schema|rule|include|agent|test)-[a-z0-9-]+)"', path.read_text()
+                    r'"((?:file|yaml|json|schema|rule|include|agent|event|settings|test)-[a-z0-9-]+)"',
+                    path.read_text(),
                 )
             )
-    used -= {"json-object", "test-file"}
+    used -= {"json-object", "test-file", "settings-events", "settings-file", "settings-rule"}
+    used -= {f"event-{what}" for what in ("filter", "transformer", "route")}
     assert used <= set(CODES) | {"more-problems"}
     assert set(CODES) <= used | {"more-problems"}

@@ -11,14 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from mplp_cli.errors import Failure, StoreError
-from mplp_cli.protocols import Relation
+from mplp_cli.protocols import Delivery, Relation
 from mplp_cli.store.database import Database
 from mplp_cli.store.diagnosis import CAUSES, meaning
-from mplp_cli.store.inspection import OLD, Finding, check_integrity, inspect
+from mplp_cli.store.inspection import Finding, check_integrity, inspect
 from mplp_cli.store.layout import database_path, lock_path, log_dir
+from mplp_cli.store.leftovers import OLD
 from mplp_cli.store.mending import mend
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.fold.history import RunCompleted, RunFailed, RunResumed, RunStopping, StepDecided
+from mplp_cli.workflow.published import Published
 from tests.store.sample import START, FixedClock, asks, new_run, run_id, started, step
 
 #: Later than any file of a test.
@@ -288,4 +290,26 @@ def test_a_profile_that_cannot_be_read_counts_as_not_there_and_is_deleted(
     assert all(mend(database, state, finding, NOW) for finding in findings.values())
     assert found(database) == []
     assert [one.run for one in store.profiles("release-notes", 20)] == [run_id(1)]
+    store.close()
+
+
+def test_an_event_that_cannot_be_read_is_found_and_deleted_and_so_is_what_was_to_become_of_it(
+    database: Database, state: Path
+) -> None:
+    store = SqliteStore(state, FixedClock())
+    store.board.publish(*(Published(id=name, type="t", source="s", at=1) for name in "abc"))
+    late = [Delivery(route="r", event=n, state="retrying", tries=1, at=1) for n in (2, 3)]
+    store.deliveries.settle({}, late)
+    alter(database, "UPDATE emitted SET data = x'7b' WHERE seq = 2")
+    with pytest.raises(StoreError, match="the event b"):
+        store.board.following(0)
+    [event] = found(database)
+    assert (event.code, event.severity) == ("event", "problem")
+    assert mend(database, state, event, NOW)
+    [delivery] = found(database)
+    assert delivery.code == "stale-delivery"
+    assert mend(database, state, delivery, NOW)
+    assert found(database) == []
+    assert [one.id for _, one in store.board.following(0)] == ["a", "c"]
+    assert store.deliveries.of() == late[1:]
     store.close()

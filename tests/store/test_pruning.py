@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from mplp_cli.errors import Failure, UnknownRunError
 from mplp_cli.protocols import ProtocolObject, Relation
 from mplp_cli.store.database import Database
+from mplp_cli.store.forgetting import DAY
 from mplp_cli.store.layout import database_path, lock_path, log_dir
-from mplp_cli.store.pruning import DAY, EndedRun, ended_runs, remove_run, stale_results, surplus
+from mplp_cli.store.pruning import EndedRun, ended_runs, remove_run, stale_results, surplus
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.estimates import Measured, Profile
 from mplp_cli.workflow.fold.history import Event, Keep, RunCompleted, RunFailed, StepCompleted, StepDecided

@@ -5,10 +5,8 @@ Who is asked, and how, is decided behind `ask`.
 
 from __future__ import annotations
 
-from functools import partial
-
-from mplp_cli.engine.capture import Capture, StepLog
-from mplp_cli.engine.workplace import Workplace, file_name
+from mplp_cli.engine.capture import Printout
+from mplp_cli.engine.workplace import Workplace
 from mplp_cli.protocols import Answered, AskAgent, Attempt
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
@@ -24,16 +22,14 @@ async def ask_aloud(
 ) -> Answered:
     """The answer, masked. What is told on the way is output of the step, masked as well; of `several` answers each
     begins on a line of its own."""
-    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
-    emit = partial(attempt.output, attempt.step)
-    told = Capture("stdout", masker, log, emit)
+    printout = Printout(workplace.log_dir, masker, attempt)
     remark, ends = "", "\n"
 
     def tell(text: str) -> None:
         nonlocal ends
         ends = text[-1:] or ends
-        told.feed(text.encode("utf-8", "replace"))
-        log.flush()  # who follows the log reads an answer while it is given
+        printout.feed("stdout", text.encode("utf-8", "replace"))
+        printout.flush()  # who follows the log reads an answer while it is given
 
     try:
         answered = await ask(attempt, tell)
@@ -41,10 +37,5 @@ async def ask_aloud(
             tell("\n")
         remark = masker.value(answered.remark)
     finally:
-        told.close()
-        if remark:
-            log.remark(remark)
-        log.close()
-        if log.problem:
-            emit("note", f"the log of this step could not be written: {log.problem}\n")
+        printout.close(remark)
     return Answered(masker.value(answered.output), remark, answered.agent)

@@ -17,14 +17,13 @@ from functools import partial
 from typing import IO, Any
 
 from mplp_cli.engine import calling
-from mplp_cli.engine.capture import Capture, StepLog
+from mplp_cli.engine.capture import Printout
 from mplp_cli.engine.keeping import MAX_RESULT
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.workplace import (
     Workplace,
     attempt_mark,
     attend,
-    file_name,
     file_place,
     identity,
     remove,
@@ -41,26 +40,19 @@ _MESSAGE = 10_000
 
 async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workplace: Workplace) -> Json:
     """Run one attempt of a python step: what the function returns. `source_dir` has the workflow file."""
-    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
-
-    emit = partial(attempt.output, attempt.step)
-    streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
+    printout = Printout(workplace.log_dir, masker, attempt)
     try:
         if attempt.body.get("isolation") == "thread":
             from mplp_cli.engine.inside import call_inside
 
-            made = await call_inside(attempt, source_dir, streams, emit)
+            made = await call_inside(attempt, source_dir, printout)
         else:
             if workplace.guardian is not None:
                 workplace.guardian.watch()
             outcome = f"{file_place(workplace.log_dir, attempt)}.outcome"
-            made = await _call_apart(attempt, source_dir, outcome, streams, workplace)
+            made = await _call_apart(attempt, source_dir, outcome, printout, workplace)
     finally:
-        for stream in streams:
-            stream.close()
-        log.close()
-        if log.problem:
-            emit("note", f"the log of this step could not be written: {log.problem}\n")
+        printout.close()
     made = dict(masker.value(made))
     if "result" in made:
         return made["result"]
@@ -76,7 +68,7 @@ async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workp
 
 
 async def _call_apart(
-    attempt: Attempt, source_dir: str, outcome: str, streams: list[Capture], workplace: Workplace
+    attempt: Attempt, source_dir: str, outcome: str, printout: Printout, workplace: Workplace
 ) -> dict[str, Any]:
     body = attempt.body
     job = {"call": body["call"], "path": source_dir, "arguments": body.get("arguments") or {}}
@@ -91,7 +83,7 @@ async def _call_apart(
             stdin=json.dumps(job),
         )
         try:
-            child = Child(launch, streams[0].feed, streams[1].feed)
+            child = Child(launch, partial(printout.feed, "stdout"), partial(printout.feed, "stderr"))
         except (OSError, ValueError) as error:
             raise StepError(f"the process of the function cannot be started: {error}") from error
         code = await attend(child, attempt, workplace)

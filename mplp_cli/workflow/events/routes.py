@@ -120,4 +120,5 @@ class Routing(Struct, frozen=True, kw_only=True):
 
 def globs_of(routing: Routing) -> set[str]:
     """The types of events that something is done with: those that are routed, or changed and then routed."""
-    return {each.match.type for each in (*routing.routes, *(routing.transformers if routing.routes else ()))}
+    changed = [one.match.type for one in routing.transformers] if routing.routes else []
+    return {*changed, *(one.match.type for one in routing.routes)}
