@@ -1,4 +1,4 @@
-"""What a project sets, and its agents: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
+"""The agents of a project: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
 
 from __future__ import annotations
 
@@ -170,16 +170,6 @@ def _load(
     if found is None:
         raise InvalidAgentsError(problems, texts)
     return found, problems, texts
-
-
-def project_settings(start: Path) -> Settings:
-    """The settings in force for `start`, with what they declare of events. UsageError says what is wrong with them."""
-    settings = load_settings(start)
-    if not settings.events:
-        return settings
-    from mplp_cli.loading.settings_file import with_events
-
-    return with_events(settings)
 
 
 class Surroundings(Protocol):

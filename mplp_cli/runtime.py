@@ -19,7 +19,6 @@ from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
-from mplp_cli.roster import Roster, project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -46,6 +45,10 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
+<<<<<<< HEAD
+=======
+    from mplp_cli.roster import Roster
+>>>>>>> ev-trigger
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -201,6 +204,12 @@ class Runtime:
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
+<<<<<<< HEAD
+=======
+        new = replace(
+            new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
+        )
+>>>>>>> ev-trigger
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
@@ -321,7 +330,7 @@ class Runtime:
     @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
-        return project_settings(self.cwd)
+        return load_settings(self.cwd)
 
     @cached_property
     def pool(self) -> Pool:

@@ -83,7 +83,7 @@ def commands(page: Path) -> list[tuple[list[str], int]]:
 def reader(tmp_path: Path) -> Mplp:
     """Somebody who types off what a page shows."""
     mplp = Mplp(tmp_path)
-    mplp.env["REPORT_TOKEN"] = "a token for tests"
+    mplp.env |= {"REPORT_TOKEN": "a token for tests", "HOOK_SECRET": "a secret for tests"}
     return mplp
 
 
@@ -98,6 +98,13 @@ def test_every_workflow_that_is_shown_is_valid(page: Path, reader: Mplp, tmp_pat
     if names := write(page, tmp_path):
         ended = reader("validate", *names, "--output", "json")
         assert ended.document == {"valid": True, "problems": []}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "mplp.yaml" in others(page)], ids=name_of)
+def test_the_settings_that_are_shown_are_valid(page: Path, reader: Mplp, tmp_path: Path) -> None:
+    write(page, tmp_path)
+    found = reader("validate", "mplp.yaml", "--output", "json").document["problems"]
+    assert [one for one in found if one["severity"] == "error"] == []
 
 
 def test_every_agent_that_is_shown_can_be_used_but_for_its_variables(reader: Mplp, tmp_path: Path) -> None:

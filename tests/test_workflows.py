@@ -193,6 +193,13 @@ def test_steps_share_the_machine(mplp: Command) -> None:
     assert "resources" not in held["note"]
 
 
+def test_a_tag_is_judged_and_told_of(mplp: Command) -> None:
+    ended, document = run(mplp, "tag-watch.yaml", "-i", "tag=v2.0.0-rc.1")
+    assert (ended.code, document["outputs"]["preview"]) == (0, True)
+    [event] = mplp("events", "list", "--type", "tag.*", "--output", "json").document["events"]
+    assert (event["id"], event["data"]["tag"]) == (document["outputs"]["event"], "v2.0.0-rc.1")
+
+
 def test_a_fan_out_gathers_in_order_and_tolerates_one_failure(mplp: Command) -> None:
     ended, document = run(mplp, "fan-out.yaml")
     assert ended.code == 0

@@ -51,6 +51,7 @@ _PAUSE = 5.0
 State = Literal["queued", "driving", "parked"]
 _ENDED = ("completed", "failed", "cancelled")
 _FILES = 65_536
+_ALL = 1 << 31
 
 
 @dataclass(kw_only=True)
@@ -330,22 +331,17 @@ class LocalFleet:
     # ---- what earlier servers have left
 
     def _find_left(self) -> None:
-        store = self.runtime.store
-        every = 1_000_000
-        for status in ("running", "pending"):
-            for record in reversed(store.runs(status=status, children=False, limit=every)):
-                if record.cause is not None and not record.owned and record.id not in self._owned:
-                    self._left.append(_Left(run=record.id))
-        for record in store.runs(status="waiting", children=False, limit=every):
-            if record.cause is not None:
-                self._park(record.id, record.workflow_id)
-        for record in reversed(store.runs(status="paused", children=False, limit=every)):
-            if record.cause is None:
-                continue
-            if self._paused_by(record.id) == STOPS:
-                self._left.append(_Left(run=record.id))
-            else:
-                self._park(record.id, record.workflow_id)
+        """Find the runs that an earlier server was driving, the oldest first, and those that wait for a person."""
+        left: list[RunRecord] = []
+        for status in ("pending", "running", "paused", "waiting"):
+            for one in self.runtime.store.runs(status=status, children=False, limit=_ALL):
+                if one.cause is None or one.id in self._owned:
+                    continue
+                if status == "waiting" or (status == "paused" and self._paused_by(one.id) != STOPS):
+                    self._park(one.id, one.workflow_id)
+                elif not one.owned:
+                    left.append(one)
+        self._left.extend(_Left(run=one.id) for one in sorted(left, key=lambda one: one.created_at))
 
     def _paused_by(self, run_id: RunId) -> str:
         by = ""
