@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mplp_cli.errors import AgentError, UsageError, WorkflowValidationError
+from mplp_cli.errors import WorkflowValidationError
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
-from mplp_cli.events.senders.agent import Ask
-from mplp_cli.events.senders.command import RunCommand
-from mplp_cli.events.senders.workflow import Start
-from mplp_cli.events.sending import Tools, read_secrets_of, sender_of
+from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
 from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
@@ -25,7 +22,10 @@ from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import Json, RunId
 
 if TYPE_CHECKING:
+    from mplp_cli.agents.boundary import Agents
     from mplp_cli.engine.workplace import Workplace
+    from mplp_cli.events.senders.command import RunCommand
+    from mplp_cli.events.senders.workflow import Start
     from mplp_cli.runtime import Run, Runtime
 
 #: Seconds for which what was published is still delivered when the work is done that it was opened for.
@@ -51,6 +51,8 @@ async def delivering(
     *,
     start: Start | None = None,
     patience: float = PATIENCE,
+    strict: bool = True,
+    secrets: Mapping[str, str] | None = None,
     scope: Scope = PROJECT,
     bus: Bus | None = None,
 ) -> AsyncIterator[Delivering | None]:
@@ -58,11 +60,12 @@ async def delivering(
 
     None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
     `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
-    that routes ask for; without it each gets a process of its own. `scope`: of routes that are not the
-    project's; they need no right to deliver. `bus`: one that somebody else has, and lets listen.
+    that routes ask for; without it each gets a process of its own. Another `scope` than the project's needs no right.
+    `bus`: one that somebody else has, and lets listen.
 
-    InputError if a secret is missing, UsageError if an agent is: nothing is delivered then. A route whose target cannot
-    be used otherwise stands still, and `dispatcher.progress()` says why. StoreError.
+    `strict`: UsageError if the secret, the agent or another target of a route cannot be used, before anything is
+    delivered; else such a route stands still, and says why (`Dispatcher.progress`). `secrets`: values that are not, or
+    are other than, in the environment. StoreError.
     """
     right = runtime.store.deliveries.own() if routing.routes and not scope.name else None
     if not routing.routes or (right is None and not scope.name):
@@ -72,19 +75,16 @@ async def delivering(
         if right is not None:
             stack.enter_context(right)
         tools = await stack.enter_async_context(
-            open_tools(runtime, routing.routes, start=start, scope=scope.name)
+            open_tools(runtime, routing.routes, start=start, secrets=secrets, scope=scope.name)
         )
-        board, listens = runtime.store.board, bus is None
-        bus = Bus(board, board.last()) if bus is None else bus
-        dispatcher = Dispatcher(
-            routing,
-            runtime.store,
-            partial(sender_of, tools=tools),
-            runtime.clock,
-            runtime.ids.fraction,
-            bus.heard,
-            scope,
-        )
+        send = partial(sender_of, tools=tools)
+        if strict:
+            check_secrets(routing.routes, tools.secrets)
+            for route in routing.routes:
+                send(route)
+        store, listens = runtime.store, bus is None
+        bus = Bus(store.board, store.board.last()) if bus is None else bus
+        dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
         stack.callback(bus.subscribe(dispatcher.hear))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -102,19 +102,24 @@ async def delivering(
 
 @asynccontextmanager
 async def open_tools(
-    runtime: Runtime, routes: Sequence[Route], *, start: Start | None = None, scope: str = ""
+    runtime: Runtime,
+    routes: Sequence[Route],
+    *,
+    start: Start | None = None,
+    secrets: Mapping[str, str] | None = None,
+    scope: str = "",
 ) -> AsyncIterator[Tools]:
-    """What the senders of these routes need; what they have started ends with it.
-
-    InputError names secrets that are not in the environment, UsageError an agent that is not there.
-    """
+    """What the senders of these routes need, as `delivering` is given it; what they have started ends with it."""
     from mplp_cli.agents.adapters.command import ALWAYS
+    from mplp_cli.asking import project_agents
     from mplp_cli.engine.guardian import Guardian
     from mplp_cli.engine.steps.http import Connections
     from mplp_cli.engine.workplace import Workplace, attempt_mark
 
-    secrets = read_secrets_of(routes, runtime.environ)
-    masker = Masker(_hidden(secrets))
+    named = {name for route in routes for name in secrets_named_by(route)}
+    known = {**runtime.environ, **(secrets or {})}
+    values = {name: known[name] for name in sorted(named & known.keys())}
+    masker = Masker(_hidden(values))
     owner = runtime.ids.uuid()[:8]
     guardian = Guardian(attempt_mark(_MARK, owner))
     workplace = Workplace(log_dir=Path(), grace=_GRACE, owner=owner, guardian=guardian)
@@ -122,15 +127,18 @@ async def open_tools(
     async with AsyncExitStack() as stack:
         stack.callback(guardian.close)
         stack.push_async_callback(connections.aclose)
-        asked = [route.target.agent for route in routes if isinstance(route.target, AgentTarget)]
+        agents, run = None, runtime.ids.uuid()
+        if any(isinstance(route.target, AgentTarget) for route in routes):
+            agents = await stack.enter_async_context(project_agents(runtime, run, _drop))
         yield Tools(
             clock=runtime.clock,
             connect=connections.client,
             run_command=_run_command(runtime, workplace, masker),
             start=start or partial(start_apart, runtime),
-            ask=await _ask(runtime, asked, stack),
+            ask=partial(_ask, agents, run),
+            agents=() if agents is None else agents[0].definitions,
             environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
-            secrets=secrets,
+            secrets=values,
             mask=masker.text,
             scope=scope,
         )
@@ -195,35 +203,25 @@ async def _leave(runtime: Runtime, run: Run) -> None:
 # ---- agents ------------------------------------------------------------------------------------
 
 
-async def _ask(runtime: Runtime, names: Iterable[str], stack: AsyncExitStack) -> Ask:
-    """Asks agents of the project; they are opened if there is anybody to ask."""
+async def _ask(
+    opened: tuple[Agents, Path] | None, run: RunId, agent: str, given: Json, *, key: str, seconds: float
+) -> None:
+    """Ask an agent of the project: an `Ask`, but for what was opened for it."""
     from mplp_cli.agents.contract import AgentRequest
-    from mplp_cli.asking import project_agents
 
-    names = list(names)
+    assert opened is not None  # nobody has a sender who names an agent that is not there
+    agents, folder = opened
+    request = AgentRequest(run=run, step=key, agent=agent, input=given, timeout=seconds, idempotency_key=key)
     try:
-        for name in names:
-            runtime.registry.find(name)
-    except AgentError as error:
-        raise UsageError(f"an event route: {error.message}", hint=error.hint) from error
-    run = runtime.ids.uuid()
-    agents, folder = (
-        await stack.enter_async_context(project_agents(runtime, run, _drop)) if names else (None, Path())
-    )
+        await agents.ask(request, lambda text: None)
+    finally:
+        _clear(folder, key)
 
-    async def ask(agent: str, given: Json, *, key: str, seconds: float) -> None:
-        assert agents is not None
-        request = AgentRequest(
-            run=run, step=key, agent=agent, input=given, timeout=seconds, idempotency_key=key
-        )
-        try:
-            await agents.ask(request, lambda text: None)
-        finally:
-            # What its process has left is kept by nobody; the next call has a name of its own.
-            for file in folder.glob(f"{key}.*"):
-                file.unlink(missing_ok=True)
 
-    return ask
+def _clear(folder: Path, key: str) -> None:
+    """What the process of a call has left is kept by nobody; the next call has a name of its own."""
+    for file in folder.glob(f"{key}.*"):
+        file.unlink(missing_ok=True)
 
 
 def _drop(step: str, stream: str, text: str) -> None:

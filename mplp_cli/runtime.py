@@ -45,10 +45,7 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
-<<<<<<< HEAD
-=======
     from mplp_cli.roster import Roster
->>>>>>> ev-trigger
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
@@ -166,7 +163,7 @@ class Runtime:
     ) -> Run:
         """Store a new run, ready to drive. `inputs` are resolved; `child`: it is the run of that step, whose run has
         those budgets and that priority. `run_id`: the id it is to have, a UUID in small letters; RunExistsError if a
-        run has it already. `cause`: what started it, if nobody did by hand."""
+        run has it already."""
         from mplp_cli.engine.announcing import announced
         from mplp_cli.workflow.fold.admission import turn_of
         from mplp_cli.workflow.fold.history import RunStarted
@@ -204,12 +201,6 @@ class Runtime:
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
-<<<<<<< HEAD
-=======
-        new = replace(
-            new, told=list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
-        )
->>>>>>> ev-trigger
         journal = self.store.create_run(new, first)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)

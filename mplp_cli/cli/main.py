@@ -72,6 +72,8 @@ SUBCOMMANDS = {
         "show": "event:show",
         "tail": "tail",
         "routes": "routes:routes",
+        "deliveries": "deliveries:deliveries",
+        "dead-letter": "dead_letters:main",
     },
     "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {

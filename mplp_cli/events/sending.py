@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from mplp_cli.errors import InputError, UsageError
 from mplp_cli.events.contract import Sender
-from mplp_cli.events.senders.agent import Ask
-from mplp_cli.events.senders.command import RunCommand
-from mplp_cli.events.senders.workflow import Start
 from mplp_cli.protocols import Clock, Connect
 from mplp_cli.workflow.agents import variables_in
 from mplp_cli.workflow.events.judging import DeclarationError
@@ -23,6 +20,12 @@ from mplp_cli.workflow.events.routes import (
     WebhookTarget,
     WorkflowTarget,
 )
+from mplp_cli.workflow.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from mplp_cli.events.senders.agent import Ask
+    from mplp_cli.events.senders.command import RunCommand
+    from mplp_cli.events.senders.workflow import Start
 
 #: Characters of the shortest text that signs, or lets somebody in.
 _SHORTEST = 4
@@ -38,6 +41,8 @@ class Tools:
     run_command: RunCommand
     start: Start
     ask: Ask
+    #: The ids of those that can be asked.
+    agents: Collection[str] = ()
     #: The variables that every program gets.
     environ: Mapping[str, str] = field(default_factory=dict)
     #: The values of the secrets that routes name, by name, and what takes them out of a text.
@@ -49,6 +54,7 @@ class Tools:
 
 def sender_of(route: Route, tools: Tools) -> Sender:
     """The sender of a route. UsageError if its target cannot be used at all."""
+    check_secrets([route], tools.secrets)
     try:
         return _sender(route, tools)
     except UsageError as error:
@@ -79,6 +85,9 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case AgentTarget() as target:
             from mplp_cli.events.senders.agent import AgentSender
 
+            if target.agent not in tools.agents:
+                hint = did_you_mean(target.agent, tools.agents) or "`mplp agents` lists those that there are"
+                raise UsageError(f"there is no agent `{target.agent}`", hint=hint)
             return AgentSender(tools.scope + route.id, target, tools.ask, route.timeout)
         case HandlerTarget() as target:
             from mplp_cli.events.senders.handler import HandlerSender, find_handler
@@ -92,37 +101,33 @@ def _sender(route: Route, tools: Tools) -> Sender:
 
 
 def secrets_named_by(route: Route) -> list[str]:
-    """The names of the variables that a route takes secrets from, or whose values it puts into texts, each once."""
-    names: list[str] = []
+    """The variables that a route takes secrets from, each once."""
     match route.target:
-        case WebhookTarget(url=url, secret=secret, headers=headers, secret_headers=others):
-            names = [secret] if secret else []
-            names += [name for text in (url, *headers.values()) for name in variables_in(text)]
-            names += others.values()
+        case WebhookTarget(secret=secret, secret_headers=others):
+            names = [*([secret] if secret else []), *others.values()]
         case CommandTarget(env=env):
             names = [name for text in env.values() for name in variables_in(text)]
         case _:
-            pass
+            names = []
     return list(dict.fromkeys(names))
 
 
-def read_secrets_of(routes: Iterable[Route], environ: Mapping[str, str]) -> dict[str, str]:
-    """Name -> value of all that the routes name. InputError says what is missing, and which route names it."""
+def check_secrets(routes: Iterable[Route], values: Mapping[str, str]) -> None:
+    """InputError says which secrets have no value, or one too short, and which route names them."""
     wanted: dict[str, list[str]] = {}
     for route in routes:
         for name in secrets_named_by(route):
             wanted.setdefault(name, []).append(f"`{route.id}`")
-    if missing := [name for name in wanted if not environ.get(name)]:
-        listed = ", ".join(f"{name} (route {', '.join(wanted[name])})" for name in missing)
+    listed = {name: f"{name} (route {', '.join(wanted[name])})" for name in wanted}
+    if missing := [name for name in wanted if not values.get(name)]:
         raise InputError(
-            f"missing secrets of event routes: {listed}",
-            hint="set them in the environment; nothing is delivered before they are there",
+            f"missing secrets of event routes: {', '.join(listed[name] for name in missing)}",
+            hint="set them in the environment",
             details={"missing": missing},
         )
-    found = {name: environ[name] for name in wanted}
-    if short := [name for name, value in found.items() if len(value) < _SHORTEST]:
+    if short := [name for name in wanted if len(values[name]) < _SHORTEST]:
         raise InputError(
-            f"secrets shorter than {_SHORTEST} characters cannot be masked: {', '.join(short)}",
+            f"secrets shorter than {_SHORTEST} characters cannot be masked:"
+            f" {', '.join(listed[name] for name in short)}",
             details={"short": short},
         )
-    return found

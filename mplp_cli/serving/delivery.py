@@ -34,7 +34,7 @@ class Delivery:
 
     async def work(self) -> None:
         """Deliver until it is over, and then what has been published by then. InputError, UsageError, StoreError."""
-        routing = self._parts.runtime.declared.routing or Routing()
+        routing = self._parts.runtime.settings.routing or Routing()
         while not self.over.is_set():
             async with delivering(
                 self._parts.runtime, routing, start=self._start, patience=_PATIENCE, bus=self._parts.bus

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from mplp_cli.workflow.published import Cause, Published
 from tests.cli.conftest import Terminal, until
 
 EXAMPLE = Path(__file__).parents[1] / "handler_example"
+PAGE = Path(__file__).parents[2] / "mplp_cli" / "help" / "targets.md"
 FLOW = """\
 workflow:
   id: tagged
@@ -61,6 +63,13 @@ def routing(**targets: Target) -> Routing:
 def tag(number: int) -> Published:
     data = {"tag": f"v{number}"}
     return Published(id=f"e-{number}", type="git.tag.created", source="tests", at=1, data=data)
+
+
+def test_the_page_shows_the_package_that_is_tested() -> None:
+    text = PAGE.read_text("utf-8")
+    for language, file in (("toml", "pyproject.toml"), ("python", "mplp_bell.py")):
+        [shown] = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+        assert shown == (EXAMPLE / file).read_text("utf-8")
 
 
 def test_an_event_reaches_a_function_an_agent_a_workflow_and_a_file(
@@ -100,8 +109,7 @@ def test_an_event_reaches_a_function_an_agent_a_workflow_and_a_file(
         assert sorted(str(run.cause) for run in runs) == sorted(
             str(Cause(by="route:build", event=name)) for name in ("e-1", "e-2")
         )
-        for run in runs:
-            until(lambda run=run: runtime.store.find_runs(run.id)[0].status == "completed")
+        until(lambda: {run.status for run in runtime.store.find_runs("tagged")} == {"completed"})
 
 
 def test_nothing_is_delivered_while_a_secret_is_missing(terminal: Terminal) -> None:

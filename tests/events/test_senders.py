@@ -26,6 +26,7 @@ from mplp_cli.events.sending import sender_of
 from mplp_cli.runtime import Runtime
 from mplp_cli.settings import Settings
 from mplp_cli.workflow.events.routes import (
+    AgentTarget,
     CommandTarget,
     FileTarget,
     HandlerTarget,
@@ -254,8 +255,7 @@ def test_a_webhook_goes_nowhere_where_the_policy_or_its_address_does_not_allow(s
         sending.deny_private = True
         denied = sending.failed(hook(base))
         sending.deny_private = False
-        sending.environ["URL"] = base.replace("//", "//me:pass@")
-        credentials = sending.failed(WebhookTarget(url="${env.URL}"))
+        credentials = sending.failed(WebhookTarget(url=base.replace("//", "//me:pass@")))
         foreign = sending.failed(WebhookTarget(url="ftp://127.0.0.1/x"))
     assert not service.asked
     assert (denied.type, denied.retryable) == ("NetworkPolicyError", False)
@@ -273,9 +273,9 @@ def test_what_cannot_be_used_is_known_before_anything_is_sent(sending: Sending, 
             sending.send(target)
         return error.value
 
-    missing = refused(WebhookTarget(url="${env.NO_URL}", secret="NO_KEY", secret_headers={"A": "NO_TOKEN"}))
+    missing = refused(WebhookTarget(url="http://a", secret="NO_KEY", secret_headers={"A": "NO_TOKEN"}))
     assert isinstance(missing, InputError)
-    assert missing.details["missing"] == ["NO_KEY", "NO_URL", "NO_TOKEN"]
+    assert missing.details["missing"] == ["NO_KEY", "NO_TOKEN"]
     assert "NO_KEY (route `r`)" in missing.message
     sending.environ |= {"NO_KEY": "whsec_not*base64", "LINES": "a\nb: c"}
     unusable = refused(WebhookTarget(url="http://a", secret="NO_KEY"))
@@ -284,6 +284,8 @@ def test_what_cannot_be_used_is_known_before_anything_is_sent(sending: Sending, 
     assert "`X`" in refused(WebhookTarget(url="http://a", secret_headers={"X": "LINES"})).message
     assert "Host" in refused(WebhookTarget(url="http://a", headers={"Host": "b"})).message
     assert "`steps`" in refused(WorkflowTarget(file="w", inputs={"a": "${steps.x}"})).message
+    assert "no agent `nobody`" in refused(AgentTarget(agent="nobody")).message
+    assert "NO (route `r`)" in refused(CommandTarget(command=["x"], cwd="/", env={"A": "${env.NO}"})).message
     handler = refused(HandlerTarget(handler="nobody"))
     assert "`nobody`" in handler.message
     assert "mplp.event_handlers" in str(handler.hint)

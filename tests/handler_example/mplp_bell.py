@@ -1,4 +1,4 @@
-"""An event handler that rings: it writes a word for each event into a file."""
+"""An event handler that rings: a word for each event, in a file."""
 
 from collections.abc import Mapping
 from pathlib import Path

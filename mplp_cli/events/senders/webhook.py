@@ -19,7 +19,6 @@ from mplp_cli.errors import (
 )
 from mplp_cli.events.signing import ID, SIGNATURE, TIMESTAMP, is_identifier, keys_of, sign
 from mplp_cli.protocols import Clock, Connect
-from mplp_cli.workflow.agents import filled
 from mplp_cli.workflow.events.routes import WebhookTarget
 from mplp_cli.workflow.published import Published, cloud_event
 from mplp_cli.workflow.retry import asked_wait
@@ -60,7 +59,7 @@ class WebhookSender:
         mask: Callable[[str], str],
     ) -> None:
         self._connect, self._clock, self._mask = connect, clock, mask
-        self._url = filled(target.url, secrets)
+        self._url = target.url
         self._headers = {
             "content-type": MEDIA_TYPE,
             "accept-encoding": "identity",
@@ -135,8 +134,8 @@ class WebhookSender:
 
 def _headers(target: WebhookTarget, secrets: Mapping[str, str]) -> dict[str, str]:
     """The headers that a route states. UsageError names one that cannot be sent."""
-    stated = {name: filled(value, secrets) for name, value in target.headers.items()}
-    stated |= {name: secrets[secret] for name, secret in target.secret_headers.items()}
+    hidden = {name: secrets[secret] for name, secret in target.secret_headers.items()}
+    stated = {**target.headers, **hidden}
     for name, value in stated.items():
         if not _NAME.fullmatch(name) or name.lower() in _OURS:
             raise UsageError(f"`{name[:100]}` cannot be set as a header of a webhook")
@@ -146,7 +145,7 @@ def _headers(target: WebhookTarget, secrets: Mapping[str, str]) -> dict[str, str
 
 
 def _address(text: str) -> httpx2.URL:
-    """The address that is called. HttpRequestError does not tell it: all of it may be a secret."""
+    """The address that is called. HttpRequestError does not tell it: it may hold what only senders should know."""
     import httpx2
 
     try:

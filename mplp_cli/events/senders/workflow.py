@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from mplp_cli.errors import DeliveryError, Failure, MplpError, UsageError, WorkflowValidationError
+from mplp_cli.errors import (
+    DeliveryError,
+    Failure,
+    MplpError,
+    RunExistsError,
+    UsageError,
+    WorkflowValidationError,
+)
 from mplp_cli.workflow.events.judging import EventError, event_template, event_value
 from mplp_cli.workflow.events.judging import filled as filled_in
 from mplp_cli.workflow.events.routes import WorkflowTarget
@@ -45,6 +52,8 @@ class WorkflowSender:
         try:
             inputs = filled_in(self._inputs, {"event": event_value(event)}, "inputs")
             await self._start(self._file, inputs, run_of(self._route, event), cause)
+        except RunExistsError:
+            return None
         except EventError as error:
             return DeliveryError(str(error), again=False).failure()
         except (UsageError, WorkflowValidationError) as error:
