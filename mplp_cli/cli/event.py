@@ -45,7 +45,7 @@ def show(
 
     runtime = Runtime(state_dir=state_dir)
     store = stored(runtime)
-    found = [] if store is None else _found(store, name, source)
+    found = [] if store is None else found_events(store, name, source)
     if store is None or not found:
         raise UsageError(f"there is no event {name!r}", hint="`mplp events list` shows the last ones")
     if len(found) > 1:
@@ -69,7 +69,7 @@ def show(
         show(lambda theme, width: event_screen(document, deliveries, now, theme, width), no_color=no_color)
 
 
-def _found(store: Store, name: str, source: str | None) -> list[tuple[int, Published]]:
+def found_events(store: Store, name: str, source: str | None) -> list[tuple[int, Published]]:
     """Events with that id, else the one with that number."""
     found = [pair for pair in store.board.find(name) if source in (None, pair[1].source)]
     if not found and name.isascii() and name.isdigit() and len(name) < 19:

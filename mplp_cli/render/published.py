@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import json
 
 from mplp_cli.protocols import Delivery
 from mplp_cli.render.grid import grid
-from mplp_cli.render.ink import Line
+from mplp_cli.render.ink import Line, Screen
 from mplp_cli.render.tables import ago
 from mplp_cli.render.theme import Theme
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, duration_text, rfc3339
 
 _STYLES = {"delivered": "ok", "retrying": "warn", "dead": "bad", "dropped": "dim"}
@@ -36,6 +37,26 @@ def event_screen(
         yield from grid(
             ("ROUTE", "STATE", "TRIES", "LAST", "TOOK", ""), rows, theme=theme, width=width, right=(2, 4)
         )
+
+
+def deliveries_table(
+    deliveries: Sequence[Delivery],
+    events: Mapping[int, Published | None],
+    now: int,
+    theme: Theme,
+    width: int,
+) -> Screen:
+    """`mplp events deliveries`, and the dead letters. `events`: by number, None if one is gone."""
+    rows = [
+        (
+            Line(str(one.event), "dim"),
+            Line(event.type if (event := events.get(one.event)) is not None else "(gone)", "strong"),
+            *_row(one, now),
+        )
+        for one in deliveries
+    ]
+    heads = ("EVENT", "TYPE", "ROUTE", "STATE", "TRIES", "LAST", "TOOK", "")
+    return grid(heads, rows, theme=theme, width=width, right=(0, 4, 6))
 
 
 def _row(one: Delivery, now: int) -> tuple[Line, ...]:

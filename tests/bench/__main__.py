@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import agents, control, engine, hub, makespan, peers, processes, startup
+from tests.bench import agents, control, delivering, engine, hub, makespan, peers, processes, startup
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
@@ -27,6 +27,7 @@ GROUPS = {
     "processes": processes.rows,
     "control": control.rows,
     "hub": hub.rows,
+    "events": delivering.rows,
     "agents": agents.rows,
     "makespan": makespan.rows,
     "peers": peers.rows,

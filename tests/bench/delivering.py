@@ -3,8 +3,8 @@
 The load is open: a process of its own says by the clock when an event comes, whatever became of those before, and each
 is published by a task of its own, durably. Latency is from that moment until a target is handed the event.
 
-`python -m tests.bench.delivering steady|full|bare COUNT RATE DIR` measures one of them in a fresh process and prints JSON;
-`... offer COUNT RATE` is the process with the clock.
+`python -m tests.bench.delivering steady|full|bare COUNT RATE DIR` measures one of them in a fresh process and prints
+JSON; `... offer COUNT RATE` is the process with the clock.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MOMENT = struct.Struct("d")
 
 def rows(lab: Lab) -> Iterator[Row]:
     """A steady load; then as much as goes through, beside the bare inserts."""
-    count = lab.sizes.steps * 10 if lab.sizes.steps >= 10_000 else lab.sizes.steps * 5
+    count = min(lab.sizes.steps * 10, RATE * SECONDS)
     told = _measured(lab, "steady", count)
     name = f"events, {RATE:,} a second, {count:,} through {ROUTES} routes"
     note = f"all {told['stored']:,} stored; {told['busy']:.0%} of a core"
@@ -61,7 +61,7 @@ def rows(lab: Lab) -> Iterator[Row]:
         limit=P99,
         note=f"worst {told['worst'] * 1e3:.0f}",
     )
-    full = [(_measured(lab, "full", count), _measured(lab, "bare", count)) for _ in range(lab.sizes.pairs)]
+    full = [(_measured(lab, "full", count), _measured(lab, "bare", count)) for _ in range(min(lab.sizes.pairs, 3))]
     ours, theirs = (statistics.median(pair[side]["seconds"] for pair in full) for side in (0, 1))
     yield Row(
         name=f"events, {count:,} as fast as they go",
@@ -129,14 +129,16 @@ async def delivering(folder: str, late: list[float], count: int) -> AsyncIterato
     """A bus and a dispatcher on a real store; checks at the end that nothing is missing."""
     called = 0
 
-    def hear(event: Published, options: Mapping[str, Any]) -> None:  # noqa: ARG001 - as handlers are called
+    def hear(event: Published, options: Mapping[str, Any]) -> None:
         nonlocal called
         called += 1
 
     def sender(route: Route) -> Sender:
         target = route.target
         inner: Sender = (
-            FileSender(target) if isinstance(target, FileTarget) else HandlerSender(HandlerTarget(handler="count"), hear)
+            FileSender(target)
+            if isinstance(target, FileTarget)
+            else HandlerSender(HandlerTarget(handler="count"), hear)
         )
         return Noted(inner, late)
 
@@ -188,7 +190,7 @@ async def steady(count: int, rate: int, folder: str) -> dict[str, float]:
 
             asyncio.get_running_loop().add_reader(pipe, come)
             await over
-        offering.wait()  # noqa: ASYNC222 - it has ended
+        offering.wait()
         used = time.process_time() - began
     assert number == count
     late.sort()
@@ -202,7 +204,7 @@ async def steady(count: int, rate: int, folder: str) -> dict[str, float]:
     }
 
 
-async def full(count: int, rate: int, folder: str) -> dict[str, float]:  # noqa: ARG001 - as `steady`
+async def full(count: int, rate: int, folder: str) -> dict[str, float]:
     """Seconds until all are delivered that are published one portion after the other."""
     async with delivering(folder, [], count) as (bus, dispatcher):
         began = time.perf_counter()
@@ -230,7 +232,7 @@ def offer(count: int, rate: int) -> None:
 
 
 def bare(count: int, folder: str) -> float:
-    """Seconds for the same rows, the events durable and in the same portions, as statements prepared by SQLite alone."""
+    """Seconds for the same rows, the events durable and in the same portions, by SQLite alone."""
     with Runtime(state_dir=folder) as runtime:
         assert runtime.store.board.last() == 0
     db = apsw.Connection(str(next(Path(folder).rglob("state.db"))))
@@ -243,7 +245,10 @@ def bare(count: int, folder: str) -> float:
         with db:
             db.executemany(
                 "INSERT INTO emitted(id, type, source, at, data, more) VALUES(?, ?, ?, ?, ?, ?)",
-                ((f"00000000-0000-4000-8000-{n:012d}", f"load.{n % 5}", f"bench/{n % 20}", n, data, b"") for n in numbers),
+                (
+                    (f"00000000-0000-4000-8000-{n:012d}", f"load.{n % 5}", f"bench/{n % 20}", n, data, b"")
+                    for n in numbers
+                ),
             )
         db.pragma("synchronous", "NORMAL")
         with db:

@@ -9,7 +9,7 @@ import pytest
 
 from mplp_cli.loading import load_workflow
 from mplp_cli.modules.catalogue import check_operation
-from tests.bench import control, engine, hub, processes
+from tests.bench import control, delivering, engine, hub, processes
 from tests.bench.documents import document, needs
 from tests.bench.measure import Lab, Row, Sizes, pairs
 from tests.bench.startup import one_step, validation
@@ -63,6 +63,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "processes": processes.rows,
     "control": control.rows,
     "hub": hub.rows,
+    "events": delivering.rows,
 }
 
 

@@ -51,15 +51,25 @@ class Target:
 
 
 class Mortal:
-    """The deliveries of a store that can be taken away, as a crash does."""
+    """A part of a store that can be taken away, as a crash does. Notes which dead letters might not outlast a power
+    cut."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner, self.gone = inner, ""
+    def __init__(self, inner: Any, state: dict[str, str]) -> None:
+        self._inner, self._state = inner, state
+        self.careless: list[Delivery] = []
 
-    def settle(self, *args: Any, **more: Any) -> None:
-        if self.gone:
-            raise StoreError(self.gone)
-        self._inner.settle(*args, **more)
+    def settle(self, readers: Any, deliveries: Any = (), events: Any = (), *, durable: bool = True) -> None:
+        self._look()
+        self.careless += [one for one in deliveries if one.state == "dead" and not durable]
+        self._inner.settle(readers, deliveries, events, durable=durable)
+
+    def numbered(self, number: int) -> Any:
+        self._look()
+        return self._inner.numbered(number)
+
+    def _look(self) -> None:
+        if self._state["gone"]:
+            raise StoreError(self._state["gone"])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -71,8 +81,10 @@ class Project:
     def __init__(self, routing: Routing, clock: VirtualClock | None = None) -> None:
         self.clock = clock or VirtualClock()
         self.store = MemoryStore(self.clock)
-        self.mortal = Mortal(self.store.deliveries)
-        self.board, self.deliveries, self.routing = self.store.board, self.store.deliveries, routing
+        self.state = {"gone": ""}
+        self.board: Any = Mortal(self.store.board, self.state)
+        self.deliveries: Any = Mortal(self.store.deliveries, self.state)
+        self.routing = routing
         self.targets = {route.id: Target(self.clock) for route in routing.routes}
         self.bus = Bus(self.board, 0)
 
@@ -81,8 +93,8 @@ class Project:
         self, chance: float = 0.5, scope: Scope = PROJECT, **more: Any
     ) -> AsyncIterator[Dispatcher]:
         """A process, that ends with the block."""
-        self.mortal.gone = ""
-        self.bus = Bus(self.board, self.board.last())
+        self.fails("")
+        self.bus = Bus(self.board, more.get("after", self.board.last()))
         seen: Any = self
         dispatcher = Dispatcher(
             more.get("routing", self.routing),
@@ -102,21 +114,18 @@ class Project:
                 for task in tasks:
                     task.cancel()
 
+    def fails(self, why: str) -> None:
+        """From now on the store does, or not (empty)."""
+        self.state["gone"] = why
+
     def states(self, route: str) -> Mapping[int, str]:
         """Number -> state."""
         return {one.event: one.state for one in self.records(route)}
 
     def records(self, route: str) -> list[Delivery]:
         """What became of events on a route."""
-        return self.deliveries.of(route, limit=1_000_000)
-
-
-class Crashed(Project):
-    """As `Project`, where the dispatcher sees a store that can be taken away."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.deliveries = self.mortal  # type: ignore[assignment] # it behaves as one
+        found: list[Delivery] = self.deliveries.of(route, limit=1_000_000)
+        return found
 
 
 def event(

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from mplp_cli.errors import Failure, UsageError
-from mplp_cli.events import ledger, letters
+from mplp_cli.events import lane, ledger, letters
 from mplp_cli.events.dispatch import Scope
 from mplp_cli.events.lane import WINDOW
 from mplp_cli.events.letters import FULL, drop, replay
 from mplp_cli.workflow.events.routes import Filter, Match
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.retry import Retry
-from tests.events.delivery import Crashed, Project, event, refused, route, routing
+from tests.events.delivery import Project, event, refused, route, routing
 from tests.virtual import VirtualClock
 
 FAR = 1_000_000.0
@@ -66,9 +66,17 @@ def test_a_target_that_takes_many_gets_them_in_the_order_of_the_board() -> None:
     assert len(target.has) == 250
 
 
-@pytest.mark.parametrize(("ordered", "got"), [(False, ["d", "b", "c", "a"]), (True, ["d", "a", "b", "c"])])
+@pytest.mark.parametrize(
+    ("ordered", "at_most", "got"),
+    [
+        (False, 1, ["d", "b", "c", "a"]),
+        (False, 9, ["b", "c", "d", "a"]),
+        (True, 1, ["d", "a", "b", "c"]),
+        (True, 9, ["d", "a", "b", "c"]),
+    ],
+)
 def test_one_that_is_tried_again_steps_aside_unless_the_route_is_ordered(
-    ordered: bool, got: list[str]
+    ordered: bool, at_most: int, got: list[str]
 ) -> None:
     project = Project(routing(route(ordered=ordered, at_once=1)))
     target = project.targets["r"]
@@ -76,7 +84,7 @@ def test_one_that_is_tried_again_steps_aside_unless_the_route_is_ordered(
     async def act(_number: int, one: Published) -> Failure | None:
         return refused() if one.id == "a" and len(target.tries) < 3 else None
 
-    target._act = act
+    target._act, target.at_most = act, at_most
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -202,7 +210,7 @@ def test_after_a_restart_a_try_comes_when_it_is_due_and_never_later_than_its_del
 ) -> None:
     project = Project(routing(route(retry=Retry(max_retries=1, initial_delay=8_000))))
     target = project.targets["r"]
-    target._act = _raises  # type: ignore[assignment] # it never returns
+    target._act = _raises
 
     async def work() -> None:
         async with project.delivering():
@@ -221,7 +229,7 @@ def test_after_a_restart_a_try_comes_when_it_is_due_and_never_later_than_its_del
 
 def test_a_route_that_hangs_delays_no_other() -> None:
     project = Project(routing(route("hangs", timeout=60_000), route("goes")))
-    project.targets["hangs"]._act = _hangs  # type: ignore[assignment] # it never returns
+    project.targets["hangs"]._act = _hangs
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -304,7 +312,7 @@ def test_poison_and_a_flaky_target_lose_nothing_and_delay_nobody() -> None:
 
 def test_whatever_moment_the_process_dies_at_nothing_is_lost() -> None:
     chance = random.Random(7)
-    project = Crashed(routing(route(at_once=4, retry=Retry(max_retries=2, initial_delay=40)), route("two")))
+    project = Project(routing(route(at_once=4, retry=Retry(max_retries=2, initial_delay=40)), route("two")))
     poison = {f"{n}" for n in range(0, 3_000, 100)}
 
     async def act(_number: int, one: Published) -> Failure | None:
@@ -326,7 +334,7 @@ def test_whatever_moment_the_process_dies_at_nothing_is_lost() -> None:
         lives += 1
         async with project.delivering():
             await asyncio.sleep(chance.uniform(0.01, 0.2))
-            project.mortal.gone = "the process is dead"
+            project.fails("the process is dead")
 
     async def work() -> None:
         async with project.delivering():
@@ -351,6 +359,7 @@ def test_whatever_moment_the_process_dies_at_nothing_is_lost() -> None:
     assert len(target.has) < len(given) + lives * 20
     assert set(project.targets["two"].has) == {f"{n}" for n in range(3_000)}
     assert project.deliveries.readers() == {"route:r": 3_000, "route:two": 3_000}
+    assert project.deliveries.careless == []
 
 
 # ---- restarts, readers, scopes
@@ -418,30 +427,62 @@ def test_a_target_that_cannot_be_used_leaves_its_events_on_the_board() -> None:
 
 
 def test_while_the_store_fails_nothing_is_begun_and_afterwards_nothing_is_missing() -> None:
-    project = Crashed(routing(route("r")))
+    project = Project(routing(route("r", retry=Retry(max_retries=1, initial_delay=3_000))))
     target = project.targets["r"]
+
+    async def act(_number: int, one: Published) -> Failure | None:
+        return refused() if one.id == "again" and len(target.tries) == 1 else None
+
+    target._act = act
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
-            project.mortal.gone = "the disk is full"
-            await project.bus.publish(event("a"))
-            await asyncio.sleep(0.1)
+            await project.bus.publish(event("again"))
+            await asyncio.sleep(0.5)
+            project.fails("the disk is full")
+            await project.bus.publish(event("a"), event("a2"))
+            await asyncio.sleep(0.5)
             await project.bus.publish(event("b"))
-            await asyncio.sleep(10)
-            assert target.has == ["a"]
+            await asyncio.sleep(0.5)
+            assert target.has == ["a", "a2"]
             assert dispatcher.progress()[0].trouble == "the disk is full"
-            project.mortal.gone = ""
+            project.fails("")
+            await asyncio.sleep(1)
+            assert target.has == ["a", "a2", "b"]
+            project.fails("the disk is full")  # and so the one that is due now cannot be read
+            await asyncio.sleep(10)
+            assert dispatcher.progress()[0].trouble == "the disk is full"
+            project.fails("")
             assert await dispatcher.drain(FAR)
             assert dispatcher.progress()[0].trouble == ""
 
     project.clock.run(work)
-    assert target.has == ["a", "b"]
-    assert project.states("r") == {1: "delivered", 2: "delivered"}
+    assert target.has == ["a", "a2", "b", "again"]
+    assert set(project.states("r").values()) == {"delivered"}
+
+
+def test_while_too_many_are_to_be_tried_again_nothing_new_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "MOST_RETRYING", 10)
+    project = Project(routing(route("r", at_once=1, retry=Retry(max_retries=9, initial_delay=60_000))))
+    target = project.targets["r"]
+    target._act = _raises
+
+    async def work() -> None:
+        async with project.delivering() as dispatcher:
+            for number in range(30):
+                await project.bus.publish(event(f"{number}"))
+                await asyncio.sleep(0.1)
+            assert (dispatcher.progress()[0].retrying, dispatcher.progress()[0].behind) == (10, 20)
+            target._act = None
+            assert await dispatcher.drain(FAR)
+
+    project.clock.run(work)
+    assert Counter(target.has) == Counter(f"{number}" for number in range(30))
 
 
 def test_draining_does_not_wait_for_tries_that_are_due_later() -> None:
     project = Project(routing(route(retry=Retry(max_retries=1, initial_delay=10_000))))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -459,7 +500,7 @@ def test_draining_does_not_wait_for_tries_that_are_due_later() -> None:
 def test_dead_letters_are_delivered_again_while_somebody_delivers_and_by_whoever_comes_next() -> None:
     project = Project(routing(route(retry=Retry(), match={"type": "it.*"})))
     target = project.targets["r"]
-    target._act = _raises  # type: ignore[assignment] # it never returns
+    target._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
@@ -473,7 +514,9 @@ def test_dead_letters_are_delivered_again_while_somebody_delivers_and_by_whoever
             assert await dispatcher.drain(FAR)
         drop(project.deliveries, [second], project.clock.now())
         replay(project.deliveries, [third], project.clock.now())
-        async with project.delivering() as dispatcher:
+        # It is told of what it finds in the store anyhow.
+        async with project.delivering(after=3) as dispatcher:
+            assert project.bus.look()
             assert await dispatcher.drain(FAR)
 
     project.clock.run(work)
@@ -483,7 +526,7 @@ def test_dead_letters_are_delivered_again_while_somebody_delivers_and_by_whoever
 
 def test_an_event_that_is_not_meant_any_more_is_not_delivered_again() -> None:
     project = Project(routing(route()))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
     drops = Filter(id="none", rule="drop", match=Match(type="*"))
 
     async def work() -> None:
@@ -501,7 +544,7 @@ def test_the_oldest_dead_letters_make_room_and_somebody_is_warned(monkeypatch: p
     for module in (letters, ledger):
         monkeypatch.setattr(module, "MOST_DEAD", 10)
     project = Project(routing(route(retry=Retry(), match={"type": "it.happened"})))
-    project.targets["r"]._act = _raises  # type: ignore[assignment] # it never returns
+    project.targets["r"]._act = _raises
 
     async def work() -> None:
         async with project.delivering() as dispatcher:
