@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,8 @@ _PATIENCE = 5.0
 class Delivery:
     """The delivering of a server. It tells the doors how far the routes are."""
 
-    def __init__(self, parts: Parts, say: Callable[[str], None]) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._say = say
         self._dispatcher: Dispatcher | None = None
         #: Set when it delivers, or another process does; and by others when it is to end.
         self.opened, self.over = asyncio.Event(), asyncio.Event()
@@ -37,23 +36,20 @@ class Delivery:
         routing = self._parts.runtime.settings.routing or Routing()
         while not self.over.is_set():
             async with delivering(
-                self._parts.runtime, routing, start=self._start, patience=_PATIENCE, bus=self._parts.bus
+                self._parts.runtime,
+                routing,
+                start=self._start,
+                patience=_PATIENCE,
+                secrets=self._parts.secrets,
+                bus=self._parts.bus,
             ) as open_:
-                if open_ is not None:
-                    self._dispatcher = open_.dispatcher
-                    self._tell_troubles()
+                self._dispatcher = None if open_ is None else open_.dispatcher
                 self.opened.set()
                 try:
                     async with asyncio.timeout(None if open_ is not None or not routing.routes else _AGAIN):
                         await self.over.wait()
                 except TimeoutError:
                     pass  # the other process may be gone by now
-
-    def _tell_troubles(self) -> None:
-        assert self._dispatcher is not None
-        for route in self._dispatcher.progress():
-            if route.trouble:
-                self._say(f"route {route.route} stands still: {route.trouble}")
 
     def _behind(self) -> int:
         progress = self._dispatcher.progress() if self._dispatcher is not None else ()

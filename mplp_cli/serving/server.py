@@ -151,7 +151,7 @@ async def _serve(
         queue=wanted.events,
         secrets=read_dotenv(wanted.secrets_file) if wanted.secrets_file else {},
     )
-    delivery = Delivery(parts, _say)
+    delivery = Delivery(parts)
     http = _uvicorn(make_app(parts, OPERATIONS, token=door.token, hosts=door.hosts, port=door.port))
     try:
         async with _signals(parts.stopping), asyncio.TaskGroup() as tasks:

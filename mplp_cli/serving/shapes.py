@@ -412,6 +412,12 @@ class Taken(_Told):
     id: str
 
 
+class Fired(Taken):
+    """The event that was published for a trigger, and the run that it starts."""
+
+    run_id: RunIdText
+
+
 class TakenEvents(_Told):
     """Events that were accepted."""
 

@@ -74,6 +74,17 @@ _WORKFLOWS: Final = (
         names=shapes.OfWorkflow,
         fails=(404,),
     ),
+    _post(
+        "fireTrigger",
+        f"{_ROOT}/workflows/{{workflowId}}/triggers/{{triggerId}}/fire",
+        "Publish what a trigger waits for, so that it starts a run.",
+        looking.fire,
+        {202: shapes.Fired},
+        names=shapes.OfTrigger,
+        takes={JSON: shapes.Firing},
+        optional=True,
+        fails=(404, 429),
+    ),
     _get("listTriggers", f"{_ROOT}/triggers", "What starts runs.", looking.triggers, shapes.Triggers),
 )
 
