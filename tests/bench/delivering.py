@@ -61,7 +61,9 @@ def rows(lab: Lab) -> Iterator[Row]:
         limit=P99,
         note=f"worst {told['worst'] * 1e3:.0f}",
     )
-    full = [(_measured(lab, "full", count), _measured(lab, "bare", count)) for _ in range(min(lab.sizes.pairs, 3))]
+    full = [
+        (_measured(lab, "full", count), _measured(lab, "bare", count)) for _ in range(min(lab.sizes.pairs, 3))
+    ]
     ours, theirs = (statistics.median(pair[side]["seconds"] for pair in full) for side in (0, 1))
     yield Row(
         name=f"events, {count:,} as fast as they go",
