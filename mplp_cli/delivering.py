@@ -45,7 +45,7 @@ class Delivering:
 
 
 @asynccontextmanager
-async def delivering(
+async def delivering(  # noqa: PLR0913 - all that may differ from one process to another
     runtime: Runtime,
     routing: Routing,
     *,

@@ -172,6 +172,16 @@ def _load(
     return found, problems, texts
 
 
+def project_settings(start: Path) -> Settings:
+    """The settings in force for `start`, with what they declare of events. UsageError says what is wrong with them."""
+    settings = load_settings(start)
+    if not settings.events:
+        return settings
+    from mplp_cli.loading.settings_file import with_events
+
+    return with_events(settings)
+
+
 class Surroundings(Protocol):
     """The runtime, as far as definitions are judged by it."""
 

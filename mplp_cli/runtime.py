@@ -19,6 +19,7 @@ from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
+from mplp_cli.roster import project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -321,7 +322,7 @@ class Runtime:
     @cached_property
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
-        return load_settings(self.cwd)
+        return project_settings(self.cwd)
 
     @cached_property
     def pool(self) -> Pool:

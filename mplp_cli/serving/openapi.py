@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli import __version__
+from mplp_cli.serving.documents import Failed
 from mplp_cli.serving.operations import JSON, Operation
 from mplp_cli.serving.refusals import NAMES
-from mplp_cli.serving.shapes import Failed
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _TEXT_STREAM: Final = "text/event-stream"

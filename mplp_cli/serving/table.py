@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mplp_cli.serving import hooks, looking, running, shapes, streams, telling
+from mplp_cli.serving import documents, hooks, looking, running, shapes, streams, telling
 from mplp_cli.serving.incoming import BATCH, STRUCTURED
 from mplp_cli.serving.operations import JSON, Operation
 
@@ -27,7 +27,7 @@ def _verb(verb: str, about: str, act: Any, *fails: int) -> Operation:
         f"{_RUN}/{verb}",
         about,
         act,
-        {202: shapes.RunAsked},
+        {202: documents.RunAsked},
         names=shapes.OfRun,
         takes={JSON: shapes.Why},
         optional=True,
@@ -41,7 +41,7 @@ def _decision(verb: str, about: str, act: Any) -> Operation:
         f"{_APPROVAL}/{verb}",
         about,
         act,
-        {200: shapes.ApprovalTold},
+        {200: documents.ApprovalTold},
         names=shapes.OfApproval,
         takes={JSON: shapes.Decision},
         optional=True,
@@ -50,9 +50,13 @@ def _decision(verb: str, about: str, act: Any) -> Operation:
 
 
 _HEALTH: Final = (
-    _get("health", "/health", "Whether the server works.", looking.health, shapes.Health, open=True),
+    _get("health", "/health", "Whether the server works.", looking.health, documents.Health, open=True),
     _get(
-        "fullHealth", f"{_ROOT}/health", "The server and its parts.", looking.full_health, shapes.FullHealth
+        "fullHealth",
+        f"{_ROOT}/health",
+        "The server and its parts.",
+        looking.full_health,
+        documents.FullHealth,
     ),
     _get("openapi", f"{_ROOT}/openapi.json", "This document.", looking.document, dict[str, Any]),
 )
@@ -63,14 +67,14 @@ _WORKFLOWS: Final = (
         f"{_ROOT}/workflows",
         "Workflows that can be started.",
         running.list_workflows,
-        shapes.Workflows,
+        documents.Workflows,
     ),
     _get(
         "showWorkflow",
         f"{_ROOT}/workflows/{{workflowId}}",
         "A workflow, what it takes, and what starts it.",
         running.show_workflow,
-        shapes.WorkflowInFull,
+        documents.WorkflowInFull,
         names=shapes.OfWorkflow,
         fails=(404,),
     ),
@@ -79,13 +83,13 @@ _WORKFLOWS: Final = (
         f"{_ROOT}/workflows/{{workflowId}}/triggers/{{triggerId}}/fire",
         "Publish what a trigger waits for, so that it starts a run.",
         looking.fire,
-        {202: shapes.Fired},
+        {202: documents.Fired},
         names=shapes.OfTrigger,
         takes={JSON: shapes.Firing},
         optional=True,
         fails=(404, 429),
     ),
-    _get("listTriggers", f"{_ROOT}/triggers", "What starts runs.", looking.triggers, shapes.Triggers),
+    _get("listTriggers", f"{_ROOT}/triggers", "What starts runs.", looking.triggers, documents.Triggers),
 )
 
 _RUNS: Final = (
@@ -94,7 +98,7 @@ _RUNS: Final = (
         f"{_ROOT}/runs",
         "Start a run. It is stored when this is answered.",
         running.start_run,
-        {202: shapes.Started},
+        {202: documents.Started},
         headers=shapes.Once,
         takes={JSON: shapes.Start},
         fails=(404, 409, 429),
@@ -104,7 +108,7 @@ _RUNS: Final = (
         f"{_ROOT}/runs",
         "Runs, newest first.",
         running.list_runs,
-        shapes.Runs,
+        documents.Runs,
         query=shapes.WhichRuns,
     ),
     _get(
@@ -112,7 +116,7 @@ _RUNS: Final = (
         _RUN,
         "Where a run stands: every step, results, outputs.",
         running.show_run,
-        shapes.RunInFull,
+        documents.RunInFull,
         names=shapes.OfRun,
         fails=(404, 409),
     ),
@@ -121,7 +125,7 @@ _RUNS: Final = (
         f"{_RUN}/history",
         "What happened in a run.",
         running.show_facts,
-        shapes.Facts,
+        documents.Facts,
         names=shapes.OfRun,
         query=shapes.WhichFacts,
         fails=(404,),
@@ -131,7 +135,7 @@ _RUNS: Final = (
         f"{_RUN}/stream",
         "What happens in a run, as it happens; from its beginning, or after a fact.",
         streams.stream_facts,
-        shapes.Sent,
+        documents.Sent,
         names=shapes.OfRun,
         query=shapes.StreamedFacts,
         headers=shapes.Resuming,
@@ -150,7 +154,7 @@ _QUESTIONS: Final = (
         f"{_ROOT}/approvals",
         "What runs ask a person.",
         running.list_approvals,
-        shapes.Approvals,
+        documents.Approvals,
         query=shapes.WhichApprovals,
         fails=(404,),
     ),
@@ -164,7 +168,7 @@ _EVENTS: Final = (
         f"{_ROOT}/events",
         "Publish a CloudEvent, or a batch. They are durable when this is answered.",
         telling.publish,
-        {202: shapes.TakenEvents},
+        {202: documents.TakenEvents},
         takes={STRUCTURED: shapes.CloudEvent, BATCH: list[shapes.CloudEvent], JSON: shapes.CloudEvent},
         raw=True,
         fails=(429,),
@@ -174,7 +178,7 @@ _EVENTS: Final = (
         f"{_ROOT}/events",
         "Published events in their order: the last ones, or those after a number.",
         telling.list_events,
-        shapes.Events,
+        documents.Events,
         query=shapes.WhichEvents,
     ),
     _get(
@@ -182,7 +186,7 @@ _EVENTS: Final = (
         f"{_ROOT}/events/stream",
         "Published events as they come.",
         streams.stream_events,
-        shapes.Sent,
+        documents.Sent,
         query=shapes.StreamedEvents,
         headers=shapes.Resuming,
         fails=(429,),
@@ -193,14 +197,14 @@ _EVENTS: Final = (
         f"{_ROOT}/routes",
         "How far the readers of events are.",
         telling.list_routes,
-        shapes.Routes,
+        documents.Routes,
     ),
     _get(
         "listDeadLetters",
         f"{_ROOT}/dead-letters",
         "Events that routes could not deliver.",
         telling.list_letters,
-        shapes.DeadLetters,
+        documents.DeadLetters,
         query=shapes.WhichLetters,
     ),
 )
@@ -211,7 +215,7 @@ _LETTERS: Final = tuple(
         f"{_ROOT}/dead-letters/{verb}",
         about,
         act,
-        {200: shapes.Changed},
+        {200: documents.Changed},
         takes={JSON: shapes.Letters},
     )
     for verb, about, act in (
@@ -226,7 +230,7 @@ _HOOKS: Final = (
         "/hooks/{name}",
         "A webhook, signed as Standard Webhooks say. Answered with 200 if it came before.",
         hooks.receive,
-        {202: shapes.Received, 200: shapes.Received},
+        {202: documents.Received, 200: documents.Received},
         names=shapes.OfHook,
         headers=shapes.Signed,
         takes={JSON: Any, "text/plain": str, "application/octet-stream": bytes},
