@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from mplp_cli.delivering import driven
 from mplp_cli.errors import Problem, WorkflowValidationError
 from mplp_cli.render.machine import event_object, plan_document, run_document
 from mplp_cli.roster import check
@@ -79,7 +80,7 @@ def run(  # noqa: PLR0913 - options as of the command
         over = False
         try:
             ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
-            state = asyncio.run(ready.go())
+            state = asyncio.run(driven(runtime, ready))
             over = state.status in ("completed", "failed")
         finally:
             if runtime.tape is not None:
@@ -100,7 +101,7 @@ def resume(
             run_id, fits=lambda run: run.status not in ("completed", "cancelled") and not run.parent
         )
         ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
-        state = asyncio.run(ready.go())
+        state = asyncio.run(driven(runtime, ready))
         return run_document(ready.plan, state, now=runtime.clock.now())
 
 

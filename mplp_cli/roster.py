@@ -1,4 +1,4 @@
-"""The agents of a project: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
+"""What a project sets, and its agents: those of `agents.yaml` or `mplp.yaml`, and those that were registered."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from mplp_cli.ids import RandomIds
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
-from mplp_cli.roster import project_settings
+from mplp_cli.roster import Roster, project_settings
 from mplp_cli.running import (
     AS_IT_IS,
     Given,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
     from mplp_cli.protocols.scaling import Adjustments
-    from mplp_cli.roster import Roster
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool

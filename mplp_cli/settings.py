@@ -63,7 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
-    #: Whether `file` says something of events; whoever needs it has it judged (`loading.settings_file.with_events`).
+    #: Whether `file` says something of events; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
     routing: Routing | None = None

@@ -268,6 +268,8 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
 
 
 async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
+    from mplp_cli.delivering import driven
+
     loop = asyncio.get_running_loop()
     heard = 0
 
@@ -292,7 +294,7 @@ async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
     if watch.live is not None:
         tick()
     try:
-        await run.go()
+        await driven(runtime, run)
     finally:
         if ticking is not None:
             ticking.cancel()

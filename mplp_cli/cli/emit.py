@@ -98,13 +98,13 @@ def main(
         raise UsageError("--cloud-event says all of the event", hint="leave the type and other options out")
     else:
         events = _read(runtime, cloud_event)
-    if runtime.existing_state_dir() is None:
+    if runtime.existing_state_dir() is None and not runtime.settings.events:
         raise UsageError(
             "nothing was ever run here, so nobody can hear an event",
             hint="change to the directory of the run, or name its state with --state-dir",
         )
     now, board = runtime.clock.now(), runtime.store.board
-    numbers = board.publish(*(enriched(event, now) for event in events))
+    numbers = _publish(runtime, [enriched(event, now) for event in events])
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 
@@ -116,6 +116,20 @@ def main(
         from mplp_cli.render.theme import safe
 
         sys.stdout.write("".join(f"{safe(event.id)}\n" for event in events))
+
+
+def _publish(runtime: Runtime, events: list[Published]) -> list[int]:
+    """The numbers of the events. Without a server this process delivers them, and starts what they trigger."""
+    import asyncio
+
+    from mplp_cli.cli.showing import note
+    from mplp_cli.cli.triggers import serves
+
+    if serves(runtime):
+        return runtime.store.board.publish(*events)
+    from mplp_cli.serving.aside import publish_here
+
+    return asyncio.run(publish_here(runtime, events, note))
 
 
 def _made(runtime: Runtime, kind: str | None, given: dict[str, str | None]) -> Published:

@@ -119,11 +119,14 @@ def fire(
     made = enriched(_made(runtime, served, chosen, {} if event is None else _given(event), now), now)
     target = aim(served.id, chosen)
     try:
-        is_meant, inputs = target.means(made), target.inputs(made)
+        if not target.means(made):
+            raise UsageError(
+                f"the trigger `{chosen.id}` does not mean this event",
+                hint="`mplp triggers list` says what it means",
+            )
+        inputs = target.inputs(made)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if not is_meant:
-        raise UsageError(f"the trigger `{chosen.id}` does not mean this event", hint="`mplp triggers test`")
     resolved = resolve_inputs(served.plan.workflow, inputs)
     if serves(runtime):
         runtime.store.board.publish(made)

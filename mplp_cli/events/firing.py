@@ -164,6 +164,15 @@ class Firing:
             unsubscribe()
             self._settle_idle(list(self._lanes.values()))
 
+    def once(self) -> None:
+        """Deal with all that is on the board, but for what has to wait: for somebody who does not stay."""
+        self.rearm()
+        self._bus.look()
+        self._heard = self._bus.heard
+        while sum(self._turn(lane) for lane in list(self._lanes.values())):
+            pass
+        self._settle_idle(list(self._lanes.values()))
+
     async def _rest(self) -> None:
         waits = any(lane.pending for lane in self._lanes.values())
         try:

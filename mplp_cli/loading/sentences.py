@@ -78,6 +78,8 @@ def _missing(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
 
 def _one_of(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     """Exactly one of several keys is wanted."""
+    if not isinstance(error.instance, dict):
+        return  # its type is wrong, and that is said
     keys = [key for option in error.validator_value for key in option["required"]]
     listed = f"{', '.join(f'`{key}`' for key in keys[:-1])} or `{keys[-1]}`"
     there = [key for key in error.instance if key in keys]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
+from mplp_cli.delivering import driven
 from mplp_cli.errors import (
     LostOwnershipError,
     MplpError,
@@ -235,7 +236,7 @@ class LocalFleet:
     async def _drive(self, run_id: RunId, own: _Driven) -> None:
         """Drive one run; whatever becomes of it, the others go on."""
         try:
-            state = await own.run.go()
+            state = await driven(self.runtime, own.run, project=False)
         except LostOwnershipError:  # who took it over drives it on
             self._owned.pop(run_id, None)
         except Exception as error:  # noqa: BLE001 - it is told, and the run is taken up again

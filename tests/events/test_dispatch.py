@@ -351,7 +351,7 @@ def test_whatever_moment_the_process_dies_at_nothing_is_lost() -> None:
     assert lives > 10
     given = set(target.has)
     states = Counter(project.states("r").values())
-    dead = {project.board.numbered(n).id for n, state in project.states("r").items() if state == "dead"}  # type: ignore[union-attr]
+    dead = {project.board.numbered(n).id for n, state in project.states("r").items() if state == "dead"}
     assert given | dead == {f"{n}" for n in range(3_000)}
     assert poison <= dead
     assert not poison & given

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.json import decode
+from msgspec.json import decode, encode
 
 from mplp_cli.errors import Problem, UsageError
 from mplp_cli.loading import load_workflow
 from mplp_cli.loading.agents import Beside, Known
+from mplp_cli.loading.codes import CODES
 from mplp_cli.loading.events import Around
 from mplp_cli.loading.schema import settings_schema
 from mplp_cli.loading.settings_file import judge_settings, with_events
@@ -272,6 +273,7 @@ def test_the_project_declares_routes_and_rules(tmp_path: Path) -> None:
 
 
 RULE = "events: {correlation-rules: [{id: a, "
+LISTS = ("filters", "transformers", "routes", "correlation-rules")
 BAD_SETTINGS = [
     (RULE + "type: frequency, match: {}, window: 1m}]}", "{", "schema-missing-key", "needs the key `minimum-events`"),
     (RULE + "type: frequency, match: {}, window: 1m, count: 3}]}", "count", "schema-unknown-key",
@@ -316,6 +318,39 @@ def test_what_is_wrong_with_settings_is_said_at_its_place(
     assert (problem.file, problem.line, problem.code) == ("mplp.yaml", 2, code)
     assert marked(f"\n{text}", problem) == enclosed
     assert said in f"{problem.message} {problem.hint}"
+
+
+def test_values_of_any_other_type_are_refused_and_nothing_breaks() -> None:
+    strange: list[Any] = [None, 3, "x", [], [3], {}, {"id": 3}, {"on": "cron"}, [[]], [{"id": []}]]
+    target = {"id": "a", "match": 3, "target": 3}
+    rule = {
+        "id": 3,
+        "events": 3,
+        "match": [],
+        "window": [],
+        "key": 3,
+        "actions": [3, {"emit": 3}],
+        "type": [3],
+    }
+    strange += [
+        [target],
+        [rule],
+        [{"id": "a", "drop": 3, "keep": [], "set": 3}],
+        [{"on": "cron", "schedule": 3}],
+    ]
+    strange += [
+        [{"on": "file", "paths": {}}],
+        [{"on": "webhook", "secret": []}],
+        [{"on": "event", "where": "x"}],
+    ]
+    for value in strange:
+        said = encode({"workflow": {"triggers": value, "events": dict.fromkeys(LISTS, value)}})
+        assert all(one.line for one in load_workflow(said, "flow.json").problems)
+        whole = encode({"events": dict.fromkeys(LISTS, value)})
+        assert all(
+            one.code in CODES
+            for one in judge_settings(whole, "mplp.json", around=Around(), beside=Beside())[0]
+        )
 
 
 def test_settings_that_say_nothing_are_valid() -> None:
