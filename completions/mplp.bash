@@ -75,7 +75,7 @@ _mplp_takes_value() {
     "wait --timeout" | "wait --state-dir") return 0 ;;
     "cancel --reason" | "cancel --output" | "cancel -o" | "cancel --secrets-file" | "cancel --state-dir") return 0 ;;
     "kill --reason" | "kill --output" | "kill -o" | "kill --state-dir") return 0 ;;
-    "runs --keep-days" | "runs --keep" | "runs --workflow" | "runs -w" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n") return 0 ;;
+    "runs --workflow" | "runs -w" | "runs --status" | "runs -s" | "runs --since" | "runs --limit" | "runs -n" | "runs --output" | "runs -o" | "runs --state-dir" | "runs --keep-days" | "runs --keep" | "runs --forget") return 0 ;;
     "status --output" | "status -o" | "status --state-dir") return 0 ;;
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
@@ -86,7 +86,9 @@ _mplp_takes_value() {
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
-    "events --type" | "events -t" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --source") return 0 ;;
+    "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s") return 0 ;;
+    "triggers --output" | "triggers -o" | "triggers --state-dir" | "triggers --event" | "triggers --at" | "triggers --secrets-file") return 0 ;;
+    "serve --workflows" | "serve -w" | "serve --host" | "serve --port" | "serve -p" | "serve --allow-host" | "serve --at-once" | "serve --queue" | "serve --backlog" | "serve --grace" | "serve --secrets-file" | "serve --output" | "serve -o" | "serve --state-dir") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
     "interfaces --output" | "interfaces -o" | "interfaces --state-dir" | "interfaces --input" | "interfaces -i") return 0 ;;
@@ -160,14 +162,15 @@ _mplp_value() {
     "kill --reason") _mplp_complete text ;;
     "kill --output" | "kill -o") _mplp_complete choices text json ;;
     "kill --state-dir") _mplp_complete directory ;;
-    "runs --keep-days") _mplp_complete text ;;
-    "runs --keep") _mplp_complete text ;;
     "runs --workflow" | "runs -w") _mplp_complete workflows ;;
-    "runs --output" | "runs -o") _mplp_complete choices text json ;;
-    "runs --state-dir") _mplp_complete directory ;;
     "runs --status" | "runs -s") _mplp_complete choices pending running interrupted waiting paused completed failed cancelled ;;
     "runs --since") _mplp_complete text ;;
     "runs --limit" | "runs -n") _mplp_complete text ;;
+    "runs --output" | "runs -o") _mplp_complete choices text json ;;
+    "runs --state-dir") _mplp_complete directory ;;
+    "runs --keep-days") _mplp_complete text ;;
+    "runs --keep") _mplp_complete text ;;
+    "runs --forget") _mplp_complete text ;;
     "status --output" | "status -o") _mplp_complete choices text json ;;
     "status --state-dir") _mplp_complete directory ;;
     "logs --attempt") _mplp_complete text ;;
@@ -198,11 +201,37 @@ _mplp_value() {
     "reject --output" | "reject -o") _mplp_complete choices text json ;;
     "reject --state-dir") _mplp_complete directory ;;
     "events --type" | "events -t") _mplp_complete text ;;
+    "events --source") _mplp_complete text ;;
+    "events --since") _mplp_complete text ;;
+    "events --id") _mplp_complete text ;;
+    "events --run") _mplp_complete runs ;;
     "events --limit" | "events -n") _mplp_complete text ;;
     "events --output" | "events -o") _mplp_complete choices text json ;;
     "events --state-dir") _mplp_complete directory ;;
     "events --data" | "events -d") _mplp_complete text ;;
-    "events --source") _mplp_complete text ;;
+    "events --subject") _mplp_complete text ;;
+    "events --time") _mplp_complete text ;;
+    "events --cloud-event") _mplp_complete file ;;
+    "events --from") _mplp_complete text ;;
+    "events --route" | "events -r") _mplp_complete text ;;
+    "events --event" | "events -e") _mplp_complete text ;;
+    "events --state" | "events -s") _mplp_complete choices delivered retrying dead dropped ;;
+    "triggers --output" | "triggers -o") _mplp_complete choices text json ;;
+    "triggers --state-dir") _mplp_complete directory ;;
+    "triggers --event") _mplp_complete text ;;
+    "triggers --at") _mplp_complete text ;;
+    "triggers --secrets-file") _mplp_complete file ;;
+    "serve --workflows" | "serve -w") _mplp_complete file ;;
+    "serve --host") _mplp_complete text ;;
+    "serve --port" | "serve -p") _mplp_complete text ;;
+    "serve --allow-host") _mplp_complete text ;;
+    "serve --at-once") _mplp_complete text ;;
+    "serve --queue") _mplp_complete text ;;
+    "serve --backlog") _mplp_complete text ;;
+    "serve --grace") _mplp_complete text ;;
+    "serve --secrets-file") _mplp_complete file ;;
+    "serve --output" | "serve -o") _mplp_complete choices text json ;;
+    "serve --state-dir") _mplp_complete directory ;;
     "call --param" | "call -p") _mplp_complete text ;;
     "call --params") _mplp_complete text ;;
     "call --output" | "call -o") _mplp_complete choices text json ;;
@@ -281,7 +310,7 @@ _mplp_options() {
     "wait") _mplp_complete choices --timeout --state-dir -h --help ;;
     "cancel") _mplp_complete choices --reason --no-wait --output -o --secrets-file --state-dir -h --help ;;
     "kill") _mplp_complete choices --reason --no-wait --output -o --state-dir -h --help ;;
-    "runs") _mplp_complete choices --keep-days --keep --workflow -w --dry-run --yes -y --output -o --state-dir --no-color -h --help --status -s --all -a --since --limit -n ;;
+    "runs") _mplp_complete choices --workflow -w --status -s --all -a --since --limit -n --output -o --state-dir --no-color -h --help --keep-days --keep --dry-run --forget --yes -y ;;
     "status") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
@@ -292,7 +321,9 @@ _mplp_options() {
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
-    "events") _mplp_complete choices --type -t --limit -n --output -o --state-dir --no-color -h --help --data -d --source ;;
+    "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all ;;
+    "triggers") _mplp_complete choices --output -o --state-dir --no-color -h --help --event --at --secrets-file ;;
+    "serve") _mplp_complete choices --workflows -w --host --port -p --allow-host --at-once --queue --backlog --grace --openapi --secrets-file --output -o --state-dir -h --help ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
     "interfaces") _mplp_complete choices --output -o --state-dir --no-color -h --help --input -i ;;
@@ -329,7 +360,7 @@ _mplp_argument() {
     "wait 0") _mplp_complete runs ;;
     "cancel 0") _mplp_complete runs ;;
     "kill 0") _mplp_complete runs ;;
-    "runs 0") _mplp_complete choices prune ;;
+    "runs 0") _mplp_complete choices list prune ;;
     "status 0") _mplp_complete runs ;;
     "logs 0") _mplp_complete runs ;;
     "logs 1") _mplp_complete steps ;;
@@ -345,8 +376,13 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
-    "events 0") _mplp_complete choices list emit ;;
+    "events 0") _mplp_complete choices list emit show tail routes deliveries dead-letter ;;
     "events 1") _mplp_complete text ;;
+    "events 2") _mplp_complete text ;;
+    "events "*) _mplp_complete text ;;
+    "triggers 0") _mplp_complete choices list test fire ;;
+    "triggers "*) _mplp_complete workflow ;;
+    "triggers 2") _mplp_complete text ;;
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
@@ -367,7 +403,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -403,7 +439,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
   else
     _mplp_argument
   fi
