@@ -48,7 +48,7 @@ class Delivering:
 
 
 @asynccontextmanager
-async def delivering(
+async def delivering(  # noqa: PLR0913 - all that may differ from one process to another
     runtime: Runtime,
     routing: Routing,
     *,
@@ -57,12 +57,14 @@ async def delivering(
     strict: bool = True,
     secrets: Mapping[str, str] | None = None,
     scope: Scope = PROJECT,
+    bus: Bus | None = None,
 ) -> AsyncIterator[Delivering | None]:
     """Deliver in this process and loop what is published from now on, and what is left of before.
 
     None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
     `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
     that routes ask for; without it each gets a process of its own. Another `scope` than the project's needs no right.
+    `bus`: one that somebody else has, and lets listen.
 
     `strict`: UsageError if the secret, the agent or another target of a route cannot be used, before anything is
     delivered; else such a route stands still, and says why (`Dispatcher.progress`). `secrets`: values that are not, or
@@ -83,13 +85,14 @@ async def delivering(
             check_secrets(routing.routes, tools.secrets)
             for route in routing.routes:
                 send(route)
-        store, last = runtime.store, runtime.store.board.last()
-        dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, last, scope)
-        bus = Bus(store.board, last)
-        bus.subscribe(dispatcher.hear)
+        store, listens = runtime.store, bus is None
+        bus = Bus(store.board, store.board.last()) if bus is None else bus
+        dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
+        stack.callback(bus.subscribe(dispatcher.hear))
         try:
             async with asyncio.TaskGroup() as tasks:
-                working = [tasks.create_task(work) for work in (bus.listen(), dispatcher.work())]
+                works = [dispatcher.work(), *([bus.listen()] if listens else ())]
+                working = [tasks.create_task(work) for work in works]
                 yield Delivering(bus=bus, dispatcher=dispatcher)
                 while bus.look():
                     pass
