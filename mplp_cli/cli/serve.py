@@ -56,7 +56,7 @@ def main(
     output: Output = TextOrJson.text,
     state_dir: StateDir = None,
 ) -> None:
-    """Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks.
+    """Serve workflows and what triggers them, over HTTP.
 
     What starts runs by itself (`triggers` of a workflow) works as long as the server runs. Every request needs the
     token: that of MPLP_SERVE_TOKEN, else one that is made once and kept in STATE/serve.token.
