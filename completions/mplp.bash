@@ -86,8 +86,9 @@ _mplp_takes_value() {
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
-    "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s") return 0 ;;
+    "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s" | "events --by" | "events --window" | "events -w" | "events --slide" | "events --lateness" | "events --field" | "events --file" | "events -f" | "events --rules" | "events -r") return 0 ;;
     "triggers --output" | "triggers -o" | "triggers --state-dir" | "triggers --event" | "triggers --at" | "triggers --secrets-file") return 0 ;;
+    "serve --workflows" | "serve -w" | "serve --host" | "serve --port" | "serve -p" | "serve --allow-host" | "serve --at-once" | "serve --queue" | "serve --backlog" | "serve --grace" | "serve --secrets-file" | "serve --output" | "serve -o" | "serve --state-dir") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
     "interfaces --output" | "interfaces -o" | "interfaces --state-dir" | "interfaces --input" | "interfaces -i") return 0 ;;
@@ -215,11 +216,29 @@ _mplp_value() {
     "events --route" | "events -r") _mplp_complete text ;;
     "events --event" | "events -e") _mplp_complete text ;;
     "events --state" | "events -s") _mplp_complete choices delivered retrying dead dropped ;;
+    "events --by") _mplp_complete text ;;
+    "events --window" | "events -w") _mplp_complete text ;;
+    "events --slide") _mplp_complete text ;;
+    "events --lateness") _mplp_complete text ;;
+    "events --field") _mplp_complete text ;;
+    "events --file" | "events -f") _mplp_complete file ;;
+    "events --rules" | "events -r") _mplp_complete file ;;
     "triggers --output" | "triggers -o") _mplp_complete choices text json ;;
     "triggers --state-dir") _mplp_complete directory ;;
     "triggers --event") _mplp_complete text ;;
     "triggers --at") _mplp_complete text ;;
     "triggers --secrets-file") _mplp_complete file ;;
+    "serve --workflows" | "serve -w") _mplp_complete file ;;
+    "serve --host") _mplp_complete text ;;
+    "serve --port" | "serve -p") _mplp_complete text ;;
+    "serve --allow-host") _mplp_complete text ;;
+    "serve --at-once") _mplp_complete text ;;
+    "serve --queue") _mplp_complete text ;;
+    "serve --backlog") _mplp_complete text ;;
+    "serve --grace") _mplp_complete text ;;
+    "serve --secrets-file") _mplp_complete file ;;
+    "serve --output" | "serve -o") _mplp_complete choices text json ;;
+    "serve --state-dir") _mplp_complete directory ;;
     "call --param" | "call -p") _mplp_complete text ;;
     "call --params") _mplp_complete text ;;
     "call --output" | "call -o") _mplp_complete choices text json ;;
@@ -309,8 +328,9 @@ _mplp_options() {
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
-    "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all ;;
+    "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all --by --window -w --slide --lateness --field --file -f --rules -r ;;
     "triggers") _mplp_complete choices --output -o --state-dir --no-color -h --help --event --at --secrets-file ;;
+    "serve") _mplp_complete choices --workflows -w --host --port -p --allow-host --at-once --queue --backlog --grace --openapi --secrets-file --output -o --state-dir -h --help ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
     "interfaces") _mplp_complete choices --output -o --state-dir --no-color -h --help --input -i ;;
@@ -363,7 +383,7 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
-    "events 0") _mplp_complete choices list emit show tail routes deliveries dead-letter ;;
+    "events 0") _mplp_complete choices list emit show tail routes deliveries dead-letter aggregate correlate ;;
     "events 1") _mplp_complete text ;;
     "events 2") _mplp_complete text ;;
     "events "*) _mplp_complete text ;;
@@ -390,7 +410,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -426,7 +446,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
   else
     _mplp_argument
   fi

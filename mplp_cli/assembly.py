@@ -72,8 +72,6 @@ class Parts(Starts, Protocol):
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
     @property
-    def declared(self) -> Settings: ...
-    @property
     def listens(self) -> Collection[str]: ...
 
 
@@ -172,9 +170,9 @@ def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:
         from mplp_cli.workflow.events.routes import globs_of
         from mplp_cli.workflow.events.triggers import EventTrigger
 
-        for routing in (runtime.declared.routing, plan.routing):
+        for routing in (runtime.settings.routing, plan.routing):
             globs |= globs_of(routing) if routing is not None else set()
-        globs |= {match.type for rule in runtime.declared.correlation_rules for match in rule.events}
+        globs |= {match.type for rule in runtime.settings.correlation_rules for match in rule.events}
         globs |= {one.where.type for one in plan.triggers if isinstance(one, EventTrigger)}
     return listened(globs)
 

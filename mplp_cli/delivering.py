@@ -51,7 +51,7 @@ class Delivering:
 
 
 @asynccontextmanager
-async def delivering(  # noqa: PLR0913 - what a process gives, and what its project declares
+async def delivering(  # noqa: PLR0913 - all that may differ from one process to another
     runtime: Runtime,
     routing: Routing,
     *,
@@ -61,6 +61,7 @@ async def delivering(  # noqa: PLR0913 - what a process gives, and what its proj
     secrets: Mapping[str, str] | None = None,
     scope: Scope = PROJECT,
     rules: Sequence[CorrelationRule] = (),
+    bus: Bus | None = None,
 ) -> AsyncIterator[Delivering | None]:
     """Deliver in this process and loop what is published from now on, and what is left of before; `rules` find what of
     it belongs together.
@@ -68,7 +69,7 @@ async def delivering(  # noqa: PLR0913 - what a process gives, and what its proj
     None, and nothing is opened, if there are no routes and rules or another process of this state delivers. At the end
     it waits `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts
     the runs that routes and rules ask for; without it each gets a process of its own. Another `scope` than the
-    project's needs no right.
+    project's needs no right. `bus`: one that somebody else has, and lets listen.
 
     `strict`: UsageError if the secret, the agent or another target of a route cannot be used, before anything is
     delivered; else such a route stands still, and says why (`Dispatcher.progress`). `secrets`: values that are not, or
@@ -90,14 +91,16 @@ async def delivering(  # noqa: PLR0913 - what a process gives, and what its proj
             check_secrets(routing.routes, tools.secrets)
             for route in routing.routes:
                 send(route)
-        store, last = runtime.store, runtime.store.board.last()
-        dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, last, scope)
-        bus = Bus(store.board, last)
-        bus.subscribe(dispatcher.hear)
+        store, listens = runtime.store, bus is None
+        bus = Bus(store.board, store.board.last()) if bus is None else bus
+        dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
+        stack.callback(bus.subscribe(dispatcher.hear))
         correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
         try:
             async with asyncio.TaskGroup() as tasks:
-                works = (bus.listen(), dispatcher.work(), *([correlating.work()] if rules else ()))
+                works = [dispatcher.work()]
+                works += [bus.listen()] if listens else []
+                works += [correlating.work()] if rules else []
                 working = [tasks.create_task(work) for work in works]
                 yield Delivering(bus=bus, dispatcher=dispatcher, correlating=correlating)
                 while bus.look():
@@ -115,8 +118,8 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
     """Drive a run to where only a person can take it on, and deliver meanwhile: what is published in the project,
     unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
     own = run.plan.routing
-    declared = runtime.declared.routing if project else None
-    rules = runtime.declared.correlation_rules if project else ()
+    declared = runtime.settings.routing if project else None
+    rules = runtime.settings.correlation_rules if project else ()
     if own is None and declared is None:
         return await run.go()
     async with AsyncExitStack() as stack:

@@ -48,7 +48,8 @@
     |-- StoreError                 74   the state store cannot be used; `mplp doctor` explains
     |-- RunBusyError               75   another process holds this run
     |   `-- LostOwnershipError     75   another process took this run over; nothing more was written
-    `-- ConcurrencyLimitError      75   other runs have all places under the concurrency key
+    |-- ConcurrencyLimitError      75   other runs have all places under the concurrency key
+    `-- ServerRunningError         75   another process serves this state
 
 Fields come first and the message is derived from them, so that tests and machine readers need not
 parse text. `Failure` is an error as a fact of the history; `Problem` is a finding about a file.
@@ -557,5 +558,11 @@ class UnknownWorkflowError(UsageError):
 
 class QueueFullError(MplpError):
     """As many runs wait already as may; the run was not stored."""
+
+    exit_code = Exit.BUSY
+
+
+class ServerRunningError(MplpError):
+    """Another process serves this state already."""
 
     exit_code = Exit.BUSY

@@ -324,15 +324,6 @@ class Runtime:
         return project_settings(self.cwd)
 
     @cached_property
-    def declared(self) -> Settings:
-        """The same, with what it declares of events. UsageError says what is wrong with that."""
-        if not self.settings.events:
-            return self.settings
-        from mplp_cli.loading.settings_file import with_events
-
-        return with_events(self.settings)
-
-    @cached_property
     def pool(self) -> Pool:
         """What steps can hold; a kind is looked for when it is asked for."""
         from mplp_cli.resources.pool import make_pool

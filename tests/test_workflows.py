@@ -268,7 +268,7 @@ def test_the_release_waits_for_its_approval_and_tells_of_it(mplp: Command) -> No
     assert mplp(*answer, "team-lead", "-i", "channel=stable").code == 0
     done = mplp("resume", "release-approval", "--output", "json")
     assert done.code == 0
-    [event] = mplp("events", "list", "-o", "json").document["events"]
+    [event] = mplp("events", "list", "--type", "release.*", "-o", "json").document["events"]
     assert done.document["outputs"] == {
         "published": "v2.0 to stable for 100%",
         "approved-by": "team-lead",

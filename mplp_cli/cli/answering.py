@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import ApprovalRecord, RunRecord
+    from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.fold.answers import Given
 
@@ -45,6 +45,7 @@ def answer(run: str, step: str | None, said: Answer, *, state_dir: str | None, a
     given = runtime.store.decide(record.id, chosen, said.decision, by, said.reason, now, bound)
     if as_json:
         from mplp_cli.render.machine import write_document
+        from mplp_cli.render.stored import approval_object
 
         write_document(approval_object(given))
     else:
@@ -123,26 +124,3 @@ def user_name() -> str:
         return getuser()
     except (OSError, KeyError):  # a container may know its users by number only
         return f"uid {os.getuid()}"
-
-
-def approval_object(asked: ApprovalRecord) -> dict[str, Any]:
-    """A question and its answer, for machines."""
-    from mplp_cli.workflow.values import rfc3339
-
-    made: dict[str, Any] = {
-        "id": asked.id,
-        "runId": asked.run,
-        "workflowId": asked.workflow_id,
-        "step": asked.step,
-        "attempt": asked.attempt,
-        "message": asked.message,
-        "approvers": asked.approvers,
-        "inputs": asked.form,
-        "digest": asked.digest,
-        "askedAt": rfc3339(asked.asked_at),
-        "state": asked.state,
-    }
-    if asked.decided_at:
-        made |= {"by": asked.by, "reason": asked.reason, "decidedAt": rfc3339(asked.decided_at)}
-        made["given"] = asked.inputs
-    return made

@@ -33,8 +33,8 @@ def main(
 
       mplp approvals --run 3f2a --all --output json
     """
-    from mplp_cli.cli.answering import approval_object
     from mplp_cli.cli.showing import note, show
+    from mplp_cli.render.stored import approval_object
     from mplp_cli.render.tables import approvals_table
     from mplp_cli.runtime import Runtime
 
@@ -77,6 +77,6 @@ def _found(runtime: Runtime, run: str | None, *, everything: bool) -> list[Appro
 
 
 def _parent(runtime: Runtime, run_id: str) -> dict[str, Any] | None:
-    from mplp_cli.cli.family import parent_object
+    from mplp_cli.render.stored import parent_object
 
     return next((parent_object(run) for run in runtime.store.find_runs(run_id)), None)

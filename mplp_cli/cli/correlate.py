@@ -81,7 +81,7 @@ def _rules(runtime: Runtime, file: str | None) -> tuple[CorrelationRule, ...]:
     from mplp_cli.errors import UsageError
 
     if file is None:
-        declared = runtime.declared.correlation_rules
+        declared = runtime.settings.correlation_rules
         if not declared:
             raise UsageError(
                 "there are no correlation rules",

@@ -123,8 +123,8 @@ def _mark_of(pid: int) -> str:
 
 def _unfinished(runtime: Runtime, runs: list[RunRecord]) -> Iterator[Finding]:
     """Runs that could go on: which wait for somebody, and which this version cannot take up."""
-    from mplp_cli.cli.recorded import recorded
     from mplp_cli.errors import MplpError, RunStateError
+    from mplp_cli.recorded import recorded
     from mplp_cli.render.tables import status_of
     from mplp_cli.render.view import short_id
     from mplp_cli.store.inspection import Finding

@@ -9,7 +9,7 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
-    from mplp_cli.cli.recorded import Recorded
+    from mplp_cli.recorded import Recorded
 
 
 def main(
@@ -62,8 +62,8 @@ def main(
 
 
 def _recorded(state_dir: str | None, first: str, second: str) -> tuple[Recorded, Recorded]:
-    from mplp_cli.cli.recorded import recorded
     from mplp_cli.errors import UsageError
+    from mplp_cli.recorded import recorded
     from mplp_cli.render.view import short_id
     from mplp_cli.runtime import Runtime
 

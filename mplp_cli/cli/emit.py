@@ -98,7 +98,7 @@ def main(
         raise UsageError("--cloud-event says all of the event", hint="leave the type and other options out")
     else:
         events = read_events(runtime, cloud_event)
-    if runtime.existing_state_dir() is None:
+    if runtime.existing_state_dir() is None and not runtime.settings.events:
         raise UsageError(
             "nothing was ever run here, so nobody can hear an event",
             hint="change to the directory of the run, or name its state with --state-dir",

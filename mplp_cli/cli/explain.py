@@ -36,13 +36,13 @@ def main(
 
       mplp explain my-workflow deploy --output json
     """
-    from mplp_cli.cli.family import cause_object, children_objects
-    from mplp_cli.cli.recorded import check_step, shortage_of
     from mplp_cli.cli.showing import show
     from mplp_cli.observe.explanation import explain
+    from mplp_cli.recorded import check_step, shortage_of
     from mplp_cli.render.explained import explained_document, explained_screen
     from mplp_cli.render.grid import wrapped
     from mplp_cli.render.ink import Line
+    from mplp_cli.render.stored import cause_object, children_objects
     from mplp_cli.render.tables import children_table, status_of
     from mplp_cli.render.view import cause_text
     from mplp_cli.resources.learned import estimates_of

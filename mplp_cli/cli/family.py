@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -32,28 +31,3 @@ def with_children(store: Store, run_id: str) -> list[str]:
     for run in found:
         found += [child.id for child in store.runs(child_of=run)]
     return found
-
-
-def parent_object(run: RunRecord) -> dict[str, Any] | None:
-    """The run and the step that a sub-workflow runs for."""
-    return None if run.parent is None else {"runId": run.parent.run, "step": run.parent.step}
-
-
-def cause_object(run: RunRecord) -> dict[str, Any]:
-    """`{cause: {by, event}}` of a run that nobody started by hand."""
-    return {} if run.cause is None else {"cause": {"by": run.cause.by, "event": run.cause.event or None}}
-
-
-def children_objects(children: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """The runs of sub-workflows, for machines."""
-    from mplp_cli.render.tables import status_of
-
-    return [
-        {
-            "runId": child.id,
-            "step": child.parent.step if child.parent is not None else "",
-            "workflowId": child.workflow_id,
-            "status": status_of(child),
-        }
-        for child in children
-    ]

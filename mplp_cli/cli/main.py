@@ -45,6 +45,7 @@ COMMANDS = {
     "reject": "reject",
     "events": "events",
     "triggers": "triggers",
+    "serve": "serve",
     "call": "call",
     "agents": "agents",
     "interfaces": "interfaces",

@@ -120,8 +120,8 @@ def main(
 
 def _say_completed(runtime: Runtime, run_id: str, output: RunOutput, junit: str | None) -> None:
     """There is nothing to do: what the run gave is given once more."""
-    from mplp_cli.cli.recorded import recorded
     from mplp_cli.cli.showing import note
+    from mplp_cli.recorded import recorded
     from mplp_cli.render.machine import run_document, write_document
     from mplp_cli.render.view import short_id
 

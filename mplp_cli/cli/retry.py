@@ -38,8 +38,8 @@ def main(
     from mplp_cli.again import retry
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.places import failed_places
-    from mplp_cli.cli.recorded import check_step
     from mplp_cli.cli.showing import note
+    from mplp_cli.recorded import check_step
     from mplp_cli.runtime import Runtime
 
     def tell(tried: str, standing: list[str]) -> None:

@@ -35,7 +35,7 @@ def routes(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    listed = [*standings(runtime.declared, stored(runtime))]
+    listed = [*standings(runtime.settings, stored(runtime))]
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
 

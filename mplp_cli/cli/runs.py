@@ -68,8 +68,8 @@ def main(
       mplp runs --workflow nightly --since 2d
     """
     from mplp_cli.cli.moments import begin_of
-    from mplp_cli.cli.recorded import run_object
     from mplp_cli.cli.showing import note, show
+    from mplp_cli.render.stored import run_object
     from mplp_cli.render.tables import runs_table
     from mplp_cli.runtime import Runtime
 

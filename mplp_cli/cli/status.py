@@ -11,8 +11,8 @@ from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
     from mplp_cli.cli.family import Family
-    from mplp_cli.cli.recorded import Recorded
     from mplp_cli.protocols import Standing
+    from mplp_cli.recorded import Recorded
     from mplp_cli.render.ink import Line
     from mplp_cli.render.theme import Theme
 
@@ -36,9 +36,10 @@ def main(
       mplp status my-workflow --output json
     """
     from mplp_cli.cli.artifacts import kept_files
-    from mplp_cli.cli.family import cause_object, children_objects, family_of, parent_object
-    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.cli.family import family_of
     from mplp_cli.cli.showing import show
+    from mplp_cli.recorded import recorded
+    from mplp_cli.render.stored import cause_object, children_objects, parent_object
     from mplp_cli.runtime import Runtime
     from mplp_cli.store.layout import artifact_dir
 

@@ -34,7 +34,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the triggers of workflows: when they fire next, how they stand, the run that each started last.
+    """List triggers: when they fire next, what they started last.
 
     Triggers start runs while `mplp serve` runs. What is published meanwhile waits for them, from the first time on
     that they were served.

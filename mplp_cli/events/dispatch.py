@@ -201,7 +201,7 @@ class Dispatcher:
         end = self._clock.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
-                while not (self._ledger.is_written and all(lane.quiet(end) for lane in self._lanes)):
+                while not (self._ledger.is_written and all(_quiet(lane, end) for lane in self._lanes)):
                     self._ledger.moved.clear()
                     await self._ledger.moved.wait()
         except TimeoutError:
@@ -248,7 +248,8 @@ class Dispatcher:
         try:
             event = self._board.numbered(number)
         except StoreError:
-            lane.put_back(number, tries, self._clock.monotonic())
+            del lane.again[number]
+            lane.later(self._clock.monotonic(), number, tries)
             raise
         if event is None:
             lost = "EventGoneError: the event is not on the board any more"
@@ -316,6 +317,13 @@ class Dispatcher:
             if ended - since > _SLICE:
                 await asyncio.sleep(0)
                 since = monotonic()
+
+
+def _quiet(lane: Lane, end: float) -> bool:
+    """Whether there is nothing to do for a lane before a moment."""
+    due = lane.next_due()
+    idle = not lane.fresh and not lane.again and not lane.lagging and (due is None or due >= end)
+    return idle or bool(lane.broken)
 
 
 async def _tried(sender: Sender, items: Sequence[Item], longest: int) -> Sequence[Failure | None]:

@@ -140,11 +140,6 @@ class Lane:
         self.again[number] = tries
         return number, tries
 
-    def put_back(self, number: int, tries: int, moment: float) -> None:
-        """It was due, and could not be read."""
-        del self.again[number]
-        self.later(moment, number, tries)
-
     def retry(self, item: Item) -> None:
         """Try one again that was due: before the others of its source."""
         source = item.event.source
@@ -267,12 +262,6 @@ class Lane:
     def retrying(self) -> int:
         """How many events are to be tried again, or are being."""
         return len(self._later) + len(self.again)
-
-    def quiet(self, end: float) -> bool:
-        """Whether there is nothing to do before a moment."""
-        due = self.next_due()
-        idle = not self.fresh and not self.again and not self.lagging and (due is None or due >= end)
-        return idle or bool(self.broken)
 
     def progress(self, heard: int, now: int, trouble: str) -> Progress:
         """How it is doing. `heard`: the number of the last event; `now`: ms since the epoch."""

@@ -92,7 +92,7 @@ CODES: Final[dict[str, str]] = {
     "event-schedule": "a text that is not a schedule",
     "event-time-zone": "a time zone that does not exist",
     "event-input": "an input that a trigger gives is unknown or does not fit, or one that a run needs is missing",
-    "event-secret": "a trigger or a route names a secret that its workflow does not declare",
+    "event-secret": "a route names a secret that its workflow does not declare",
     "event-variable": "a secret that a route of the project needs is not set",
     "event-agent": "a route sends to an agent that is not there",
     "event-command": "the program that a route sends to is not found on this machine",

@@ -11,7 +11,6 @@ from mplp_cli.loading.events import (
     Around,
     absolute,
     check_match,
-    check_secret,
     check_template,
     duplicates,
     make_match,
@@ -37,7 +36,7 @@ def judge_triggers(
     problems += duplicates(value, path, "triggers")
     hooks: dict[str, Path] = {}
     for at, trigger in mappings(value, path):
-        problems += _rules(trigger, at, inputs, around)
+        problems += _rules(trigger, at, inputs)
         hook = trigger.get("path")
         if trigger.get("on") == "webhook" and isinstance(hook, str) and hooks.setdefault(hook, at) != at:
             problems.append(
@@ -82,7 +81,7 @@ def _trigger(value: dict[str, Any], directory: str) -> t.Trigger:
 # ---- rules ---------------------------------------------------------------------------------------
 
 
-def _rules(trigger: dict[str, Any], path: Path, inputs: Inputs, around: Around) -> Iterator[Problem]:
+def _rules(trigger: dict[str, Any], path: Path, inputs: Inputs) -> Iterator[Problem]:
     on = trigger.get("on")
     if on == "event":
         yield from check_match(trigger.get("where"), (*path, "where"))
@@ -90,8 +89,6 @@ def _rules(trigger: dict[str, Any], path: Path, inputs: Inputs, around: Around) 
         yield from _schedule(trigger, path)
     elif on == "file":
         yield from _paths(trigger.get("paths"), (*path, "paths"))
-    elif on == "webhook":
-        yield from check_secret(trigger.get("secret"), (*path, "secret"), around)
     given = trigger.get("inputs", {})
     if isinstance(given, dict):
         yield from check_template(given, ("event",), (*path, "inputs"))

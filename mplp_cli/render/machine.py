@@ -38,6 +38,11 @@ def write_line(document: Any, stream: IO[str] | None = None) -> None:
     stream.flush()
 
 
+def document_bytes(document: Any) -> bytes:
+    """One JSON document on one line, to be sent."""
+    return _dump(document).encode()
+
+
 def write_lines(documents: Iterable[Any]) -> None:
     """Print JSON documents, one a line."""
     sys.stdout.write("".join(f"{_dump(document)}\n" for document in documents))

@@ -31,10 +31,10 @@ async def publish_here(
     `tell`: of what could not be done: it stays for a server, or is told by `trigger.failed`.
     """
     async with AsyncExitStack() as stack:
-        declared, last = runtime.declared.routing, runtime.store.board.last()
+        declared, last = runtime.settings.routing, runtime.store.board.last()
         open_ = None
         if declared is not None:
-            rules = runtime.declared.correlation_rules
+            rules = runtime.settings.correlation_rules
             open_ = await stack.enter_async_context(delivering(runtime, declared, strict=False, rules=rules))
         starting = _Starting(runtime, _served(runtime, tell))
         bus = Bus(runtime.store.board, last)

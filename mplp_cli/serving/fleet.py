@@ -25,8 +25,9 @@ from mplp_cli.errors import (
     RunStateError,
 )
 from mplp_cli.protocols import RunRecord, Standing
-from mplp_cli.running import Run, Screen, recorded
+from mplp_cli.running import Run, Screen
 from mplp_cli.serving.contract import Driven, Served
+from mplp_cli.serving.parked import Lot, known
 from mplp_cli.sources import read_secrets
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.published import Cause
@@ -42,15 +43,12 @@ LONGEST_QUEUE = 1_000
 GRACE = 30.0
 #: Seconds between two looks at what has changed.
 POLL = 0.2
-#: Parked runs that one look looks at.
-_LOOKS = 100
 #: Who pauses the runs of a server that stops; the next server takes those up again.
 STOPS = "mplp serve"
 #: How often a run is taken up again that could not be driven, and the seconds before that.
 _TRIES = 3
 _PAUSE = 5.0
 State = Literal["queued", "driving", "parked"]
-_ENDED = ("completed", "failed", "cancelled")
 _FILES = 65_536
 _ALL = 1 << 31
 
@@ -67,15 +65,6 @@ class _Driven:
     #: Whether it waits for its turn under a concurrency key.
     queues: bool = False
     task: asyncio.Task[None] | None = None
-
-
-@dataclass(kw_only=True)
-class _Parked:
-    """A run that waits for a person. `family`: it and its sub-workflows. `due`: its deadline (ms), 0 if none."""
-
-    workflow: str
-    family: list[RunId]
-    due: int
 
 
 @dataclass(kw_only=True)
@@ -111,9 +100,8 @@ class LocalFleet:
         self._owned: dict[RunId, _Driven] = {}
         #: (minus priority, number, run) of those that have not begun.
         self._queue: list[tuple[int, int, RunId]] = []
-        self._parked: dict[RunId, _Parked] = {}
+        self._lot = Lot(self.runtime)
         self._left: deque[_Left] = deque()
-        self._looked_at = 0
         self._number = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -132,7 +120,7 @@ class LocalFleet:
         """Store a run and drive it when it is its turn; its id."""
         from mplp_cli.loading import resolve_inputs
 
-        if run_id is not None and self._known(run_id) is not None:
+        if run_id is not None and known(self.runtime.store, run_id) is not None:
             return run_id
         self._refuse_more()
         resolved = resolve_inputs(served.plan.workflow, inputs)
@@ -153,7 +141,7 @@ class LocalFleet:
         self._refuse_more()
         screen, own = self._watched()
         run = self.runtime.take_up(run_id, screen, self.secrets_file)
-        self._parked.pop(run_id, None)
+        self._lot.runs.pop(run_id, None)
         self._enqueue(run, own, run.state.priority)
 
     def runs(self) -> Sequence[Driven]:
@@ -163,7 +151,9 @@ class LocalFleet:
             waits = not one.begun or one.queues
             state: State = "queued" if waits else "parked" if one.rests else "driving"
             found.append(Driven(run=run_id, workflow=one.workflow, state=state))
-        parked = [Driven(run=run, workflow=one.workflow, state="parked") for run, one in self._parked.items()]
+        parked = [
+            Driven(run=run, workflow=one.workflow, state="parked") for run, one in self._lot.runs.items()
+        ]
         return [*found, *parked]
 
     @property
@@ -198,9 +188,6 @@ class LocalFleet:
         self._owned[run.state.run_id] = own
         heappush(self._queue, (-priority, self._number, run.state.run_id))
         self._fill()
-
-    def _known(self, run_id: RunId) -> RunRecord | None:
-        return next((one for one in self.runtime.store.find_runs(run_id) if one.id == run_id), None)
 
     # ---- the loop
 
@@ -262,7 +249,8 @@ class LocalFleet:
         """See who rests, which parked run goes on, and who is left to be taken up."""
         for one in self._owned.values():
             one.rests = one.begun and _rests(one)
-        self._wake_parked()
+        for run_id in self._lot.woken():
+            self._go_on(run_id)
         now = self.runtime.clock.now()
         for _ in range(len(self._left)):
             if len(self._queue) >= self.limits.at_once:
@@ -287,38 +275,10 @@ class LocalFleet:
     # ---- parked runs
 
     def _park(self, run_id: RunId, workflow: str) -> None:
-        """Watch a run that nobody drives, unless what it is stored as cannot be read."""
         try:
-            self._parked[run_id] = _Parked(workflow=workflow, family=[], due=0)
-            self._parked[run_id] = self._watch(run_id, workflow)
+            self._lot.park(run_id, workflow)
         except MplpError as error:
             self.tell(run_id, error)
-
-    def _watch(self, run_id: RunId, workflow: str) -> _Parked:
-        store, family = self.runtime.store, [run_id]
-        for one in family:
-            family += [child.id for child in store.runs(child_of=one) if child.status not in _ENDED]
-        due = [at for one in family for at in recorded(self.runtime, one).due.values()]
-        return _Parked(workflow=workflow, family=family, due=min(due, default=0))
-
-    def _wake_parked(self) -> None:
-        """Take up those that something is new for: a hundred at a time, in turns."""
-        names = list(self._parked)
-        if self._looked_at >= len(names):
-            self._looked_at = 0
-        now = self.runtime.clock.now()
-        for run_id in names[self._looked_at : self._looked_at + _LOOKS]:
-            one = self._parked[run_id]
-            record = self._known(run_id)
-            if record is None or record.status in _ENDED:
-                del self._parked[run_id]
-            elif not record.owned and record.status == "waiting":
-                asked = any(found and found.last_request for found in map(self._known, one.family))
-                if asked or 0 < one.due <= now:
-                    self._go_on(run_id)
-            elif not record.owned and record.status == "paused" and record.last_request:
-                self._go_on(run_id)
-        self._looked_at += _LOOKS
 
     def _go_on(self, run_id: RunId) -> None:
         try:
@@ -326,7 +286,7 @@ class LocalFleet:
         except (RunBusyError, QueueFullError):
             pass  # the next look is soon
         except MplpError as error:  # it cannot be taken up, so there is nothing to wait for
-            del self._parked[run_id]
+            del self._lot.runs[run_id]
             self._failed(_Left(run=run_id), error)
 
     # ---- what earlier servers have left

@@ -12,7 +12,7 @@ from mplp_cli.events.firing import Armed, Firing
 from mplp_cli.events.ticking import Ticking
 from mplp_cli.serving.contract import Catalogue, Fleet
 from mplp_cli.workflow.events.arming import SERVER, STARTED
-from mplp_cli.workflow.events.triggers import FileTrigger
+from mplp_cli.workflow.events.triggers import EventTrigger, FileTrigger
 from mplp_cli.workflow.published import Cause, Published, enriched
 from mplp_cli.workflow.values import RunId
 
@@ -43,7 +43,12 @@ class Triggers:
         self.firing = Firing(self._armed, self._start, runtime.store, bus, runtime.clock)
 
     def _armed(self) -> list[Armed]:
-        return [Armed(served.id, trigger) for served in self._catalogue.all() for trigger in served.triggers]
+        found = [Armed(served.id, trigger) for served in self._catalogue.all() for trigger in served.triggers]
+        # What triggers of other workflows wait for, runs tell from then on.
+        wanted = {one.trigger.where.type for one in found if isinstance(one.trigger, EventTrigger)}
+        if not wanted <= set(self._runtime.listens):
+            self._runtime.listens = wanted.union(self._runtime.listens)
+        return found
 
     def _start(self, workflow: str, inputs: Mapping[str, Any], cause: Cause, run_id: RunId) -> RunId:
         return self._fleet.start(self._catalogue.find(workflow), inputs, cause, run_id=run_id)

@@ -92,7 +92,7 @@ def shown(terminal: Terminal, run: str) -> tuple[str, dict[str, str]]:
 
 def slots_are_free(terminal: Terminal, run: str) -> None:
     """The history alone: after it, no slot is held."""
-    from mplp_cli.cli.recorded import recorded
+    from mplp_cli.recorded import recorded
     from mplp_cli.runtime import Runtime
 
     with Runtime(start=terminal.directory, environ=terminal.env) as runtime:

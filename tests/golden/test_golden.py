@@ -10,9 +10,9 @@ from typing import Any
 import apsw
 import pytest
 
-from mplp_cli.cli.recorded import recorded
 from mplp_cli.errors import RunStateError
 from mplp_cli.observe.explanation import explain
+from mplp_cli.recorded import recorded
 from mplp_cli.render.explained import explained_document, explained_screen
 from mplp_cli.render.machine import run_document
 from mplp_cli.render.theme import PLAIN

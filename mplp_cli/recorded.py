@@ -1,15 +1,15 @@
-"""What the store holds of a run, for the commands that only look."""
+"""What the store holds of a run, for those who only look."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mplp_cli.protocols import RunRecord, Standing
+    from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.fold.history import Event
     from mplp_cli.workflow.fold.state import RunState
@@ -84,26 +84,3 @@ def check_step(plan: Plan, facts: Iterable[Event], record: RunRecord, step: str)
         copies = [name for name in plan.number if name.endswith(f"].{step}")]
         hint = f"name one of them: `{copies[0]}`" if copies else "none of them has begun"
         raise UsageError(f"`{step}` runs once for each item or iteration", hint=hint)
-
-
-def run_object(run: RunRecord, standing: Standing | None = None) -> dict[str, Any]:
-    """One run of the list, for machines."""
-    from mplp_cli.cli.family import cause_object, parent_object
-    from mplp_cli.render.tables import status_of
-    from mplp_cli.workflow.values import rfc3339
-
-    made: dict[str, Any] = {
-        "runId": run.id,
-        "workflowId": run.workflow_id,
-        "name": run.name,
-        "status": status_of(run),
-        "createdAt": rfc3339(run.created_at),
-        "endedAt": rfc3339(run.ended_at) if run.ended_at else None,
-        "rerunOf": run.relation.run if run.relation and run.relation.kind == "rerun" else None,
-    }
-    if run.parent is not None:
-        made["parent"] = parent_object(run)
-    made |= cause_object(run)
-    if standing is None:
-        return made
-    return {**made, "concurrency": {"key": standing.key, "position": standing.position}}
