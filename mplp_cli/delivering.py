@@ -89,8 +89,7 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
         send = partial(sender_of, tools=tools)
         if strict:
             check_secrets(routing.routes, tools.secrets)
-            for route in routing.routes:
-                send(route)
+            _ = [send(route) for route in routing.routes]
         store, listens = runtime.store, bus is None
         bus = Bus(store.board, store.board.last()) if bus is None else bus
         dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
@@ -98,8 +97,7 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
         correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
         try:
             async with asyncio.TaskGroup() as tasks:
-                works = [dispatcher.work()]
-                works += [bus.listen()] if listens else []
+                works = [dispatcher.work(), *([bus.listen()] if listens else ())]
                 works += [correlating.work()] if rules else []
                 working = [tasks.create_task(work) for work in works]
                 yield Delivering(bus=bus, dispatcher=dispatcher, correlating=correlating)
