@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import WorkflowValidationError
 from mplp_cli.events.bus import Bus
+from mplp_cli.events.causes import depth_of
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
@@ -176,6 +177,7 @@ async def open_tools(
             secrets=values,
             mask=masker.text,
             scope=scope,
+            depth=partial(depth_of, runtime.store),
         )
 
 
