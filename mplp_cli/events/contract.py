@@ -34,8 +34,8 @@ class Sender(Protocol):
 
 @runtime_checkable
 class LazySender(Sender, Protocol):
-    """One whose target has events at once, and for certain later: to make each batch outlast a power cut would cost more
-    than all the rest."""
+    """One whose target has events at once, and for certain later: to have each batch outlast a power cut would cost
+    more than all the rest. It takes a batch as a whole, or fails as a whole."""
 
     async def sync(self) -> Failure | None:
         """Make certain what was sent before the call, and close what was kept open for it; else why that is not

@@ -336,7 +336,6 @@ class Dispatcher:
                 await asyncio.sleep(0)
                 since = monotonic()
 
-
     def _settle(self, lane: Lane, batch: Batch, failures: Sequence[Failure | None]) -> None:
         """Record what became of a batch."""
         tried = lane.tried(batch.items, failures, batch.began, batch.ended, batch.at, self._chance)

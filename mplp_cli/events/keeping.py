@@ -75,7 +75,7 @@ class Keeping:
             )
         # Who is cancelled above leaves them to the last sync.
         del self._batches[: len(batches)]
+        over = self._clock.monotonic(), self._clock.now()
         for batch in batches:
-            if failure is not None:
-                batch = batch._replace(ended=self._clock.monotonic(), at=self._clock.now())
-            self._settle(batch, [failure] * len(batch.items))
+            ended, at = (batch.ended, batch.at) if failure is None else over
+            self._settle(Batch(batch.items, batch.began, ended, at), [failure] * len(batch.items))

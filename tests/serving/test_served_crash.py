@@ -7,9 +7,8 @@ import random  # noqa: TID251 - seeded, and only here: which moments are tried
 import signal
 import sqlite3
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any

@@ -142,9 +142,7 @@ def offered(server: Outside, begin: int) -> bool:
         for n in range(begin, min(begin + BATCH, EVENTS))
     ]
     try:
-        reply = server.ask(
-            "POST", "/api/v1/events", batch, content_type="application/cloudevents-batch+json"
-        )
+        reply = server.ask("POST", "/api/v1/events", batch, content_type="application/cloudevents-batch+json")
     except OSError:
         return False
     assert reply.status in (0, 202, 429), reply
