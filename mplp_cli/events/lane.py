@@ -184,13 +184,12 @@ class Lane:
         at: int,
         chance: Callable[[], float],
     ) -> list[Delivery]:
-        """What became of them. `began` and `ended` are of the monotonic clock, `at` is the time of `ended`."""
+        """What became of them. `began` and `ended` are of the monotonic clock, `at` is the time of `ended`. Their
+        sources stand still until `release`."""
         made = []
         took = round((ended - began) * 1000)
         name, add = self.name, self.latencies.add
-        sources = set()
         for item, failure in zip(items, failures, strict=True):
-            sources.add(item.event.source)
             if failure is None:
                 if not item.tries:
                     add(ended - item.heard)
@@ -207,9 +206,12 @@ class Lane:
                 if self.route.ordered:
                     self._held.setdefault(item.event.source, set()).add(item.number)
             made.append(record)
-        for source in sources:
-            self._release(source)
         return made
+
+    def release(self, items: Sequence[Item]) -> None:
+        """Nothing of their sources is under way any more."""
+        for source in {item.event.source for item in items}:
+            self._release(source)
 
     def _failed(
         self, item: Item, failure: Failure, at: int, took: int, chance: Callable[[], float]
@@ -230,7 +232,6 @@ class Lane:
         )
 
     def _release(self, source: str) -> None:
-        """Nothing of a source is under way any more."""
         if source in self._held:
             self._still.add(source)
         elif self._queues[source]:
