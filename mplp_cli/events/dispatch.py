@@ -328,10 +328,9 @@ class Dispatcher:
             if keeping is None or any(failures):
                 self._settle(lane, batch, failures)
             else:
-                keeping.add(batch)
-                if lane.route.ordered:  # the next one waits for what becomes of this one
-                    await keeping.sync()
-            lane.release(items)
+                await keeping.add(batch)
+            for source in {item.event.source for item in items}:
+                lane.release(source)
             if ended - since > _SLICE:
                 await asyncio.sleep(0)
                 since = monotonic()

@@ -39,11 +39,15 @@ class Keeping:
         self._batches: list[Batch] = []
         self._count = 0
         self._last = float("-inf")
+        self._turn = asyncio.Lock()
         self._some, self._many = asyncio.Event(), asyncio.Event()
 
-    def add(self, batch: Batch) -> None:
-        """The target has these."""
+    async def add(self, batch: Batch) -> None:
+        """The target has these. Of an ordered route they are certain when it returns, or have failed."""
         self._batches.append(batch)
+        if self._lane.route.ordered:
+            await self.sync()
+            return
         self._count += len(batch.items)
         self._some.set()
         if self._count >= _CROWD:
@@ -61,6 +65,10 @@ class Keeping:
 
     async def sync(self) -> None:
         """Make certain what was added before. If that fails, it counts as a failed try of each."""
+        async with self._turn:
+            await self._sync()
+
+    async def _sync(self) -> None:
         batches, self._count = list(self._batches), 0
         self._some.clear()
         self._many.clear()

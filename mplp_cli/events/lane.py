@@ -208,11 +208,6 @@ class Lane:
             made.append(record)
         return made
 
-    def release(self, items: Sequence[Item]) -> None:
-        """Nothing of their sources is under way any more."""
-        for source in {item.event.source for item in items}:
-            self._release(source)
-
     def _failed(
         self, item: Item, failure: Failure, at: int, took: int, chance: Callable[[], float]
     ) -> Delivery:
@@ -231,7 +226,8 @@ class Lane:
             error=f"{failure.type}: {failure.message}",
         )
 
-    def _release(self, source: str) -> None:
+    def release(self, source: str) -> None:
+        """Nothing of a source is under way any more."""
         if source in self._held:
             self._still.add(source)
         elif self._queues[source]:
@@ -250,7 +246,7 @@ class Lane:
             self._freed(source, number)
             if source not in self._held and source in self._still:
                 self._still.discard(source)
-                self._release(source)
+                self.release(source)
         return Delivery(route=self.name, event=number, state=state, tries=tries, at=at, error=error)
 
     # ---- what is known of it

@@ -57,9 +57,10 @@ class Ledger:
         self._records += records
         rest = self._written + APART - self._clock.monotonic()
         self._errands.soon("write", self.write, max(rest, TOGETHER))
+        self.come()
 
     def come(self) -> None:
-        """Events have passed: readers are to be moved within a second."""
+        """Events have passed, or were dealt with: readers are to be moved within a second."""
         self._errands.soon("readers", self.move, PAUSE)
 
     def move(self) -> None:

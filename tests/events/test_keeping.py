@@ -144,6 +144,21 @@ def test_a_sync_that_hangs_is_given_up_and_delays_no_other_route() -> None:
     assert "StepTimeoutError" in project.records("r")[0].error
 
 
+def test_an_ordered_route_syncs_each_try_once_before_the_next_of_its_source() -> None:
+    project, target = lazily(ordered=True)
+    target.takes = 0.2
+
+    async def work() -> int:
+        async with project.delivering() as dispatcher:
+            await project.bus.publish(*(event(f"{n}", "ab"[n % 2]) for n in range(20)))
+            assert await dispatcher.drain(FAR)
+            return dispatcher.progress()[0].delivered
+
+    assert project.clock.run(work) == 20
+    # Of each source one, together; and once more at the end.
+    assert [had for _, had in target.syncs] == [*range(2, 21, 2), 20]
+
+
 def test_what_fills_the_window_is_synced_before_its_time() -> None:
     project, _ = lazily()
 

@@ -31,7 +31,7 @@ events:
        retry-policy: {{max-retries: 2, initial-delay: 20ms}}}}
     - {{id: large, match: {{type: order.*, where: data.size > 3}}, target: {{file: large.jsonl}}}}
     - {{id: flaky, match: {{type: order.sent}}, target: {{webhook: "http://127.0.0.1:{port}/"}}, timeout: 300ms,
-       retry-policy: {{max-retries: 100, backoff-strategy: fixed, initial-delay: 50ms}}}}
+       retry-policy: {{max-retries: 100, initial-delay: 50ms, max-delay: 500ms}}}}
     - {{id: told, match: {{type: order.told}}, target: {{command: [sh, -c, 'cat >> told.jsonl']}}}}
     - {{id: taken, match: {{type: order.taken}},
        target: {{workflow: workflows/takes.yaml, inputs: {{number: "${{event.data.number}}"}}}}}}
@@ -68,7 +68,7 @@ class Flaky(BaseHTTPRequestHandler):
         event = json.loads(self.rfile.read(int(self.headers["content-length"])))
         luck = self.chance.random()
         fails = self.shut.is_set() or luck < 0.3
-        if luck < 0.05:
+        if luck < 0.1:
             self.over.wait(1)
         if fails:
             Flaky.refused += 1
@@ -182,7 +182,7 @@ def done(server: Outside, *routes: str) -> bool:
 def test_whatever_fails_hangs_or_is_killed_each_event_arrives_and_only_poison_is_dead(
     server: Outside,
 ) -> None:
-    chance, number = random.Random(23), 0
+    chance, number = random.Random(40), 0
     for moment in range(MOMENTS):
         server.begin("--at-once", "4")
         killed = threading.Event()
@@ -192,10 +192,14 @@ def test_whatever_fails_hangs_or_is_killed_each_event_arrives_and_only_poison_is
             assert server.process is not None
             server.process.kill()
 
-        timer = threading.Timer(chance.uniform(0.02, 0.7), kill)
+        # Readers move once a second: some lives are longer.
+        life = chance.uniform(0.02, 1.4)
+        timer = threading.Timer(life, kill)
         timer.start()
-        # The rest comes in later lives, each of which has deliveries under way.
-        while not killed.is_set() and number < EVENTS * (moment + 1) / (MOMENTS + 1):
+        # Each life has its part of the events, which come as long as it lasts.
+        part = EVENTS * (moment + 1) / (MOMENTS + 1)
+        pause = life * BATCH / (part - number + BATCH)
+        while not killed.wait(pause) and number < part:
             number += BATCH if offered(server, number) else 0
         timer.join()
         server.end(signal.SIGKILL)
