@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
-from mplp_cli.checks.scene import Scene, counted
+from mplp_cli.checks.scene import STILL, Scene, counted, process_status
 from mplp_cli.observe.health import Finding, Wrong, found
 from mplp_cli.store.layout import deliverer_path
-from mplp_cli.store.locks import holder_of, is_held
+from mplp_cli.store.locks import holder_of, is_held, process_name
 from mplp_cli.store.sqlite import SqliteStore
-from mplp_cli.workflow.values import duration_text, rfc3339
+from mplp_cli.workflow.values import duration_text
 
 #: Milliseconds that events may wait where nobody delivers, and where somebody does.
 ALONE: Final = 60_000
@@ -49,23 +50,33 @@ def check_events(scene: Scene) -> Finding:
         if store is None:
             return Finding(healthy=True, details={"state": "no events yet"})
         readers = list(_readers(store, names, scene.clock.now()))
-        assert scene.place is not None
-        path = deliverer_path(scene.place)
-        details: dict[str, Any] = {"last": store.board.last(), "delivers": None}
-        if is_held(path):
-            holder = holder_of(path)
-            since = (
-                ""
-                if holder is None
-                else f"process {holder.pid} on {holder.host} since {rfc3339(holder.since)}"
-            )
-            details["delivers"] = since or "another process"
-    details["readers"] = {
-        one.name: {"behind": one.behind, "retrying": one.retrying, "dead": one.dead} for one in readers
+        last = store.board.last()
+    process, wrong = _deliverer(scene)
+    details: dict[str, Any] = {
+        "last": last,
+        "delivers": process,
+        "readers": {
+            one.name: {"behind": one.behind, "retrying": one.retrying, "dead": one.dead} for one in readers
+        },
     }
     if oldest := max((one.tried for one in readers), default=0):
         details["oldestRetryingMs"] = oldest
-    return found(judge_readers(readers, delivers=details["delivers"] is not None), details)
+    return found([*wrong, *judge_readers(readers, delivers=process is not None)], details)
+
+
+def _deliverer(scene: Scene) -> tuple[str | None, list[Wrong]]:
+    """The process that delivers, None if there is none; and what is wrong with it."""
+    assert scene.place is not None
+    path = deliverer_path(scene.place)
+    if not is_held(path):
+        return None, []
+    holder = holder_of(path)
+    if holder is None:
+        return "another process", []
+    if holder.host == os.uname().nodename and (status := process_status(holder.pid)) in STILL:
+        said = f"process {holder.pid} has the right to deliver, and is {status}"
+        return process_name(holder.pid), [Wrong(said, f"`kill -CONT {holder.pid}` lets it go on; or end it")]
+    return f"{holder.pid}@{holder.host}", []
 
 
 def _readers(store: SqliteStore, names: list[str], now: int) -> Iterator[Reader]:

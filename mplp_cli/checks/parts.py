@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mplp_cli.agents.registry import Registry
 from mplp_cli.checks.scene import Scene
-from mplp_cli.errors import MplpError
+from mplp_cli.errors import MplpError, WorkflowValidationError
 from mplp_cli.modules.catalogue import all_modules
 from mplp_cli.modules.hub import Hub
 from mplp_cli.modules.lifecycle import blockers
@@ -96,7 +96,7 @@ def check_point(group: str, name: str) -> Finding:
 
 def check_agents(scene: Scene) -> Finding:
     """The agents of the project show that they are there, as far as they have to."""
-    registry: Registry = scene.runtime().registry
+    registry = _registry(scene)
     states = {entry.id: registry.info(entry) for entry in registry.entries()}
     counts = dict.fromkeys(("active", "degraded", "unreachable"), 0)
     wrong = []
@@ -116,6 +116,16 @@ def check_agents(scene: Scene) -> Finding:
     if places := _places(scene.place, [*states]):
         details["placesTaken"] = places
     return found(wrong, details)
+
+
+def _registry(scene: Scene) -> Registry:
+    """The agents of the project. MplpError says where its files are not valid."""
+    try:
+        return scene.runtime().registry
+    except WorkflowValidationError as error:
+        first = next((one for one in error.problems if one.severity == "error"), None)
+        where = "" if first is None else f"{first.file}:{first.line}:{first.column}: "
+        raise MplpError(f"{where}{error.message}", hint="`mplp agents list` shows what is wrong") from error
 
 
 def _places(place: Path | None, agents: Sequence[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.protocols import Clock, Wiring
@@ -20,6 +20,8 @@ from mplp_cli.store.sqlite import SqliteStore
 T = TypeVar("T")
 #: Seconds for which what several checks need is not asked for again.
 _FRESH = 1.0
+#: Statuses of processes that do nothing until somebody lets them.
+STILL: Final = frozenset({"stopped", "tracing-stop", "zombie"})
 
 
 class Once(Generic[T]):
@@ -134,3 +136,13 @@ class Scene:
 def counted(number: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def process_status(pid: int) -> str:
+    """What a process does, as psutil calls it; "" if it is gone or not ours to see."""
+    import psutil
+
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.Error:
+        return ""

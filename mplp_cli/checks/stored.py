@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from mplp_cli.checks.scene import Scene, counted
+from mplp_cli.checks.scene import STILL, Scene, counted, process_status
 from mplp_cli.observe.health import Finding, Wrong, found
 from mplp_cli.protocols import RunRecord, Standing
 from mplp_cli.store.probing import Probed, probe
@@ -23,8 +23,6 @@ YOUNG: Final = 10_000
 _MOST: Final = 1_000
 #: Runs at work whose slots are added up.
 _SLOTTED: Final = 50
-#: Statuses of processes that do nothing until somebody lets them.
-_STILL: Final = frozenset({"stopped", "tracing-stop", "zombie"})
 
 
 def check_store(scene: Scene, *, whole: bool = True) -> Finding:
@@ -105,23 +103,13 @@ def _still(runs: Sequence[RunRecord], look: Callable[[int], str]) -> Iterator[Wr
         if run.owned and pid.isdecimal() and host == os.uname().nodename:
             by_process.setdefault(int(pid), []).append(run)
     for process, driven in by_process.items():
-        if (status := look(process)) in _STILL:
+        if (status := look(process)) in STILL:
             short = driven[0].id[:8]
             more = f" and {len(driven) - 1} more" if len(driven) > 1 else ""
             yield Wrong(
                 f"run {short} of {driven[0].workflow_id}{more} stands still: process {process} is {status}",
                 f"`kill -CONT {process}` lets it go on, `mplp resume {short} --take-over` goes on without it",
             )
-
-
-def process_status(pid: int) -> str:
-    """What a process does, as psutil calls it; "" if it is gone or not ours to see."""
-    import psutil
-
-    try:
-        return str(psutil.Process(pid).status())
-    except psutil.Error:
-        return ""
 
 
 def _blocked(standings: Mapping[RunId, Standing]) -> Iterator[Wrong]:

@@ -59,7 +59,7 @@ def check_disk(place: Path) -> Finding:
         wrong.append(
             Wrong(f"{files:,} more files fit on the disk of {place}, and {LEAST_FILES:,} are needed", _ROOM)
         )
-    details = {"path": str(place), "freeMiB": free >> 20, "neededMiB": LEAST_FREE >> 20, "freeFiles": files}
+    details = {"freeMiB": free >> 20, "neededMiB": LEAST_FREE >> 20, "freeFiles": files, "path": str(place)}
     return found(wrong, details)
 
 

@@ -32,23 +32,21 @@ def probe(database: Database, clock: Clock, seconds: float, *, whole: bool = Tru
     damaged, or takes no commit."""
     begun = clock.monotonic()
     took, busy = _commit(database, clock, seconds / 3)
-    with translated(database.path):
-        db = database.connection()
-        size = db.pragma("page_size")
-        _, log, merged = db.execute("PRAGMA wal_checkpoint(NOOP)").fetchall()[0]
-        details: dict[str, Any] = {
-            "path": str(database.path),
-            "format": db.pragma("user_version"),
-            "sqlite": apsw.sqlite_lib_version(),
-            "journalMode": db.pragma("journal_mode"),
-            "synchronous": db.pragma("synchronous"),
-        }
-    if took is not None:
-        details["commitMs"] = took
+    [(size,)] = database.rows("PRAGMA page_size")
+    [(_, log, merged)] = database.rows("PRAGMA wal_checkpoint(NOOP)")
+    details: dict[str, Any] = {} if took is None else {"commitMs": took}
     if whole:
         details |= _pages(database, clock, begun + seconds)
-    sizes = {name: _size(Path(f"{database.path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
-    return Probed(details=details | sizes, waiting=max(log - merged, 0) * size, busy=busy)
+    for name, end in (("size", ""), ("walSize", "-wal")):
+        details[name] = _size(Path(f"{database.path}{end}"))
+    for name, pragma in (
+        ("format", "user_version"),
+        ("journalMode", "journal_mode"),
+        ("synchronous", "synchronous"),
+    ):
+        [(details[name],)] = database.rows(f"PRAGMA {pragma}")
+    details |= {"sqlite": apsw.sqlite_lib_version(), "path": str(database.path)}
+    return Probed(details=details, waiting=max(log - merged, 0) * size, busy=busy)
 
 
 def _commit(database: Database, clock: Clock, patience: float) -> tuple[float | None, int | None]:
@@ -75,7 +73,7 @@ def _pages(database: Database, clock: Clock, until: float) -> dict[str, Any]:
     with translated(database.path):
         db.set_progress_handler(lambda: clock.monotonic() > until, _STEPS)
         try:
-            findings = [row[0] for row in db.execute("PRAGMA quick_check(5)").fetchall()]
+            findings = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)").fetchall()]
             if findings != ["ok"]:
                 raise corrupt(database.path, "; ".join(findings))
             counts = db.execute(schema.COUNTS).fetchall()[0]
