@@ -86,7 +86,9 @@ def _left(runs: Sequence[RunRecord], now: int) -> Iterator[Wrong]:
     left = [run for run in runs if not run.owned and run.created_at <= now - YOUNG]
     if len(left) == 1:
         said = f"run {left[0].id[:8]} of {left[0].workflow_id} was interrupted"
-        yield Wrong(said, f"`mplp resume {left[0].id[:8]}` goes on with it, `mplp cancel` ends it")
+        yield Wrong(
+            said, f"`mplp resume {left[0].id[:8]}` goes on with it, `mplp cancel {left[0].id[:8]}` ends it"
+        )
     elif left:
         first = f"such as {left[0].id[:8]} of {left[0].workflow_id}"
         yield Wrong(
