@@ -72,11 +72,7 @@ def check_module(scene: Scene, name: str) -> Finding:
 
 def check_kind(name: str) -> Finding:
     """The kind of agents that a package brings along can be used."""
-    why = agent_kinds().broken().get(name)
-    if why is not None:
-        raise MplpError(
-            why, hint="mend the package, or uninstall it; other kinds of agents are not concerned"
-        )
+    agent_kinds().check(name)
     return Finding(healthy=True, details={"package": agent_kinds().package_of(name)})
 
 

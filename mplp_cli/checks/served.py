@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mplp_cli.checks.scene import Scene
+from mplp_cli.checks.scene import STILL, Scene, process_status
 from mplp_cli.observe.health import Finding, Wrong, found
 from mplp_cli.store.layout import server_path
 from mplp_cli.store.locks import Holder, holder_of, is_held
@@ -35,12 +35,17 @@ def check_serve(scene: Scene) -> Finding:
     try:
         return found((), {"state": _state(holder, patience), **details})
     except (OSError, http.client.HTTPException, ValueError) as error:
-        said = "no answer" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        wrong = Wrong(
-            f"the server at {holder.by} holds the state and does not answer within {patience:g} s: {said}",
-            f"`kill {holder.pid}` ends it in order (twice: at once); then start `mplp serve` again",
+        said = f"nothing came within {patience:g} s" if isinstance(error, TimeoutError) else str(error)
+        hint = f"`kill {holder.pid}` ends it in order (twice: at once); then start `mplp serve` again"
+        if (status := process_status(holder.pid)) in STILL:
+            said, hint = (
+                f"process {holder.pid} is {status}",
+                f"`kill -CONT {holder.pid}` lets it go on; or end it",
+            )
+        said = (
+            f"the server at {holder.by} holds the state and does not answer: {said or type(error).__name__}"
         )
-        return found([wrong], details)
+        return found([Wrong(said, hint)], details)
 
 
 def _state(holder: Holder, patience: float) -> str:

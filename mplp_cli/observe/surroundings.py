@@ -25,6 +25,7 @@ _ROOM: Final = "free some space; `mplp runs prune --keep-days 30` deletes old ru
 #: Distribution -> module to import, first version that will do, first version that will not.
 PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
     "apsw": ("apsw", "3.54", "4"),
+    "cronsim": ("cronsim", "2.6", "3"),
     "httpx2": ("httpx2", "2.16", "3"),
     "jinja2": ("jinja2", "3.1.6", "4"),
     "jsonschema": ("jsonschema", "4.23", "5"),
