@@ -56,8 +56,8 @@ def check_module(scene: Scene, name: str) -> Finding:
     """
     modules = all_modules()
     module = find_module(modules, name)
-    wiring, settings, runtime = scene.wiring(), scene.settings.modules, scene.runtime()
-    hub = Hub(modules, list, scene.clock, runtime.ids, wiring=lambda: wiring, settings=settings)
+    wiring, settings = scene.wiring(), scene.settings.modules
+    hub = Hub(modules, list, scene.clock, scene.ids, wiring=lambda: wiring, settings=settings)
     health = hub.health(name)
     if health.status == "error":
         package = modules.package_of(name)

@@ -54,6 +54,7 @@ class Scene:
 
     def __init__(self, runtime: Runtime, deadline: float) -> None:
         self.clock = runtime.clock
+        self.ids = runtime.ids
         self.deadline = deadline
         self._runtime = runtime
         self._settings = Once(lambda: project_settings(runtime.cwd), self.clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mplp_cli.render.grid import wrapped
@@ -28,10 +28,16 @@ _LEAST: Final = 36
 def health_screen(report: Mapping[str, Any], theme: Theme, width: int) -> Screen:
     """The verdict, then the components: what is wrong with each and what to do about it, or a line of facts."""
     components = sorted(report["components"], key=lambda one: _ORDER.index(one["status"]))
-    names = min(max((len(one["component"]) for one in components), default=0), _NAMES)
+    names = min(max((len(one["component"]) for one in components), default=0), _NAMES, max(width - 14, 8))
     lines = [_verdict(report), Line()]
+    told: list[tuple[str, Any]] = []
     for one in components:
-        lines += _component(one, names, theme, width)
+        problems = _problems(one)
+        # What holds up many is said once.
+        first = next((name for name, said in told if said == problems), "")
+        told.append((one["component"], problems))
+        same = [{"message": f"the same as {first}", "hint": ""}] if problems and first else problems
+        lines += _component(one, same, names, theme, width)
     return Screen(line.fit(width, theme.glyph("more")) for line in lines)
 
 
@@ -59,33 +65,39 @@ def _verdict(report: Mapping[str, Any]) -> Line:
     return Line("overall: ").add(overall, _OVERALL[overall]).add(f"  {of}", "dim")
 
 
-def _component(one: Mapping[str, Any], names: int, theme: Theme, width: int) -> Iterator[Line]:
+def _component(
+    one: Mapping[str, Any], problems: Sequence[Mapping[str, Any]], names: int, theme: Theme, width: int
+) -> Iterator[Line]:
     status = str(one["status"])
     head = Line(f"{theme.glyph(status)} ", STATUS_STYLE[status])
-    head.extend(
-        Line(str(one["component"]), "strong" if status != "healthy" else "").fit(names, theme.glyph("more"))
-    )
-    head.pad(names + _GAP + 2).add(status.ljust(9), STATUS_STYLE[status])
-    begin = head.width + _GAP
-    if status == "healthy":
+    name = Line(str(one["component"]), "strong" if problems else "")
+    head.extend(name.fit(names, theme.glyph("more")))
+    head.pad(names + _GAP + 2).add(status, STATUS_STYLE[status])
+    begin = names + _GAP + 2 + max(map(len, _ORDER)) + _GAP
+    if not problems:
         # One line of facts is enough of what is well; the document has them all.
-        yield head.add(" " * _GAP).add(facts_text(one["details"]), "dim")
+        yield head.pad(begin).add(facts_text(one["details"]), "dim")
         return
     if width - begin < _LEAST:
         yield head
         head, begin = Line(), 4
-    for said in _said(one, theme, width - begin):
+    for said in _said(problems, theme, width - begin):
         yield head.add(" " * (begin - head.width)).extend(said)
         head = Line()
 
 
-def _said(one: Mapping[str, Any], theme: Theme, width: int) -> Iterator[Line]:
-    """What is wrong with a component, and what to do."""
+def _problems(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is wrong with a component, `{message, hint}` each."""
     if "error" in one:
         message, _, hint = str(one["error"]).partition("\n")
-        problems = [{"message": message, "hint": hint}]
-    else:
-        problems = one["details"].get("problems") or [{"message": facts_text(one["details"]), "hint": ""}]
+        return [{"message": message, "hint": hint}]
+    if one["status"] == "healthy":
+        return []
+    return one["details"].get("problems") or [{"message": facts_text(one["details"]), "hint": ""}]
+
+
+def _said(problems: Sequence[Mapping[str, Any]], theme: Theme, width: int) -> Iterator[Line]:
+    """What is wrong, and what to do."""
     arrow = f"{theme.glyph('arrow')} "
     for problem in problems:
         yield from wrapped(Line(str(problem["message"])), width)
@@ -106,6 +118,6 @@ def _value(value: Any) -> str:
         case {}:
             return f"({facts_text(value)})" if value else "none"
         case list():
-            return f"({', '.join(map(_value, value))})"
+            return f"({', '.join(map(_value, value))})" if value else "none"
         case _:
             return str(value)
