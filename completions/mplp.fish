@@ -95,7 +95,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a capacity -d 'Plan what runs will requi
 complete -c mplp -n '__mplp_verb \'\'' -a resources -d 'Show the pool: what there is, who holds it, who waits for it'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
-complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work, and say what to do where it cannot'
+complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
 complete -c mplp -n '__mplp_verb \'\'' -a schema -d 'Print a JSON Schema that comes with mplp'
 complete -c mplp -n '__mplp_verb \'\'' -a completion -d 'Print the completion script of a shell'
 complete -c mplp -n '__mplp_verb \'\'' -a help -d 'Show the reference: a page of it, or the list of its pages'

@@ -45,7 +45,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'resources	Show the pool: what there is, who holds it, who waits for it'
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
-        'health	Check whether mplp can do its work, and say what to do where it cannot'
+        'health	Check whether mplp can do its work'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'

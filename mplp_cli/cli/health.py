@@ -51,10 +51,10 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Check whether mplp can do its work, and say what to do where it cannot.
+    """Check whether mplp can do its work.
 
-    Looked at are engine, store, events, resources, machine, each module, agents, schemas, disk, the server if one runs,
-    and what packages add. All checks are made at the same time: one that is broken or hangs keeps no other from being
+    Where it cannot, it says what to do. Looked at are engine, store, events, resources, machine, each module, agents, schemas,
+    disk, the server if one runs, and what packages add. All checks are made at the same time: one that is broken or hangs keeps no other from being
     made. Any error makes the whole critical, more than 3 in 10 unhealthy ones degraded, fewer a warning. `mplp help
     health` says what each component means.
 
