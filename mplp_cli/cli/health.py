@@ -53,10 +53,10 @@ def main(
 ) -> None:
     """Check whether mplp can do its work.
 
-    Where it cannot, it says what to do. Looked at are engine, store, events, resources, machine, each module, agents, schemas,
-    disk, the server if one runs, and what packages add. All checks are made at the same time: one that is broken or hangs keeps no other from being
-    made. Any error makes the whole critical, more than 3 in 10 unhealthy ones degraded, fewer a warning. `mplp help
-    health` says what each component means.
+    Where it cannot, it says what to do. Looked at are engine, store, events, resources, machine, each module, agents,
+    schemas, disk, the server if one runs, and what packages add. All checks are made at the same time: one that is
+    broken or hangs keeps no other from being made. Any error makes the whole critical, more than 3 in 10 unhealthy
+    ones degraded, fewer a warning. `mplp help health` says what each component means.
 
     Exit codes: 0 healthy or warning (see --fail-on), 1 degraded or critical, 2 there is no such component.
 
