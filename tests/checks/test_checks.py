@@ -110,7 +110,12 @@ def test_events_that_wait_too_long_are_told(reader: Reader, delivers: bool, said
 
 
 def record(number: int, **more: Any) -> RunRecord:
-    told = {"status": "running", "owner": process_name(4242), "created_at": NOW - YOUNG, "owned": True}
+    told: dict[str, Any] = {
+        "status": "running",
+        "owner": process_name(4242),
+        "created_at": NOW - YOUNG,
+        "owned": True,
+    }
     return RunRecord(id=f"{number:08d}-0", workflow_id="w", name="W", epoch=1, ended_at=None, **(told | more))
 
 

@@ -174,12 +174,11 @@ def test_checks_that_hang_are_left_behind_together_and_made_once() -> None:
         return Finding(True, {"late": True})
 
     checkup = Checkup({**{f"net{n}": hangs for n in range(40)}, "other": well}, Still(), deadline=0.05)
-    for _ in range(3):
-        report = checkup.look()
+    for report in [checkup.look() for _ in range(3)]:
         statuses = [one["status"] for one in report["components"]]
         assert (statuses[:40], statuses[40], report["overall"]) == (["error"] * 40, "healthy", "critical")
-    error = report["components"][0]["error"]
-    assert error == "no answer within 0.05 s\n`mplp health net0 --timeout 0.25` waits longer"
+        error = report["components"][0]["error"]
+        assert error == "no answer within 0.05 s\n`mplp health net0 --timeout 0.25` waits longer"
     assert len(begun) == 40, "one that hangs is not made again"
     over.set()
     until = time.monotonic() + 30

@@ -47,7 +47,7 @@ def test_a_look_ends_in_time_and_finds_damage(tmp_path: Path) -> None:
     with store._database.writing() as db:
         db.execute("CREATE TABLE much(a)")
         db.executemany("INSERT INTO much VALUES(?)", [("x" * 1_000,)] * 4_000)
-        [(page,)] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'much'").fetchall()
+        [(page,)] = store._database.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'much'")
     path = database_path(tmp_path)
     store.close()
 
