@@ -26,6 +26,7 @@ from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
+from mplp_cli.workflow.metrics import Sample
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Allocation, Demand, Pool, Share
 from mplp_cli.workflow.values import RunId, StepId
@@ -271,6 +272,27 @@ class Deliveries(Protocol):
         ...
 
 
+class Samples(Protocol):
+    """What was measured, in order of time. Older samples are kept coarser (their counters and histograms added up, the
+    last gauges), and none is lost from the totals until the whole is older than its retention."""
+
+    def add(self, *samples: Sample) -> None:
+        """Keep samples. It need not outlast a power cut."""
+        ...
+
+    def between(self, since: int, until: int) -> list[Sample]:
+        """Those that end later than `since`, and not later than `until` (ms since the epoch), by their end."""
+        ...
+
+    def totals(self) -> list[Sample]:
+        """One for each source: all that it ever added, and its last gauges."""
+        ...
+
+    def compact(self, now: int) -> None:
+        """Make old samples coarser, and drop what is older than the retention. Cheap if there is nothing to do."""
+        ...
+
+
 class Store(Protocol):
     """Runs, their histories, protocol objects, approvals and requests. Append and query, no rules."""
 
@@ -295,6 +317,11 @@ class Store(Protocol):
     @property
     def shares(self) -> Shares:
         """Who holds what of the pool."""
+        ...
+
+    @property
+    def samples(self) -> Samples:
+        """What was measured."""
         ...
 
     def create_run(self, run: NewRun, events: Sequence[Event]) -> Journal:

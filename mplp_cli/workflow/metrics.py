@@ -1,0 +1,82 @@
+"""What is counted and measured, by names after the conventions of Prometheus and OpenTelemetry. Pure.
+
+A *sample* is what one process has counted since its last one, and what it saw at that moment. Counters and histograms
+of samples add up; of gauges the latest of each process counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from msgspec import Struct
+
+#: Upper ends of the classes of durations, seconds; the last class has no end.
+BOUNDS: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+)  # fmt: skip
+#: Labels of a series, sorted by name: (("status", "completed"),).
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """One kind of series. `name` as Prometheus has it (`mplp_steps_total`), `unit` as it is told to people."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Histogram(Struct, frozen=True):
+    """Values by class (`BOUNDS`, one class more than there are), their sum and number."""
+
+    counts: tuple[int, ...]
+    sum: float
+    count: int
+
+    def plus(self, other: Histogram) -> Histogram:
+        """Both together."""
+        counts = tuple(map(sum, zip(self.counts, other.counts, strict=True)))
+        return Histogram(counts, self.sum + other.sum, self.count + other.count)
+
+    def quantile(self, q: float) -> float | None:
+        """About the value that a part `q` of all does not exceed, by straight lines within the classes; None if there
+        are none. Of the last class its lower end."""
+        if not self.count:
+            return None
+        rank, before = q * self.count, 0
+        for n, count in enumerate(self.counts):
+            if count and before + count >= rank:
+                low = BOUNDS[n - 1] if n else 0.0
+                high = BOUNDS[n] if n < len(BOUNDS) else low
+                return low + (high - low) * (rank - before) / count
+            before += count
+        return BOUNDS[-1]
+
+
+NOTHING: Final = Histogram((0,) * (len(BOUNDS) + 1), 0.0, 0)
+
+
+def histogram(values: Iterable[float]) -> Histogram:
+    """Values (seconds) by class."""
+    counts, total, number = [0] * (len(BOUNDS) + 1), 0.0, 0
+    for value in values:
+        counts[bisect_left(BOUNDS, value)] += 1
+        total += value
+        number += 1
+    return Histogram(tuple(counts), total, number)
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """What `source` (a run, a server, the machine) tells for the time from `since` to `at` (ms since the epoch): what
+    was added to counters and histograms, and gauges as they were at the end."""
+
+    source: str
+    since: int
+    at: int
+    counters: dict[str, dict[Labels, float]] = {}
+    histograms: dict[str, dict[Labels, Histogram]] = {}
+    gauges: dict[str, dict[Labels, float]] = {}
