@@ -32,8 +32,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'triggers	List the triggers of workflows: when they fire next, how they stand, the run that each started last'
-        'serve	Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks'
+        'triggers	List triggers: when they fire next, what they started last'
+        'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
         'interfaces	List the reserved interfaces, inert or taken over by agents'
@@ -46,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
+        'metrics	Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'
@@ -92,6 +93,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['metrics'] = @('--since	Look back so far', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
     $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -341,6 +343,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
     $values['health --state-dir'] = @('directory', @())
+    $values['metrics --since'] = @('text', @())
+    $values['metrics --output'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics -o'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics --state-dir'] = @('directory', @())
     $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
@@ -398,9 +404,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['resources 0'] = @('choices', @('show', 'utilization', 'optimize', 'allocate', 'release'))
     $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
+    $arguments['metrics *'] = @('text', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'metrics', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |
