@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from mplp_cli.sampling import sampling
+
 if TYPE_CHECKING:
-    from mplp_cli.events.dispatch import Scope
+    from mplp_cli.events.dispatch import Dispatcher, Scope
     from mplp_cli.runtime import Run, Runtime
+    from mplp_cli.workflow.events.routes import Routing
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.published import Published
 
@@ -17,26 +21,36 @@ _RECENT: Final = 1_000
 
 async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunState:
     """Drive a run to where only a person can take it on, and deliver meanwhile: what is published in the project,
-    unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
+    unless another process does, and for the routes of the run's own workflow what the run tells. What happens is
+    measured. Without `project` a server does for all its runs what is the project's."""
+    if not project:
+        return await _driven(runtime, run, None, lambda dispatcher: None)
+    async with sampling(runtime, f"run:{run.state.run_id}") as watch:
+        return await _driven(runtime, run, runtime.settings.routing, watch)
+
+
+async def _driven(
+    runtime: Runtime, run: Run, declared: Routing | None, watch: Callable[[Dispatcher], None]
+) -> RunState:
     own = run.plan.routing
-    declared = runtime.settings.routing if project else None
     if own is None and declared is None:
         return await run.go()
     from mplp_cli.delivering import delivering
     from mplp_cli.events.dispatch import Scope
 
     async with AsyncExitStack() as stack:
-        scope = _scope_of(runtime, run)
+        scope, opened = _scope_of(runtime, run), []
         if declared is not None:
             # A route that is new begins with the run that is, not after what the run has told already.
             everything = Scope(begin=scope.begin)
             rules = runtime.settings.correlation_rules
-            opened = delivering(runtime, declared, strict=False, scope=everything, rules=rules)
-            await stack.enter_async_context(opened)
+            opened.append(delivering(runtime, declared, strict=False, scope=everything, rules=rules))
         if own is not None:
             known = run.drive.world.secrets
-            opened = delivering(runtime, own, strict=False, scope=scope, secrets=known)
-            await stack.enter_async_context(opened)
+            opened.append(delivering(runtime, own, strict=False, scope=scope, secrets=known))
+        for one in opened:
+            if (delivers := await stack.enter_async_context(one)) is not None:
+                watch(delivers.dispatcher)
         return await run.go()
 
 

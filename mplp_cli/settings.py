@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from mplp_cli.errors import UsageError
+from mplp_cli.workflow.metrics import Measuring
 from mplp_cli.workflow.resources import Kind
 from mplp_cli.workflow.values import Json
 
@@ -25,7 +26,8 @@ FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
 LATER: Final = ("alerts",)
 KNOWN: Final = (
-    *("activation", "agents", "events", "modules", "policy", "probes", "resources", "retention", "state-dir"),
+    *("activation", "agents", "events", "metrics", "modules", "policy", "probes", "resources", "retention"),
+    "state-dir",
 )
 
 _MAX_BYTES = 1 << 20
@@ -63,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
+    metrics: Measuring = Measuring()
     #: Whether `file` says something of events; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
@@ -89,6 +92,7 @@ def load_settings(start: Path) -> Settings:
         retention=_retention(path, document.get("retention")),
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
+        metrics=_metrics(path, document.get("metrics")),
         events="events" in document,
     )
 
@@ -260,6 +264,19 @@ def _retention(path: Path, value: object) -> Retention:
     return Retention(**value)
 
 
+def _metrics(path: Path, value: object) -> Measuring:
+    """`metrics: off`, or a map."""
+    if value is None:
+        return Measuring()
+    from mplp_cli.workflow.measuring import measuring
+    from mplp_cli.workflow.stated import StatementError
+
+    try:
+        return measuring(value)
+    except StatementError as error:
+        raise _wrong(path, str(error), error.hint) from None
+
+
 def _probes(path: Path, value: object) -> tuple[str, ...]:
     """`probes: ["example.org:443", "[::1]:8080"]`."""
     if value is None:
@@ -338,6 +355,7 @@ _READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
     "modules": _modules,
     "policy": _deny_private,
     "retention": _retention,
+    "metrics": _metrics,
     "probes": _probes,
     "resources": _resources,
 }

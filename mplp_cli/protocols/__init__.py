@@ -6,6 +6,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 
 from __future__ import annotations
 
+from mplp_cli.protocols.measuring import Samples
 from mplp_cli.protocols.moment import Clock, Ids
 from mplp_cli.protocols.operating import (
     Advice,
@@ -16,6 +17,7 @@ from mplp_cli.protocols.operating import (
     Operations,
     Outcome,
     Question,
+    Switchboard,
 )
 from mplp_cli.protocols.records import (
     ApprovalRecord,
@@ -41,10 +43,8 @@ from mplp_cli.protocols.storage import (
     Board,
     Deliveries,
     Journal,
-    Samples,
     Shares,
     Store,
-    Switchboard,
     Turns,
 )
 from mplp_cli.protocols.working import (

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from mplp_cli.protocols.measuring import Samples
+from mplp_cli.protocols.operating import Switchboard
 from mplp_cli.protocols.records import (
     ApprovalRecord,
     CachedResult,
@@ -13,20 +15,15 @@ from mplp_cli.protocols.records import (
     Control,
     Definition,
     Delivery,
-    ModuleState,
     NewRun,
     ProtocolObject,
     RunRecord,
     Standing,
-    Subscription,
-    Switched,
-    Wiring,
 )
 from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
-from mplp_cli.workflow.metrics import Sample
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Allocation, Demand, Pool, Share
 from mplp_cli.workflow.values import RunId, StepId
@@ -49,38 +46,6 @@ class Turns(Protocol):
 
     def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:
         """How that run stands, or every run that has or waits for a place. Changes nothing."""
-        ...
-
-
-class Switchboard(Protocol):
-    """What the hub of every process on this state shares: the states of modules, subscriptions, and the log."""
-
-    def wiring(self) -> Wiring:
-        """As it is now, also when another process changed it. Microseconds when nobody did."""
-        ...
-
-    def set_state(self, module: str, state: ModuleState) -> None:
-        """Durable when it returns."""
-        ...
-
-    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Each is kept once."""
-        ...
-
-    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Those that are there go."""
-        ...
-
-    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
-        """Durable when it returns; one that is active already stays as it is."""
-        ...
-
-    def deactivate(self, interfaces: Sequence[str]) -> None:
-        """Durable when it returns."""
-        ...
-
-    def log(self, limit: int, module: str | None = None) -> list[Communication]:
-        """The last `limit` lines, oldest of them first; only those from or to a module."""
         ...
 
 
@@ -266,30 +231,13 @@ class Deliveries(Protocol):
         """Route -> state -> how many."""
         ...
 
+    def left(self) -> dict[str, dict[str, int]]:
+        """Route -> `retrying` or `dead` -> how many. Cheap, however many deliveries there are."""
+        ...
+
     def own(self) -> AbstractContextManager[None] | None:
         """The right to deliver for this state, which one process has at a time, until it is left or dies; None if
         another process has it."""
-        ...
-
-
-class Samples(Protocol):
-    """What was measured, in order of time. Older samples are kept coarser (their counters and histograms added up, the
-    last gauges), and none is lost from the totals until the whole is older than its retention."""
-
-    def add(self, *samples: Sample) -> None:
-        """Keep samples. It need not outlast a power cut."""
-        ...
-
-    def between(self, since: int, until: int) -> list[Sample]:
-        """Those that end later than `since`, and not later than `until` (ms since the epoch), by their end."""
-        ...
-
-    def totals(self) -> list[Sample]:
-        """One for each source: all that it ever added, and its last gauges."""
-        ...
-
-    def compact(self, now: int) -> None:
-        """Make old samples coarser, and drop what is older than the retention. Cheap if there is nothing to do."""
         ...
 
 
