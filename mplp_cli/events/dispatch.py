@@ -80,7 +80,7 @@ class Dispatcher:
             lane.dead = counts.get(name, {}).get("dead", 0)
             lane.lagging = lane.taken < after
             self._lanes.append(lane)
-            self._senders.append(self._sender(lane, send))
+            self._senders.append(_sender(lane, send))
         if new := {lane.reader: begin for lane in self._lanes if lane.reader not in known}:
             deliveries.settle(new)
         self._named = {lane.name: lane for lane in self._lanes}
@@ -97,13 +97,6 @@ class Dispatcher:
         ]
         for lane in self._lanes:
             self._recall(lane)
-
-    def _sender(self, lane: Lane, send: MakeSender) -> Sender | None:
-        try:
-            return send(lane.route)
-        except MplpError as error:
-            lane.broken = error.message
-            return None
 
     def _keeping_of(self, lane: Lane, sender: Sender | None) -> Keeping | None:
         if not isinstance(sender, LazySender):
@@ -353,6 +346,15 @@ def _quiet(lane: Lane, end: float) -> bool:
     due = lane.next_due()
     idle = not lane.fresh and not lane.again and not lane.lagging and (due is None or due >= end)
     return idle or bool(lane.broken)
+
+
+def _sender(lane: Lane, send: MakeSender) -> Sender | None:
+    """The sender of a lane; None, and the lane says why, if its target cannot be used."""
+    try:
+        return send(lane.route)
+    except MplpError as error:
+        lane.broken = error.message
+        return None
 
 
 async def _tried(sender: Sender, items: Sequence[Item], longest: int) -> Sequence[Failure | None]:
