@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.errors import Exit, UsageError
-from mplp_cli.settings import LATER, Settings, load_settings
+from mplp_cli.settings import Settings, load_settings
 from mplp_cli.workflow.resources import Kind, Unit
 
 
@@ -57,14 +57,6 @@ def test_a_state_directory_may_be_absolute_or_at_home(
 def test_modules_get_what_is_written_for_them(tmp_path: Path) -> None:
     (tmp_path / "mplp.yaml").write_text("modules: {trace: {retention: 30d, levels: [1, 2.5, true, null]}}")
     assert load_settings(tmp_path).modules == {"trace": {"retention": "30d", "levels": [1, 2.5, True, None]}}
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_a_key_that_is_not_served_yet_is_refused_by_name(tmp_path: Path, key: str) -> None:
-    assert (
-        f"sets `{key}`, which this version of mplp does not support yet"
-        in refusal(tmp_path, f"{key}: 1").message
-    )
 
 
 @pytest.mark.parametrize(
