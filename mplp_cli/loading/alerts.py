@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from mplp_cli.loading.explain import reasons
 from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.wording import quoted
 from mplp_cli.workflow.alerting import Standing, described
-from mplp_cli.workflow.alerts import Alert
+from mplp_cli.workflow.alerts import Alert, series_named
 from mplp_cli.workflow.events.judging import EventError, event_template, filled
 from mplp_cli.workflow.measured import METRICS
 from mplp_cli.workflow.metrics import Metric
@@ -38,8 +37,6 @@ _KINDS: Final = {
     "gauge": "says how something stands",
     "histogram": "says how long something takes",
 }
-_TEXT: Final = re.compile(r"\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\}\s*)?", re.DOTALL | re.ASCII)
-_LABEL: Final = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:,|$)""", re.ASCII)
 
 
 def judge_alerts(value: Any, path: Path) -> tuple[tuple[Alert, ...] | None, list[Problem]]:
@@ -61,7 +58,7 @@ def make_alert(value: dict[str, Any]) -> Alert:
     above: Any = value.get("above")
     below: Any = value.get("below")
     event = value.get("event")
-    name, where = ("", {}) if event is not None else named(value["metric"])
+    name, where = ("", {}) if event is not None else series_named(value["metric"])
     if event is not None:
         above, below = value["count"], None
     threshold = float(below if above is None else above)
@@ -82,24 +79,6 @@ def make_alert(value: dict[str, Any]) -> Alert:
         message=value.get("message", ""),
         labels=value.get("labels", {}),
     )
-
-
-def named(metric: str | dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """The name and the labels of a metric as it is written. ValueError says what is wrong with a text."""
-    if isinstance(metric, dict):
-        return metric["name"], dict(metric.get("labels", {}))
-    found = _TEXT.fullmatch(metric)
-    if found is None:
-        raise ValueError(f"{quoted(metric)} does not name a metric")
-    labels: dict[str, str] = {}
-    rest = found.group(2) or ""
-    while rest.strip():
-        label = _LABEL.match(rest)
-        if label is None:
-            raise ValueError(f"{quoted(rest.strip())} is no label with its value")
-        labels[label.group(1)] = label.group(2) if label.group(2) is not None else label.group(3)
-        rest = rest[label.end() :]
-    return found.group(1), labels
 
 
 # ---- rules -------------------------------------------------------------------------------------
@@ -136,7 +115,7 @@ def _of_metric(alert: dict[str, Any], path: Path) -> Iterator[Problem]:
         hint = "write `above`, with the function `increase` for how often something has happened"
         yield _conflict((*path, "count"), "`count` means nothing for a metric", hint)
     try:
-        name, labels = named(alert["metric"])
+        name, labels = series_named(alert["metric"])
     except ValueError as error:
         hint = 'write a name, or labels too: mplp_steps_total{status="failed"}'
         yield Problem(code="alert-metric", path=at, message=str(error), hint=hint)

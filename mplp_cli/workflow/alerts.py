@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -26,6 +27,10 @@ MOST_EVENTS: Final = 1_000
 STALE: Final = 30_000
 #: Shortest time (ms) for which a missing value changes nothing.
 LEAST_PATIENCE: Final = 60_000
+
+
+_TEXT: Final = re.compile(r"\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\}\s*)?", re.DOTALL | re.ASCII)
+_LABEL: Final = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:,|$)""", re.ASCII)
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -265,3 +270,21 @@ def labels_text(labels: Labels) -> str:
 def number_text(value: float) -> str:
     """A number in at most six digits: `12`, `0.25`, `1.2e+09`."""
     return f"{value:.6g}"
+
+
+def series_named(metric: str | dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """The name and the labels of a metric as it is written. ValueError says what is wrong with a text."""
+    if isinstance(metric, dict):
+        return metric["name"], dict(metric.get("labels", {}))
+    found = _TEXT.fullmatch(metric)
+    if found is None:
+        raise ValueError(f"`{metric[:60]}` does not name a metric")
+    labels: dict[str, str] = {}
+    rest = found.group(2) or ""
+    while rest.strip():
+        label = _LABEL.match(rest)
+        if label is None:
+            raise ValueError(f"`{rest.strip()[:60]}` is no label with its value")
+        labels[label.group(1)] = label.group(2) if label.group(2) is not None else label.group(3)
+        rest = rest[label.end() :]
+    return found.group(1), labels
