@@ -59,6 +59,7 @@ COMMANDS = {
     "backup": "backup",
     "doctor": "doctor",
     "health": "health",
+    "metrics": "metrics",
     "schema": "schema",
     "completion": "completion",
     "help": "help_",
