@@ -106,7 +106,7 @@ def load_settings(start: Path) -> Settings:
         retention=_retention(path, document.get("retention")),
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
-        metrics=_metrics(path, document.get("metrics")),
+        metrics=measuring(path, document.get("metrics")),
         events="events" in document or "alerts" in document,
     )
 
@@ -275,7 +275,7 @@ def _retention(path: Path, value: object) -> Retention:
     return Retention(**value)
 
 
-def _metrics(path: Path, value: object) -> Measuring:
+def measuring(path: Path, value: object) -> Measuring:
     """`metrics: off`, or `metrics: {interval: 5s, retention: 30d, open: true}`, each of them optional."""
     if value is None or value is True or value == "on":
         return Measuring()
@@ -388,7 +388,7 @@ _READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
     "modules": _modules,
     "policy": _deny_private,
     "retention": _retention,
-    "metrics": _metrics,
+    "metrics": measuring,
     "probes": _probes,
     "resources": _resources,
 }

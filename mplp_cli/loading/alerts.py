@@ -10,22 +10,22 @@ from mplp_cli.loading.events import check_match, check_template, duplicates, mak
 from mplp_cli.loading.explain import reasons
 from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.wording import quoted
+from mplp_cli.settings import Measuring
 from mplp_cli.workflow.alerting import Standing, described
 from mplp_cli.workflow.alerts import Alert, series_named
 from mplp_cli.workflow.events.judging import EventError, event_template, filled
 from mplp_cli.workflow.measured import METRICS
 from mplp_cli.workflow.metrics import Metric
 from mplp_cli.workflow.suggest import did_you_mean
-from mplp_cli.workflow.values import duration_ms
+from mplp_cli.workflow.values import duration_ms, duration_text
 
 #: Alerts that a project may have.
 MOST: Final = 1_000
-#: Milliseconds that a window over samples may have: two samples, which are taken every 5 s, and a day, for which they
-#: are not too coarse. One over events may be longer.
-SHORTEST: Final = 10_000
+#: Longest windows, ms: samples that are older than a day are too coarse; events are remembered as long.
 LONGEST: Final = 86_400_000
 LONGEST_OF_EVENTS: Final = 7 * 86_400_000
 _WINDOW: Final = 300_000
+_AS_EVER: Final = Measuring()
 #: Kind of a metric -> its functions, and that which is meant if none is said.
 _FUNCTIONS: Final = {
     "counter": ("rate", "increase"),
@@ -39,21 +39,23 @@ _KINDS: Final = {
 }
 
 
-def judge_alerts(value: Any, path: Path) -> tuple[tuple[Alert, ...] | None, list[Problem]]:
-    """The alerts of a project, in the format's spelling; None if anything is wrong with them."""
+def judge_alerts(
+    value: Any, path: Path, how: Measuring = _AS_EVER
+) -> tuple[tuple[Alert, ...] | None, list[Problem]]:
+    """The alerts of a project, in the format's spelling; None if anything is wrong with them. `how` is measured."""
     if not isinstance(value, list) or len(value) > MOST:
         return None, reasons("settings-alerts", value, path)
     problems = list(duplicates(value, path, "alerts"))
     for n, one in enumerate(value):
         if verdict("settings-alert").is_valid(one):
-            problems += _check(one, (*path, n))
+            problems += _check(one, (*path, n), how)
         else:
             problems += reasons("settings-alert", one, (*path, n))
     failed = any(one.severity == "error" for one in problems)
-    return None if failed else tuple(map(make_alert, value)), problems
+    return None if failed else tuple(make_alert(one, how) for one in value), problems
 
 
-def make_alert(value: dict[str, Any]) -> Alert:
+def make_alert(value: dict[str, Any], how: Measuring = _AS_EVER) -> Alert:
     """A valid declaration as its type."""
     above: Any = value.get("above")
     below: Any = value.get("below")
@@ -78,14 +80,16 @@ def make_alert(value: dict[str, Any]) -> Alert:
         severity=value.get("severity", "warning"),
         message=value.get("message", ""),
         labels=value.get("labels", {}),
+        stale=6 * how.interval,
     )
 
 
 # ---- rules -------------------------------------------------------------------------------------
 
 
-def _check(alert: dict[str, Any], path: Path) -> Iterator[Problem]:
-    found = [*(_of_events if "event" in alert else _of_metric)(alert, path), *_hysteresis(alert, path)]
+def _check(alert: dict[str, Any], path: Path, how: Measuring) -> Iterator[Problem]:
+    judged = _of_events(alert, path) if "event" in alert else _of_metric(alert, path, how)
+    found = [*judged, *_hysteresis(alert, path)]
     yield from found
     if not found and "message" in alert:
         yield from _message(alert, path)
@@ -109,7 +113,7 @@ def _of_events(alert: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield _window(path, "is longer than 7 days", "narrow it: each event is remembered as long")
 
 
-def _of_metric(alert: dict[str, Any], path: Path) -> Iterator[Problem]:
+def _of_metric(alert: dict[str, Any], path: Path, how: Measuring) -> Iterator[Problem]:
     at = (*path, "metric")
     if "count" in alert:
         hint = "write `above`, with the function `increase` for how often something has happened"
@@ -142,11 +146,16 @@ def _of_metric(alert: dict[str, Any], path: Path) -> Iterator[Problem]:
                 message=f"{name} has no label {quoted(label)}",
                 hint=did_you_mean(label, metric.labels) or has,
             )
-    yield from _function(alert, path, metric)
+    yield from _function(alert, path, metric, how)
     yield from _threshold(alert, path)
+    if not how.on:
+        hint = "remove `metrics: off`"
+        yield Problem(
+            code="alert-metric", severity="warning", path=at, message="nothing is measured here", hint=hint
+        )
 
 
-def _function(alert: dict[str, Any], path: Path, metric: Metric) -> Iterator[Problem]:
+def _function(alert: dict[str, Any], path: Path, metric: Metric, how: Measuring) -> Iterator[Problem]:
     function, known = alert.get("function", "value"), _FUNCTIONS[metric.kind]
     if function not in known:
         said = f"{metric.name} {_KINDS[metric.kind]}"
@@ -162,8 +171,9 @@ def _function(alert: dict[str, Any], path: Path, metric: Metric) -> Iterator[Pro
     if function == "value" and "window" in alert:
         hint = "remove it, or write `function: mean`"
         yield _conflict((*path, "window"), "a value is that of now: `window` means nothing for it", hint)
-    elif "window" in alert and duration_ms(alert["window"]) < SHORTEST:
-        yield _window(path, "is shorter than 10s", "samples are taken every 5s; a window needs two of them")
+    elif "window" in alert and duration_ms(alert["window"]) < 2 * how.interval:
+        hint = f"samples are taken every {duration_text(how.interval)}; a window needs two of them"
+        yield _window(path, f"is shorter than {duration_text(2 * how.interval)}", hint)
     elif "window" in alert and duration_ms(alert["window"]) > LONGEST:
         yield _window(path, "is longer than 24h", "older samples are too coarse; narrow it")
     if "by" in alert and metric.kind == "gauge":

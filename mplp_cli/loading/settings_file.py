@@ -19,7 +19,7 @@ from mplp_cli.loading.load import listed, read_document
 from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.spelling import normalise_settings
 from mplp_cli.loading.wording import kind_of
-from mplp_cli.settings import Settings, complaint
+from mplp_cli.settings import Settings, complaint, measuring
 
 #: Keys that are not judged by the schema of the whole file, but by those who know them.
 _ELSEWHERE = ("alerts", "events", "agents", "activation")
@@ -45,7 +45,7 @@ def with_events(settings: Settings) -> Settings:
             document.get("events") or {}, ("events",), Around(directory=str(settings.file.parent))
         )
         problems += found
-        alerts, found = judge_alerts(document.get("alerts") or [], ("alerts",))
+        alerts, found = judge_alerts(document.get("alerts") or [], ("alerts",), settings.metrics)
         problems += found
     errors = [one for one in listed(problems, text, name) if one.severity == "error"]
     if errors or made is None or alerts is None:
@@ -106,4 +106,6 @@ def _whole(document: dict[str, Any], around: Around) -> Iterator[Problem]:
     if "events" in document:
         yield from judge_project(document["events"], ("events",), around)[1]
     if "alerts" in document:
-        yield from judge_alerts(document["alerts"], ("alerts",))[1]
+        usable = complaint(file, "metrics", document.get("metrics")) is None
+        how = measuring(file, document.get("metrics") if usable else None)
+        yield from judge_alerts(document["alerts"], ("alerts",), how)[1]

@@ -125,7 +125,7 @@ class Recent:
         )
 
 
-async def watch(
+async def watch_alerts(
     alerts: Sequence[Alert],
     store: Store,
     clock: Clock,

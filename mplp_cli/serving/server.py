@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
-from mplp_cli.observe.alerting import watch
+from mplp_cli.observe.alerting import watch_alerts
 from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
 from mplp_cli.serving.binding import address_of, listen, token_of, url_of
@@ -168,7 +168,9 @@ async def _serve(
             await delivery.opened.wait()
             works = tasks.create_task(fleet.work())
             fires = tasks.create_task(Triggers(runtime, bus, catalogue, fleet, _say).work())
-            watches = tasks.create_task(watch(runtime.settings.alerts, runtime.store, runtime.clock, _say))
+            watches = tasks.create_task(
+                watch_alerts(runtime.settings.alerts, runtime.store, runtime.clock, _say)
+            )
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
             tell()
             await parts.stopping.wait()

@@ -81,18 +81,17 @@ def stands(
         was = replace(was, rule=alert, **held)
     if value is None:
         return None if was is None else _without(alert, was, now)
-    if was is None or was.status == "resolved":
-        if not alert.is_beyond(value):
-            return None if was is None or now - was.since > REMEMBERED else was
-        fresh = Standing(rule=alert, labels=labels, since=now, seen=now, value=value)
-        return _lasted(alert, fresh, now)
     # What nobody has looked at for long is not known to have lasted.
-    lost = now - was.seen > alert.patience
+    lost = was is not None and now - was.seen > alert.patience
+    if was is None or was.status == "resolved" or (was.status == "pending" and lost):
+        if alert.is_beyond(value):
+            return _lasted(alert, Standing(rule=alert, labels=labels, since=now, seen=now, value=value), now)
+        over = was is None or was.status == "pending" or now - was.since > REMEMBERED
+        return None if over else was
     seen = replace(was, value=value, seen=now, without=0)
     if was.status == "pending":
         if alert.is_clear(value):
             return None
-        seen = replace(seen, since=now) if lost else seen
         return _lasted(alert, seen, now) if alert.is_beyond(value) else seen
     if not alert.is_clear(value):
         return replace(seen, clear=0)
@@ -211,13 +210,18 @@ def described(one: Standing) -> dict[str, Json]:
         "severity": alert.severity,
         "status": one.status,
         "labels": {**alert.tags, **dict(one.labels)},
-        "value": one.value,
-        "threshold": alert.threshold,
+        "value": None if one.value is None else _plain(one.value),
+        "threshold": _plain(alert.threshold),
         "rule": rule_text(alert),
         "since": rfc3339(one.since),
         "firedAt": rfc3339(one.fired) if one.fired else None,
     }
     return {**made, "why": one.why} if one.why else made
+
+
+def _plain(value: float) -> int | float:
+    """A whole number without its point."""
+    return int(value) if float(value).is_integer() else value
 
 
 def message_of(one: Standing) -> str:

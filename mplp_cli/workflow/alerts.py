@@ -23,8 +23,6 @@ Severity = Literal["info", "warning", "critical"]
 SOURCE: Final = "mplp/alerts/"
 #: Events that one alert counts at most.
 MOST_EVENTS: Final = 1_000
-#: After so many ms without a sample, nothing is known of how its source stands.
-STALE: Final = 30_000
 #: Shortest time (ms) for which a missing value changes nothing.
 LEAST_PATIENCE: Final = 60_000
 
@@ -38,7 +36,8 @@ class Alert(Struct, frozen=True, kw_only=True):
 
     `where`: labels that a series must have; in their values `*` stands for any text. `by`: labels that keep series of
     counters and histograms apart, all others are added up; each gauge is a series. One of `above` and `below` is set;
-    of events it is `above`, and reached by as many (`count`). Times in ms.
+    of events it is `above`, and reached by as many (`count`). After `stale` without a sample, nothing is known of how a
+    source stands. Times in ms.
     """
 
     id: str
@@ -56,6 +55,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     severity: Severity = "warning"
     message: str = ""
     labels: dict[str, str] = {}
+    stale: int = 30_000
 
     @property
     def tags(self) -> dict[str, str]:
@@ -133,7 +133,7 @@ def values_of(alert: Alert, samples: Iterable[Sample], now: int) -> dict[Labels,
     what has not happened has happened no times.
     """
     metric = METRICS[alert.metric]
-    length = STALE if alert.function == "value" else alert.window
+    length = alert.stale if alert.function == "value" else alert.window
     within = [one for one in samples if now - length < one.at <= now]
     if metric.kind == "gauge":
         return (_latest if alert.function == "value" else _means)(alert, within)
