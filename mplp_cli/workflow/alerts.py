@@ -268,8 +268,8 @@ def labels_text(labels: Labels) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number in at most six digits: `12`, `0.25`, `1.2e+09`."""
-    return f"{value:.6g}"
+    """A number for people: `12`, `1,000,000`, or six digits of one that is not whole."""
+    return f"{int(value):,}" if value == int(value) else f"{value:.6g}"
 
 
 def series_named(metric: str | dict[str, Any]) -> tuple[str, dict[str, str]]:
