@@ -88,6 +88,7 @@ _mplp_takes_value() {
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s") return 0 ;;
     "triggers --output" | "triggers -o" | "triggers --state-dir" | "triggers --event" | "triggers --at" | "triggers --secrets-file") return 0 ;;
+    "alerts --output" | "alerts -o" | "alerts --state-dir" | "alerts --label" | "alerts -l" | "alerts --for" | "alerts --until" | "alerts --reason" | "alerts --by" | "alerts --since" | "alerts --samples") return 0 ;;
     "serve --workflows" | "serve -w" | "serve --host" | "serve --port" | "serve -p" | "serve --allow-host" | "serve --at-once" | "serve --queue" | "serve --backlog" | "serve --grace" | "serve --secrets-file" | "serve --output" | "serve -o" | "serve --state-dir") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
@@ -101,6 +102,7 @@ _mplp_takes_value() {
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
+    "metrics --since" | "metrics --output" | "metrics -o" | "metrics --state-dir") return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -221,6 +223,15 @@ _mplp_value() {
     "triggers --event") _mplp_complete text ;;
     "triggers --at") _mplp_complete text ;;
     "triggers --secrets-file") _mplp_complete file ;;
+    "alerts --output" | "alerts -o") _mplp_complete choices text json ;;
+    "alerts --state-dir") _mplp_complete directory ;;
+    "alerts --label" | "alerts -l") _mplp_complete text ;;
+    "alerts --for") _mplp_complete text ;;
+    "alerts --until") _mplp_complete text ;;
+    "alerts --reason") _mplp_complete text ;;
+    "alerts --by") _mplp_complete text ;;
+    "alerts --since") _mplp_complete text ;;
+    "alerts --samples") _mplp_complete file ;;
     "serve --workflows" | "serve -w") _mplp_complete file ;;
     "serve --host") _mplp_complete text ;;
     "serve --port" | "serve -p") _mplp_complete text ;;
@@ -289,6 +300,9 @@ _mplp_value() {
     "health --timeout") _mplp_complete text ;;
     "health --output" | "health -o") _mplp_complete choices text json ;;
     "health --state-dir") _mplp_complete directory ;;
+    "metrics --since") _mplp_complete text ;;
+    "metrics --output" | "metrics -o") _mplp_complete choices table json prometheus ;;
+    "metrics --state-dir") _mplp_complete directory ;;
     *) : ;;
   esac
 }
@@ -323,6 +337,7 @@ _mplp_options() {
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all ;;
     "triggers") _mplp_complete choices --output -o --state-dir --no-color -h --help --event --at --secrets-file ;;
+    "alerts") _mplp_complete choices --active --output -o --state-dir --no-color -h --help --label -l --for --until --reason --by --all --since --samples ;;
     "serve") _mplp_complete choices --workflows -w --host --port -p --allow-host --at-once --queue --backlog --grace --openapi --secrets-file --output -o --state-dir -h --help ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
@@ -336,6 +351,7 @@ _mplp_options() {
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
+    "metrics") _mplp_complete choices --since --output -o --state-dir --no-color -h --help ;;
     "schema") _mplp_complete choices --list -h --help ;;
     "completion") _mplp_complete choices -h --help ;;
     "help") _mplp_complete choices --no-color -h --help ;;
@@ -383,6 +399,8 @@ _mplp_argument() {
     "triggers 0") _mplp_complete choices list test fire ;;
     "triggers "*) _mplp_complete workflow ;;
     "triggers 2") _mplp_complete text ;;
+    "alerts 0") _mplp_complete choices list show silence unsilence test ;;
+    "alerts 1") _mplp_complete alerts ;;
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
@@ -401,9 +419,10 @@ _mplp_argument() {
     "resources 0") _mplp_complete choices show utilization optimize allocate release ;;
     "resources 1") _mplp_complete allocations ;;
     "backup 0") _mplp_complete file ;;
+    "metrics "*) _mplp_complete text ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers alerts serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health metrics schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -439,7 +458,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers alerts serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health metrics schema completion help
   else
     _mplp_argument
   fi

@@ -32,8 +32,9 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'triggers	List the triggers of workflows: when they fire next, how they stand, the run that each started last'
-        'serve	Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks'
+        'triggers	List triggers: when they fire next, what they started last'
+        'alerts	List the alerts of the project: which fire, since when, and what is silenced'
+        'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
         'interfaces	List the reserved interfaces, inert or taken over by agents'
@@ -46,6 +47,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
+        'metrics	Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'
@@ -79,6 +81,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--source	Only events of this source', '--since	Only events of that time or later: 30m, 2d, or 2030-01-31T09:00:00Z', '--id	Only events with this id', '--run	Only what the steps of a run have published, and what tells of it', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--subject	What it is about', '--time	When it happened', '--cloud-event	Publish what FILE (`-`: stdin) has: one CloudEvent, a list of them, or one a line', '--follow	Print what is published from now on, too', '-f	Print what is published from now on, too', '--from	Begin with the event of that number, whatever came since', '--route	Only of this route', '-r	Only of this route', '--event	Only of this event: its id or number', '-e	Only of this event: its id or number', '--state	Only in this state', '-s	Only in this state', '--all	Replay or drop all of the route, or of all routes')
     $options['triggers'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--event	The event: a CloudEvent, or those of its attributes that matter', '--at	A moment, such as 2027-01-31T09:00:00Z', '--secrets-file	Secrets that are not in the environment (NAME=value lines)')
+    $options['alerts'] = @('--active	Only what is pending or fires', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--label	Only series with this label, or severity (repeatable)', '-l	Only series with this label, or severity (repeatable)', '--for	How long: 30m, 2h, 1d', '--until	Until then: 2027-01-31T09:00:00Z', '--reason	Why, for the record', '--by	Who does it', '--all	End all silences', '--since	Begin so long ago, or then', '--samples	Samples and events to try them on, JSON lines')
     $options['serve'] = @('--workflows	A workflow file, or a directory of them (repeatable)', '-w	A workflow file, or a directory of them (repeatable)', '--host	Where to listen', '--port	0 takes a free one', '-p	0 takes a free one', '--allow-host	Another name that the server goes by, of a proxy for example (repeatable)', '--at-once	At most so many runs at work', '--queue	At most so many runs wait', '--backlog	At most so many events wait', '--grace	What a stop leaves to steps at work', '--openapi	Print the OpenAPI document of the API and stop', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description', '--input	Data: JSON or YAML, @FILE, or `-` for stdin', '-i	Data: JSON or YAML, @FILE, or `-` for stdin', '--prompt	Text')
@@ -92,6 +95,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['metrics'] = @('--since	Look back so far', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
     $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -248,6 +252,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['triggers --event'] = @('text', @())
     $values['triggers --at'] = @('text', @())
     $values['triggers --secrets-file'] = @('file', @())
+    $values['alerts --output'] = @('choices', @('text', 'json'))
+    $values['alerts -o'] = @('choices', @('text', 'json'))
+    $values['alerts --state-dir'] = @('directory', @())
+    $values['alerts --label'] = @('text', @())
+    $values['alerts -l'] = @('text', @())
+    $values['alerts --for'] = @('text', @())
+    $values['alerts --until'] = @('text', @())
+    $values['alerts --reason'] = @('text', @())
+    $values['alerts --by'] = @('text', @())
+    $values['alerts --since'] = @('text', @())
+    $values['alerts --samples'] = @('file', @())
     $values['serve --workflows'] = @('file', @())
     $values['serve -w'] = @('file', @())
     $values['serve --host'] = @('text', @())
@@ -341,6 +356,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
     $values['health --state-dir'] = @('directory', @())
+    $values['metrics --since'] = @('text', @())
+    $values['metrics --output'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics -o'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics --state-dir'] = @('directory', @())
     $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
@@ -380,6 +399,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['triggers 0'] = @('choices', @('list', 'test', 'fire'))
     $arguments['triggers *'] = @('workflow', @())
     $arguments['triggers 2'] = @('text', @())
+    $arguments['alerts 0'] = @('choices', @('list', 'show', 'silence', 'unsilence', 'test'))
+    $arguments['alerts 1'] = @('alerts', @())
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))
     $arguments['agents 1'] = @('agents', @())
@@ -398,9 +419,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['resources 0'] = @('choices', @('show', 'utilization', 'optimize', 'allocate', 'release'))
     $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
+    $arguments['metrics *'] = @('text', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'alerts', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'metrics', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

@@ -167,8 +167,8 @@ def test_resources_that_are_not_understood_are_refused(tmp_path: Path, text: str
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path, "xyzzy: 1").hint
-        == "The keys are `activation`, `agents`, `events`, `modules`, `policy`, `probes`, `resources`, `retention`,"
-        " `state-dir`."
+        == "The keys are `activation`, `agents`, `alerts`, `events`, `metrics`, `modules`, `policy`, `probes`,"
+        " `resources`, `retention`, `state-dir`."
     )
 
 

@@ -16,6 +16,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     kinds                   kinds of objects
     objects                 ids of the objects that were changed last
     allocations             ids of what is held by hand
+    alerts                  ids of the alerts of the project
 """
 
 from __future__ import annotations
@@ -190,6 +191,13 @@ def _allocations(_: Sequence[str]) -> Iterator[Pair]:
         yield one.id, f"{held}, {one.by}"
 
 
+def _alerts(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.alerts import rule_text
+
+    yield from ((alert.id, rule_text(alert)) for alert in Runtime().settings.alerts)
+
+
 _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "runs": _runs,
     "steps": _steps,
@@ -204,4 +212,5 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "kinds": _kinds,
     "objects": _objects,
     "allocations": _allocations,
+    "alerts": _alerts,
 }

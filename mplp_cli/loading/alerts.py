@@ -131,7 +131,7 @@ def _of_metric(alert: dict[str, Any], path: Path, how: Measuring) -> Iterator[Pr
             code="alert-metric",
             path=at if whole else (*at, "name"),
             message=f"there is no metric {quoted(name)}",
-            hint=did_you_mean(name, METRICS) or "`mplp help alerts` lists them",
+            hint=did_you_mean(name, METRICS) or "`mplp help metrics` lists them",
         )
         return
     asked: list[tuple[str, Path]] = [(label, at if whole else (*at, "labels", label)) for label in labels]

@@ -261,6 +261,7 @@ def test_every_code_that_loading_uses_is_documented() -> None:
                 )
             )
     used -= {"json-object", "test-file", "settings-events", "settings-file", "settings-rule"}
+    used -= {"settings-alert", "settings-alerts"}
     used -= {f"event-{what}" for what in ("filter", "transformer", "route")}
     assert used <= set(CODES) | {"more-problems"}
     assert set(CODES) <= used | {"more-problems"}
