@@ -185,26 +185,16 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now,
-            run_id,
-            plan.workflow.id,
-            dict(inputs),
-            state.env,
-            cwd,
-            slots,
-            turn,
-            rerun,
-            priority,
-            cause,
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority, cause
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
+        told = list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
         if self.tally is not None:
-            self.tally.published(new.told)
+            self.tally.published(told)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
         run = assemble(self, replay(state, first), journal, given, screen, None)
@@ -329,7 +319,7 @@ class Runtime:
     @cached_property
     def tally(self) -> Tally | None:
         """What this process counts; None if it does not."""
-        from mplp_cli.observe.counting import Tally
+        from mplp_cli.observe.counting import Tally  # fmt: skip
 
         return None if self.ephemeral or not self.settings.metrics.on else Tally()
 

@@ -10,12 +10,11 @@ from mplp_cli.loading.events import check_match, check_template, duplicates, mak
 from mplp_cli.loading.explain import reasons
 from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.wording import quoted
-from mplp_cli.settings import Measuring
 from mplp_cli.workflow.alerting import Standing, described
 from mplp_cli.workflow.alerts import Alert, series_named
 from mplp_cli.workflow.events.judging import EventError, event_template, filled
 from mplp_cli.workflow.measured import METRICS
-from mplp_cli.workflow.metrics import Metric
+from mplp_cli.workflow.metrics import Measuring, Metric
 from mplp_cli.workflow.suggest import did_you_mean
 from mplp_cli.workflow.values import duration_ms, duration_text
 
@@ -71,7 +70,7 @@ def make_alert(value: dict[str, Any], how: Measuring = _AS_EVER) -> Alert:
         by=tuple(value.get("by", ())),
         event=None if event is None else make_match(event),
         function=value.get("function", "value"),
-        window=duration_ms(value.get("window", _WINDOW)),
+        window=duration_ms(value.get("window", max(_WINDOW, 2 * how.interval))),
         above=above,
         below=below,
         clear_at=value.get("clear-at", threshold if event is None else threshold - 1),

@@ -19,7 +19,9 @@ from mplp_cli.loading.load import listed, read_document
 from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.spelling import normalise_settings
 from mplp_cli.loading.wording import kind_of
-from mplp_cli.settings import Settings, complaint, measuring
+from mplp_cli.settings import Settings, complaint
+from mplp_cli.workflow.measuring import measuring
+from mplp_cli.workflow.metrics import Measuring
 
 #: Keys that are not judged by the schema of the whole file, but by those who know them.
 _ELSEWHERE = ("alerts", "events", "agents", "activation")
@@ -107,5 +109,7 @@ def _whole(document: dict[str, Any], around: Around) -> Iterator[Problem]:
         yield from judge_project(document["events"], ("events",), around)[1]
     if "alerts" in document:
         usable = complaint(file, "metrics", document.get("metrics")) is None
-        how = measuring(file, document.get("metrics") if usable else None)
+        how = (
+            measuring(document["metrics"]) if usable and document.get("metrics") is not None else Measuring()
+        )
         yield from judge_alerts(document["alerts"], ("alerts",), how)[1]

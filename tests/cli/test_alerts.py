@@ -53,7 +53,17 @@ def test_alerts_are_listed_shown_and_silenced(project: Mplp, tmp_path: Path) -> 
     assert not (tmp_path / "state").exists(), "a question makes no store"
 
     project(
-        "alerts", "silence", "let*", "-l", "route=audit", "--for", "2h", "--reason", "a\x1bdisk", "--by", "ann"
+        "alerts",
+        "silence",
+        "let*",
+        "-l",
+        "route=audit",
+        "--for",
+        "2h",
+        "--reason",
+        "a\x1bdisk",
+        "--by",
+        "ann",
     )
     watch(tmp_path, 4)
     found = project("alerts", "list", "--active", "--output", "json").document
@@ -80,19 +90,12 @@ def test_alerts_are_listed_shown_and_silenced(project: Mplp, tmp_path: Path) -> 
     ("words", "said"),
     [
         (("show", "leters"), "did you mean `letters`?"),
-        (("silence", "leters", "--for", "2h"), "did you mean `letters`?"),
         (("silence", "--for", "2h"), "name one"),
-        (("silence", "letters"), "--for 2h"),
         (("silence", "letters", "--for", "soon"), "not a duration"),
-        (("silence", "letters", "--for", "0s"), "is to come"),
         (("silence", "letters", "--for", "400d"), "a year at most"),
         (("silence", "letters", "--until", "2020-01-01"), "says no time zone"),
-        (("silence", "letters", "--until", "2020-01-01T00:00:00Z"), "is to come"),
         (("silence", "-l", "severity", "--for", "1h"), "NAME=VALUE"),
         (("unsilence", "letters"), "`mplp alerts` lists"),
-        (("unsilence",), "--all"),
-        (("test", "leters"), "did you mean `letters`?"),
-        (("test", "--since", "soon"), "is no time"),
         (("test", "--since", "90d"), "choose a shorter time"),
         (("test", "--samples", "nix.jsonl"), "cannot read nix.jsonl"),
     ],

@@ -101,7 +101,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def course(store: Store, dies: int) -> list[str]:
     """What is told in a course in which the process dies once, and another begins in its place."""
     mortal, clock, number = Mortal(store, dies), HandClock(), 0
-    watch = Watch([LETTERS, FAILED], mortal, clock)  # type: ignore[arg-type]  # what is used of a store
+    watch = Watch([LETTERS, FAILED], mortal, clock)
     for letters, events in [(0, 0), *COURSE]:
         store.samples.add(
             Sample(source="serve:1", since=clock.at - 5 * S, at=clock.at, gauges={DEAD: {(): float(letters)}})

@@ -68,7 +68,7 @@ class Watched:
 
     def look(self, now: int, **values: float | dict[Labels, float] | None) -> list[str]:
         """What is told at a moment: `firing`, `resolved quietly`."""
-        given = {
+        given: dict[str, dict[Labels, float]] = {
             name: held if isinstance(held, dict) else {} if held is None else {(): held}
             for name, held in values.items()
         }
