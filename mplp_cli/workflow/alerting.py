@@ -160,7 +160,6 @@ def _tell(made: Round, was: Standing | None, one: Standing, silences: Sequence[S
             made.events.append(told(one, now, silence))
     elif one.status == "resolved" and before == "firing":
         made.events.append(told(one, now, _unheard(one, silences, now)))
-        one = replace(one, told=False)
     if one != was:
         made.kept.append(one)
 
