@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import MplpError, StoreError
-from mplp_cli.observe.counting import Tally
 from mplp_cli.workflow.metrics import Labels, Sample, together
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mplp_cli.events.dispatch import Dispatcher
+    from mplp_cli.observe.tally import Tally
     from mplp_cli.resources.gauges import Gauges
     from mplp_cli.runtime import Runtime
 
@@ -34,7 +34,7 @@ async def sampling(runtime: Runtime, source: str) -> AsyncIterator[Callable[[Dis
 
     Nothing that goes wrong with it is an error of anything else: what could not be stored comes with the next sample.
     """
-    if runtime.tally is None:
+    if runtime.ephemeral or not runtime.settings.metrics.on:
         yield lambda dispatcher: None
         return
     sampler = Sampler(runtime, source, runtime.tally)

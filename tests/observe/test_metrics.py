@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mplp_cli.errors import StoreError
 from mplp_cli.observe import metering
-from mplp_cli.observe.counting import Tally
 from mplp_cli.observe.exposition import exposition, metrics_document
+from mplp_cli.observe.tally import Tally
 from mplp_cli.runtime import Runtime
 from mplp_cli.sampling import Sampler
 from mplp_cli.workflow.measured import METRICS
