@@ -256,7 +256,7 @@ def test_every_code_that_loading_uses_is_documented() -> None:
         if path.name != "codes.py":
             used |= set(
                 re.findall(
-                    r'"((?:file|yaml|json|schema|rule|include|agent|event|settings|test)-[a-z0-9-]+)"',
+                    r'"((?:file|yaml|json|schema|rule|include|agent|alert|event|settings|test)-[a-z0-9-]+)"',
                     path.read_text(),
                 )
             )
