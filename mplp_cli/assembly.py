@@ -179,6 +179,7 @@ def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:
         for routing in (runtime.settings.routing, plan.routing):
             globs |= globs_of(routing) if routing is not None else set()
         globs |= {match.type for rule in runtime.settings.correlation_rules for match in rule.events}
+        globs |= {alert.event.type for alert in runtime.settings.alerts if alert.event is not None}
         globs |= {one.where.type for one in plan.triggers if isinstance(one, EventTrigger)}
     return listened(globs)
 

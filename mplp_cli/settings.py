@@ -19,15 +19,14 @@ from mplp_cli.workflow.resources import Kind
 from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
+    from mplp_cli.workflow.alerts import Alert
     from mplp_cli.workflow.events.routes import Routing
     from mplp_cli.workflow.events.rules import CorrelationRule
 
 FILE = "mplp.yaml"
-#: Keys that the format has and this version does not serve yet.
-LATER: Final = ("alerts",)
 KNOWN: Final = (
-    *("activation", "agents", "events", "metrics", "modules", "policy", "probes", "resources", "retention"),
-    "state-dir",
+    *("activation", "agents", "alerts", "events", "metrics", "modules", "policy", "probes", "resources"),
+    *("retention", "state-dir"),
 )
 
 _MAX_BYTES = 1 << 20
@@ -66,11 +65,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
     metrics: Measuring = Measuring()
-    #: Whether `file` says something of events; whoever needs it has it judged (`roster.project_settings`).
+    #: Whether `file` says something of events or alerts; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
     routing: Routing | None = None
     correlation_rules: tuple[CorrelationRule, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 def load_settings(start: Path) -> Settings:
@@ -93,7 +93,7 @@ def load_settings(start: Path) -> Settings:
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
         metrics=_metrics(path, document.get("metrics")),
-        events="events" in document,
+        events="events" in document or "alerts" in document,
     )
 
 
@@ -196,12 +196,9 @@ def _wrong(path: Path, what: str, hint: str | None = None) -> UsageError:
 
 
 def _unknown_key(path: Path, key: object) -> UsageError:
-    if key in LATER:
-        what = f"sets `{key}`, which this version of mplp does not support yet"
-        return _wrong(path, what, "Remove the key.")
     from difflib import get_close_matches
 
-    close = get_close_matches(str(key), (*KNOWN, *LATER), n=1)
+    close = get_close_matches(str(key), KNOWN, n=1)
     keys = ", ".join(f"`{known}`" for known in KNOWN)
     hint = f"Did you mean `{close[0]}`?" if close else f"The keys are {keys}."
     return _wrong(path, f"has an unknown key {key!r}", hint)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mplp_cli.errors import Exit, UsageError
-from mplp_cli.settings import LATER, Settings, load_settings
+from mplp_cli.settings import Settings, load_settings
 from mplp_cli.workflow.metrics import Measuring
 from mplp_cli.workflow.resources import Kind, Unit
 
@@ -58,14 +58,6 @@ def test_a_state_directory_may_be_absolute_or_at_home(
 def test_modules_get_what_is_written_for_them(tmp_path: Path) -> None:
     (tmp_path / "mplp.yaml").write_text("modules: {trace: {retention: 30d, levels: [1, 2.5, true, null]}}")
     assert load_settings(tmp_path).modules == {"trace": {"retention": "30d", "levels": [1, 2.5, True, None]}}
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_a_key_that_is_not_served_yet_is_refused_by_name(tmp_path: Path, key: str) -> None:
-    assert (
-        f"sets `{key}`, which this version of mplp does not support yet"
-        in refusal(tmp_path, f"{key}: 1").message
-    )
 
 
 @pytest.mark.parametrize(
@@ -176,8 +168,8 @@ def test_resources_that_are_not_understood_are_refused(tmp_path: Path, text: str
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path, "xyzzy: 1").hint
-        == "The keys are `activation`, `agents`, `events`, `metrics`, `modules`, `policy`, `probes`, `resources`,"
-        " `retention`, `state-dir`."
+        == "The keys are `activation`, `agents`, `alerts`, `events`, `metrics`, `modules`, `policy`, `probes`,"
+        " `resources`, `retention`, `state-dir`."
     )
 
 

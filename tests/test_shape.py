@@ -25,6 +25,7 @@ EXCEPTIONS: dict[str, str] = {
     "store/memory.py:MemoryStore": "the contract of a store, question by question",
     "protocols/storage.py:Store": "the contract of a store, question by question",
     "store/sqlite.py:SqliteStore": "the contract of a store, question by question",
+    "store/schema.py": "every table and statement on one page",
     "render/view.py:RunView": "what drawing reads of a run, one property a line",
     "assembly.py:assemble": "one list of the parts of a run",
 }

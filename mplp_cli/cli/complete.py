@@ -17,6 +17,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     objects                 ids of the objects that were changed last
     allocations             ids of what is held by hand
     components              what `mplp health` looks at
+    alerts                  ids of the alerts of the project
 """
 
 from __future__ import annotations
@@ -200,6 +201,13 @@ def _components(_: Sequence[str]) -> Iterator[Pair]:
     yield from ((name, "") for name in names if ":" in name)
 
 
+def _alerts(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.alerts import rule_text
+
+    yield from ((alert.id, rule_text(alert)) for alert in Runtime().settings.alerts)
+
+
 _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "runs": _runs,
     "steps": _steps,
@@ -215,4 +223,5 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "objects": _objects,
     "allocations": _allocations,
     "components": _components,
+    "alerts": _alerts,
 }

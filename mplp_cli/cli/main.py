@@ -45,6 +45,7 @@ COMMANDS = {
     "reject": "reject",
     "events": "events",
     "triggers": "triggers",
+    "alerts": "alerts",
     "serve": "serve",
     "call": "call",
     "agents": "agents",
@@ -79,6 +80,13 @@ SUBCOMMANDS = {
         "correlate": "correlate",
     },
     "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
+    "alerts": {
+        "list": "alerts",
+        "show": "alerts:show_",
+        "silence": "silencing:silence",
+        "unsilence": "silencing:unsilence",
+        "test": "alert_test:try_",
+    },
     "agents": {
         "list": "agents",
         "show": "agent:show",

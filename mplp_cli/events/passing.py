@@ -3,6 +3,8 @@
 The filters see the event as it was published, and it must pass them all; the transformers change it one after the
 other, each what the one before has made; then come all routes that the outcome matches.
 
+Events of alerts that are silenced reach the routes that ask for them, and no others.
+
 Where one of them cannot be asked about an event (a comparison of a text with a number, a reference to what it does not
 have), the event is neither let through nor lost: it goes to the dead letters of the routes that it reaches without the
 one that failed, and of every route if that one would have changed its type. A route's own condition concerns that route
@@ -16,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from mplp_cli.workflow.alerts import is_silenced
 from mplp_cli.workflow.events.judging import event_template, event_value, filled, judge
 from mplp_cli.workflow.events.routes import Match, Routing, Transformer
 from mplp_cli.workflow.language.templates import Template
@@ -68,12 +71,24 @@ class Passage:
         self._routes = [
             _gate(place, one.match, f"route {one.id}") for place, one in enumerate(routing.routes)
         ]
+        #: Places of the routes that also get what is silenced.
+        self._silenced = frozenset(place for place, one in enumerate(routing.routes) if one.silenced)
         self._ways: dict[str, _Way] = {}
         #: Type -> routes that get all of it, and those that are to be asked.
         self._reached: dict[str, tuple[tuple[int, ...], tuple[tuple[int, Judge], ...]]] = {}
 
     def of(self, event: Published) -> Passed:
         """Where an event goes."""
+        passed = self._passed(event)
+        if not is_silenced(event):
+            return passed
+        return Passed(
+            passed.event,
+            tuple(place for place in passed.routes if place in self._silenced),
+            tuple(one for one in passed.poisoned if one[0] in self._silenced),
+        )
+
+    def _passed(self, event: Published) -> Passed:
         way = self._ways.get(event.type) or self._way(event.type)
         if not way.open:
             return Passed(event)

@@ -105,6 +105,7 @@ def _route(value: dict[str, Any], directory: str) -> r.Route:
         timeout=duration_ms(value.get("timeout", r.TIMEOUT)),
         ordered=value.get("ordered", False),
         at_once=int(value.get("at-once", 4)),
+        silenced=value.get("silenced", False),
     )
 
 

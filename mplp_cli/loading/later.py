@@ -1,13 +1,9 @@
-"""What the format has and this version does not run yet, and words of other tools for what it has."""
+"""Words of other tools for what the format has, and where to write what stands elsewhere."""
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Keys of the format, by the title of the mapping they belong to, that nothing acts on so far.
-KEYS: Final[dict[str, frozenset[str]]] = {
-    "settings file": frozenset({"alerts"}),
-}
 _INSIDE: Final = "write `resources` at the steps inside it: each holds them while it runs"
 _WAITS: Final = "nothing is held while a step waits; write `resources` at the steps that work"
 _NO_TIME: Final = "it takes no time; write `resources` at the steps that work"

@@ -142,15 +142,6 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
         if key in known:
             continue
         where = (*path, key)
-        if _comes_later(key, holder):
-            yield Problem(
-                code="schema-unsupported-key",
-                path=where,
-                on="key",
-                hint="remove it for now",
-                message=f"`{key}` is part of the format, but this version does not act on it yet",
-            )
-            continue
         if key == "resources" and holder in later.HOLD_NOTHING:
             message, hint = f"{_article(holder)} holds no resources", later.HOLD_NOTHING[holder]
             yield Problem(code="schema-misplaced-key", path=where, on="key", message=message, hint=hint)
@@ -168,10 +159,6 @@ def _unknown(error: Any, schema: Mapping[str, Any], path: Path) -> Iterator[Prob
             message=f"{_article(holder)} has no key {quoted(key)}",
             hint=f"did you mean `{near}`? {listed}" if near else listed,
         )
-
-
-def _comes_later(key: str, holder: str) -> bool:
-    return key in later.KEYS.get(holder, ())
 
 
 def _wrong_type(instance: Any, types: Any, schema: Mapping[str, Any], path: Path) -> Problem:

@@ -1,4 +1,4 @@
-"""`mplp.yaml` with positions: every problem of the file, and what it declares of events as types."""
+"""`mplp.yaml` with positions: every problem of the file, and what it declares of events and alerts as types."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from mplp_cli.errors import Problem, UsageError
 from mplp_cli.loading.agents import Beside, Reader, judge, own_part
+from mplp_cli.loading.alerts import judge_alerts
 from mplp_cli.loading.events import Around, judge_project
 from mplp_cli.loading.explain import reasons
 from mplp_cli.loading.including import Read
@@ -20,14 +21,16 @@ from mplp_cli.loading.spelling import normalise_settings
 from mplp_cli.loading.wording import kind_of
 from mplp_cli.settings import Settings, complaint
 from mplp_cli.workflow.events.rules import CorrelationRule
+from mplp_cli.workflow.measuring import measuring
+from mplp_cli.workflow.metrics import Measuring
 
 #: Keys that are not judged by the schema of the whole file, but by those who know them.
-_ELSEWHERE = ("events", "agents", "activation")
+_ELSEWHERE = ("alerts", "events", "agents", "activation")
 
 
 def with_events(settings: Settings) -> Settings:
-    """Settings with what their file declares of events. UsageError with `file:line:column` of the first thing that
-    is wrong; `details.problems` has all of it."""
+    """Settings with what their file declares of events and alerts. UsageError with `file:line:column` of the first
+    thing that is wrong; `details.problems` has all of it."""
     if settings.file is None:
         return settings
     try:
@@ -37,7 +40,7 @@ def with_events(settings: Settings) -> Settings:
     name = str(settings.file)
     reading, text = read_document(source, name)
     problems = list(reading.problems)
-    made = None
+    made, alerts = None, None
     if isinstance(reading.value, dict):
         document, found = normalise_settings(reading.value)
         problems += found
@@ -45,10 +48,12 @@ def with_events(settings: Settings) -> Settings:
             document.get("events") or {}, ("events",), Around(directory=str(settings.file.parent))
         )
         problems += found
+        alerts, found = judge_alerts(document.get("alerts") or [], ("alerts",), settings.metrics)
+        problems += found
     errors = [one for one in listed(problems, text, name) if one.severity == "error"]
-    if errors or made is None:
+    if errors or made is None or alerts is None:
         raise _refusal(errors, name)
-    return msgspec.structs.replace(settings, routing=made[0], correlation_rules=made[1])
+    return msgspec.structs.replace(settings, routing=made[0], correlation_rules=made[1], alerts=alerts)
 
 
 def _refusal(errors: list[Problem], name: str) -> UsageError:
@@ -103,6 +108,12 @@ def _whole(document: dict[str, Any], around: Around) -> Iterator[Problem]:
             )
     if "events" in document:
         yield from judge_project(document["events"], ("events",), around)[1]
+    if "alerts" in document:
+        usable = complaint(file, "metrics", document.get("metrics")) is None
+        how = (
+            measuring(document["metrics"]) if usable and document.get("metrics") is not None else Measuring()
+        )
+        yield from judge_alerts(document["alerts"], ("alerts",), how)[1]
 
 
 def read_rules(source: bytes, name: str, directory: str) -> tuple[CorrelationRule, ...]:

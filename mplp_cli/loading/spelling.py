@@ -15,6 +15,7 @@ _KEYS = (
     "retry-after", "max-calls", "max-tokens", "max-usd", "max-time", "on-exceed", "cache-read", "cache-write",
     "connect-timeout", "card-path", "agents-called", "input-tokens", "output-tokens",
     "at-once", "secret-headers", "correlation-rules", "minimum-events", "state-dir", "deny-private",
+    "clear-at", "clear-for",
 )  # fmt: skip
 
 
@@ -46,7 +47,8 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
     "route": {"match": "plain", "target": "plain", "retry-policy": "plain", "set": "plain"},
     "rule": {"match": "plain", "events": "plain", "actions": "action"},
     "action": {"emit": "plain"},
-    "settings file": {"events": "events"},
+    "settings file": {"events": "events", "alerts": "alert"},
+    "alert": {"event": "plain"},
     "agents file": {"agents": "agent", "budgets": "named", "prices": "named", "activation": "named"},
     "agent": {"limits": "plain", "heartbeat": "plain", "script": "answer", "tools": "plain"},
     "answer": {"error": "plain"},

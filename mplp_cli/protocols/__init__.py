@@ -47,6 +47,7 @@ from mplp_cli.protocols.storage import (
     Store,
     Turns,
 )
+from mplp_cli.protocols.watching import Alerts, AlertsKept
 from mplp_cli.protocols.working import (
     Advise,
     AgentKinds,
@@ -70,6 +71,8 @@ __all__ = [
     "Advisers",
     "AgentKinds",
     "AgentRecords",
+    "Alerts",
+    "AlertsKept",
     "Answered",
     "ApprovalRecord",
     "AskAgent",

@@ -20,6 +20,7 @@ from mplp_cli.protocols.records import (
     RunRecord,
     Standing,
 )
+from mplp_cli.protocols.watching import Alerts
 from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
@@ -265,6 +266,11 @@ class Store(Protocol):
     @property
     def shares(self) -> Shares:
         """Who holds what of the pool."""
+        ...
+
+    @property
+    def alerts(self) -> Alerts:
+        """How alerts stand."""
         ...
 
     @property

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
+from mplp_cli.observe.alerting import watch_alerts
 from mplp_cli.running import collect_less
 from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
@@ -167,13 +168,16 @@ async def _serve(
             await delivery.opened.wait()
             works = tasks.create_task(fleet.work())
             fires = tasks.create_task(Triggers(runtime, bus, catalogue, fleet, _say).work())
+            watches = tasks.create_task(
+                watch_alerts(runtime.settings.alerts, runtime.store, runtime.clock, _say)
+            )
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
             collect_less()
             tell()
             await parts.stopping.wait()
             http.should_exit = True
             await asyncio.wait([answers])
-            for task in (fires, works):
+            for task in (watches, fires, works):
                 task.cancel()
                 await asyncio.wait([task])
             delivery.over.set()

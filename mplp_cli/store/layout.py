@@ -3,6 +3,7 @@
 - `.gitignore`: everything in here is left out of version control
 - `state.db`: runs, histories, objects, questions, requests
 - `events.lock`: held by the process that delivers published events
+- `alerts.lock`: held by the process that watches over alerts
 - `runs/RUN.lock`: held by the process that drives the run
 - `runs/RUN/logs/`: output of its steps
 - `runs/RUN/artifacts/STEP/`: files that its steps have left
@@ -77,6 +78,11 @@ def server_path(state_dir: Path) -> Path:
 def deliverer_path(state_dir: Path) -> Path:
     """The file whose lock is the right to deliver published events."""
     return state_dir / "events.lock"
+
+
+def watcher_path(state_dir: Path) -> Path:
+    """The file whose lock is the right to watch over alerts."""
+    return state_dir / "alerts.lock"
 
 
 def log_dir(state_dir: Path, run_id: RunId) -> Path:

@@ -9,6 +9,7 @@ from msgspec.structs import asdict, replace
 
 from mplp_cli.errors import LostOwnershipError, MplpError
 from mplp_cli.protocols import (
+    Alerts,
     ApprovalRecord,
     Board,
     CachedResult,
@@ -24,6 +25,7 @@ from mplp_cli.protocols import (
     Standing,
     is_made_by,
 )
+from mplp_cli.store.alerts import MemoryAlerts
 from mplp_cli.store.answers import (
     VERBS,
     already_answered,
@@ -256,6 +258,7 @@ class MemoryStore:
         self.deliveries: Deliveries = MemoryDeliveries(self.board)
         self.switchboard = MemorySwitchboard()
         self.samples: Samples = MemorySamples()
+        self.alerts: Alerts = MemoryAlerts(self.board)
         self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----

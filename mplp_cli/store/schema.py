@@ -119,6 +119,7 @@ CREATE INDEX profile_by_workflow ON profile(workflow_id, at, run);
 #: `emitted`: published events, in order; `more` is JSON, or empty. `reader`: the number of the event up to which a
 #: reader has dealt with all. `delivery`: what became of an event on a route. `cause`: what started a run.
 #: `sample`: what was measured (level 0: as it was taken, 1: added up by minute, 2: by hour); `counted`: all of it ever.
+#: `alert`: how the series of alerts stand, the events that they have counted, and silences.
 _ADDED_IN_6 = """
 CREATE TABLE emitted(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -165,6 +166,12 @@ CREATE TABLE counted(
     since INTEGER NOT NULL,
     at INTEGER NOT NULL,
     body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alert(
+    kind TEXT NOT NULL CHECK(kind IN ('standing', 'tally', 'silence')),
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY(kind, name)
 ) STRICT, WITHOUT ROWID;
 """
 

@@ -16,6 +16,7 @@ import msgspec
 
 from mplp_cli.errors import ConcurrencyLimitError, RunBusyError
 from mplp_cli.protocols import (
+    Alerts,
     ApprovalRecord,
     Board,
     CachedResult,
@@ -33,6 +34,7 @@ from mplp_cli.protocols import (
     is_made_by,
 )
 from mplp_cli.store import schema
+from mplp_cli.store.alerts import SqliteAlerts
 from mplp_cli.store.answers import (
     VERBS,
     already_answered,
@@ -93,6 +95,7 @@ class SqliteStore:
         self.turns = SqliteTurns(self._database, state_dir, clock)
         self.shares = SqliteShares(self._database, state_dir, clock)
         self.samples: Samples = SqliteSamples(self._database)
+        self.alerts: Alerts = SqliteAlerts(self._database, state_dir, clock)
 
     # ---- owning a run ----
 

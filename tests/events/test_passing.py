@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mplp_cli.errors import Failure
 from mplp_cli.events.passing import Passage
@@ -29,6 +30,20 @@ def keep(name: str, **match: str) -> Filter:
 
 def change(name: str, sets: dict[str, Any], **match: str) -> Transformer:
     return Transformer(id=name, match=Match(**match), set=sets)
+
+
+def test_what_is_silenced_reaches_the_routes_that_ask_for_it() -> None:
+    made = Passage(
+        routing(route("pager"), route("log", silenced=True), route("odd", match={"where": "data.n > 1"}))
+    )
+    heard = Published(
+        id="1", type="alert.firing", source="mplp/alerts/a", at=0, data={"silenced": False, "n": 2}
+    )
+    assert made.of(heard).routes == (0, 1, 2)
+    assert made.of(replace(heard, data={"silenced": True, "n": 2})).routes == (1,)
+    assert made.of(replace(heard, data={"silenced": True, "n": "x"})).touched() == [1]
+    # Others may call what they like silenced.
+    assert made.of(replace(heard, source="x", data={"silenced": True, "n": 2})).routes == (0, 1, 2)
 
 
 def test_filters_see_the_event_as_published_and_routes_as_it_was_transformed() -> None:

@@ -292,7 +292,6 @@ BAD_SETTINGS = [
      "needs `emit` or `workflow`"),
     ("retention: {dayz: 3}", "dayz", "schema-unknown-key", "did you mean `days`"),
     ("retension: {days: 3}", "retension", "schema-unknown-key", "did you mean `retention`"),
-    ("alerts: []", "alerts", "schema-unsupported-key", "does not act on it yet"),
     ("resources: {cpu: lots}", "resources", "settings-value", "'lots' is not a number"),
     ("agents: [{id: a, kind: moc}]", "moc", "agent-unknown-kind", "mock"),
     ('events: {routes: [{id: a, target: {webhook: "https://x", secret: HOOK}}]}', "HOOK", "event-variable",

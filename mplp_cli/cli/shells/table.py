@@ -32,6 +32,7 @@ _KINDS = {
     "OBJECT": "objects",
     "ALLOCATION": "allocations",
     "COMPONENT": "components",
+    "ALERT": "alerts",
 }
 
 

@@ -98,7 +98,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Events that match go to the target, at least once each, those of one source in their order.
 
     `ordered`: while one is being tried again, later ones of its source wait; else they go on. `at_once`: how many
-    deliveries (of different sources) at the same time. `timeout`: of one try, ms.
+    deliveries (of different sources) at the same time. `timeout`: of one try, ms. `silenced`: also events of alerts
+    that are silenced.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Route(Struct, frozen=True, kw_only=True):
     timeout: int = TIMEOUT
     ordered: bool = False
     at_once: int = 4
+    silenced: bool = False
 
 
 class Routing(Struct, frozen=True, kw_only=True):
