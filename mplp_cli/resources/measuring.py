@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from mplp_cli.protocols import Clock
-from mplp_cli.resources.bottlenecks import Metrics, Network, Use
+from mplp_cli.workflow.bottlenecks import Metrics, Network, Use
 
 #: Seconds that the processors are looked at.
 WINDOW: Final = 0.5
