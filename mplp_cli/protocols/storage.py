@@ -26,7 +26,7 @@ from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
-from mplp_cli.workflow.metrics import Sample
+from mplp_cli.workflow.metrics import RETENTION, Sample
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Allocation, Demand, Pool, Share
 from mplp_cli.workflow.values import RunId, StepId
@@ -273,8 +273,8 @@ class Deliveries(Protocol):
 
 
 class Samples(Protocol):
-    """What was measured, in order of time. Older samples are kept coarser (their counters and histograms added up, the
-    last gauges), and none is lost from the totals until the whole is older than its retention."""
+    """What was measured, in order of time. Older samples are kept coarser (`metrics.COARSER`): added up by minute and
+    hour and by kind of source (`run` of `run:ID`), and at last dropped. What they counted stays in the totals."""
 
     def add(self, *samples: Sample) -> None:
         """Keep samples. It need not outlast a power cut."""
@@ -285,11 +285,12 @@ class Samples(Protocol):
         ...
 
     def totals(self) -> list[Sample]:
-        """One for each source: all that it ever added, and its last gauges."""
+        """One for each kind of source: all that was ever added, and the last gauges of each name."""
         ...
 
-    def compact(self, now: int) -> None:
-        """Make old samples coarser, and drop what is older than the retention. Cheap if there is nothing to do."""
+    def compact(self, now: int, retention: int = RETENTION) -> None:
+        """Make old samples coarser, and drop those that ended more than `retention` ms ago. Cheap if there is nothing
+        to do."""
         ...
 
 

@@ -20,6 +20,7 @@ from mplp_cli.protocols import (
     NewRun,
     ProtocolObject,
     RunRecord,
+    Samples,
     Standing,
     is_made_by,
 )
@@ -50,6 +51,7 @@ from mplp_cli.store.projections import (
     Told,
     project,
 )
+from mplp_cli.store.samples import MemorySamples
 from mplp_cli.store.switchboard import MemorySwitchboard
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
@@ -253,6 +255,7 @@ class MemoryStore:
         self.board: Board = MemoryBoard()
         self.deliveries: Deliveries = MemoryDeliveries(self.board)
         self.switchboard = MemorySwitchboard()
+        self.samples: Samples = MemorySamples()
         self._cached: dict[str, CachedResult] = {}
 
     # ---- owning a run ----

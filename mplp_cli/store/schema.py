@@ -118,6 +118,7 @@ CREATE INDEX profile_by_workflow ON profile(workflow_id, at, run);
 #:
 #: `emitted`: published events, in order; `more` is JSON, or empty. `reader`: the number of the event up to which a
 #: reader has dealt with all. `delivery`: what became of an event on a route. `cause`: what started a run.
+#: `sample`: what was measured (level 0: as it was taken, 1: added up by minute, 2: by hour); `counted`: all of it ever.
 _ADDED_IN_6 = """
 CREATE TABLE emitted(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -150,6 +151,21 @@ CREATE TABLE cause(
     "by" TEXT NOT NULL,
     event TEXT NOT NULL
 ) STRICT;
+CREATE TABLE sample(
+    id INTEGER PRIMARY KEY,
+    level INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX sample_by_time ON sample(level, at);
+CREATE TABLE counted(
+    source TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 #: By the format that a store has, what makes it one of the next; it is done when the store is opened.

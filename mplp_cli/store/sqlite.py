@@ -28,6 +28,7 @@ from mplp_cli.protocols import (
     ProtocolObject,
     Relation,
     RunRecord,
+    Samples,
     Switchboard,
     is_made_by,
 )
@@ -53,10 +54,11 @@ from mplp_cli.store.journal import (
     packed,
     pages,
 )
-from mplp_cli.store.layout import database_path, lock_path
+from mplp_cli.store.layout import database_path, lock_path, size_of
 from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
 from mplp_cli.store.profiles import profiles
 from mplp_cli.store.projections import ENDED
+from mplp_cli.store.samples import SqliteSamples
 from mplp_cli.store.shares import SqliteShares
 from mplp_cli.store.switchboard import SqliteSwitchboard, add_communications
 from mplp_cli.store.turns import SqliteTurns
@@ -90,6 +92,7 @@ class SqliteStore:
         self.switchboard: Switchboard = SqliteSwitchboard(self._database)
         self.turns = SqliteTurns(self._database, state_dir, clock)
         self.shares = SqliteShares(self._database, state_dir, clock)
+        self.samples: Samples = SqliteSamples(self._database)
 
     # ---- owning a run ----
 
@@ -351,7 +354,7 @@ class SqliteStore:
         if findings != ["ok"]:
             raise corrupt(path, "; ".join(findings))
         with translated(path):
-            sizes = {name: _size(Path(f"{path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
+            sizes = {name: size_of(Path(f"{path}{end}")) for name, end in (("size", ""), ("walSize", "-wal"))}
             disk = os.statvfs(path.parent)
         return {
             "path": str(path),
@@ -391,10 +394,3 @@ def _object(path: Path, kind: str, name: str, body: bytes) -> dict[str, Any]:
         return _body(body)
     except UNREADABLE as error:
         raise corrupt(path, f"{kind} {name}: {error}") from error
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -7,8 +7,8 @@ of samples add up; of gauges the latest of each process counts.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -80,3 +80,64 @@ class Sample(Struct, frozen=True, kw_only=True):
     counters: dict[str, dict[Labels, float]] = {}
     histograms: dict[str, dict[Labels, Histogram]] = {}
     gauges: dict[str, dict[Labels, float]] = {}
+
+
+#: Series of one metric that are kept apart; what comes later is counted together, every label `other`.
+SERIES_LIMIT: Final = 200
+
+_Value = TypeVar("_Value")
+
+
+def kind_of(source: str) -> str:
+    """`run` of `run:0f3c...`: what sources are added up under when their samples become old."""
+    return source.partition(":")[0]
+
+
+def place_in(series: Mapping[Labels, _Value], labels: Labels) -> Labels:
+    """Under which labels a series is counted among those that are there."""
+    if labels in series or len(series) < SERIES_LIMIT:
+        return labels
+    return tuple((name, "other") for name, _ in labels)
+
+
+def together(source: str, samples: Sequence[Sample]) -> Sample:
+    """Samples (at least one, in order of time) as one: what they counted added up, of gauges those of the last that
+    has any of a name."""
+    counters: dict[str, dict[Labels, float]] = {}
+    histograms: dict[str, dict[Labels, Histogram]] = {}
+    gauges: dict[str, dict[Labels, float]] = {}
+    for sample in samples:
+        for name, counted in sample.counters.items():
+            numbers = counters.setdefault(name, {})
+            for labels, number in counted.items():
+                labels = place_in(numbers, labels)  # noqa: PLW2901 - from here on they are these
+                numbers[labels] = numbers.get(labels, 0.0) + number
+        for name, measured in sample.histograms.items():
+            values = histograms.setdefault(name, {})
+            for labels, value in measured.items():
+                labels = place_in(values, labels)  # noqa: PLW2901 - from here on they are these
+                values[labels] = value.plus(values[labels]) if labels in values else value
+        gauges |= sample.gauges
+    return Sample(
+        source=source,
+        since=min(sample.since for sample in samples),
+        at=max(sample.at for sample in samples),
+        counters=counters,
+        histograms=histograms,
+        gauges=gauges,
+    )
+
+
+#: Ages (ms) from which on samples are added up to one for each time of that length (ms).
+COARSER: Final = ((3_600_000, 60_000), (86_400_000, 3_600_000))
+#: How long samples are kept, ms, unless the settings say otherwise.
+RETENTION: Final = 30 * 86_400_000
+
+
+def coarser(samples: Iterable[Sample], width: int) -> list[Sample]:
+    """One sample for each kind of source and each time of `width` ms, by their ends."""
+    found: dict[tuple[int, str], list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(((sample.at - 1) // width, kind_of(sample.source)), []).append(sample)
+    added = [together(kind, group) for (_, kind), group in found.items()]
+    return sorted(added, key=lambda sample: sample.at)
