@@ -56,6 +56,7 @@ COMMANDS = {
     "capacity": "capacity",
     "resources": "resources",
     "backup": "backup",
+    "monitor": "monitor",
     "doctor": "doctor",
     "health": "health",
     "schema": "schema",

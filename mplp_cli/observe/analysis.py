@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -35,10 +35,10 @@ MEASURES: Final = (
     Measure(name="cpu", floor=0.05, limit=CPU_LIMIT, part=True),
     Measure(name="memory", floor=0.01, limit=MEMORY_LIMIT, part=True),
     Measure(name="storage", floor=0.005, limit=0.95, part=True),
-    Measure(name="steps", unit="steps/s"),
-    Measure(name="step time", unit="s"),
-    Measure(name="events", unit="events/s"),
-    Measure(name="backlog", unit="events", floor=10, limit=BACKLOG_LIMIT),
+    Measure(name="steps", unit="/s", floor=0.05),
+    Measure(name="step time", unit="s", floor=0.005),
+    Measure(name="events", unit="/s", floor=0.05),
+    Measure(name="backlog", floor=10, limit=BACKLOG_LIMIT),
 )
 
 
@@ -88,7 +88,8 @@ def analyse(load: Load, series: Mapping[str, Sequence[Reading]]) -> PerformanceA
     """Judge a moment, and the readings before it by the name of their measure."""
     found = [*bottlenecks_of(load.machine), *_ours(load)]
     trends = tuple(trend_of(measure, series.get(measure.name, ())) for measure in MEASURES)
-    said = [*(HINTS[one.type] for one in found if one.type in HINTS), *_advice(load), *_ahead(trends)]
+    said = [*(HINTS[one.type] for one in found if one.type in HINTS), *_advice(load)]
+    said += _ahead(trends, {one.type for one in found})
     return PerformanceAnalysis(
         overall=overall_of(found),
         bottlenecks=tuple(found),
@@ -109,7 +110,7 @@ def _ours(load: Load) -> Iterator[Bottleneck]:
         yield Bottleneck(
             type="slots",
             severity="medium",
-            description=f"steps wait {duration_text(wait * 1000)} for a slot{queued}",
+            description=f"one step in 20 waits {duration_text(wait * 1000)} or longer for a slot{queued}",
             recommendations=("give the workflow more slots", "split long steps"),
         )
     for one in load.full:
@@ -146,7 +147,7 @@ def _ours(load: Load) -> Iterator[Bottleneck]:
         yield Bottleneck(
             type="journal",
             severity="medium",
-            description=f"commits of the journal take {duration_text(took * 1000)}",
+            description=f"one commit of the journal in 20 takes {duration_text(took * 1000)} or longer",
             recommendations=("keep the state on a faster disk",),
         )
 
@@ -169,11 +170,12 @@ def _advice(load: Load) -> Iterator[str]:
         yield "`--state-dir` on a local disk makes commits faster"
 
 
-def _ahead(trends: Sequence[Trend]) -> Iterator[str]:
-    """What becomes a bottleneck within the hour, if it goes on like this."""
+def _ahead(trends: Sequence[Trend], known: Collection[str]) -> Iterator[str]:
+    """What becomes a bottleneck within the hour, if it goes on like this, and is none yet."""
     for trend in trends:
-        if trend.reaches is not None and trend.reaches <= 60:
-            yield f"{trend.metric} is at its limit in about {trend.reaches:.0f} min, if it goes on like this"
+        if trend.reaches is not None and trend.reaches <= 60 and trend.metric not in known:
+            when = f"in about {trend.reaches:.0f} min" if trend.reaches >= 1.5 else "within 2 min"
+            yield f"{trend.metric} is at its limit {when}, if it goes on like this"
 
 
 def _listed(counts: Mapping[str, int], most: int = 3) -> str:

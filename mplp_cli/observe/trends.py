@@ -41,8 +41,8 @@ class Trend(Struct, frozen=True, kw_only=True):
 
 
 class Measure(Struct, frozen=True, kw_only=True):
-    """How a measurement is judged: less than `floor` (of its unit), or than a tenth of what is usual where there is no
-    such floor, is no change over the whole time; at `limit` it becomes a bottleneck. A `part` is told in percent."""
+    """How a measurement is judged: less than `floor` (of its unit), or than a tenth of what is usual, is no change over
+    the whole time; at `limit` it becomes a bottleneck. A `part` is told in percent."""
 
     name: str
     unit: str = ""
@@ -62,7 +62,7 @@ def trend_of(measure: Measure, readings: Sequence[Reading]) -> Trend:
     slope, confidence = _slope(thin) * _MINUTE, _confidence([value for _, value in thin])
     usual = median(abs(value) for _, value in thin)
     change = abs(slope) * span / _MINUTE
-    moves = confidence > SURE and change > (measure.floor or usual / 10)
+    moves = confidence > SURE and change > max(measure.floor, usual / 10)
     direction: Literal["rising", "falling", "steady"] = (
         "steady" if not moves else "rising" if slope > 0 else "falling"
     )
@@ -103,9 +103,7 @@ def _confidence(values: Sequence[float]) -> float:
     """By the test of Mann and Kendall: pairs that rise against pairs that fall."""
     n = len(values)
     score = sum(
-        (later > earlier) - (later < earlier)
-        for k, earlier in enumerate(values)
-        for later in values[k + 1 :]
+        (later > earlier) - (later < earlier) for k, earlier in enumerate(values) for later in values[k + 1 :]
     )
     ties = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
     variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
@@ -126,7 +124,7 @@ def _said(measure: Measure, direction: str, slope: float, reaches: float | None,
 def _amount(measure: Measure, value: float) -> str:
     if measure.part:
         return f"{value * 100:.3g} %"
-    return f"{value:.3g}{f' {measure.unit}' if measure.unit else ''}"
+    return f"{value:.3g}{measure.unit}"
 
 
 def _minutes(minutes: float) -> str:

@@ -32,20 +32,22 @@ class Measured(Struct, frozen=True, kw_only=True):
     unreachable: dict[str, str] = {}
 
 
-def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:
+def measure(
+    place: Path, probes: Sequence[str] | None, clock: Clock, window: float | None = WINDOW
+) -> Measured:
     """Look at the processors for a while, at the memory, at the disk of `place` and at how far the probes are.
 
     The latency is the largest of the probes (HOST:PORT); without any it is that of a listener of our own, on
-    the loopback interface.
+    the loopback interface. Probes of None: it is not measured. `window` None: the processors since the last look.
     """
     import psutil
 
-    cpu = psutil.cpu_percent(interval=WINDOW) / 100
+    cpu = psutil.cpu_percent(interval=window) / 100
     memory = psutil.virtual_memory()
     while not place.exists() and place != place.parent:
         place = place.parent
     disk = psutil.disk_usage(str(place))
-    times, unreachable = _latencies(probes, clock)
+    times, unreachable = ([], {}) if probes is None else _latencies(probes, clock)
     return Measured(
         metrics=Metrics(
             cpu=Use(utilization=round(cpu, 4)),
@@ -53,8 +55,8 @@ def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:
             storage=Use(utilization=round(disk.percent / 100, 4)),
             network=Network(latency=round(max(times), 3) if times else None),
         ),
-        window=WINDOW,
-        probes=tuple(probes) or ("loopback",),
+        window=window or 0.0,
+        probes=() if probes is None else tuple(probes) or ("loopback",),
         unreachable=unreachable,
     )
 
