@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.observe.counting import Counting, Tally
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
@@ -71,6 +72,8 @@ class Parts(Starts, Protocol):
     @property
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
+    @property
+    def tally(self) -> Tally | None: ...
     @property
     def listens(self) -> Collection[str]: ...
 
@@ -121,6 +124,7 @@ def assemble(
         agents = agents_of_run(runtime, state, given, screen, workplace, masker, ledger)
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
         candidates = partial(candidates_of, agents, runtime.registry)
+    counts = _counting(runtime, state)
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -139,7 +143,8 @@ def assemble(
         keep_files=None if runtime.ephemeral else _keeper(log_dir),
         listened=listened_of(runtime, plan),
         output=screen.output,
-        subscribers=screen.subscribers,
+        subscribers=[*screen.subscribers, *counts],
+        committed=counts[0].committed if counts else lambda seconds, told: None,
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         sharing=_sharing(runtime, state, priority, how),
@@ -175,6 +180,13 @@ def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:
         globs |= {match.type for rule in runtime.settings.correlation_rules for match in rule.events}
         globs |= {one.where.type for one in plan.triggers if isinstance(one, EventTrigger)}
     return listened(globs)
+
+
+def _counting(runtime: Parts, state: RunState) -> list[Counting]:
+    """What counts what the run commits, if this process counts."""
+    from mplp_cli.observe.counting import Counting
+
+    return [] if runtime.tally is None else [Counting(runtime.tally, state)]
 
 
 def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
+from mplp_cli.sampling import sampling
 from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.published import Cause, Published
@@ -105,9 +106,18 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
 
 async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunState:
     """Drive a run to where only a person can take it on, and deliver meanwhile: what is published in the project,
-    unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
+    unless another process does, and for the routes of the run's own workflow what the run tells. What happens is
+    measured. Without `project` a server does both for all its runs."""
+    if not project:
+        return await _driven(runtime, run, None, lambda dispatcher: None)
+    async with sampling(runtime, f"run:{run.state.run_id}") as watch:
+        return await _driven(runtime, run, runtime.settings.routing, watch)
+
+
+async def _driven(
+    runtime: Runtime, run: Run, declared: Routing | None, watch: Callable[[Dispatcher], None]
+) -> RunState:
     own = run.plan.routing
-    declared = runtime.settings.routing if project else None
     if own is None and declared is None:
         return await run.go()
     async with AsyncExitStack() as stack:
@@ -115,11 +125,14 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
         if declared is not None:
             # A route that is new begins with the run that is, not after what the run has told already.
             everything = Scope(begin=scope.begin)
-            await stack.enter_async_context(delivering(runtime, declared, strict=False, scope=everything))
+            opened = delivering(runtime, declared, strict=False, scope=everything)
+            if (open_ := await stack.enter_async_context(opened)) is not None:
+                watch(open_.dispatcher)
         if own is not None:
             known = run.drive.world.secrets
             opened = delivering(runtime, own, strict=False, scope=scope, secrets=known)
-            await stack.enter_async_context(opened)
+            if (open_ := await stack.enter_async_context(opened)) is not None:
+                watch(open_.dispatcher)
         return await run.go()
 
 

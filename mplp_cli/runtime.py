@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
+    from mplp_cli.observe.counting import Tally
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
@@ -202,6 +203,8 @@ class Runtime:
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
+        if self.tally is not None:
+            self.tally.published(new.told)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
         run = assemble(self, replay(state, first), journal, given, screen, None)
@@ -322,6 +325,13 @@ class Runtime:
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return project_settings(self.cwd)
+
+    @cached_property
+    def tally(self) -> Tally | None:
+        """What this process counts; None if it does not."""
+        from mplp_cli.observe.counting import Tally
+
+        return None if self.ephemeral or not self.settings.metrics.on else Tally()
 
     @cached_property
     def pool(self) -> Pool:

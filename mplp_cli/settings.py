@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from mplp_cli.errors import UsageError
+from mplp_cli.workflow.metrics import RETENTION
 from mplp_cli.workflow.resources import Kind
-from mplp_cli.workflow.values import Json
+from mplp_cli.workflow.values import Json, duration_ms
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.events.routes import Routing
@@ -25,7 +26,8 @@ FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
 LATER: Final = ("alerts",)
 KNOWN: Final = (
-    *("activation", "agents", "events", "modules", "policy", "probes", "resources", "retention", "state-dir"),
+    *("activation", "agents", "events", "metrics", "modules", "policy", "probes", "resources", "retention"),
+    "state-dir",
 )
 
 _MAX_BYTES = 1 << 20
@@ -37,11 +39,25 @@ _MOST_KEPT = 1_000_000
 _MOST_PROBES = 16
 
 
+#: The shortest and the longest duration under keys of `metrics`, and an example.
+_SPANS: Final = {"interval": ("1s", "1h", "5s"), "retention": ("1h", "3650d", "30d")}
+
+
 class Retention(Struct, frozen=True, kw_only=True):
     """What `mplp runs prune` keeps: runs that ended in the last `days` days, and the last `runs` of them."""
 
     days: int | None = None
     runs: int | None = None
+
+
+class Measuring(Struct, frozen=True, kw_only=True):
+    """Whether runs and servers measure, how often (ms), how long that is kept (ms), and whether `/metrics` of a server
+    needs no token."""
+
+    on: bool = True
+    interval: int = 5_000
+    retention: int = RETENTION
+    open: bool = False
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -63,6 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
+    metrics: Measuring = Measuring()
     #: Whether `file` says something of events; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
@@ -89,6 +106,7 @@ def load_settings(start: Path) -> Settings:
         retention=_retention(path, document.get("retention")),
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
+        metrics=_metrics(path, document.get("metrics")),
         events="events" in document,
     )
 
@@ -260,6 +278,41 @@ def _retention(path: Path, value: object) -> Retention:
     return Retention(**value)
 
 
+def _metrics(path: Path, value: object) -> Measuring:
+    """`metrics: off`, or `metrics: {interval: 5s, retention: 30d, open: true}`, each of them optional."""
+    if value is None or value is True or value == "on":
+        return Measuring()
+    if value is False or value == "off":
+        return Measuring(on=False)
+    if not isinstance(value, dict):
+        raise _wrong(path, "must have `off` or a map under `metrics`")
+    found: dict[str, Any] = {}
+    for key, given in value.items():
+        if key == "open" and isinstance(given, bool):
+            found[key] = given
+        elif key == "open":
+            raise _wrong(path, "must say true or false under `metrics.open`")
+        elif key in _SPANS:
+            found[key] = _span(path, key, given)
+        else:
+            what = f"has an unknown key {key!r} under `metrics`"
+            raise _wrong(path, what, "The keys are `interval`, `retention` and `open`.")
+    return Measuring(**found)
+
+
+def _span(path: Path, key: str, given: object) -> int:
+    """A duration of `metrics`, in ms."""
+    least, most, example = _SPANS[key]
+    try:
+        length = duration_ms(given) if isinstance(given, str) else 0
+    except ValueError:
+        length = 0
+    if not duration_ms(least) <= length <= duration_ms(most):
+        hint = f"Write it like {example}: from {least} to {most}."
+        raise _wrong(path, f"must have a duration under `metrics.{key}`", hint)
+    return length
+
+
 def _probes(path: Path, value: object) -> tuple[str, ...]:
     """`probes: ["example.org:443", "[::1]:8080"]`."""
     if value is None:
@@ -338,6 +391,7 @@ _READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
     "modules": _modules,
     "policy": _deny_private,
     "retention": _retention,
+    "metrics": _metrics,
     "probes": _probes,
     "resources": _resources,
 }

@@ -59,6 +59,7 @@ COMMANDS = {
     "monitor": "monitor",
     "doctor": "doctor",
     "health": "health",
+    "metrics": "metrics",
     "schema": "schema",
     "completion": "completion",
     "help": "help_",

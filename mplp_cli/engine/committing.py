@@ -44,8 +44,11 @@ class Batch:
             facts.append(claim(self._state, claimed, world.clock.now()))
         share, began = self._entrance.share(), world.clock.monotonic()
         shown = profile_of(self._state) if self._state.status in ENDED else None
-        world.journal.append(facts, self.objects, self._said, share, shown, self._told(facts))
-        self.linger = patience(world.linger, world.clock.monotonic() - began)
+        told = self._told(facts)
+        world.journal.append(facts, self.objects, self._said, share, shown, told)
+        took = world.clock.monotonic() - began
+        world.committed(took, told)
+        self.linger = patience(world.linger, took)
         self._entrance.kept(share)
         self.claimed.update(claimed)
         return self._taken()
@@ -55,8 +58,10 @@ class Batch:
         self._said += self._world.operations.said()
         facts = [*self.facts, parting]
         share, told = self._entrance.share(), self._told(facts)
+        began = self._world.clock.monotonic()
         if not self._world.journal.park(facts, self.objects, self._said, share, told):
             return None
+        self._world.committed(self._world.clock.monotonic() - began, told)
         self._state.handle(parting)
         self._taken()
         return facts

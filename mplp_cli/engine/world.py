@@ -26,6 +26,7 @@ from mplp_cli.protocols import (
     Subscriber,
 )
 from mplp_cli.workflow.language.conditions import Handler
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, StepId
 
 
@@ -63,6 +64,8 @@ class World:
     listened: Callable[[str], bool] = lambda kind: False
     output: Output = lambda step, stream, text: None
     subscribers: Sequence[Subscriber] = ()
+    #: Told of each commit: the seconds that it took, and what was published with it.
+    committed: Callable[[float, Sequence[Published]], None] = lambda seconds, told: None
     #: Ends every running process at once (second Ctrl-C).
     kill: Callable[[], None] = lambda: None
     #: The runs of sub-workflows, if the plan has any.

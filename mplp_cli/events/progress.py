@@ -49,6 +49,15 @@ class Latencies:
         self._classes[bisect_left(_ENDS, seconds)] += 1
 
     @property
+    def total(self) -> float:
+        """Seconds of all together."""
+        return self._sum
+
+    def classes(self) -> list[tuple[float, int]]:
+        """(upper end in seconds, how many) of each class; the last one has no end."""
+        return list(zip((*_ENDS, float("inf")), self._classes, strict=True))
+
+    @property
     def mean(self) -> float:
         """Seconds; 0 if there are none."""
         return self._sum / self.count if self.count else 0.0

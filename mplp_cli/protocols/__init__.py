@@ -6,6 +6,7 @@ processes) is behind one of these and is handed in by `runtime`. Tests hand in f
 
 from __future__ import annotations
 
+from mplp_cli.protocols.measuring import Samples
 from mplp_cli.protocols.moment import Clock, Ids
 from mplp_cli.protocols.operating import (
     Advice,
@@ -41,7 +42,6 @@ from mplp_cli.protocols.storage import (
     Board,
     Deliveries,
     Journal,
-    Samples,
     Shares,
     Store,
     Switchboard,

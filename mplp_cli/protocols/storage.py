@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from mplp_cli.protocols.measuring import Samples
 from mplp_cli.protocols.records import (
     ApprovalRecord,
     CachedResult,
@@ -26,7 +27,6 @@ from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event, RunRedefined, Turn
-from mplp_cli.workflow.metrics import RETENTION, Sample
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Allocation, Demand, Pool, Share
 from mplp_cli.workflow.values import RunId, StepId
@@ -266,31 +266,13 @@ class Deliveries(Protocol):
         """Route -> state -> how many."""
         ...
 
+    def left(self) -> dict[str, dict[str, int]]:
+        """Route -> `retrying` or `dead` -> how many. Cheap, however many deliveries there are."""
+        ...
+
     def own(self) -> AbstractContextManager[None] | None:
         """The right to deliver for this state, which one process has at a time, until it is left or dies; None if
         another process has it."""
-        ...
-
-
-class Samples(Protocol):
-    """What was measured, in order of time. Older samples are kept coarser (`metrics.COARSER`): added up by minute and
-    hour and by kind of source (`run` of `run:ID`), and at last dropped. What they counted stays in the totals."""
-
-    def add(self, *samples: Sample) -> None:
-        """Keep samples. It need not outlast a power cut."""
-        ...
-
-    def between(self, since: int, until: int) -> list[Sample]:
-        """Those that end later than `since`, and not later than `until` (ms since the epoch), by their end."""
-        ...
-
-    def totals(self) -> list[Sample]:
-        """One for each kind of source: all that was ever added, and the last gauges of each name."""
-        ...
-
-    def compact(self, now: int, retention: int = RETENTION) -> None:
-        """Make old samples coarser, and drop those that ended more than `retention` ms ago. Cheap if there is nothing
-        to do."""
         ...
 
 

@@ -13,18 +13,19 @@ from mplp_cli.serving.refusals import headers_of, status_of
 
 
 class Answer(Struct, frozen=True):
-    """A status, a JSON document and further headers."""
+    """A status, a JSON document and further headers. With a `content_type` the document is text of that type."""
 
     status: int
     document: Any
     headers: Mapping[str, str] = {}
+    content_type: str = ""
 
 
 async def send_answer(send: Any, answer: Answer, *, close: bool = False) -> None:
     """Send an answer. `close`: the connection ends with it."""
-    content = document_bytes(answer.document)
+    content = answer.document.encode() if answer.content_type else document_bytes(answer.document)
     headers = {
-        "content-type": "application/json",
+        "content-type": answer.content_type or "application/json",
         "content-length": str(len(content)),
         **{name.lower(): value for name, value in answer.headers.items()},
     }

@@ -68,7 +68,8 @@ def make_app(
     parts: Parts, operations: Iterable[Operation], *, token: str, hosts: Iterable[str], port: int
 ) -> Guard:
     """The ASGI application of a server that answers to these hosts."""
-    return Guard(_routed(parts, operations), token=token, hosts=hosts, port=port)
+    told = ["/metrics"] if parts.runtime.settings.metrics.open else []
+    return Guard(_routed(parts, operations), token=token, hosts=hosts, port=port, open=told)
 
 
 def _routed(parts: Parts, operations: Iterable[Operation]) -> Router:

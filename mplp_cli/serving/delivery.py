@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,9 @@ _PATIENCE = 5.0
 class Delivery:
     """The delivering of a server. It tells the doors how far the routes are."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, watch: Callable[[Dispatcher], None] = lambda dispatcher: None) -> None:
+        """`watch` is told of each dispatcher that begins."""
+        self._parts, self._watch = parts, watch
         self._dispatcher: Dispatcher | None = None
         #: Set when it delivers, or another process does; and by others when it is to end.
         self.opened, self.over = asyncio.Event(), asyncio.Event()
@@ -44,6 +45,8 @@ class Delivery:
                 bus=self._parts.bus,
             ) as open_:
                 self._dispatcher = None if open_ is None else open_.dispatcher
+                if self._dispatcher is not None:
+                    self._watch(self._dispatcher)
                 self.opened.set()
                 try:
                     async with asyncio.timeout(None if open_ is not None or not routing.routes else _AGAIN):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -49,9 +49,13 @@ SECURITY: Final = (
 
 
 class Guard:
-    """An ASGI application around another one. `hosts`: the names, lower case, that it answers to, on `port`."""
+    """An ASGI application around another one. `hosts`: the names, lower case, that it answers to, on `port`. `open`:
+    paths that need no token, besides those that never do."""
 
-    def __init__(self, inner: Any, *, token: str, hosts: Iterable[str], port: int) -> None:
+    def __init__(
+        self, inner: Any, *, token: str, hosts: Iterable[str], port: int, open: Collection[str] = ()
+    ) -> None:
+        self._open = frozenset(open)
         self._inner = inner
         self._token = token.encode()
         self._hosts = frozenset((*_LOOPBACK, *(host.lower() for host in hosts)))
@@ -83,7 +87,7 @@ class Guard:
         scope["root_path"] = ""
         if len(scope["query_string"]) > LONGEST_QUERY:
             raise RequestError(400, f"the query is longer than {LONGEST_QUERY:,} characters")
-        if not OPEN.fullmatch(scope["path"]):
+        if scope["path"] not in self._open and not OPEN.fullmatch(scope["path"]):
             self._check_token(headers.get(b"authorization", b""))
         if int(headers.get(b"content-length", b"0")) > MOST_BYTES:
             raise too_large()

@@ -8,6 +8,7 @@ from typing import Any
 from mplp_cli import __version__
 from mplp_cli.errors import StoreError
 from mplp_cli.loading import resolve_inputs
+from mplp_cli.observe.exposition import CONTENT_TYPE, exposition
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.contract import Served
 from mplp_cli.serving.openapi import openapi
@@ -18,6 +19,9 @@ from mplp_cli.serving.running import trigger_objects
 from mplp_cli.workflow.events.arming import aim, source_of, usual_data
 from mplp_cli.workflow.events.triggers import Trigger, fired_run
 from mplp_cli.workflow.published import Published, enriched
+
+#: Milliseconds for which a gauge may be old.
+_RECENT = 60_000
 
 
 async def health(call: Call) -> Answer:
@@ -57,6 +61,13 @@ def _store(parts: Parts) -> dict[str, Any]:
     except StoreError as error:
         told["error"] = error.message
     return told
+
+
+async def metrics(call: Call) -> Answer:
+    """All that was ever counted, and how things stand."""
+    samples, now = call.parts.store.samples, call.parts.runtime.clock.now()
+    text = exposition(samples.totals(), samples.between(now - _RECENT, now), now)
+    return Answer(200, text, content_type=CONTENT_TYPE)
 
 
 async def document(_: Call) -> Answer:

@@ -89,7 +89,7 @@ def _success(operation: Operation, kind: Any) -> dict[str, Any]:
     if operation.streams:
         return {"description": "Server-sent events.", "content": {_TEXT_STREAM: {"schema": _schema(kind)}}}
     about = (kind.__doc__ or "").partition("\n")[0] if isinstance(kind, type) else "A document."
-    return {"description": about or "A document.", "content": {JSON: {"schema": _schema(kind)}}}
+    return {"description": about or "A document.", "content": {operation.gives: {"schema": _schema(kind)}}}
 
 
 def _failures(operation: Operation) -> set[int]:

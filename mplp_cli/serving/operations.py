@@ -67,6 +67,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     open: bool = False
     #: Whether the answer is a stream of server-sent events.
     streams: bool = False
+    #: The content type of a success that is no stream.
+    gives: str = JSON
 
 
 async def called(

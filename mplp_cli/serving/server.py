@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
+from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
 from mplp_cli.serving.binding import address_of, listen, token_of, url_of
 from mplp_cli.serving.catalogue import Files, default_places
@@ -151,10 +152,16 @@ async def _serve(
         queue=wanted.events,
         secrets=read_dotenv(wanted.secrets_file) if wanted.secrets_file else {},
     )
-    delivery = Delivery(parts)
     http = _uvicorn(make_app(parts, OPERATIONS, token=door.token, hosts=door.hosts, port=door.port))
     try:
-        async with _signals(parts.stopping), asyncio.TaskGroup() as tasks:
+        async with (
+            _signals(parts.stopping),
+            sampling(runtime, f"serve:{os.getpid()}") as watch,
+            asyncio.TaskGroup() as tasks,
+        ):
+            delivery = Delivery(parts, watch)
+            if runtime.tally is not None:
+                bus.subscribe(runtime.tally.heard)
             listens = tasks.create_task(bus.listen())
             delivers = tasks.create_task(delivery.work())
             await delivery.opened.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mplp_cli.observe.exposition import CONTENT_TYPE
 from mplp_cli.serving import documents, hooks, looking, running, shapes, streams, telling
 from mplp_cli.serving.incoming import BATCH, STRUCTURED
 from mplp_cli.serving.operations import JSON, Operation
@@ -13,8 +14,8 @@ _RUN: Final = f"{_ROOT}/runs/{{runId}}"
 _APPROVAL: Final = f"{_ROOT}/approvals/{{approvalId}}"
 
 
-def _get(name: str, path: str, about: str, act: Any, gives: Any, **more: Any) -> Operation:
-    return Operation(id=name, method="GET", path=path, about=about, act=act, answers={200: gives}, **more)
+def _get(name: str, path: str, about: str, act: Any, answer: Any, **more: Any) -> Operation:
+    return Operation(id=name, method="GET", path=path, about=about, act=act, answers={200: answer}, **more)
 
 
 def _post(name: str, path: str, about: str, act: Any, gives: dict[int, Any], **more: Any) -> Operation:
@@ -57,6 +58,14 @@ _HEALTH: Final = (
         "The server and its parts.",
         looking.full_health,
         documents.FullHealth,
+    ),
+    _get(
+        "metrics",
+        "/metrics",
+        "What was counted and measured, in the text format of Prometheus.",
+        looking.metrics,
+        str,
+        gives=CONTENT_TYPE,
     ),
     _get("openapi", f"{_ROOT}/openapi.json", "This document.", looking.document, dict[str, Any]),
 )

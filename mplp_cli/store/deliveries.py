@@ -29,6 +29,9 @@ _COUNT_DELIVERIES: Final = (
     "SELECT route, sum(state = 'delivered'), sum(state = 'retrying'), sum(state = 'dead'), sum(state = 'dropped')"
     " FROM delivery GROUP BY route"
 )
+_COUNT_LEFT: Final = (
+    "SELECT route, state, count(*) FROM delivery WHERE state IN ('retrying', 'dead') GROUP BY state, route"
+)
 
 #: Deliveries to be made again, or dead letters, without an event.
 OF_NO_EVENT: Final = "state IN ('retrying', 'dead') AND event NOT IN (SELECT seq FROM emitted)"
@@ -94,6 +97,12 @@ class SqliteDeliveries:
             route: {state: count for state, count in zip(_STATES, counts, strict=True) if count}
             for route, *counts in rows
         }
+
+    def left(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for route, state, count in self._database.rows(_COUNT_LEFT):
+            found.setdefault(route, {})[state] = count
+        return found
 
     def own(self) -> AbstractContextManager[None] | None:
         with translated(self._path):
@@ -165,6 +174,13 @@ class MemoryDeliveries:
             of_route = counts.setdefault(one.route, {})
             of_route[one.state] = of_route.get(one.state, 0) + 1
         return counts
+
+    def left(self) -> dict[str, dict[str, int]]:
+        kept = {
+            route: {state: count for state, count in states.items() if state in ("retrying", "dead")}
+            for route, states in self.counts().items()
+        }
+        return {route: states for route, states in kept.items() if states}
 
     def own(self) -> AbstractContextManager[None] | None:
         if self._is_owned:
