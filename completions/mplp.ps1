@@ -32,8 +32,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'triggers	List the triggers of workflows: when they fire next, how they stand, the run that each started last'
-        'serve	Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks'
+        'triggers	List triggers: when they fire next, what they started last'
+        'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
         'interfaces	List the reserved interfaces, inert or taken over by agents'
@@ -44,8 +44,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'capacity	Plan what runs will require, and scale to it'
         'resources	Show the pool: what there is, who holds it, who waits for it'
         'backup	Write a copy of the store, also while runs go on'
+        'monitor	Watch runs, throughput, latencies, resources, events and agents, and what holds them up'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
+        'metrics	Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'
@@ -90,8 +92,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['capacity'] = @('--horizon	How far to look ahead: 12h, 7d, at most 92d', '--history	Past runs, instead of those of the store', '--method	How to forecast', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--undo	Take back what was applied last')
     $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--since	On average over that long: 12h, 7d', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['monitor'] = @('--interval	Between looks: 5 (seconds), 500ms, 1m', '-i	Between looks: 5 (seconds), 500ms, 1m', '--count	Look so many times, and end', '-n	Look so many times, and end', '--output	How to show it', '-o	How to show it', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['metrics'] = @('--since	Look back so far', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
     $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -334,6 +338,13 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
+    $values['monitor --interval'] = @('text', @())
+    $values['monitor -i'] = @('text', @())
+    $values['monitor --count'] = @('text', @())
+    $values['monitor -n'] = @('text', @())
+    $values['monitor --output'] = @('choices', @('auto', 'text', 'jsonl'))
+    $values['monitor -o'] = @('choices', @('auto', 'text', 'jsonl'))
+    $values['monitor --state-dir'] = @('directory', @())
     $values['doctor --output'] = @('choices', @('text', 'json'))
     $values['doctor -o'] = @('choices', @('text', 'json'))
     $values['doctor --state-dir'] = @('directory', @())
@@ -341,6 +352,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
     $values['health --state-dir'] = @('directory', @())
+    $values['metrics --since'] = @('text', @())
+    $values['metrics --output'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics -o'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics --state-dir'] = @('directory', @())
     $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
@@ -398,9 +413,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['resources 0'] = @('choices', @('show', 'utilization', 'optimize', 'allocate', 'release'))
     $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
+    $arguments['metrics *'] = @('text', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'monitor', 'doctor', 'health', 'metrics', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

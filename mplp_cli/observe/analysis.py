@@ -105,12 +105,12 @@ def overall_of(bottlenecks: Sequence[Bottleneck]) -> int:
 
 def _ours(load: Load) -> Iterator[Bottleneck]:
     """In this order: slots, resources, dead letters, backlog, workflows, journal."""
-    if (wait := load.slot_wait or 0.0) > SLOT_LIMIT:
-        queued = f"; {load.queued:,} queued" if load.queued else ""
+    if _lacks_slots(load):
+        wait = duration_text((load.slot_wait or 0.0) * 1000)
         yield Bottleneck(
             type="slots",
             severity="medium",
-            description=f"one step in 20 waits {duration_text(wait * 1000)} or longer for a slot{queued}",
+            description=f"one step in 20 waits {wait} or longer for a slot; {load.queued:,} queued",
             recommendations=("give the workflow more slots", "split long steps"),
         )
     for one in load.full:
@@ -136,7 +136,7 @@ def _ours(load: Load) -> Iterator[Bottleneck]:
             recommendations=("let a server deliver them", "let the route match fewer events"),
         )
     for bad in load.failing:
-        if bad.failed > FAILED_LIMIT and bad.failed > FAILED_PART * bad.ended:
+        if _fails(bad):
             yield Bottleneck(
                 type="workflow",
                 severity="high",
@@ -152,9 +152,19 @@ def _ours(load: Load) -> Iterator[Bottleneck]:
         )
 
 
+def _lacks_slots(load: Load) -> bool:
+    """Whether steps wait for slots too long, and some do so now."""
+    return load.queued > 0 and (load.slot_wait or 0.0) > SLOT_LIMIT
+
+
+def _fails(bad: Failing) -> bool:
+    """Whether a workflow fails, rather than one run of it."""
+    return bad.failed > FAILED_LIMIT and bad.failed > FAILED_PART * bad.ended
+
+
 def _advice(load: Load) -> Iterator[str]:
     """What to do about ours, with the commands for it."""
-    if (load.slot_wait or 0.0) > SLOT_LIMIT and (load.machine.cpu.utilization or 0.0) <= CPU_LIMIT:
+    if _lacks_slots(load) and (load.machine.cpu.utilization or 0.0) <= CPU_LIMIT:
         yield "the cores have room: a larger `max-parallel` lets more steps run at once"
     if load.full:
         kinds = ", ".join(one.kind for one in load.full)
@@ -164,7 +174,7 @@ def _advice(load: Load) -> Iterator[str]:
     if any(count > BACKLOG_LIMIT for count in load.behind.values()):
         yield "`mplp serve` delivers events; `mplp events routes` says how far each route is"
     for bad in load.failing:
-        if bad.failed > FAILED_LIMIT and bad.failed > FAILED_PART * bad.ended:
+        if _fails(bad):
             yield f"`mplp explain {bad.last[:8]}` says why {bad.workflow} failed last"
     if (load.commit or 0.0) > COMMIT_LIMIT:
         yield "`--state-dir` on a local disk makes commits faster"

@@ -33,8 +33,7 @@ _GOING: Final = ("running", "waiting", "paused", "pending")
 RATES: Final = {"steps": "mplp_steps_total", "events": "mplp_events_total"}
 LATENCIES: Final = {
     "step": "mplp_step_duration_seconds",
-    "queue": "mplp_step_queue_seconds",
-    "slot": "mplp_slot_wait_seconds",
+    "slot wait": "mplp_slot_wait_seconds",
     "commit": "mplp_commit_seconds",
     "delivery": "mplp_event_delivery_seconds",
     "agent": "mplp_agent_call_seconds",
@@ -72,7 +71,9 @@ class Monitor:
             self._machine.popleft()
         store = self._store()
         if store is None:
-            seen = Seen(at=now, window=WINDOW, lately=LATELY, machine=machine, cores=cores, memory=memory)
+            seen = Seen(
+                at=now, window=WINDOW, part=PART, lately=LATELY, machine=machine, cores=cores, memory=memory
+            )
             return self._judged(seen, (), Load(machine=machine))
         samples = store.samples.between(now - WINDOW, now)
         records = _records(store, now)
@@ -84,7 +85,7 @@ class Monitor:
         while self._backlog[0][0] <= now - WINDOW:
             self._backlog.popleft()
         latencies = {name: _latency(samples, metric) for name, metric in LATENCIES.items()}
-        slot, commit = latencies["slot"], latencies["commit"]
+        slot, commit = latencies["slot wait"], latencies["commit"]
         load = Load(
             machine=machine,
             slot_wait=None if slot is None else slot.p95,
@@ -98,6 +99,7 @@ class Monitor:
         seen = Seen(
             at=now,
             window=WINDOW,
+            part=PART,
             lately=LATELY,
             stored=True,
             measured=bool(samples),
@@ -314,15 +316,13 @@ def _step_times(samples: Sequence[Sample], now: int) -> list[Reading]:
 
 
 def _machine_part(sample: Sample, name: str) -> float | None:
-    def said(metric: str) -> float:
-        return sum(sample.gauges.get(metric, {}).values())
-
+    """What a sample says of the cores or of the memory; what it says of disks counts what only the system may use."""
     if name == "cpu":
-        gauges = sample.gauges.get("system_cpu_utilization_ratio")
-        return next(iter(gauges.values()), None) if gauges else None
-    of = "memory" if name == "memory" else "filesystem"
-    there = said(f"system_{of}_limit_bytes")
-    return said(f"system_{of}_usage_bytes") / there if there else None
+        return next(iter(sample.gauges.get("system_cpu_utilization_ratio", {}).values()), None)
+    used, there = (
+        sum(sample.gauges.get(f"system_memory_{what}_bytes", {}).values()) for what in ("usage", "limit")
+    )
+    return used / there if name == "memory" and there else None
 
 
 def _agents(samples: Sequence[Sample]) -> Iterator[SeenAgent]:

@@ -86,11 +86,12 @@ class SeenAlert(Struct, frozen=True, kw_only=True):
 
 
 class Seen(Struct, frozen=True, kw_only=True):
-    """A moment (ms since the epoch). Rates and latencies are those of the last `window` ms; runs that ended count if
-    they did so in the last `lately` ms."""
+    """A moment (ms since the epoch). Latencies are those of the last `window` ms, and what was before is told of each
+    `part` of it; runs that ended count if they did so in the last `lately` ms."""
 
     at: int
     window: int
+    part: int
     lately: int
     #: Whether anything was ever stored here, and measured in the window.
     stored: bool = False

@@ -9,26 +9,19 @@ from mplp_cli.workflow.values import duration_text
 
 
 def sparkline(values: Sequence[float | None], size: int, theme: Theme, top: float | None = None) -> str:
-    """`▁▂▃▅█`: values in at most `size` columns, each the mean of those it stands for; a space where there are none.
+    """`▁▂▃▅█`: the last `size` values, a column each; a space where there is none.
 
-    `top` is what the highest bar means; without it, the highest value.
+    `top` is what the highest column means; without it, the highest value.
     """
     levels = theme.glyph("levels")
-    size = min(size, len(values))
-    if size <= 0:
-        return ""
-    means: list[float | None] = []
-    for n in range(size):
-        group = values[n * len(values) // size : (n + 1) * len(values) // size]
-        known = [value for value in group if value is not None]
-        means.append(sum(known) / len(known) if known else None)
-    most = top or max((value for value in means if value is not None), default=0.0)
-    if most <= 0:
-        return "".join(" " if value is None else levels[0] for value in means)
+    shown = values[-size:] if size > 0 else ()
+    most = top or max((value for value in shown if value is not None), default=0.0)
     last = len(levels) - 1
     return "".join(
-        " " if value is None else levels[min(max(round(value / most * last), 1 if value > 0 else 0), last)]
-        for value in means
+        " "
+        if value is None
+        else levels[min(max(round(value / most * last), 1), last) if value > 0 and most > 0 else 0]
+        for value in shown
     )
 
 

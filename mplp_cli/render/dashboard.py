@@ -26,13 +26,14 @@ _BAR: Final = 12
 
 
 class _Room(Struct, frozen=True):
-    """How much is shown: empty lines between parts, runs, lines of a pane, and which panes."""
+    """How much is shown: empty lines between parts, runs, lines of a pane and of what may be done; with `few` no panes
+    but those that are always there."""
 
     airy: bool
     runs: int
     lines: int
-    trends: bool = True
     advice: int = 99
+    few: bool = False
 
 
 #: From generous to sparse; the first that fits is taken.
@@ -41,9 +42,13 @@ _ROOMS: Final = (
     _Room(airy=True, runs=10, lines=8),
     _Room(airy=True, runs=6, lines=7),
     _Room(airy=False, runs=6, lines=7, advice=4),
-    _Room(airy=False, runs=4, lines=6, advice=3),
-    _Room(airy=False, runs=3, lines=4, trends=False, advice=2),
-    _Room(airy=False, runs=2, lines=3, trends=False, advice=1),
+    _Room(airy=False, runs=4, lines=6, advice=4),
+    _Room(airy=False, runs=5, lines=6, advice=4, few=True),
+    _Room(airy=False, runs=5, lines=5, advice=2, few=True),
+    _Room(airy=False, runs=4, lines=5, advice=0, few=True),
+    _Room(airy=False, runs=3, lines=5, advice=0, few=True),
+    _Room(airy=False, runs=3, lines=3, advice=0, few=True),
+    _Room(airy=False, runs=3, lines=2, advice=0, few=True),
 )
 
 
@@ -76,8 +81,8 @@ def _upper(seen: Seen, width: int, room: _Room, theme: Theme) -> list[list[Pane]
     slow = [panes.latencies(seen)]
     there = [panes.machine(seen, size, theme)]
     held = [panes.resources(seen, size, theme)]
-    told = [panes.events(seen, theme)] if seen.stored else []
-    asked = [panes.agents(seen, size, theme)] if seen.agents else []
+    told = [panes.events(seen, theme)] if seen.stored and not room.few else []
+    asked = [panes.agents(seen, size, theme)] if seen.agents and not room.few else []
     columns = {
         1: [[*fast, *slow, *there, *held, *told, *asked]],
         2: [[*fast, *there, *told], [*slow, *held, *asked]],
@@ -91,11 +96,10 @@ def _lower(seen: Seen, now: int, width: int, room: _Room, theme: Theme) -> list[
     wide = (width + 2) // _PANE >= _MOST_PANES
     size = (width - 2) // 2 if wide else width
     found = [panes.alerts(seen, now, size), panes.bottlenecks(seen, size, theme)]
-    todo = [panes.recommendations(seen, size, theme)]
-    moves = [panes.trends(seen, size, theme)] if room.trends else []
-    most = min(room.lines, room.advice + 2)
+    todo = _cut([panes.recommendations(seen, size, theme)] if room.advice else [], room.advice, theme)
+    moves = [] if room.few else [panes.trends(seen, size, theme)]
     columns = [[*found, *moves], todo] if wide else [[*found, *todo, *moves]]
-    return [_cut([pane for pane in column if pane.lines], most, theme) for column in columns]
+    return [_cut([pane for pane in column if pane.lines], room.lines, theme) for column in columns]
 
 
 def _cut(shown: Sequence[Pane], most: int, theme: Theme) -> list[Pane]:

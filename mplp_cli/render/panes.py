@@ -10,7 +10,7 @@ from mplp_cli.observe.seen import Seen, SeenKind
 from mplp_cli.render.amounts import count_text, part_text, rate_text, seconds_text, sparkline
 from mplp_cli.render.frame import bar_line
 from mplp_cli.render.grid import wrapped
-from mplp_cli.render.ink import Line, cells, clip
+from mplp_cli.render.ink import Line, clip
 from mplp_cli.render.tables import ago
 from mplp_cli.render.theme import Theme, safe
 from mplp_cli.workflow.amounts import amount_text
@@ -20,6 +20,8 @@ from mplp_cli.workflow.values import duration_text
 #: Room for the name of a row, and for its bar.
 _NAME = 9
 _BAR = 10
+#: Room for ` max 1.23k`.
+_MOST = 10
 #: Columns between panes.
 _GAP = 2
 #: A disk that is fuller is shown as a danger.
@@ -75,13 +77,13 @@ def throughput(seen: Seen, width: int, theme: Theme) -> Pane:
     lines = []
     for name, rate in seen.rates.items():
         line = Line(name.ljust(7)).add(rate_text(rate.now, "-").rjust(7), "strong").add(" ")
-        known = [value for value in rate.past if value is not None]
-        top = f" max {count_text(max(known))}" if known and max(known) > 0 else ""
-        line.add(sparkline(rate.past, width - line.width - cells(top), theme), "busy")
-        lines.append(line.add(top, "dim"))
+        past = rate.past[-(width - line.width - _MOST) :]
+        most = max((value for value in past if value is not None), default=0.0)
+        line.add(sparkline(past, len(past), theme), "busy")
+        lines.append(line.add(f" max {count_text(most)}" if most else "", "dim"))
     if not seen.measured:
         lines = [Line("nothing was measured here yet", "dim")]
-    return Pane("THROUGHPUT", lines, f"last {duration_text(seen.window).replace('m00s', ' min')}")
+    return Pane("THROUGHPUT", lines, f"{seen.part // 1_000} s a column" if seen.measured else "")
 
 
 def latencies(seen: Seen) -> Pane:
