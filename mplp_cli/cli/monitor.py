@@ -160,20 +160,26 @@ def looks(runtime: Runtime) -> Callable[[], Seen]:
     return look
 
 
-def _ticks(
-    look: Callable[[], Seen], every: float, count: int | None, glance: Callable[[], None]
+def ticks(
+    look: Callable[[], Seen],
+    every: float,
+    count: int | None,
+    glance: Callable[[], None],
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Seen]:
-    """A look at once, and one each `every` seconds; never two at a time: one that takes longer leaves others out."""
-    begun, number = time.monotonic(), 0
+    """A look at once, and one each `every` seconds; never two at a time: one that takes longer leaves others out.
+    Between them, a `glance` now and then."""
+    begun, number = monotonic(), 0
     while True:
         yield look()
         number += 1
         if number == count:
             return
-        due = begun + (int((time.monotonic() - begun) / every) + 1) * every
-        while (left := due - time.monotonic()) > 0:
+        due = begun + (int((monotonic() - begun) / every) + 1) * every
+        while (left := due - monotonic()) > 0:
             glance()
-            time.sleep(min(left, _GLANCE))
+            sleep(min(left, _GLANCE))
 
 
 def _printed(
@@ -185,7 +191,7 @@ def _printed(
     from mplp_cli.render.monitored import monitor_record
 
     first = True
-    for seen in _ticks(look, every, count, lambda: None):
+    for seen in ticks(look, every, count, lambda: None):
         if output is MonitorOutput.jsonl:
             write_line(monitor_record(seen))
             continue
@@ -222,7 +228,7 @@ def _dashboard(
                 now = max(runtime.clock.now() // 1_000 * 1_000, known.at)
                 screen.show(lambda width, height: dashboard(known, now, width, height, theme))
 
-        for found in _ticks(look, every, count, draw):
+        for found in ticks(look, every, count, draw):
             seen = found
             draw()
     if seen is not None:
