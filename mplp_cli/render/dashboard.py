@@ -186,7 +186,7 @@ def _run(run: SeenRun, now: int, width: int, name: int, theme: Theme) -> Line:
     line = Line(f"{glyph} ", style).extend(Line(run.workflow[: 4 * width], "strong").fit(name, more))
     line.pad(name + 3).add(short_id(run.id), "dim").add("  ")
     doing = run.doing
-    if doing.total and width >= 60 and run.status != "failed":
+    if doing.total and width >= 72 and run.status != "failed":
         of_all = f"{doing.ended:,}/{doing.total:,}"
         line.extend(bar_line(doing.ended / doing.total, _BAR, theme)).add(f" {of_all:<7} ")
     time = ago(now - run.ended) if run.ended else duration_text(max(now - run.since, 0) // 1000 * 1000)
