@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
-    from mplp_cli.observe.counting import Counting, Tally
+    from mplp_cli.observe.counting import Counting
+    from mplp_cli.observe.tally import Tally
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
@@ -73,7 +74,7 @@ class Parts(Starts, Protocol):
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
     @property
-    def tally(self) -> Tally | None: ...
+    def tally(self) -> Tally: ...
     @property
     def listens(self) -> Collection[str]: ...
 
@@ -183,10 +184,12 @@ def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:
 
 
 def _counting(runtime: Parts, state: RunState) -> list[Counting]:
-    """What counts what the run commits, if this process counts."""
+    """What counts what the run commits, if that is measured."""
+    if runtime.ephemeral or not runtime.settings.metrics.on:
+        return []
     from mplp_cli.observe.counting import Counting
 
-    return [] if runtime.tally is None else [Counting(runtime.tally, state)]
+    return [Counting(runtime.tally, state)]
 
 
 def _runners(by_kind: Mapping[str, Runner], stand_ins: StandIns | None) -> Mapping[str, Runner]:

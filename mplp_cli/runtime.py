@@ -16,6 +16,7 @@ from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_o
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
+from mplp_cli.observe.tally import Tally
 from mplp_cli.plugins import ConditionHandlers
 from mplp_cli.protocols import Attempt, Clock, RunRecord, Store
 from mplp_cli.resources.adjustments import slots_of
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
-    from mplp_cli.observe.counting import Tally
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
@@ -75,6 +75,7 @@ class Runtime:
         self.uses_cache = uses_cache  #: whether steps take results from the cache
         self.tape: Tape | None = None  #: records what agents answer, or answers for them
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
+        self.tally = Tally()  #: what the process counts
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
         self.priority = 0  #: of the runs that it starts, where they share the pool with others
         #: Types of events that somebody else wants of its runs.
@@ -185,26 +186,15 @@ class Runtime:
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
         started = RunStarted(
-            now,
-            run_id,
-            plan.workflow.id,
-            dict(inputs),
-            state.env,
-            cwd,
-            slots,
-            turn,
-            rerun,
-            priority,
-            cause,
+            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority, cause
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
+        told = list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
         journal = self.store.create_run(new, first)
-        if self.tally is not None:
-            self.tally.published(new.told)
+        self.tally.published(told)
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
         run = assemble(self, replay(state, first), journal, given, screen, None)
@@ -325,13 +315,6 @@ class Runtime:
     def settings(self) -> Settings:
         """What the project's `mplp.yaml` says."""
         return project_settings(self.cwd)
-
-    @cached_property
-    def tally(self) -> Tally | None:
-        """What this process counts; None if it does not."""
-        from mplp_cli.observe.counting import Tally
-
-        return None if self.ephemeral or not self.settings.metrics.on else Tally()
 
     @cached_property
     def pool(self) -> Pool:

@@ -7,16 +7,18 @@ sample is lost with it if it is killed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import MplpError, StoreError
-from mplp_cli.observe.counting import Tally
 from mplp_cli.workflow.metrics import Labels, Sample, together
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mplp_cli.events.dispatch import Dispatcher
+    from mplp_cli.observe.tally import Tally
     from mplp_cli.resources.gauges import Gauges
     from mplp_cli.runtime import Runtime
 
@@ -32,7 +34,7 @@ async def sampling(runtime: Runtime, source: str) -> AsyncIterator[Callable[[Dis
 
     Nothing that goes wrong with it is an error of anything else: what could not be stored comes with the next sample.
     """
-    if runtime.tally is None:
+    if runtime.ephemeral or not runtime.settings.metrics.on:
         yield lambda dispatcher: None
         return
     sampler = Sampler(runtime, source, runtime.tally)
@@ -52,7 +54,15 @@ async def sampling(runtime: Runtime, source: str) -> AsyncIterator[Callable[[Dis
 class Sampler:
     """Takes samples of one process, as `source`."""
 
-    def __init__(self, runtime: Runtime, source: str, tally: Tally) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        source: str,
+        tally: Tally,
+        look: Callable[[Path], Callable[[], Awaitable[tuple[Gauges, Gauges]]]] | None = None,
+    ) -> None:
+        """`look` makes what looks at the machine and this process, of where the state is."""
+        self._look_at = look or _looking
         self._runtime, self._source, self._tally = runtime, source, tally
         self._since = runtime.clock.now()
         self._compacted = 0
@@ -64,17 +74,12 @@ class Sampler:
     async def work(self) -> None:
         """Take a sample every few seconds, until cancelled. One that takes longer lets those pass that were due
         meanwhile, and counts them."""
-        from mplp_cli.engine.threads import in_thread
-
         monotonic, interval = self._runtime.clock.monotonic, self._runtime.settings.metrics.interval / 1000
         due = monotonic() + interval
         await asyncio.sleep(interval)
-        from mplp_cli.resources.gauges import Looks
-
-        looks = Looks(self._runtime.state_dir)
+        look = self._look_at(self._runtime.existing_state_dir() or self._runtime.cwd)
         while True:
-            # In a thread: a file system may be slow to answer.
-            machine, process = await in_thread(looks.both, lambda late: None)
+            machine, process = await look()
             self._store(machine=machine, process=process)
             self._compact()
             due += interval
@@ -142,6 +147,15 @@ class Sampler:
         used: dict[Labels, float] = {(("kind", name),): float(one.allocated) for name, one in kinds.items()}
         there: dict[Labels, float] = {(("kind", name),): float(one.total) for name, one in kinds.items()}
         return {"mplp_resource_used": used, "mplp_resource_capacity": there}
+
+
+def _looking(place: Path) -> Callable[[], Awaitable[tuple[Gauges, Gauges]]]:
+    from mplp_cli.engine.threads import in_thread
+    from mplp_cli.resources.gauges import Looks
+
+    looks = Looks(place)
+    # In a thread: a file system may be slow to answer.
+    return lambda: in_thread(looks.both, lambda late: None)
 
 
 class _Routes:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from mplp_cli.errors import UsageError
-from mplp_cli.workflow.metrics import RETENTION
+from mplp_cli.workflow.metrics import Measuring
 from mplp_cli.workflow.resources import Kind
-from mplp_cli.workflow.values import Json, duration_ms
+from mplp_cli.workflow.values import Json
 
 if TYPE_CHECKING:
     from mplp_cli.workflow.events.routes import Routing
@@ -39,25 +39,11 @@ _MOST_KEPT = 1_000_000
 _MOST_PROBES = 16
 
 
-#: The shortest and the longest duration under keys of `metrics`, and an example.
-_SPANS: Final = {"interval": ("1s", "1h", "5s"), "retention": ("1h", "3650d", "30d")}
-
-
 class Retention(Struct, frozen=True, kw_only=True):
     """What `mplp runs prune` keeps: runs that ended in the last `days` days, and the last `runs` of them."""
 
     days: int | None = None
     runs: int | None = None
-
-
-class Measuring(Struct, frozen=True, kw_only=True):
-    """Whether runs and servers measure, how often (ms), how long that is kept (ms), and whether `/metrics` of a server
-    needs no token."""
-
-    on: bool = True
-    interval: int = 5_000
-    retention: int = RETENTION
-    open: bool = False
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -279,38 +265,16 @@ def _retention(path: Path, value: object) -> Retention:
 
 
 def _metrics(path: Path, value: object) -> Measuring:
-    """`metrics: off`, or `metrics: {interval: 5s, retention: 30d, open: true}`, each of them optional."""
-    if value is None or value is True or value == "on":
+    """`metrics: off`, or a map."""
+    if value is None:
         return Measuring()
-    if value is False or value == "off":
-        return Measuring(on=False)
-    if not isinstance(value, dict):
-        raise _wrong(path, "must have `off` or a map under `metrics`")
-    found: dict[str, Any] = {}
-    for key, given in value.items():
-        if key == "open" and isinstance(given, bool):
-            found[key] = given
-        elif key == "open":
-            raise _wrong(path, "must say true or false under `metrics.open`")
-        elif key in _SPANS:
-            found[key] = _span(path, key, given)
-        else:
-            what = f"has an unknown key {key!r} under `metrics`"
-            raise _wrong(path, what, "The keys are `interval`, `retention` and `open`.")
-    return Measuring(**found)
+    from mplp_cli.workflow.measuring import measuring
+    from mplp_cli.workflow.stated import StatementError
 
-
-def _span(path: Path, key: str, given: object) -> int:
-    """A duration of `metrics`, in ms."""
-    least, most, example = _SPANS[key]
     try:
-        length = duration_ms(given) if isinstance(given, str) else 0
-    except ValueError:
-        length = 0
-    if not duration_ms(least) <= length <= duration_ms(most):
-        hint = f"Write it like {example}: from {least} to {most}."
-        raise _wrong(path, f"must have a duration under `metrics.{key}`", hint)
-    return length
+        return measuring(value)
+    except StatementError as error:
+        raise _wrong(path, str(error), error.hint) from None
 
 
 def _probes(path: Path, value: object) -> tuple[str, ...]:

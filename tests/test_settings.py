@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mplp_cli.errors import Exit, UsageError
 from mplp_cli.settings import LATER, Settings, load_settings
+from mplp_cli.workflow.metrics import Measuring
 from mplp_cli.workflow.resources import Kind, Unit
 
 
@@ -175,8 +176,8 @@ def test_resources_that_are_not_understood_are_refused(tmp_path: Path, text: str
 def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path, "xyzzy: 1").hint
-        == "The keys are `activation`, `agents`, `events`, `modules`, `policy`, `probes`, `resources`, `retention`,"
-        " `state-dir`."
+        == "The keys are `activation`, `agents`, `events`, `metrics`, `modules`, `policy`, `probes`, `resources`,"
+        " `retention`, `state-dir`."
     )
 
 
@@ -256,3 +257,28 @@ def test_without_a_file_nothing_heavy_is_imported(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("off", Measuring(on=False)),
+        ("false", Measuring(on=False)),
+        (
+            "{interval: 10s, retention: 7d, open: true}",
+            Measuring(interval=10_000, retention=604_800_000, open=True),
+        ),
+        ("", Measuring()),
+    ],
+)
+def test_what_is_measured_can_be_said(tmp_path: Path, said: str, meant: Measuring) -> None:
+    (tmp_path / "mplp.yaml").write_text(f"metrics: {said}\n")
+    assert load_settings(tmp_path).metrics == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["sometimes", "{interval: 10ms}", "{retention: 1s}", "{open: 1}", "{every: 5s}", "{interval: 5}", "[]"],
+)
+def test_what_cannot_be_measured_so_is_refused(tmp_path: Path, said: str) -> None:
+    assert "metrics" in refusal(tmp_path, f"metrics: {said}").message

@@ -86,6 +86,10 @@ def main(
         if found is not None and days is not None and workflow is None:
             now = runtime.clock.now()
             forgotten = forget_events(found[1], now, days=days, but=forget or (), dry_run=dry_run)
+        if found is not None and not dry_run:
+            from mplp_cli.store.samples import SqliteSamples
+
+            SqliteSamples(found[1]).compact(runtime.clock.now(), runtime.settings.metrics.retention)
     as_json = output is TextOrJson.json
     if dry_run and gone and not as_json:
         _list(gone, runtime.clock.now(), no_color=no_color)

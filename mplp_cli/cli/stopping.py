@@ -113,9 +113,15 @@ def _end_here(
 
     from mplp_cli.running import How
     from mplp_cli.runtime import Screen
+    from mplp_cli.sampling import sampling
 
     # Nothing runs in a run that is killed, so nothing needs its secrets.
     run = runtime.take_up(run_id, Screen(), secrets_file, How(to_end=True, killed=verb == "kill"))
     ask = run.drive.kill if verb == "kill" else run.drive.cancel
     ask(by, reason)
-    return asyncio.run(run.go()).status
+
+    async def end() -> str:
+        async with sampling(runtime, f"run:{run_id}"):
+            return (await run.go()).status
+
+    return asyncio.run(end())

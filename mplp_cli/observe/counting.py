@@ -5,99 +5,13 @@ Everything here happens in memory. What was counted since the last sample is tak
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from mplp_cli.observe.tally import Tally
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.state import RunState
-from mplp_cli.workflow.fold.statuses import COMPLETED, FAILED
-from mplp_cli.workflow.metrics import BOUNDS, SERIES_LIMIT, Histogram, Labels, Sample, place_in
 from mplp_cli.workflow.published import Published
-
-#: Characters of the id of a run.
-_UUID: Final = 36
-_OVERFLOW: Final = "mplp_series_overflow_total"
-
-
-class Values:
-    """A histogram that grows."""
-
-    __slots__ = ("counts", "number", "sum")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
-        self.sum = 0.0
-        self.number = 0
-
-    def add(self, value: float) -> None:
-        """A value."""
-        self.counts[bisect_left(BOUNDS, value)] += 1
-        self.sum += value
-        self.number += 1
-
-    def add_to(self, end: float, number: int) -> None:
-        """So many values that are not greater than `end`; whoever adds them adds to the sum."""
-        self.counts[bisect_left(BOUNDS, end)] += number
-        self.number += number
-
-
-class Tally:
-    """What a process has counted since its last sample."""
-
-    def __init__(self) -> None:
-        self._counters: dict[str, dict[Labels, float]] = {}
-        self._values: dict[str, dict[Labels, Values]] = {}
-
-    def count(self, name: str, labels: Labels = (), number: float = 1.0) -> None:
-        """Make a counter greater. Labels are sorted by name."""
-        series = self._counters.setdefault(name, {})
-        if labels not in series:
-            labels = self._place(name, series, labels)
-        series[labels] = series.get(labels, 0.0) + number
-
-    def values(self, name: str, labels: Labels = ()) -> Values:
-        """The values of a histogram until the next sample."""
-        series = self._values.setdefault(name, {})
-        if labels not in series:
-            labels = self._place(name, series, labels)
-            series.setdefault(labels, Values())
-        return series[labels]
-
-    def _place(self, name: str, series: Mapping[Labels, Any], labels: Labels) -> Labels:
-        if len(series) < SERIES_LIMIT:
-            return labels
-        if name != _OVERFLOW:
-            self.count(_OVERFLOW, (("metric", name),))
-        return place_in(series, labels)
-
-    def published(self, events: Iterable[Published]) -> None:
-        """Count events."""
-        for event in events:
-            self.count("mplp_events_total", (("type", event.type),))
-
-    def heard(self, found: Sequence[tuple[int, Published]]) -> None:
-        """Count events that others than runs have published: a sink of a bus."""
-        self.published(event for _, event in found if not _is_of_a_run(event.source))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was counted."""
-        return not self._counters and not self._values
-
-    def take(self, source: str, since: int, at: int, gauges: Mapping[str, dict[Labels, float]]) -> Sample:
-        """A sample of what was counted, which is no part of the next one."""
-        counters, self._counters = self._counters, {}
-        values, self._values = self._values, {}
-        histograms = {
-            name: {
-                labels: Histogram(tuple(one.counts), one.sum, one.number) for labels, one in series.items()
-            }
-            for name, series in values.items()
-        }
-        return Sample(
-            source=source, since=since, at=at, counters=counters, histograms=histograms, gauges=dict(gauges)
-        )
 
 
 class Counting:
@@ -117,24 +31,27 @@ class Counting:
             h.RunFailed: self._run_ended,
             h.RunCancelled: self._run_ended,
             h.StepStarted: self._step_begins,
-            h.StepCompleted: self._step_ended,
             h.StepFailed: self._step_ended,
             h.StepCancelled: self._step_ended,
             h.StepSkipped: self._step_passed,
             h.StepOmitted: self._step_passed,
             h.StepEmitted: self._step_emitted,
-            h.StepDecided: self._step_decided,
             h.StepRetrying: self._step_retries,
             h.AgentAsked: self._agent_asked,
         }
 
     def __call__(self, facts: Sequence[h.Event]) -> None:
         """Count facts that are durable."""
-        acts = self._acts
+        acts, state, completed = self._acts, self._state, []
+        number, steps, started = state.plan.number, state.plan.steps, state.started_at
         for fact in facts:
-            act = acts.get(type(fact))
-            if act is not None:
+            if type(fact) is h.StepCompleted:
+                i = number[fact.step]
+                completed.append((steps[i].kind, fact.at - started[i]))
+            elif (act := acts.get(type(fact))) is not None:
                 act(fact)
+        if completed:
+            self._tally.completed.update(completed)
 
     def committed(self, seconds: float, told: Sequence[Published]) -> None:
         """Count a commit, and what was published with it."""
@@ -172,7 +89,7 @@ class Counting:
                 ready = state.started_at[step.parent]
             tally.values("mplp_step_queue_seconds").add(max(fact.at - max(ready, self._begun), 0) / 1000)
 
-    def _step_ended(self, fact: h.StepCompleted | h.StepFailed | h.StepCancelled) -> None:
+    def _step_ended(self, fact: h.StepFailed | h.StepCancelled) -> None:
         self._count_end(fact.step, fact.at, _ENDS[type(fact)], took=True)
 
     def _step_passed(self, fact: h.StepSkipped | h.StepOmitted) -> None:
@@ -180,14 +97,8 @@ class Counting:
         self._count_end(fact.step, fact.at, _ENDS[type(fact)], took=False)
 
     def _step_emitted(self, fact: h.StepEmitted) -> None:
-        self._count_end(fact.step, fact.at, COMPLETED, took=True)
+        # Its end is told by the fact that follows, as that of a step with an answer.
         self._tally.published([fact.event])
-
-    def _step_decided(self, fact: h.StepDecided) -> None:
-        number = self._state.plan.number[fact.step]
-        status = self._state.step_status[number]
-        if status in (COMPLETED, FAILED) and self._state.ended_at[number] == fact.at:
-            self._count_end(fact.step, fact.at, status, took=True)
 
     def _count_end(self, step_id: str, at: int, status: str, *, took: bool) -> None:
         state, tally = self._state, self._tally
@@ -218,17 +129,10 @@ class Counting:
             tally.count("mplp_agent_cost_usd_total", (agent,), used.usd)
 
 
-def _is_of_a_run(source: str) -> bool:
-    """`mplp/WORKFLOW/RUN`, or more: each run counts what it tells."""
-    first, *rest = source.split("/")
-    return first == "mplp" and len(rest) > 1 and len(rest[1]) == _UUID and rest[1].count("-") == 4
-
-
 _ENDS: Final[dict[type, str]] = {
     h.RunCompleted: "completed",
     h.RunFailed: "failed",
     h.RunCancelled: "cancelled",
-    h.StepCompleted: "completed",
     h.StepFailed: "failed",
     h.StepCancelled: "cancelled",
     h.StepSkipped: "skipped",

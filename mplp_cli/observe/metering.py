@@ -48,14 +48,15 @@ def rate(
 ) -> float | None:
     """How much a counter grows a second in a time; of a histogram, how many values come. Samples that reach beyond it
     count with the part that lies in it."""
-    inside = [sample for sample in samples if sample.at > since and sample.since < until]
-    if not inside or until <= since:
-        return None
     metric = METRICS[name]
     if is_kept_by_system(metric):
         # Between two looks, whatever the samples before them say.
-        span = inside[-1].at - inside[0].at
-        return _grown(inside, name, where) / span * 1_000 if span > 0 else None
+        looks = [sample for sample in samples if since < sample.at <= until and name in sample.gauges]
+        span = looks[-1].at - looks[0].at if looks else 0
+        return _grown(looks, name, where) / span * 1_000 if span > 0 else None
+    inside = [sample for sample in samples if sample.at > since and sample.since < until]
+    if not inside or until <= since:
+        return None
     total = 0.0
     for sample in inside:
         part = _part(sample, since, until)

@@ -17,6 +17,7 @@ from mplp_cli.protocols.operating import (
     Operations,
     Outcome,
     Question,
+    Switchboard,
 )
 from mplp_cli.protocols.records import (
     ApprovalRecord,
@@ -44,7 +45,6 @@ from mplp_cli.protocols.storage import (
     Journal,
     Shares,
     Store,
-    Switchboard,
     Turns,
 )
 from mplp_cli.protocols.working import (

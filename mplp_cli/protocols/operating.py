@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.protocols.records import Communication, ProtocolObject
+from mplp_cli.protocols.records import (
+    Communication,
+    ModuleState,
+    ProtocolObject,
+    Subscription,
+    Switched,
+    Wiring,
+)
 from mplp_cli.workflow.resources import Allocation, Demand
 from mplp_cli.workflow.values import Json, RunId, StepId
 
@@ -113,4 +120,36 @@ class Operations(Protocol):
 
     def said(self) -> list[Communication]:
         """What is new in the hub's log since the last look, to be stored with the next commit."""
+        ...
+
+
+class Switchboard(Protocol):
+    """What the hub of every process on this state shares: the states of modules, subscriptions, and the log."""
+
+    def wiring(self) -> Wiring:
+        """As it is now, also when another process changed it. Microseconds when nobody did."""
+        ...
+
+    def set_state(self, module: str, state: ModuleState) -> None:
+        """Durable when it returns."""
+        ...
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Each is kept once."""
+        ...
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Those that are there go."""
+        ...
+
+    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
+        """Durable when it returns; one that is active already stays as it is."""
+        ...
+
+    def deactivate(self, interfaces: Sequence[str]) -> None:
+        """Durable when it returns."""
+        ...
+
+    def log(self, limit: int, module: str | None = None) -> list[Communication]:
+        """The last `limit` lines, oldest of them first; only those from or to a module."""
         ...

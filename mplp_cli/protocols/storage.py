@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from mplp_cli.protocols.measuring import Samples
+from mplp_cli.protocols.operating import Switchboard
 from mplp_cli.protocols.records import (
     ApprovalRecord,
     CachedResult,
@@ -14,14 +15,10 @@ from mplp_cli.protocols.records import (
     Control,
     Definition,
     Delivery,
-    ModuleState,
     NewRun,
     ProtocolObject,
     RunRecord,
     Standing,
-    Subscription,
-    Switched,
-    Wiring,
 )
 from mplp_cli.workflow.agents import KeptAgents
 from mplp_cli.workflow.estimates import Profile
@@ -49,38 +46,6 @@ class Turns(Protocol):
 
     def standings(self, run_id: RunId | None = None) -> dict[RunId, Standing]:
         """How that run stands, or every run that has or waits for a place. Changes nothing."""
-        ...
-
-
-class Switchboard(Protocol):
-    """What the hub of every process on this state shares: the states of modules, subscriptions, and the log."""
-
-    def wiring(self) -> Wiring:
-        """As it is now, also when another process changed it. Microseconds when nobody did."""
-        ...
-
-    def set_state(self, module: str, state: ModuleState) -> None:
-        """Durable when it returns."""
-        ...
-
-    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Each is kept once."""
-        ...
-
-    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Those that are there go."""
-        ...
-
-    def activate(self, interfaces: Sequence[str], switched: Switched) -> None:
-        """Durable when it returns; one that is active already stays as it is."""
-        ...
-
-    def deactivate(self, interfaces: Sequence[str]) -> None:
-        """Durable when it returns."""
-        ...
-
-    def log(self, limit: int, module: str | None = None) -> list[Communication]:
-        """The last `limit` lines, oldest of them first; only those from or to a module."""
         ...
 
 

@@ -58,7 +58,7 @@ class Looks:
         for look in (self.machine, process_gauges):
             try:
                 found.append(look())
-            except (OSError, NotImplementedError, psutil.Error):
+            except (OSError, RuntimeError, psutil.Error):
                 found.append({})
         return found[0], found[1]
 

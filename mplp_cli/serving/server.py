@@ -160,8 +160,7 @@ async def _serve(
             asyncio.TaskGroup() as tasks,
         ):
             delivery = Delivery(parts, watch)
-            if runtime.tally is not None:
-                bus.subscribe(runtime.tally.heard)
+            bus.subscribe(runtime.tally.heard)
             listens = tasks.create_task(bus.listen())
             delivers = tasks.create_task(delivery.work())
             await delivery.opened.wait()

@@ -22,6 +22,7 @@ from mplp_cli.store.journal import pages
 from mplp_cli.store.leftovers import leftover_runs
 from mplp_cli.store.profiles import unreadable_profiles
 from mplp_cli.store.projections import ENDED, Asked, Entered, Settled, Told, project
+from mplp_cli.store.samples import unreadable_samples
 from mplp_cli.store.schema import COUNTED, COUNTS, ENDED_TURNS
 from mplp_cli.workflow.fold.history import Event
 from mplp_cli.workflow.resources import Allocation, Share
@@ -96,6 +97,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
     yield from _shares(database)
     yield from _cached(database)
     yield from _profiles(database)
+    yield from _samples(database)
     yield from _events(database)
     yield from _leftovers(database, state_dir, now)
 
@@ -340,6 +342,17 @@ def _profiles(database: Database) -> Iterator[Finding]:
             severity="warning",
             message=f"what {count:,} runs have shown of their steps cannot be read; they teach nothing",
             mend="deletes it",
+        )
+
+
+def _samples(database: Database) -> Iterator[Finding]:
+    samples, totals = unreadable_samples(database)
+    if count := len(samples) + len(totals):
+        yield Finding(
+            code="sample",
+            severity="warning",
+            message=f"{count:,} rows of what was measured cannot be read; they are left out",
+            mend="deletes them",
         )
 
 

@@ -28,6 +28,7 @@ from mplp_cli.store.journal import packed
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
 from mplp_cli.store.profiles import unreadable_profiles
+from mplp_cli.store.samples import drop_unreadable_samples, unreadable_samples
 from mplp_cli.store.schema import ENDED_TURNS
 
 _GUARD: Final = "run_status_is_final"
@@ -67,6 +68,11 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
             damaged = [(key,) for key in unreadable_profiles(database)]
             with database.writing() as db:
                 db.executemany("DELETE FROM profile WHERE run = ?", damaged)
+            return True
+        case "sample":
+            rows = unreadable_samples(database)
+            with database.writing() as db:
+                drop_unreadable_samples(db, *rows)
             return True
         case "event":
             unreadable = [(number,) for number in unreadable_events(database)]

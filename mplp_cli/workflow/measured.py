@@ -25,7 +25,7 @@ def _duration(name: str, help: str, *labels: str) -> Metric:
 
 _CATALOGUE: Final = (
     # ---- runs and steps ----
-    _counter("mplp_runs_started_total", "Runs that began, or were taken up again.", "workflow"),
+    _counter("mplp_runs_started_total", "Runs that began.", "workflow"),
     _counter("mplp_runs_total", "Runs that ended, by how.", "workflow", "status"),
     _duration("mplp_run_duration_seconds", "From the beginning of a run to its end.", "workflow"),
     _counter("mplp_steps_total", "Steps that ended, by how.", "type", "status"),

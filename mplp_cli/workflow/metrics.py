@@ -141,3 +141,13 @@ def coarser(samples: Iterable[Sample], width: int) -> list[Sample]:
         found.setdefault(((sample.at - 1) // width, kind_of(sample.source)), []).append(sample)
     added = [together(kind, group) for (_, kind), group in found.items()]
     return sorted(added, key=lambda sample: sample.at)
+
+
+class Measuring(Struct, frozen=True, kw_only=True):
+    """Whether runs and servers measure, how often (ms), how long that is kept (ms), and whether `/metrics` of a server
+    needs no token."""
+
+    on: bool = True
+    interval: int = 5_000
+    retention: int = RETENTION
+    open: bool = False

@@ -33,6 +33,7 @@ def rows(lab: Lab) -> Iterator[Row]:
     yield items(lab)
     for shape in SHAPES:
         yield whole_process(lab, shape)
+    yield observed(lab)
     yield from large(lab)
 
 
@@ -127,6 +128,28 @@ def whole_process(lab: Lab, shape: str) -> Row:
         unit="us/step",
         limit=110.0,
         note=f"{whole:.2f} s, {start:.2f} s of them start-up",
+    )
+
+
+def observed(lab: Lab) -> Row:
+    """What it costs to count and to take samples: time of the processor of the whole command, with and without."""
+    file = lab.document("layered", lab.sizes.steps, "set")
+
+    def run(said: str) -> float:
+        with lab.fresh() as folder:
+            (folder / "mplp.yaml").write_text(f"metrics: {said}\n")
+            return lab.mplp("run", str(file), "--output", "quiet", state=folder / "state", cwd=folder).cpu
+
+    ours, bare, ratio = pairs(lambda: run("on"), lambda: run("off"), 3 * lab.sizes.pairs)
+    return Row(
+        name=f"metrics, layered {lab.sizes.steps:,}, set",
+        value=ours,
+        unit="s",
+        reference=bare,
+        ratio=ratio,
+        limit=1.05,
+        of_ratio=True,
+        note="metrics: off",
     )
 
 

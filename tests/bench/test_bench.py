@@ -59,6 +59,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "effectful": lambda lab: iter([engine.against_reference(lab, "layered", "task")]),
     "in memory": lambda lab: iter([engine.alone(lab, "chain", "rich", "all", 8, ephemeral=True)]),
     "held": lambda lab: iter([engine.held(lab)]),
+    "metrics": lambda lab: iter([engine.observed(lab)]),
     "large": engine.large,
     "processes": processes.rows,
     "control": control.rows,
