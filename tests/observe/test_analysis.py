@@ -56,9 +56,11 @@ def test_those_of_the_machine_come_first_and_in_their_order() -> None:
 
 
 def test_a_slot_more_is_advised_only_where_the_cores_have_room() -> None:
-    waits = {"slot_wait": 5.0, "queued": 3}
-    assert "max-parallel" in analyse(Load(machine=FINE, **waits), {}).recommendations[0]
-    assert not [s for s in analyse(Load(machine=BUSY, **waits), {}).recommendations if "room" in s]
+    idle, busy = (
+        analyse(Load(machine=each, slot_wait=5.0, queued=3), {}).recommendations for each in (FINE, BUSY)
+    )
+    assert "max-parallel" in idle[0]
+    assert not [text for text in busy if "room" in text]
 
 
 def of(*severities: str) -> list[Bottleneck]:

@@ -65,8 +65,7 @@ def sample(at: int, steps: float, **more: float) -> Sample:
 
 def test_without_a_store_the_machine_is_seen() -> None:
     watching = monitor(None)
-    for tick in range(10):
-        seen = watching.look(NOW + 10_000 * tick, MACHINE)
+    *_, seen = [watching.look(NOW + 10_000 * tick, MACHINE) for tick in range(10)]
     assert not seen.stored
     assert seen.machine == MACHINE
     assert seen.machine_past["cpu"][-10:] == (0.5,) * 10
