@@ -7,11 +7,11 @@ from typing import Any
 
 from mplp_cli.checks.scene import Scene, counted
 from mplp_cli.observe.health import Finding, Wrong, found
-from mplp_cli.resources.bottlenecks import Metrics, bottlenecks_of
 from mplp_cli.resources.measuring import PATIENCE, Measured, measure
 from mplp_cli.resources.pool import make_pool
 from mplp_cli.store.adjusting import read_adjustments
 from mplp_cli.workflow.amounts import amount_text
+from mplp_cli.workflow.bottlenecks import Metrics, bottlenecks_of
 from mplp_cli.workflow.resources import Allocation, Amounts, Pool, Share, in_use
 
 

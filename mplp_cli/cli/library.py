@@ -10,7 +10,7 @@ PAGES = Path(__file__).parent.parent / "help"
 #: From the first file to what surrounds it; a page that is not named here stands behind these.
 ORDER = (
     *("workflow", "steps", "references", "conditions", "errors", "results"),
-    *("runs", "events", "targets", "resources", "capacity", "output", "exit-codes"),
+    *("runs", "events", "targets", "resources", "capacity", "monitor", "output", "exit-codes"),
     *("agents", "interfaces", "cassettes", "modules", "protocol", "testing", "ci", "api"),
 )
 

@@ -57,6 +57,7 @@ COMMANDS = {
     "capacity": "capacity",
     "resources": "resources",
     "backup": "backup",
+    "monitor": "monitor",
     "doctor": "doctor",
     "health": "health",
     "metrics": "metrics",

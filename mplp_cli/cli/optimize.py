@@ -70,8 +70,8 @@ def main(
     from mplp_cli.render.advised import advised_document, advised_screen
     from mplp_cli.render.machine import write_document
     from mplp_cli.resources.advice import safe_ones
-    from mplp_cli.resources.bottlenecks import bottlenecks_of
     from mplp_cli.runtime import Runtime
+    from mplp_cli.workflow.bottlenecks import bottlenecks_of
 
     if undo and (dry_run or metrics is not None):
         raise UsageError("--undo takes back, and nothing else", hint="leave --metrics and --dry-run out")
@@ -100,8 +100,8 @@ def _metrics(runtime: Runtime, file: str | None) -> Measured:
         place = runtime.existing_state_dir() or runtime.cwd
         return measure(place, runtime.settings.probes, runtime.clock)
     from mplp_cli.loading.documents import read_as
-    from mplp_cli.resources.bottlenecks import Metrics, misfits
     from mplp_cli.sources import read_source
+    from mplp_cli.workflow.bottlenecks import Metrics, misfits
 
     source = read_source(file, sys.stdin.buffer)
     return Measured(metrics=read_as(source.text, source.name, Metrics, misfits, like=_LIKE))

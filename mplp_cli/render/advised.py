@@ -10,9 +10,9 @@ from msgspec import to_builtins
 from mplp_cli.render.grid import grid, wrapped
 from mplp_cli.render.ink import Line
 from mplp_cli.render.theme import Theme
-from mplp_cli.resources.advice import HINTS, Moved, Safe, improvement_of
-from mplp_cli.resources.bottlenecks import CPU_LIMIT, LATENCY_LIMIT, MEMORY_LIMIT, Bottleneck
+from mplp_cli.resources.advice import Moved, Safe, improvement_of
 from mplp_cli.resources.measuring import Measured
+from mplp_cli.workflow.bottlenecks import CPU_LIMIT, HINTS, LATENCY_LIMIT, MEMORY_LIMIT, Bottleneck
 
 _STYLE = {"critical": "bad-strong", "high": "bad", "medium": "warn"}
 

@@ -74,6 +74,11 @@ _UNICODE: Final[dict[str, str]] = {
     "arrow": "→",
     "more": "…",
     "dot": "·",
+    "rising": "↗",
+    "falling": "↘",
+    "steady": "→",
+    "unknown": "·",
+    "levels": "▁▂▃▄▅▆▇█",
 }
 
 _ASCII: Final[dict[str, str]] = {
@@ -103,6 +108,11 @@ _ASCII: Final[dict[str, str]] = {
     "arrow": "->",
     "more": "...",
     "dot": "-",
+    "rising": "/",
+    "falling": "\\",
+    "steady": "-",
+    "unknown": ".",
+    "levels": "_.:-=+*#",
 }
 
 #: The order in which counts by status are shown.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mplp_cli.protocols.scaling import Adjustment
 from mplp_cli.resources.adjustments import FEWEST, MAX_PARALLEL
-from mplp_cli.resources.bottlenecks import Bottleneck
+from mplp_cli.workflow.bottlenecks import Bottleneck
 
 #: Bytes of the write-ahead log that are worth writing back.
 LONG_LOG: Final = 4 << 20
@@ -82,14 +82,6 @@ def _slots(bottlenecks: Sequence[Bottleneck], found: Found) -> Iterator[Safe]:
             undoable=True,
             adjustment=Adjustment(resource=MAX_PARALLEL, before=found.slots, after=wanted),
         )
-
-
-#: What each kind of bottleneck asks of a person, beside its own words.
-HINTS: Final = {
-    "cpu": "`max-parallel` of a workflow bounds its attempts at once; `mplp capacity plan` says what is required",
-    "memory": "`resources: {memory: ...}` of a step keeps others from starting that would not fit",
-    "network": "`cache` of a step keeps its result; `probes` of mplp.yaml name what is measured",
-}
 
 
 class Moved(Struct, frozen=True, kw_only=True):

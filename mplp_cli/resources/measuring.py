@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from mplp_cli.protocols import Clock
-from mplp_cli.resources.bottlenecks import Metrics, Network, Use
+from mplp_cli.workflow.bottlenecks import Metrics, Network, Use
 
 #: Seconds that the processors are looked at.
 WINDOW: Final = 0.5
@@ -32,20 +32,28 @@ class Measured(Struct, frozen=True, kw_only=True):
     unreachable: dict[str, str] = {}
 
 
-def measure(place: Path, probes: Sequence[str], clock: Clock, patience: float = PATIENCE) -> Measured:
+def measure(
+    place: Path,
+    probes: Sequence[str] | None,
+    clock: Clock,
+    patience: float = PATIENCE,
+    *,
+    window: float | None = WINDOW,
+) -> Measured:
     """Look at the processors for a while, at the memory, at the disk of `place` and at how far the probes are.
 
     The latency is the largest of the probes (HOST:PORT); without any it is that of a listener of our own, on
-    the loopback interface. `patience`: seconds that each try of a probe may take.
+    the loopback interface. Probes of None: it is not measured. `patience`: seconds that each try of a probe may
+    take. `window` None: the processors since the last look.
     """
     import psutil
 
-    cpu = psutil.cpu_percent(interval=WINDOW) / 100
+    cpu = psutil.cpu_percent(interval=window) / 100
     memory = psutil.virtual_memory()
     while not place.exists() and place != place.parent:
         place = place.parent
     disk = psutil.disk_usage(str(place))
-    times, unreachable = _latencies(probes, clock, patience)
+    times, unreachable = ([], {}) if probes is None else _latencies(probes, clock, patience)
     return Measured(
         metrics=Metrics(
             cpu=Use(utilization=round(cpu, 4)),
@@ -53,8 +61,8 @@ def measure(place: Path, probes: Sequence[str], clock: Clock, patience: float = 
             storage=Use(utilization=round(disk.percent / 100, 4)),
             network=Network(latency=round(max(times), 3) if times else None),
         ),
-        window=WINDOW,
-        probes=tuple(probes) or ("loopback",),
+        window=window or 0.0,
+        probes=() if probes is None else tuple(probes) or ("loopback",),
         unreachable=unreachable,
     )
 

@@ -20,12 +20,12 @@ from mplp_cli.checks.stored import MOST_WAITING, YOUNG, judge_store
 from mplp_cli.observe.health import Finding
 from mplp_cli.protocols import RunRecord
 from mplp_cli.protocols.records import Holding, Standing
-from mplp_cli.resources.bottlenecks import Metrics, Network, Use
 from mplp_cli.resources.measuring import Measured
 from mplp_cli.runtime import Runtime
 from mplp_cli.store.layout import server_path
 from mplp_cli.store.locks import process_name, try_to_take
 from mplp_cli.store.probing import Probed
+from mplp_cli.workflow.bottlenecks import Metrics, Network, Use
 from mplp_cli.workflow.resources import Kind, Pool, Share, Unit
 
 NOW = 1_700_000_000_000

@@ -9,8 +9,8 @@ import pytest
 from mplp_cli.cli.history import given_runs
 from mplp_cli.errors import UsageError
 from mplp_cli.loading.documents import read_as
-from mplp_cli.resources.bottlenecks import Metrics, misfits
 from mplp_cli.resources.scaling import GivenPlan, misplaced
+from mplp_cli.workflow.bottlenecks import Metrics, misfits
 
 READ: dict[str, Any] = {
     "metrics": lambda source: read_as(source, "f", Metrics, misfits),

@@ -7,7 +7,7 @@ import pytest
 from mplp_cli.protocols.scaling import NOTHING_ADJUSTED, Adjustment, Adjustments
 from mplp_cli.resources.adjustments import MAX_PARALLEL, overlaid, slots, with_change, without_last
 from mplp_cli.resources.advice import LONG_LOG, Found, Moved, improvement_of, safe_ones
-from mplp_cli.resources.bottlenecks import Metrics, Network, Use, bottlenecks_of, misfits
+from mplp_cli.workflow.bottlenecks import Metrics, Network, Use, bottlenecks_of, misfits
 from mplp_cli.workflow.resources import Kind, Unit
 
 

@@ -1,4 +1,4 @@
-"""Bottlenecks of a machine: measurements that are above a limit, each with what may be done about it."""
+"""Bottlenecks: measurements that are above a limit, each with what may be done about it; those of a machine here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Bottleneck(Struct, frozen=True, kw_only=True):
     """One bottleneck, told in one language."""
 
-    type: Literal["cpu", "memory", "network"]
+    type: Literal[
+        "cpu", "memory", "network", "slots", "resource", "dead-letters", "backlog", "workflow", "journal"
+    ]
     severity: Literal["medium", "high", "critical"]
     description: str
     recommendations: tuple[str, ...]
@@ -60,6 +62,13 @@ _MEMORY: Final[dict[Language, tuple[str, tuple[str, ...]]]] = {
 _NETWORK: Final[dict[Language, tuple[str, tuple[str, ...]]]] = {
     "en": ("network latency is high", ("optimise network topology", "use caching")),
     "zh": ("网络延迟较高", ("优化网络拓扑", "使用缓存")),
+}
+
+#: What a bottleneck of the machine asks of a person, beside its own words.
+HINTS: Final = {
+    "cpu": "`max-parallel` of a workflow bounds its attempts at once; `mplp capacity plan` says what is required",
+    "memory": "`resources: {memory: ...}` of a step keeps others from starting that would not fit",
+    "network": "`cache` of a step keeps its result; `probes` of mplp.yaml name what is measured",
 }
 
 
