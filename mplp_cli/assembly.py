@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Candidate, Clock, Ids, Runner
+from mplp_cli.protocols import Attempt, Candidate, Clock, Ids, Runner, Subscriber
 from mplp_cli.running import AS_IT_IS, Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
 from mplp_cli.staffing import (
     agents_of_run,
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.modules.contract import Module
     from mplp_cli.modules.hub import Hub
+    from mplp_cli.observe.traces import Traces
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.masking import Masker
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
+    from mplp_cli.workflow.tracing import RunTrace
 
 
 class Parts(Starts, Protocol):
@@ -73,6 +77,8 @@ class Parts(Starts, Protocol):
     def log_dir(self, run_id: str) -> Path: ...
     @property
     def listens(self) -> Collection[str]: ...
+    @property
+    def traces(self) -> Traces | None: ...
 
 
 def assemble(
@@ -121,6 +127,7 @@ def assemble(
         agents = agents_of_run(runtime, state, given, screen, workplace, masker, ledger)
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
         candidates = partial(candidates_of, agents, runtime.registry)
+    trace, watching = _traced(runtime, state, masker, getattr(begin, "trace", state.trace))
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -139,7 +146,8 @@ def assemble(
         keep_files=None if runtime.ephemeral else _keeper(log_dir),
         listened=listened_of(runtime, plan),
         output=screen.output,
-        subscribers=screen.subscribers,
+        subscribers=[*screen.subscribers, *watching],
+        trace=trace,
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         sharing=_sharing(runtime, state, priority, how),
@@ -159,6 +167,41 @@ def assemble(
         subruns=subruns,
         begin=begin,
     )
+
+
+def incoming_of(runtime: Parts, child: Attempt | None, cause: Cause | None) -> str:
+    """The span that a new run is started under, as it is stored: that of the step, of the event that started it, or of
+    the environment. Empty: none."""
+    from mplp_cli.workflow.tracing import incoming
+
+    if child is not None:
+        return "" if child.trace is None else child.trace.text
+    said: Mapping[str, Any] = {name.lower(): value for name, value in runtime.environ.items()}
+    if cause is not None:
+        said = {}
+        if cause.event and (found := runtime.store.board.find(cause.event)):
+            said = found[0][1].more
+    parent, state = (str(said.get(name) or "") for name in ("traceparent", "tracestate"))
+    under = incoming(parent, state) if parent else None
+    return "" if under is None else under.text
+
+
+def _traced(
+    runtime: Parts, state: RunState, masker: Masker, under: str
+) -> tuple[RunTrace | None, list[Subscriber]]:
+    """The trace of a run, and what makes its spans."""
+    traces = runtime.traces
+    if traces is None and not under:
+        return None, []
+    from mplp_cli.workflow.tracing import stored_trace, trace_of
+
+    sampler = None if traces is None else traces.sampler
+    since = 0 if state.redefined is None else state.redefined.at
+    trace = trace_of(state.run_id, stored_trace(under) if under else None, sampler, since)
+    if traces is None or trace is None or not trace.is_kept:
+        return trace, []
+    facts = runtime.store.history
+    return trace, [traces.watch(state, trace, masker.value, lambda run: (fact for _, fact in facts(run)))]
 
 
 def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
+from mplp_cli.assembly import assemble, end_survivors, in_best_order, incoming_of, listened_of, make_hub
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -30,11 +30,12 @@ from mplp_cli.running import (
     one_of,
     refuse_child,
     relation_of,
+    secrets_of,
     to_store,
     workflow_env,
 )
 from mplp_cli.settings import Settings, load_settings
-from mplp_cli.sources import Source, read_secrets, secrets_to_end
+from mplp_cli.sources import Source
 
 __all__ = ["Run", "Runtime", "Screen"]
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
+    from mplp_cli.observe.traces import Traces
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
@@ -75,6 +77,7 @@ class Runtime:
         self.tape: Tape | None = None  #: records what agents answer, or answers for them
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
+        self.trace_file: str | None = None  #: where spans of its runs go, whatever else asks for them
         self.priority = 0  #: of the runs that it starts, where they share the pool with others
         #: Types of events that somebody else wants of its runs.
         self.listens: Collection[str] = ()
@@ -195,6 +198,7 @@ class Runtime:
             rerun,
             priority,
             cause,
+            incoming_of(self, attempt, cause),
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
         told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
@@ -205,7 +209,7 @@ class Runtime:
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
         run = assemble(self, replay(state, first), journal, given, screen, None)
-        run.first, run.tell = first, screen.subscribers
+        run.first, run.tell = first, run.drive.world.subscribers
         return run
 
     def take_up(
@@ -232,7 +236,7 @@ class Runtime:
             choose = how.choose
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
-            secrets = _secrets_of(plan, self.environ, secrets_file, how)
+            secrets = secrets_of(plan, self.environ, secrets_file, how)
             end_survivors(run_id)
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
@@ -324,6 +328,15 @@ class Runtime:
         return project_settings(self.cwd)
 
     @cached_property
+    def traces(self) -> Traces | None:
+        """Where spans of its runs go; None: nobody wants any, or it is a test."""
+        from mplp_cli.observe.traces import open_traces
+
+        if self.stand_ins is not None:
+            return None
+        return open_traces(self.environ, self.settings.traces, self.trace_file, self.cwd, self.clock)
+
+    @cached_property
     def pool(self) -> Pool:
         """What steps can hold; a kind is looked for when it is asked for."""
         from mplp_cli.resources.pool import make_pool
@@ -371,19 +384,6 @@ def refuse_final(run_id: str, status: str) -> None:
             hint="`mplp rerun` starts a new one of it",
             details={"runId": run_id, "status": status},
         )
-
-
-def _secrets_of(
-    plan: Plan, environ: Mapping[str, str], secrets_file: str | None, how: How
-) -> Mapping[str, str]:
-    """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
-    if how.child:
-        return dict(how.child[1])
-    if how.killed:
-        return {}
-    if how.to_end:
-        return secrets_to_end(plan, environ, secrets_file)
-    return read_secrets(plan.secrets, environ, secrets_file)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

@@ -20,12 +20,14 @@ from mplp_cli.workflow.values import Json
 if TYPE_CHECKING:
     from mplp_cli.workflow.events.routes import Routing
     from mplp_cli.workflow.events.rules import CorrelationRule
+    from mplp_cli.workflow.tracing import TraceSettings
 
 FILE = "mplp.yaml"
 #: Keys that the format has and this version does not serve yet.
 LATER: Final = ("alerts",)
 KNOWN: Final = (
     *("activation", "agents", "events", "modules", "policy", "probes", "resources", "retention", "state-dir"),
+    "traces",
 )
 
 _MAX_BYTES = 1 << 20
@@ -63,6 +65,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...] = ()
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
+    #: Where spans of runs go; files are absolute.
+    traces: TraceSettings | None = None
     #: Whether `file` says something of events; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
@@ -89,6 +93,7 @@ def load_settings(start: Path) -> Settings:
         retention=_retention(path, document.get("retention")),
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
+        traces=_traces(path, document.get("traces")),
         events="events" in document,
     )
 
@@ -292,6 +297,24 @@ def _resources(path: Path, value: object) -> Mapping[str, Kind]:
         raise _wrong(path, str(error), error.hint) from None
 
 
+def _traces(path: Path, value: object) -> TraceSettings | None:
+    """`traces: {endpoint: "http://localhost:4318", file: traces.jsonl, service: mplp, results: false}`."""
+    if value is None:
+        return None
+    from msgspec.structs import replace
+
+    from mplp_cli.workflow.stated import StatementError
+    from mplp_cli.workflow.tracing import stated_traces
+
+    try:
+        stated = stated_traces(value)
+    except StatementError as error:
+        raise _wrong(path, str(error), error.hint) from None
+    if not stated.file:
+        return stated
+    return replace(stated, file=str(path.parent / os.path.expanduser(stated.file)))  # noqa: PTH111 - as for `state-dir`
+
+
 def _only(path: Path, value: object, name: str, key: str) -> object:
     """What stands under the one key that the map `name` may have."""
     if value is None:
@@ -340,4 +363,5 @@ _READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
     "retention": _retention,
     "probes": _probes,
     "resources": _resources,
+    "traces": _traces,
 }

@@ -111,6 +111,7 @@ def _end_here(
 ) -> str:
     import asyncio
 
+    from mplp_cli.cli.driving import tell_of_traces
     from mplp_cli.running import How
     from mplp_cli.runtime import Screen
 
@@ -118,4 +119,7 @@ def _end_here(
     run = runtime.take_up(run_id, Screen(), secrets_file, How(to_end=True, killed=verb == "kill"))
     ask = run.drive.kill if verb == "kill" else run.drive.cancel
     ask(by, reason)
-    return asyncio.run(run.go()).status
+    try:
+        return asyncio.run(run.go()).status
+    finally:
+        tell_of_traces(runtime)
