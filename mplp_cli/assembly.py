@@ -76,6 +76,10 @@ class Parts(Starts, Protocol):
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
     @property
+    def cwd(self) -> Path: ...
+    @property
+    def trace_file(self) -> str | None: ...
+    @property
     def listens(self) -> Collection[str]: ...
     @property
     def traces(self) -> Traces | None: ...
@@ -172,18 +176,31 @@ def assemble(
 def incoming_of(runtime: Parts, child: Attempt | None, cause: Cause | None) -> str:
     """The span that a new run is started under, as it is stored: that of the step, of the event that started it, or of
     the environment. Empty: none."""
-    from mplp_cli.workflow.tracing import incoming
-
     if child is not None:
         return "" if child.trace is None else child.trace.text
-    said: Mapping[str, Any] = {name.lower(): value for name, value in runtime.environ.items()}
+    said: Mapping[str, Any] = runtime.environ
+    names = ["TRACEPARENT", "TRACESTATE"]
     if cause is not None:
-        said = {}
-        if cause.event and (found := runtime.store.board.find(cause.event)):
-            said = found[0][1].more
-    parent, state = (str(said.get(name) or "") for name in ("traceparent", "tracestate"))
-    under = incoming(parent, state) if parent else None
+        found = runtime.store.board.find(cause.event) if cause.event else []
+        said, names = found[0][1].more if found else {}, [name.lower() for name in names]
+    parent, state = (str(said.get(name) or "") for name in names)
+    if not parent:
+        return ""
+    from mplp_cli.workflow.tracing import incoming
+
+    under = incoming(parent, state)
     return "" if under is None else under.text
+
+
+def traces_of(runtime: Parts) -> Traces | None:
+    """Where spans go, if a command, the settings or a variable may want any; and of a test nobody does."""
+    named = any(name.startswith("OTEL_") for name in runtime.environ)
+    stated = runtime.settings.traces
+    if not (runtime.trace_file or stated or named) or runtime.stand_ins is not None:
+        return None
+    from mplp_cli.observe.traces import open_traces
+
+    return open_traces(runtime.environ, stated, runtime.trace_file, runtime.cwd, runtime.clock)
 
 
 def _traced(

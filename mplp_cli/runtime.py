@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, in_best_order, incoming_of, listened_of, make_hub
+from mplp_cli.assembly import (
+    assemble,
+    end_survivors,
+    in_best_order,
+    incoming_of,
+    listened_of,
+    make_hub,
+    traces_of,
+)
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -46,7 +54,6 @@ if TYPE_CHECKING:
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import Loaded
     from mplp_cli.modules.plugged import Modules
-    from mplp_cli.observe.traces import Traces
     from mplp_cli.protocols.scaling import Adjustments
     from mplp_cli.workflow.plan import Plan
     from mplp_cli.workflow.published import Cause
@@ -186,22 +193,12 @@ class Runtime:
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
+        workflow, under = plan.workflow.id, incoming_of(self, attempt, cause)
         started = RunStarted(
-            now,
-            run_id,
-            plan.workflow.id,
-            dict(inputs),
-            state.env,
-            cwd,
-            slots,
-            turn,
-            rerun,
-            priority,
-            cause,
-            incoming_of(self, attempt, cause),
+            now, run_id, workflow, dict(inputs), state.env, cwd, slots, turn, rerun, priority, cause, under
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        told = announced(run_id, plan.workflow.id, None, first, listened_of(self, plan))
+        told = announced(run_id, workflow, None, first, listened_of(self, plan))
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
@@ -327,14 +324,8 @@ class Runtime:
         """What the project's `mplp.yaml` says."""
         return project_settings(self.cwd)
 
-    @cached_property
-    def traces(self) -> Traces | None:
-        """Where spans of its runs go; None: nobody wants any, or it is a test."""
-        from mplp_cli.observe.traces import open_traces
-
-        if self.stand_ins is not None:
-            return None
-        return open_traces(self.environ, self.settings.traces, self.trace_file, self.cwd, self.clock)
+    #: Where spans of its runs go; None: nobody wants any.
+    traces = cached_property(traces_of)
 
     @cached_property
     def pool(self) -> Pool:
