@@ -39,7 +39,18 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.tracing import RunTrace
 
 
-class Parts(Starts, Protocol):
+class Traced(Protocol):
+    """The runtime, as traces need it."""
+
+    @property
+    def cwd(self) -> Path: ...
+    @property
+    def trace_file(self) -> str | None: ...
+    @property
+    def traces(self) -> Traces | None: ...
+
+
+class Parts(Starts, Traced, Protocol):
     """The runtime, as a run needs it."""
 
     @property
@@ -76,13 +87,7 @@ class Parts(Starts, Protocol):
     def pool(self) -> Pool: ...
     def log_dir(self, run_id: str) -> Path: ...
     @property
-    def cwd(self) -> Path: ...
-    @property
-    def trace_file(self) -> str | None: ...
-    @property
     def listens(self) -> Collection[str]: ...
-    @property
-    def traces(self) -> Traces | None: ...
 
 
 def assemble(
