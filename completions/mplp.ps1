@@ -32,8 +32,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'triggers	List the triggers of workflows: when they fire next, how they stand, the run that each started last'
-        'serve	Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks'
+        'triggers	List triggers: when they fire next, what they started last'
+        'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
         'interfaces	List the reserved interfaces, inert or taken over by agents'
@@ -77,7 +77,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['approvals'] = @('--run	Only what this run asks', '-r	Only what this run asks', '--all	Also what is answered or withdrawn', '-a	Also what is answered or withdrawn', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['approve'] = @('--reason	Why, for the record', '--input	An input that the question takes (repeatable)', '-i	An input that the question takes (repeatable)', '--inputs	Those inputs as YAML or JSON', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--source	Only events of this source', '--since	Only events of that time or later: 30m, 2d, or 2030-01-31T09:00:00Z', '--id	Only events with this id', '--run	Only what the steps of a run have published, and what tells of it', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--subject	What it is about', '--time	When it happened', '--cloud-event	Publish what FILE (`-`: stdin) has: one CloudEvent, a list of them, or one a line', '--follow	Print what is published from now on, too', '-f	Print what is published from now on, too', '--from	Begin with the event of that number, whatever came since', '--route	Only of this route', '-r	Only of this route', '--event	Only of this event: its id or number', '-e	Only of this event: its id or number', '--state	Only in this state', '-s	Only in this state', '--all	Replay or drop all of the route, or of all routes')
+    $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--source	Only events of this source', '--since	Only events of that time or later: 30m, 2d, or 2030-01-31T09:00:00Z', '--id	Only events with this id', '--run	Only what the steps of a run have published, and what tells of it', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--subject	What it is about', '--time	When it happened', '--cloud-event	Publish what FILE (`-`: stdin) has: one CloudEvent, a list of them, or one a line', '--follow	Print what is published from now on, too', '-f	Print what is published from now on, too', '--from	Begin with the event of that number, whatever came since', '--route	Only of this route', '-r	Only of this route', '--event	Only of this event: its id or number', '-e	Only of this event: its id or number', '--state	Only in this state', '-s	Only in this state', '--all	Replay or drop all of the route, or of all routes', '--by	What events are put together by: type, source, window (all of a window), or an expression', '--window	Windows so long, such as 5m', '-w	Windows so long, such as 5m', '--slide	A window begins so often', '--lateness	Leave out, and list, events that came so much later than others', '--field	Sum up these numbers of the events, such as data.duration', '--file	The events of FILE (`-`: stdin) instead of those that were published: one CloudEvent a line, or a list', '-f	The events of FILE (`-`: stdin) instead of those that were published: one CloudEvent a line, or a list', '--rules	A YAML or JSON file with the key correlation-rules', '-r	A YAML or JSON file with the key correlation-rules')
     $options['triggers'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--event	The event: a CloudEvent, or those of its attributes that matter', '--at	A moment, such as 2027-01-31T09:00:00Z', '--secrets-file	Secrets that are not in the environment (NAME=value lines)')
     $options['serve'] = @('--workflows	A workflow file, or a directory of them (repeatable)', '-w	A workflow file, or a directory of them (repeatable)', '--host	Where to listen', '--port	0 takes a free one', '-p	0 takes a free one', '--allow-host	Another name that the server goes by, of a proxy for example (repeatable)', '--at-once	At most so many runs at work', '--queue	At most so many runs wait', '--backlog	At most so many events wait', '--grace	What a stop leaves to steps at work', '--openapi	Print the OpenAPI document of the API and stop', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -242,6 +242,16 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['events -e'] = @('text', @())
     $values['events --state'] = @('choices', @('delivered', 'retrying', 'dead', 'dropped'))
     $values['events -s'] = @('choices', @('delivered', 'retrying', 'dead', 'dropped'))
+    $values['events --by'] = @('text', @())
+    $values['events --window'] = @('text', @())
+    $values['events -w'] = @('text', @())
+    $values['events --slide'] = @('text', @())
+    $values['events --lateness'] = @('text', @())
+    $values['events --field'] = @('text', @())
+    $values['events --file'] = @('file', @())
+    $values['events -f'] = @('file', @())
+    $values['events --rules'] = @('file', @())
+    $values['events -r'] = @('file', @())
     $values['triggers --output'] = @('choices', @('text', 'json'))
     $values['triggers -o'] = @('choices', @('text', 'json'))
     $values['triggers --state-dir'] = @('directory', @())
@@ -373,7 +383,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['approve 1'] = @('steps', @())
     $arguments['reject 0'] = @('runs', @())
     $arguments['reject 1'] = @('steps', @())
-    $arguments['events 0'] = @('choices', @('list', 'emit', 'show', 'tail', 'routes', 'deliveries', 'dead-letter'))
+    $arguments['events 0'] = @('choices', @('list', 'emit', 'show', 'tail', 'routes', 'deliveries', 'dead-letter', 'aggregate', 'correlate'))
     $arguments['events 1'] = @('text', @())
     $arguments['events 2'] = @('text', @())
     $arguments['events *'] = @('text', @())

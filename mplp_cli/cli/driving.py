@@ -279,7 +279,7 @@ def tell_of_traces(runtime: Runtime) -> None:
 
 
 async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
-    from mplp_cli.delivering import driven
+    from mplp_cli.meanwhile import driven
 
     loop = asyncio.get_running_loop()
     heard = 0

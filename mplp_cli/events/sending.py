@@ -20,6 +20,7 @@ from mplp_cli.workflow.events.routes import (
     WebhookTarget,
     WorkflowTarget,
 )
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Tools:
     mask: Callable[[str], str] = lambda text: text
     #: Stands before the names of routes that are not the project's: `run:ID/`.
     scope: str = ""
+    #: How many runs, each started by an event, have led to this one.
+    depth: Callable[[Published], int] = lambda event: 0
 
 
 def sender_of(route: Route, tools: Tools) -> Sender:
@@ -81,7 +84,7 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case WorkflowTarget() as target:
             from mplp_cli.events.senders.workflow import WorkflowSender
 
-            return WorkflowSender(tools.scope + route.id, target, tools.start)
+            return WorkflowSender(tools.scope + route.id, target, tools.start, tools.depth)
         case AgentTarget() as target:
             from mplp_cli.events.senders.agent import AgentSender
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from msgspec.structs import replace
 from standardwebhooks.webhooks import Webhook
 
 from mplp_cli.delivering import open_tools
@@ -317,6 +318,12 @@ def test_a_route_starts_the_same_run_however_often_it_is_delivered(sending: Send
     [unfit] = sending.send(target, tagged[0])
     assert unfit is not None
     assert (unfit.type, unfit.retryable) == ("InputError", False)
+    known = len(started)
+    round_ = [replace(event(9, {"tag": "v"}), more={"mplpdepth": depth}) for depth in (15, 16)]
+    allowed, circle = sending.send(target, *round_)
+    assert allowed is None
+    assert circle is not None
+    assert (circle.retryable, "circle" in circle.message, len(started)) == (False, True, known + 1)
 
 
 # ---- functions
