@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -17,7 +18,7 @@ from msgspec import Struct
 from mplp_cli import __version__
 from mplp_cli.observe.otlp import SCOPE
 from mplp_cli.observe.outlet import Send, SendingError, Sizes
-from mplp_cli.observe.spans import Span
+from mplp_cli.observe.spans import CLIENT, INTERNAL, Span
 from mplp_cli.workflow.tracing import Sampler, TraceSettings
 
 if TYPE_CHECKING:
@@ -166,12 +167,12 @@ def to_collector(collector: Collector, resource: Mapping[str, str]) -> Send:
         )
     except Exception as error:
         raise SendingError(f"the exporter cannot be used: {type(error).__name__}") from error
-    who = Resource(dict(resource))
+    translate = _translator(Resource(dict(resource)))
 
     def send(spans: Sequence[Span]) -> None:
         _SAID.last = ""
         try:
-            result = exporter.export([readable(one, who) for one in spans])
+            result = exporter.export([translate(one) for one in spans])
         except Exception as error:
             raise SendingError(type(error).__name__) from error
         if result is not SpanExportResult.SUCCESS:
@@ -180,34 +181,41 @@ def to_collector(collector: Collector, resource: Mapping[str, str]) -> Send:
     return send
 
 
-def readable(one: Span, resource: Resource) -> ReadableSpan:
-    """A span as the SDK has it."""
+def _translator(resource: Resource) -> Callable[[Span], ReadableSpan]:
+    """What makes a span one of the SDK."""
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-    flags, state = TraceFlags(TraceFlags.SAMPLED), TraceState.from_header([one.state] if one.state else [])
+    scope, flags, fine = InstrumentationScope(SCOPE, __version__), TraceFlags(TraceFlags.SAMPLED), Status()
+    kinds = {number: SpanKind(number - 1) for number in (INTERNAL, CLIENT)}
 
-    def context(trace: str, span: str) -> SpanContext:
-        return SpanContext(
-            int(trace, 16), int(span, 16), is_remote=False, trace_flags=flags, trace_state=state
+    @lru_cache(64)
+    def stated(text: str) -> TraceState:
+        return TraceState.from_header([text] if text else [])
+
+    @lru_cache(4_096)  # who is around many spans is named by each of them
+    def context(trace: str, span: str, state: str) -> SpanContext:
+        return SpanContext(int(trace, 16), int(span, 16), False, flags, stated(state))
+
+    def translate(one: Span) -> ReadableSpan:
+        attributes: Any = one.attributes
+        return ReadableSpan(
+            name=one.name,
+            context=context(one.trace, one.span, one.state),
+            parent=context(one.trace, one.parent, one.state) if one.parent else None,
+            resource=resource,
+            attributes=attributes,
+            events=[Event(name, told, at * 1_000_000) for at, name, told in one.events],
+            links=[Link(context(trace, span, "")) for trace, span in one.links],
+            kind=kinds[one.kind],
+            status=fine if one.error is None else Status(StatusCode.ERROR, one.error),
+            start_time=one.start * 1_000_000,
+            end_time=one.end * 1_000_000,
+            instrumentation_scope=scope,
         )
 
-    attributes: Any = one.attributes
-    return ReadableSpan(
-        name=one.name,
-        context=context(one.trace, one.span),
-        parent=context(one.trace, one.parent) if one.parent else None,
-        resource=resource,
-        attributes=attributes,
-        events=[Event(name, told, at * 1_000_000) for at, name, told in one.events],
-        links=[Link(context(trace, span)) for trace, span in one.links],
-        kind=SpanKind(one.kind - 1),
-        status=Status() if one.error is None else Status(StatusCode.ERROR, one.error),
-        start_time=one.start * 1_000_000,
-        end_time=one.end * 1_000_000,
-        instrumentation_scope=InstrumentationScope(SCOPE, __version__),
-    )
+    return translate
 
 
 class _Said(logging.Handler):
