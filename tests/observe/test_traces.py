@@ -19,13 +19,16 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from mplp_cli import api
+from mplp_cli.assembly import incoming_of
 from mplp_cli.observe import otel
 from mplp_cli.observe.outlet import Outlet, Sizes
 from mplp_cli.observe.spans import Span
 from mplp_cli.observe.traces import PATIENCE
+from mplp_cli.runtime import Runtime
+from mplp_cli.workflow.published import Cause, Published
 from mplp_cli.workflow.tracing import Sampler, Trace, incoming, run_span, stored_trace, trace_id
 from tests.service import Asked, Reply, serving
 
@@ -402,6 +405,18 @@ def test_a_parent_comes_back_as_it_was_stored_and_a_later_version_is_understood(
     assert later.parent == OUTER
 
 
+def test_a_run_belongs_to_the_trace_of_the_event_that_started_it_and_not_to_the_environment(
+    tmp_path: Path,
+) -> None:
+    environ = {"TRACEPARENT": OUTER.replace("b7", "c7"), "TRACESTATE": "e=1"}
+    with Runtime(start=tmp_path, ephemeral=True, environ=environ) as runtime:
+        event = Published(id="e1", type="t", source="s", at=1, more={"traceparent": OUTER})
+        runtime.store.board.publish(event)
+        assert incoming_of(runtime, None, Cause(by="trigger:t", event="e1")) == OUTER
+        assert incoming_of(runtime, None, Cause(by="api")) == ""
+        assert incoming_of(runtime, None, None) == f"{environ['TRACEPARENT']} e=1"
+
+
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 1.0])
 def test_the_sampler_keeps_what_the_sdk_keeps(ratio: float) -> None:
     ours, theirs = Sampler("traceidratio", ratio, by_parent=False), TraceIdRatioBased(ratio)
@@ -409,9 +424,8 @@ def test_the_sampler_keeps_what_the_sdk_keeps(ratio: float) -> None:
     for number in range(200):
         trace = trace_id(str(number))
         kept += ours.keeps(trace, None)
-        assert (
-            ours.keeps(trace, None) == theirs.should_sample(None, int(trace, 16), "n").decision.is_sampled()
-        )
+        decided = theirs.should_sample(None, int(trace, 16), "n").decision
+        assert ours.keeps(trace, None) == (decided is Decision.RECORD_AND_SAMPLE)
     assert abs(kept - 200 * ratio) < 40
     unsampled = Trace("0" * 31 + "1", "0" * 15 + "1", flags=0)
     environ = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": str(ratio)}
