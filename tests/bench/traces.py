@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from mplp_cli.observe.outlet import Outlet, Sizes
 from mplp_cli.observe.traces import Traces
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.state import RunState
-from mplp_cli.workflow.tracing import Sampler, trace_of
+from mplp_cli.workflow.tracing import Sampler, TraceSettings, trace_of
 from tests.bench.measure import Lab, Row
 
 #: Microseconds of a span.
@@ -71,7 +70,7 @@ def spans(what: str, count: int, folder: str) -> dict[str, float]:
     assert plan is not None
     trace = trace_of(RUN, None, Sampler())
     assert trace is not None
-    told, resource = list(facts(len(steps))), otel.resource_of({}, otel.TraceSettings())
+    told, resource = list(facts(len(steps))), otel.resource_of({}, TraceSettings())
     sink = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.traces", "sink"], stdout=subprocess.PIPE, text=True
     )
@@ -110,7 +109,7 @@ class _Sink(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     if sys.argv[1] == "sink":
-        with closing(HTTPServer(("127.0.0.1", 0), _Sink)) as server:
+        with HTTPServer(("127.0.0.1", 0), _Sink) as server:
             sys.stdout.write(f"{server.server_address[1]}\n")
             sys.stdout.flush()
             server.serve_forever()

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -323,17 +324,9 @@ def test_a_run_that_was_killed_goes_on_in_its_trace_and_nothing_comes_twice(tmp_
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    free = threading.Event()
-
-    def reply(asked: Asked, _: int) -> Reply:
-        free.wait(60)
-        return Reply()
-
-    with serving(reply) as service:
-        try:
-            yield service.base
-        finally:
-            free.set()
+    """A service that lets connect, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
 def test_a_collector_that_hangs_delays_the_end_by_two_seconds_at_most_and_is_told_of(tmp_path: Path) -> None:
