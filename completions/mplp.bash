@@ -66,8 +66,8 @@ _mplp_takes_value() {
     "validate --output" | "validate -o") return 0 ;;
     "test --case" | "test -k" | "test --junit" | "test --output" | "test -o") return 0 ;;
     "plan --output" | "plan -o" | "plan --state-dir") return 0 ;;
-    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --priority" | "run --state-dir") return 0 ;;
-    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
+    "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --trace" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --priority" | "run --state-dir") return 0 ;;
+    "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --trace" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
     "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
     "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
     "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
@@ -119,6 +119,7 @@ _mplp_value() {
     "run --inputs") _mplp_complete file ;;
     "run --output" | "run -o") _mplp_complete choices auto json jsonl github quiet ;;
     "run --junit") _mplp_complete file ;;
+    "run --trace") _mplp_complete file ;;
     "run --env-file") _mplp_complete file ;;
     "run --secrets-file") _mplp_complete file ;;
     "run --record") _mplp_complete text ;;
@@ -130,6 +131,7 @@ _mplp_value() {
     "resume --definition") _mplp_complete file ;;
     "resume --output" | "resume -o") _mplp_complete choices auto json jsonl github quiet ;;
     "resume --junit") _mplp_complete file ;;
+    "resume --trace") _mplp_complete file ;;
     "resume --secrets-file") _mplp_complete file ;;
     "resume --record") _mplp_complete text ;;
     "resume --replay") _mplp_complete text ;;
@@ -310,8 +312,8 @@ _mplp_options() {
     "validate") _mplp_complete choices --output -o --strict --no-color -h --help ;;
     "test") _mplp_complete choices --case -k --fail-fast --update --junit --output -o --no-color -h --help ;;
     "plan") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
-    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --env-file --secrets-file --record --replay --record-missing --strict --seed --priority --no-cache --state-dir --no-color -h --help ;;
-    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
+    "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --trace --env-file --secrets-file --record --replay --record-missing --strict --seed --priority --no-cache --state-dir --no-color -h --help ;;
+    "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --trace --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
     "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
     "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;

@@ -85,6 +85,7 @@ def run(  # noqa: PLR0913 - options as of the command
         finally:
             if runtime.tape is not None:
                 runtime.tape.end(over=over)
+            _tell_of_traces(runtime)
         return run_document(loaded.plan, state, now=runtime.clock.now())
 
 
@@ -101,8 +102,19 @@ def resume(
             run_id, fits=lambda run: run.status not in ("completed", "cancelled") and not run.parent
         )
         ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
-        state = asyncio.run(driven(runtime, ready))
+        try:
+            state = asyncio.run(driven(runtime, ready))
+        finally:
+            _tell_of_traces(runtime)
         return run_document(ready.plan, state, now=runtime.clock.now())
+
+
+def _tell_of_traces(runtime: Runtime) -> None:
+    """Send the spans that wait, for a moment; what was not sent is a warning of the logger `mplp_cli`."""
+    import logging
+
+    for text in runtime.traces.close() if runtime.traces is not None else ():
+        logging.getLogger("mplp_cli").warning(text)
 
 
 def _screen(on_event: Callable[[dict[str, Any]], None] | None, run_id: str = "") -> Screen:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mplp_cli.plugins import ConditionHandlers
-from mplp_cli.protocols import Candidate, Clock, Ids, Runner
+from mplp_cli.protocols import Attempt, Candidate, Clock, Ids, Runner, Subscriber
 from mplp_cli.running import AS_IT_IS, Given, How, Run, Screen, StandIns, Starts, kill_all, subruns_of
 from mplp_cli.staffing import (
     agents_of_run,
@@ -29,15 +29,30 @@ if TYPE_CHECKING:
     from mplp_cli.modules.hub import Hub
     from mplp_cli.observe.counting import Counting
     from mplp_cli.observe.tally import Tally
+    from mplp_cli.observe.traces import Traces
     from mplp_cli.roster import Roster
     from mplp_cli.settings import Settings
     from mplp_cli.workflow.fold.history import AgentAsked, RunResumed, RunStarted, Turn
     from mplp_cli.workflow.fold.state import RunState
+    from mplp_cli.workflow.masking import Masker
     from mplp_cli.workflow.plan import Plan
+    from mplp_cli.workflow.published import Cause
     from mplp_cli.workflow.resources import Pool
+    from mplp_cli.workflow.tracing import RunTrace
 
 
-class Parts(Starts, Protocol):
+class Traced(Protocol):
+    """The runtime, as traces need it."""
+
+    @property
+    def cwd(self) -> Path: ...
+    @property
+    def trace_file(self) -> str | None: ...
+    @property
+    def traces(self) -> Traces | None: ...
+
+
+class Parts(Starts, Traced, Protocol):
     """The runtime, as a run needs it."""
 
     @property
@@ -126,6 +141,7 @@ def assemble(
         runners.add_agents(partial(ask_for_step, agents=agents), agents.aclose)
         candidates = partial(candidates_of, agents, runtime.registry)
     counts = _counting(runtime, state)
+    trace, watching = _traced(runtime, state, masker, getattr(begin, "trace", state.trace))
     world = World(
         clock=runtime.clock,
         ids=runtime.ids,
@@ -144,8 +160,9 @@ def assemble(
         keep_files=None if runtime.ephemeral else _keeper(log_dir),
         listened=listened_of(runtime, plan),
         output=screen.output,
-        subscribers=[*screen.subscribers, *counts],
+        subscribers=[*screen.subscribers, *watching, *counts],
         committed=counts[0].committed if counts else lambda seconds, told: None,
+        trace=trace,
         kill=lambda: kill_all(workplace.children, subruns),
         subruns=subruns,
         sharing=_sharing(runtime, state, priority, how),
@@ -165,6 +182,54 @@ def assemble(
         subruns=subruns,
         begin=begin,
     )
+
+
+def incoming_of(runtime: Parts, child: Attempt | None, cause: Cause | None) -> str:
+    """The span that a new run is started under, as it is stored: that of the step, of the event that started it, or of
+    the environment. Empty: none."""
+    if child is not None:
+        return "" if child.trace is None else child.trace.text
+    said: Mapping[str, Any] = runtime.environ
+    names = ["TRACEPARENT", "TRACESTATE"]
+    if cause is not None:
+        found = runtime.store.board.find(cause.event) if cause.event else []
+        said, names = found[0][1].more if found else {}, [name.lower() for name in names]
+    parent, state = (str(said.get(name) or "") for name in names)
+    if not parent:
+        return ""
+    from mplp_cli.workflow.tracing import incoming
+
+    under = incoming(parent, state)
+    return "" if under is None else under.text
+
+
+def traces_of(runtime: Parts) -> Traces | None:
+    """Where spans go, if a command, the settings or a variable may want any; and of a test nobody does."""
+    named = any(name.startswith("OTEL_") for name in runtime.environ)
+    stated = runtime.settings.traces
+    if not (runtime.trace_file or stated or named) or runtime.stand_ins is not None:
+        return None
+    from mplp_cli.observe.traces import open_traces
+
+    return open_traces(runtime.environ, stated, runtime.trace_file, runtime.cwd, runtime.clock)
+
+
+def _traced(
+    runtime: Parts, state: RunState, masker: Masker, under: str
+) -> tuple[RunTrace | None, list[Subscriber]]:
+    """The trace of a run, and what makes its spans."""
+    traces = runtime.traces
+    if traces is None and not under:
+        return None, []
+    from mplp_cli.workflow.tracing import stored_trace, trace_of
+
+    sampler = None if traces is None else traces.sampler
+    since = 0 if state.redefined is None else state.redefined.at
+    trace = trace_of(state.run_id, stored_trace(under) if under else None, sampler, since)
+    if traces is None or trace is None or not trace.is_kept:
+        return trace, []
+    facts = runtime.store.history
+    return trace, [traces.watch(state, trace, masker.value, lambda run: (fact for _, fact in facts(run)))]
 
 
 def listened_of(runtime: Parts, plan: Plan) -> Callable[[str], bool]:

@@ -42,6 +42,8 @@ async def hand_over(runtime: Runtime, run_id: str, secrets: dict[str, str], juni
     arguments = ["resume", run_id, "--take-over", "--output", "quiet", "--state-dir", str(runtime.state_dir)]
     if not runtime.uses_cache:
         arguments.append("--no-cache")
+    if runtime.trace_file:
+        arguments += ["--trace", str(runtime.cwd / runtime.trace_file)]
     if junit:
         arguments += ["--junit", junit]
     try:

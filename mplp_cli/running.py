@@ -24,7 +24,7 @@ from mplp_cli.protocols import (
     Store,
     Subscriber,
 )
-from mplp_cli.sources import Source
+from mplp_cli.sources import Source, read_secrets, secrets_to_end
 from mplp_cli.workflow.values import Json, RunId, StepId
 
 if TYPE_CHECKING:
@@ -257,6 +257,19 @@ def workflow_env(state: RunState, secrets: Mapping[str, str], environ: Mapping[s
         if value is not None:
             env[name] = text_of(value)
     return env
+
+
+def secrets_of(
+    plan: Plan, environ: Mapping[str, str], secrets_file: str | None, how: How
+) -> Mapping[str, str]:
+    """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
+    if how.child:
+        return dict(how.child[1])
+    if how.killed:
+        return {}
+    if how.to_end:
+        return secrets_to_end(plan, environ, secrets_file)
+    return read_secrets(plan.secrets, environ, secrets_file)
 
 
 def relation_of(child: Attempt | None, rerun: Rerun | None) -> Relation | None:

@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mplp_cli.assembly import assemble, end_survivors, in_best_order, listened_of, make_hub
+from mplp_cli.assembly import (
+    assemble,
+    end_survivors,
+    in_best_order,
+    incoming_of,
+    listened_of,
+    make_hub,
+    traces_of,
+)
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import RunStateError
 from mplp_cli.ids import RandomIds
@@ -31,11 +39,12 @@ from mplp_cli.running import (
     one_of,
     refuse_child,
     relation_of,
+    secrets_of,
     to_store,
     workflow_env,
 )
 from mplp_cli.settings import Settings, load_settings
-from mplp_cli.sources import Source, read_secrets, secrets_to_end
+from mplp_cli.sources import Source
 
 __all__ = ["Run", "Runtime", "Screen"]
 
@@ -77,6 +86,7 @@ class Runtime:
         self.seeded: SeededIds | None = None  #: gives ids that are the same every time
         self.tally = Tally()  #: what the process counts
         self.stand_ins: StandIns | None = None  #: do the work of steps in a test
+        self.trace_file: str | None = None  #: where spans of its runs go, whatever else asks for them
         self.priority = 0  #: of the runs that it starts, where they share the pool with others
         #: Types of events that somebody else wants of its runs.
         self.listens: Collection[str] = ()
@@ -185,11 +195,12 @@ class Runtime:
         state.env = {name: value for name, value in env.items() if name not in plan.secret_env}
         given = Given(secrets, env, str(source.directory), _denies_private(plan, self.cwd), shared)
         turn = None if self.ephemeral else turn_of(plan, RunScope(state, {}))
+        workflow, under = plan.workflow.id, incoming_of(self, attempt, cause)
         started = RunStarted(
-            now, run_id, plan.workflow.id, dict(inputs), state.env, cwd, slots, turn, rerun, priority, cause
+            now, run_id, workflow, dict(inputs), state.env, cwd, slots, turn, rerun, priority, cause, under
         )
         first = [started, *(repeated.kept if repeated is not None else ())]
-        told = list(announced(run_id, plan.workflow.id, None, first, listened_of(self, plan)))
+        told = list(announced(run_id, workflow, None, first, listened_of(self, plan)))
         new = to_store(source, plan, started, relation_of(attempt, rerun), told)
         if attempt:
             screen = screen.inside(attempt.step, state.plan, state)
@@ -198,7 +209,7 @@ class Runtime:
         if rerun is None or rerun.mode == "all":
             return assemble(self, state, journal, given, screen, started)
         run = assemble(self, replay(state, first), journal, given, screen, None)
-        run.first, run.tell = first, screen.subscribers
+        run.first, run.tell = first, run.drive.world.subscribers
         return run
 
     def take_up(
@@ -225,7 +236,7 @@ class Runtime:
             choose = how.choose
             onward = choose(journal) if choose else Onward(self.stored_plan(run_id), list(journal.read()))
             plan = onward.plan
-            secrets = _secrets_of(plan, self.environ, secrets_file, how)
+            secrets = secrets_of(plan, self.environ, secrets_file, how)
             end_survivors(run_id)
             # One that was stored and not begun (its process was lost, or left it to another) begins.
             first = onward.facts[0] if len(onward.facts) == 1 else None
@@ -316,6 +327,9 @@ class Runtime:
         """What the project's `mplp.yaml` says."""
         return project_settings(self.cwd)
 
+    #: Where spans of its runs go; None: nobody wants any.
+    traces = cached_property(traces_of)
+
     @cached_property
     def pool(self) -> Pool:
         """What steps can hold; a kind is looked for when it is asked for."""
@@ -364,19 +378,6 @@ def refuse_final(run_id: str, status: str) -> None:
             hint="`mplp rerun` starts a new one of it",
             details={"runId": run_id, "status": status},
         )
-
-
-def _secrets_of(
-    plan: Plan, environ: Mapping[str, str], secrets_file: str | None, how: How
-) -> Mapping[str, str]:
-    """What a run that is taken up needs: nothing if it is killed, what `finally` needs if it is cancelled."""
-    if how.child:
-        return dict(how.child[1])
-    if how.killed:
-        return {}
-    if how.to_end:
-        return secrets_to_end(plan, environ, secrets_file)
-    return read_secrets(plan.secrets, environ, secrets_file)
 
 
 def _denies_private(plan: Plan, directory: Path) -> bool:

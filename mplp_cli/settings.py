@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.alerts import Alert
     from mplp_cli.workflow.events.routes import Routing
     from mplp_cli.workflow.events.rules import CorrelationRule
+    from mplp_cli.workflow.tracing import TraceSettings
 
 FILE = "mplp.yaml"
 KNOWN: Final = (
     *("activation", "agents", "alerts", "events", "metrics", "modules", "policy", "probes", "resources"),
-    *("retention", "state-dir"),
+    *("retention", "state-dir", "traces"),
 )
 
 _MAX_BYTES = 1 << 20
@@ -65,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     #: What there is of the kinds of resources that it states, in its order.
     resources: Mapping[str, Kind] = {}
     metrics: Measuring = Measuring()
+    #: Where spans of runs go; files are absolute.
+    traces: TraceSettings | None = None
     #: Whether `file` says something of events or alerts; whoever needs it has it judged (`roster.project_settings`).
     events: bool = False
     #: What it says of them, once it is judged.
@@ -93,6 +96,7 @@ def load_settings(start: Path) -> Settings:
         probes=_probes(path, document.get("probes")),
         resources=_resources(path, document.get("resources")),
         metrics=_metrics(path, document.get("metrics")),
+        traces=_traces(path, document.get("traces")),
         events="events" in document or "alerts" in document,
     )
 
@@ -306,6 +310,24 @@ def _resources(path: Path, value: object) -> Mapping[str, Kind]:
         raise _wrong(path, str(error), error.hint) from None
 
 
+def _traces(path: Path, value: object) -> TraceSettings | None:
+    """`traces: {endpoint: "http://localhost:4318", file: traces.jsonl, service: mplp, results: false}`."""
+    if value is None:
+        return None
+    from msgspec.structs import replace
+
+    from mplp_cli.workflow.stated import StatementError
+    from mplp_cli.workflow.tracing import stated_traces
+
+    try:
+        stated = stated_traces(value)
+    except StatementError as error:
+        raise _wrong(path, str(error), error.hint) from None
+    if not stated.file:
+        return stated
+    return replace(stated, file=str(path.parent / os.path.expanduser(stated.file)))  # noqa: PTH111 - as for `state-dir`
+
+
 def _only(path: Path, value: object, name: str, key: str) -> object:
     """What stands under the one key that the map `name` may have."""
     if value is None:
@@ -355,4 +377,5 @@ _READERS: Final[Mapping[str, Callable[[Path, object], object]]] = {
     "metrics": _metrics,
     "probes": _probes,
     "resources": _resources,
+    "traces": _traces,
 }

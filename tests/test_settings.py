@@ -169,7 +169,7 @@ def test_a_key_like_no_other_is_refused_with_the_list(tmp_path: Path) -> None:
     assert (
         refusal(tmp_path, "xyzzy: 1").hint
         == "The keys are `activation`, `agents`, `alerts`, `events`, `metrics`, `modules`, `policy`, `probes`,"
-        " `resources`, `retention`, `state-dir`."
+        " `resources`, `retention`, `state-dir`, `traces`."
     )
 
 

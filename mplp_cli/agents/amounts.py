@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mplp_cli.workflow.agents import Budget
-from mplp_cli.workflow.fold.history import Used
+from mplp_cli.workflow.fold.history import Called, Used
 from mplp_cli.workflow.values import duration_text
 
 Limit = Literal["max-calls", "max-tokens", "max-usd", "max-time"]
@@ -94,6 +94,7 @@ class Reservation(Struct, frozen=True, kw_only=True):
     #: What it is made for.
     step: str = ""
     attempt: int = 0
+    call: Called = Called()
 
 
 def limits_of(budget: Budget) -> list[tuple[Limit, int, Callable[[Amount], int]]]:

@@ -121,6 +121,8 @@ class Agents:
         self._adapters: dict[str, Adapter] = {}
         #: Places of agents that take only so many calls at once; who waits is served in order.
         self._places: dict[str, asyncio.Semaphore] = {}
+        #: Calls that were made for each attempt of a step.
+        self._calls: Counter[tuple[str, int]] = Counter()
         #: Requests by agent, those that wait for a place too.
         self._inflight: Counter[str] = Counter()
 
@@ -258,6 +260,7 @@ class Agents:
         self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None
     ) -> AgentResult:
         carry = self._around.carry
+        request = self._numbered(request)
         reserved = self._around.reserve(agent, request)
         outcome: AgentResult | AgentError | None = None
         try:
@@ -273,6 +276,15 @@ class Agents:
             raise
         finally:
             self._around.settle(reserved, outcome)
+
+    def _numbered(self, request: AgentRequest) -> AgentRequest:
+        """The request as one call of its attempt, with the span of that."""
+        asked = request.step, request.attempt
+        self._calls[asked] += 1
+        number, within = self._calls[asked], request.within
+        if within is None or within.trace is None:
+            return replace(request, call=number)
+        return replace(request, call=number, trace=within.trace.call(number))
 
     async def _in_time(
         self, agent: AgentDefinition, request: AgentRequest, tell: Tell, until: float | None

@@ -28,8 +28,8 @@ from mplp_cli.agents.amounts import (
 from mplp_cli.agents.contract import AgentRequest, AgentResult, Usage
 from mplp_cli.errors import AgentError, UsageError
 from mplp_cli.protocols import Clock
-from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, filled
-from mplp_cli.workflow.fold.history import AgentAsked, Share, Used
+from mplp_cli.workflow.agents import AgentDefinition, Budget, OpenAIAgent, Price, filled, kind_of
+from mplp_cli.workflow.fold.history import AgentAsked, Called, Share, Used
 from mplp_cli.workflow.fold.spending import Spending
 
 #: Shares of a limit that are told of, in percent.
@@ -128,6 +128,7 @@ class Ledger:
         max_tokens: int | None = None,
         step: str = "",
         attempt: int = 0,
+        call: Called | None = None,
     ) -> Reservation:
         """Reserve a call in all of these budgets, or in none: budget.exceeded names the limit that stands against it.
 
@@ -154,6 +155,7 @@ class Ledger:
             began=self._clock.monotonic(),
             step=step,
             attempt=attempt,
+            call=call or Called(),
         )
         self._open.add(reservation.number)
         return reservation
@@ -166,6 +168,8 @@ class Ledger:
         model: str = "",
         calls: int = 1,
         code: str = "",
+        finish: str = "",
+        tool: str = "",
     ) -> Used:
         """The call is over, well or badly: what it has used takes the place of what it had reserved.
 
@@ -175,7 +179,8 @@ class Ledger:
         if reservation.number not in self._open:
             return Used()
         self._open.discard(reservation.number)
-        reserved, model = reservation.amount, model or reservation.model
+        reserved, wanted = reservation.amount, reservation.model
+        model = model or wanted
         time = max(0, round((self._clock.monotonic() - reservation.began) * 1000))
         cost, priced = self._cost(usage, reservation.model, model)
         if usage is None:
@@ -190,7 +195,11 @@ class Ledger:
         shares = self._tell(budgets, step, model, priced=priced) if budgets else []
         budget = budgets[0] if budgets else ""
         now = self._clock.now()
-        self._record(AgentAsked(now, step, reservation.attempt, agent, used, model, budget, code, shares))
+        wanted = wanted if wanted != model else ""
+        call = replace(reservation.call, wanted=wanted, finish=finish, tool=tool)
+        self._record(
+            AgentAsked(now, step, reservation.attempt, agent, used, model, budget, code, shares, call)
+        )
         return used
 
     def before_call(self, agent: AgentDefinition, request: AgentRequest) -> Reservation:
@@ -203,16 +212,18 @@ class Ledger:
             max_tokens=most,
             step=request.step,
             attempt=request.attempt,
+            call=Called(number=request.call, kind=kind_of(agent)),
         )
 
     def after_call(self, reserved: Reservation, outcome: AgentResult | AgentError | None) -> None:
         """Settle what `before_call` gave, with how the call ended; None: it was stopped, or nobody knows."""
         match outcome:
             case AgentResult():
-                self.settle(reserved, outcome.usage, model=outcome.model, calls=outcome.calls)
+                said, calls, finish, tool = outcome, outcome.calls, outcome.finish, outcome.tool
+                self.settle(reserved, said.usage, model=said.model, calls=calls, finish=finish, tool=tool)
             case AgentError():
-                calls = outcome.details.get("calls", 1)
-                self.settle(reserved, usage_in(outcome), calls=calls, code=outcome.code)
+                calls, tool = outcome.details.get("calls", 1), outcome.details.get("tool", "")
+                self.settle(reserved, usage_in(outcome), calls=calls, code=outcome.code, tool=tool)
             case None:
                 self.settle(reserved, None, code="stopped")
 

@@ -7,12 +7,15 @@ malformed answer, records) is done once, around this boundary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.values import Json, RunId, StepId
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.tracing import Trace
 
 #: Told pieces of an answer's text as they come.
 Tell = Callable[[str], None]
@@ -51,6 +54,9 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     resumed: Resumed | None = None
     #: What was wrong with the answer before: set where the agent is asked once more for one that fits.
     repair: str = ""
+    #: Which call of the attempt it is (from 1), and the span that is handed on with it; set by the boundary.
+    call: int = 0
+    trace: Trace | None = None
     #: The attempt that asks: what it may use is for the agent's processes, and what they use is noted with it.
     within: Attempt | None = None
 
@@ -83,6 +89,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     calls: int = 1
     finish: str = ""
     model: str = ""
+    #: The tool that was called, by an agent that is one.
+    tool: str = ""
 
 
 class Adapter(Protocol):

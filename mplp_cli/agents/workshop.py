@@ -47,7 +47,10 @@ class Workshop:
 
     def attempt(self, request: AgentRequest, body: Json, *, env: Mapping[str, str], cwd: str) -> Attempt:
         """The work of a process for a request, as the engine does work."""
-        repair = {"MPLP_REPAIR": request.repair} if request.repair else {}
+        told = {"MPLP_REPAIR": request.repair} if request.repair else {}
+        name = "TRACEPARENT"
+        if request.trace is not None and env.get(name) in (None, self.environ.get(name)):
+            told |= request.trace.environ()
         made = Attempt(
             run=request.run,
             workflow=self.workflow,
@@ -55,7 +58,7 @@ class Workshop:
             number=request.attempt,
             timeout=int(request.timeout * 1000),
             cwd=cwd,
-            env={**env, "MPLP_CWD": self.cwd, **repair},
+            env={**env, "MPLP_CWD": self.cwd, **told},
             body=body,
             idempotency_key=request.idempotency_key,
             output=self.output,

@@ -256,12 +256,23 @@ def go(
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
     """Drive the run to its end, show it, and give the exit code."""
     collect_less()
-    with runtime, ExitStack() as stack:
-        watch.open(run, stack)
-        asyncio.run(_drive(runtime, run, watch))
-    with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
-        watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
+    try:
+        with runtime, ExitStack() as stack:
+            watch.open(run, stack)
+            asyncio.run(_drive(runtime, run, watch))
+        with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
+            watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
+    finally:
+        tell_of_traces(runtime)
     return EXITS[run.state.status]
+
+
+def tell_of_traces(runtime: Runtime) -> None:
+    """Send the spans that wait, for a moment; what was not sent is said."""
+    from mplp_cli.cli.showing import note
+
+    for text in runtime.traces.close() if runtime.traces is not None else ():
+        note(f"mplp: {text}")
 
 
 async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:

@@ -30,6 +30,10 @@ Detach = Annotated[
     bool, typer.Option("--detach", help="Leave the run to a process of its own and print its id.")
 ]
 JUnit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report to FILE.")]
+TraceFile = Annotated[
+    str | None,
+    typer.Option("--trace", metavar="FILE", help="Add the run's spans to FILE (OTLP as JSON, one a line)."),
+]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Take no result from the cache; what completes is kept in it.")
 ]

@@ -20,6 +20,7 @@ from mplp_cli.cli.options import (
     SecretsFile,
     StateDir,
     TextOrJson,
+    TraceFile,
 )
 from mplp_cli.cli.taping import Record, RecordMissing, Replay
 
@@ -40,6 +41,7 @@ def main(
         bool, typer.Option("--take-over", help="Also if another process holds the run: that one stops.")
     ] = False,
     junit: JUnit = None,
+    trace: TraceFile = None,
     secrets_file: SecretsFile = None,
     record: Record = None,
     replay: Replay = None,
@@ -85,6 +87,7 @@ def main(
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)
+    runtime.trace_file = trace
     found = runtime.find_run(
         run, fits=lambda one: one.status not in ("completed", "cancelled") and not one.parent
     )

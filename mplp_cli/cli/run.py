@@ -19,6 +19,7 @@ from mplp_cli.cli.options import (
     RunOutput,
     SecretsFile,
     StateDir,
+    TraceFile,
 )
 from mplp_cli.cli.taping import Record, RecordMissing, Replay, Strict
 
@@ -49,6 +50,7 @@ def main(
     ] = False,
     detach: Detach = False,
     junit: JUnit = None,
+    trace: TraceFile = None,
     env_file: Annotated[
         str | None, typer.Option("--env-file", metavar="FILE", help="More environment (NAME=value lines).")
     ] = None,
@@ -91,7 +93,7 @@ def main(
     from mplp_cli.sources import read_dotenv, read_secrets, read_source
 
     runtime = Runtime(state_dir=state_dir, ephemeral=ephemeral, uses_cache=not no_cache)
-    runtime.priority = priority
+    runtime.priority, runtime.trace_file = priority, trace
     if env_file:
         runtime.environ = read_dotenv(env_file) | runtime.environ
     source = read_source(workflow, sys.stdin.buffer)

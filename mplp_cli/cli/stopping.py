@@ -111,6 +111,7 @@ def _end_here(
 ) -> str:
     import asyncio
 
+    from mplp_cli.cli.driving import tell_of_traces
     from mplp_cli.running import How
     from mplp_cli.runtime import Screen
     from mplp_cli.sampling import sampling
@@ -124,4 +125,7 @@ def _end_here(
         async with sampling(runtime, f"run:{run_id}"):
             return (await run.go()).status
 
-    return asyncio.run(end())
+    try:
+        return asyncio.run(end())
+    finally:
+        tell_of_traces(runtime)

@@ -67,6 +67,8 @@ _KEPT: Final = (
     "missed",
     "run",
     "workflow",
+    "trace",
+    "call",
 )
 #: A result or outputs of more bytes than this (as JSON) are left out.
 LARGEST: Final = 16 << 10

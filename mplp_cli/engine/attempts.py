@@ -221,7 +221,10 @@ class Attempts:
         )
 
     def _attempt(self, step: PlanStep, attempt: int, body: Json) -> Attempt:
-        state, env = self._state, self._world.environ
+        state, env, run_trace = self._state, self._world.environ, self._world.trace
+        trace = None if run_trace is None else run_trace.attempt(step.id, attempt)
+        if trace is not None and "TRACEPARENT" not in state.env:
+            env = {**env, **trace.environ()}
         if isinstance(body, dict) and body.get("env"):
             env = {**env, **{name: str(value) for name, value in body["env"].items()}}
         key = hashlib.sha256(f"{state.run_id}\0{step.id}".encode()).hexdigest()[:32]
@@ -242,6 +245,7 @@ class Attempts:
             reply=state.replies.get(step.number),
             parts=() if state.room is None else state.room.stock.parts(step.number),
             demand=step.demand,
+            trace=trace,
             measured=partial(self._measured, step.number),
         )
 

@@ -59,6 +59,9 @@ def first_request(attempt: Attempt) -> Request:
         headers["Content-Type"] = kind.encode()
     if method in _KEYED and "idempotency-key" not in stated:
         headers["Idempotency-Key"] = attempt.idempotency_key.encode()
+    if attempt.trace is not None and "traceparent" not in stated:
+        told = attempt.trace.headers().items()
+        headers |= {name: value.encode() for name, value in told if name not in stated}
     return Request(
         method,
         _url(body["url"], body.get("query")),

@@ -49,12 +49,14 @@ def _published(
     step: PlanStep, attempt: int, body: dict[str, Json], scope: RunScope, world: World
 ) -> Published:
     run, workflow = scope.state.run_id, scope.state.plan.workflow.id
+    trace = None if world.trace is None else world.trace.attempt(step.id, attempt)
     return Published(
         id=emitted_id(run, step.id, attempt),
         type=check_type(body["type"]),
         source=f"mplp/{workflow}/{run}/{step.id}",
         at=world.clock.now(),
         data=kept(step, body["data"], world),
+        more={} if trace is None else trace.headers(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
@@ -28,6 +29,9 @@ from mplp_cli.protocols import (
 from mplp_cli.workflow.language.conditions import Handler
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import Json, StepId
+
+if TYPE_CHECKING:
+    from mplp_cli.workflow.tracing import RunTrace
 
 
 def its_own_work(_step: StepId, _attempt: int) -> UnsetType:
@@ -73,6 +77,8 @@ class World:
     #: Asks an agent for a module operation, and who may be asked; None: the plan asks nobody.
     advise: Advise | None = None
     candidates: Callable[[], Sequence[Candidate]] = tuple
+    #: Its trace; None: there is none.
+    trace: RunTrace | None = None
     #: Its share of the pool; None if its steps hold nothing.
     sharing: Sharing | None = None
     #: Asks for the run's place under its concurrency key; None if it needs none.

@@ -16,6 +16,8 @@ from mplp_cli.workflow.values import Json, RunId, StepId
 if TYPE_CHECKING:
     import httpx2
 
+    from mplp_cli.workflow.tracing import Trace
+
 
 class Output(Protocol):
     """Where the output of a running step goes. Text is masked already."""
@@ -53,6 +55,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     #: What it may use, and on which units of the pool it was put.
     demand: Demand | None = None
     parts: Parts = ()
+    #: The span that it hands on to what it starts and calls; None: nobody asks for it.
+    trace: Trace | None = None
     #: Told what each of its processes has used, when that has ended.
     measured: Callable[[Usage], None] = _not_noted
 

@@ -94,9 +94,13 @@ def serve(runtime: Runtime, wanted: Wanted, tell: Callable[[Begun], None]) -> No
                 workflows=[one.id for one in catalogue.all()],
             )
             names = [*wanted.hosts, url.partition("://")[2].rpartition(":")[0]]
-            asyncio.run(
-                _serve(runtime, wanted, catalogue, _Door(door, token, names, port), lambda: tell(begun))
-            )
+            try:
+                asyncio.run(
+                    _serve(runtime, wanted, catalogue, _Door(door, token, names, port), lambda: tell(begun))
+                )
+            finally:
+                for text in runtime.traces.close() if runtime.traces is not None else ():
+                    _say(text)
 
 
 @contextmanager

@@ -30,12 +30,14 @@ with Runtime(state_dir=sys.argv[1]) as runtime:
     source = Source("w.yaml", text, Path(sys.argv[1]))
     plan = runtime.load(source).plan
     assert asyncio.run(runtime.start(source, plan, {}, {}, Screen()).go()).status == "completed"
-loaded = {"httpx2", "mcp", "a2a", "mplp_cli.agents.boundary", "mplp_cli.agents.budget"} & set(sys.modules)
+agents = {"httpx2", "mcp", "a2a", "mplp_cli.agents.boundary", "mplp_cli.agents.budget"}
+traces = {"opentelemetry", "mplp_cli.observe.traces", "mplp_cli.workflow.tracing"}
+loaded = (agents | traces) & set(sys.modules)
 assert not loaded, loaded
 """
 
 
-def test_a_run_without_agents_loads_nothing_of_them(tmp_path: Path) -> None:
+def test_a_run_without_agents_and_traces_loads_nothing_of_them(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PLAIN, str(tmp_path)],
         env=dict(os.environ),

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import agents, control, delivering, engine, hub, makespan, peers, processes, startup
+from tests.bench import agents, control, delivering, engine, hub, makespan, peers, processes, startup, traces
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
@@ -29,6 +29,7 @@ GROUPS = {
     "hub": hub.rows,
     "events": delivering.rows,
     "agents": agents.rows,
+    "traces": traces.rows,
     "makespan": makespan.rows,
     "peers": peers.rows,
 }

@@ -100,7 +100,7 @@ class Conversation:
         self._told = Told(lambda text: tell(endpoint.masker.text(text)))
         #: Set when the agent has said what becomes of a message; None: it was told nothing.
         self._began: asyncio.Event | None = None
-        self._carrier = Carrier(endpoint)
+        self._carrier = Carrier(endpoint, {} if request.trace is None else request.trace.headers())
         # The timeouts are those of the run; this client only knows how to hand requests on.
         http = httpx.AsyncClient(transport=self._carrier, timeout=None, trust_env=False)  # noqa: S113
         config = ClientConfig(

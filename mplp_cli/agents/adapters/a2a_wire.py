@@ -5,7 +5,7 @@ Imported with the first call of such an agent: it needs the extra `a2a`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
 import httpx
@@ -24,10 +24,12 @@ _REFUSED = frozenset({401, 403})
 
 
 class Carrier(httpx.AsyncBaseTransport):
-    """Sends what the SDK wants to be sent. AgentError for what goes wrong, as in every request to the endpoint."""
+    """Sends what the SDK wants to be sent. AgentError for what goes wrong, as in every request to the endpoint.
+    `headers` go with every request."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
         self._endpoint = endpoint
+        self._headers = headers
         self._open: list[AsyncExitStack] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -40,6 +42,7 @@ class Carrier(httpx.AsyncBaseTransport):
                 sent=False,
             )
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN}
+        headers |= self._headers
         stack = AsyncExitStack()
         asked = self._endpoint.asked(request.method, url, await request.aread(), headers)
         try:

@@ -26,6 +26,8 @@ class HttpAdapter:
         headers = {"accept": "application/json", "content-type": "application/json"}
         if request.idempotency_key:
             headers["idempotency-key"] = request.idempotency_key
+        if request.trace is not None:
+            headers |= request.trace.headers()
         endpoint = self._endpoint
         content = self._content(request)
         async with (

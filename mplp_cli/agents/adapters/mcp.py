@@ -55,13 +55,14 @@ class McpTools:
                 share = f"{progress:g} of {total:g}" if total else f"{progress:g}"
                 tell(f"{self._masked(message or share)}\n")
 
-            result = await client.call_tool(name, arguments, progress_callback=on_progress)
+            meta: Any = None if request.trace is None else request.trace.headers()
+            result = await client.call_tool(name, arguments, progress_callback=on_progress, meta=meta)
         except (AgentError, asyncio.CancelledError):
             raise
         except BaseException as error:
             raise self._failed(session, error) from error
         made = answer(self._agent, tool, result)
-        return AgentResult(output=self._masked(made.output), text=self._masked(made.text))
+        return AgentResult(output=self._masked(made.output), text=self._masked(made.text), tool=name)
 
     async def probe(self) -> Sequence[str]:
         """Ask the server for its tools, which are its capabilities."""

@@ -99,12 +99,12 @@ class OpenAIAdapter:
         self, request: AgentRequest, level: Level | None, completion: Completion, tell: Tell
     ) -> AgentResult:
         try:
-            await self._ask(self._body(request, level), completion, tell)
+            await self._ask(request, level, completion, tell)
         except AgentError as error:
             if not (self._takes_options and self._agent.stream and is_refused(error, ("stream_options",))):
                 raise
             self._takes_options = False
-            await self._ask(self._body(request, level), completion, tell)
+            await self._ask(request, level, completion, tell)
         name = self._agent.id
         if completion.finish == "length":
             raise _failed(
@@ -125,11 +125,14 @@ class OpenAIAdapter:
             output=output, text=text, finish=completion.finish, model=completion.model or self._model
         )
 
-    async def _ask(self, body: dict[str, Json], completion: Completion, tell: Tell) -> None:
-        endpoint, headers = self._endpoint, {"content-type": "application/json"}
-        async with endpoint.asked(
-            "POST", self._url("/chat/completions"), self._written(body), headers
-        ) as response:
+    async def _ask(
+        self, request: AgentRequest, level: Level | None, completion: Completion, tell: Tell
+    ) -> None:
+        endpoint, written = self._endpoint, self._written(self._body(request, level))
+        headers = {"content-type": "application/json"}
+        if request.trace is not None:
+            headers |= request.trace.headers()
+        async with endpoint.asked("POST", self._url("/chat/completions"), written, headers) as response:
             if "text/event-stream" in response.headers.get("content-type", "").lower():
                 await self._listen(response, completion, tell)
                 return

@@ -20,7 +20,7 @@ def run_started(state: RunState, fact: h.RunStarted) -> None:
     state.run_id, state.inputs, state.env, state.cwd = fact.run, fact.inputs, fact.env, fact.cwd
     state.started = fact.at
     state.slots = state.all_slots = fact.slots
-    state.turn, state.rerun, state.priority = fact.turn, fact.rerun, fact.priority
+    state.turn, state.rerun, state.priority, state.trace = fact.turn, fact.rerun, fact.priority, fact.trace
     if fact.turn is None:
         _begin(state, fact.at)
 

@@ -86,6 +86,8 @@ class RunStarted(_Fact, tag="run.started", gc=True):
     priority: int = 0
     #: Why it was started, if nobody did by hand.
     cause: Cause | None = None
+    #: The span that it was started under: a traceparent, and after a blank a tracestate. Empty: none.
+    trace: str = ""
 
 
 class RunAdmitted(_Fact, tag="run.admitted", gc=True):
@@ -379,6 +381,20 @@ class StepFellBack(_Fact, tag="step.fell-back", gc=True):
     usage: Usage | None = None
 
 
+class Called(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What a call of an agent was. `number` counts those of an attempt, from 1; `kind` is the agent's.
+
+    `wanted` is the model that was asked for, if another has answered; `finish` is why the answer ended; `tool` what the
+    agent has called.
+    """
+
+    number: int = 0
+    kind: str = ""
+    wanted: str = ""
+    finish: str = ""
+    tool: str = ""
+
+
 class AgentAsked(_Fact, tag="agent.asked", gc=True):
     """An agent was called for a step; the call is over, and has used this. Each repair is a call of its own.
 
@@ -394,6 +410,7 @@ class AgentAsked(_Fact, tag="agent.asked", gc=True):
     budget: str = ""
     code: str = ""
     warned: list[Share] = []
+    call: Called | None = None
 
 
 class Used(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):

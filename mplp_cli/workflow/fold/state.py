@@ -58,6 +58,7 @@ class RunState:
         self.started = self.ended = 0
         self.turn: h.Turn | None = None  # the place it needs before it begins
         self.priority = 0  # among the runs that share the pool
+        self.trace = ""  # the span that it was started under
         #: What the run's own timeout counts from: its start, or when it was taken up after a failure, and
         #: not the time in which only a person could take it on.
         self.limited_from = self.waits_since = 0
