@@ -80,6 +80,8 @@ _mplp_takes_value() {
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
+    "graph --format" | "graph -f" | "graph --state-dir") return 0 ;;
+    "report --html" | "report --svg" | "report --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "export --out" | "export --output" | "export -o" | "export --state-dir") return 0 ;;
     "verify --output" | "verify -o") return 0 ;;
@@ -179,6 +181,11 @@ _mplp_value() {
     "artifacts --state-dir") _mplp_complete directory ;;
     "explain --output" | "explain -o") _mplp_complete choices text json ;;
     "explain --state-dir") _mplp_complete directory ;;
+    "graph --format" | "graph -f") _mplp_complete choices ascii mermaid dot svg ;;
+    "graph --state-dir") _mplp_complete directory ;;
+    "report --html") _mplp_complete file ;;
+    "report --svg") _mplp_complete file ;;
+    "report --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
     "diff --state-dir") _mplp_complete directory ;;
     "export --out") _mplp_complete directory ;;
@@ -315,6 +322,8 @@ _mplp_options() {
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "graph") _mplp_complete choices --format -f --state-dir --no-color -h --help ;;
+    "report") _mplp_complete choices --html --svg --state-dir -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "export") _mplp_complete choices --out --force -f --output -o --state-dir -h --help ;;
     "verify") _mplp_complete choices --output -o --no-color -h --help ;;
@@ -368,6 +377,8 @@ _mplp_argument() {
     "artifacts 1") _mplp_complete steps ;;
     "explain 0") _mplp_complete runs ;;
     "explain 1") _mplp_complete steps ;;
+    "graph 0") _mplp_complete workflow ;;
+    "report 0") _mplp_complete runs ;;
     "diff 0") _mplp_complete runs ;;
     "diff 1") _mplp_complete runs ;;
     "export 0") _mplp_complete runs ;;
@@ -403,7 +414,7 @@ _mplp_argument() {
     "backup 0") _mplp_complete file ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain graph report diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -439,7 +450,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain graph report diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
   else
     _mplp_argument
   fi

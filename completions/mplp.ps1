@@ -25,6 +25,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'logs	Print what the steps of a run have written'
         'artifacts	List the files that the steps of a run have left'
         'explain	Explain why a step is what it is'
+        'graph	Draw the graph of a workflow, or of a run with its statuses'
+        'report	Make a page or a picture of a run'
         'diff	Show where two runs of a workflow part'
         'export	Write a run as documents of the protocol'
         'verify	Check an export, or documents of the protocol'
@@ -32,8 +34,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'approve	Say yes to what a step asks'
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
-        'triggers	List the triggers of workflows: when they fire next, how they stand, the run that each started last'
-        'serve	Serve workflows over HTTP: start and follow runs, answer what they ask, publish events, take webhooks'
+        'triggers	List triggers: when they fire next, what they started last'
+        'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
         'interfaces	List the reserved interfaces, inert or taken over by agents'
@@ -71,6 +73,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['artifacts'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['graph'] = @('--format	How to write it', '-f	How to write it', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['report'] = @('--html	Write one page of HTML', '--svg	Write one picture in SVG', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['export'] = @('--out	The directory to write', '--force	Replace the files of an earlier export', '-f	Replace the files of an earlier export', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['verify'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -190,6 +194,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['explain --output'] = @('choices', @('text', 'json'))
     $values['explain -o'] = @('choices', @('text', 'json'))
     $values['explain --state-dir'] = @('directory', @())
+    $values['graph --format'] = @('choices', @('ascii', 'mermaid', 'dot', 'svg'))
+    $values['graph -f'] = @('choices', @('ascii', 'mermaid', 'dot', 'svg'))
+    $values['graph --state-dir'] = @('directory', @())
+    $values['report --html'] = @('file', @())
+    $values['report --svg'] = @('file', @())
+    $values['report --state-dir'] = @('directory', @())
     $values['diff --output'] = @('choices', @('text', 'json'))
     $values['diff -o'] = @('choices', @('text', 'json'))
     $values['diff --state-dir'] = @('directory', @())
@@ -365,6 +375,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['artifacts 1'] = @('steps', @())
     $arguments['explain 0'] = @('runs', @())
     $arguments['explain 1'] = @('steps', @())
+    $arguments['graph 0'] = @('workflow', @())
+    $arguments['report 0'] = @('runs', @())
     $arguments['diff 0'] = @('runs', @())
     $arguments['diff 1'] = @('runs', @())
     $arguments['export 0'] = @('runs', @())
@@ -400,7 +412,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['backup 0'] = @('file', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'graph', 'report', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

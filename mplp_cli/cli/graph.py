@@ -111,4 +111,6 @@ def _characters(made: Graph) -> None:
     put(sys.stdout, "".join(f"{line}\n" for line in lines))
     width, room = max(map(cells, lines), default=0), max(screen_width(sys.stdout), _WIDTH)
     if width > room:
-        note(f"the graph is {width:,} columns wide, and there is room for {room}: try --format svg, or `less -S`")
+        note(
+            f"the graph is {width:,} columns wide, and there is room for {room}: try --format svg, or `less -S`"
+        )

@@ -26,11 +26,15 @@ def main(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a prefix of one, or a workflow id.")],
     html: Annotated[
         str | None,
-        typer.Option("--html", metavar="FILE", help="Write one page of HTML; `-` prints it.", show_default=False),
+        typer.Option(
+            "--html", metavar="FILE", help="Write one page of HTML; `-` prints it.", show_default=False
+        ),
     ] = None,
     svg: Annotated[
         str | None,
-        typer.Option("--svg", metavar="FILE", help="Write one picture in SVG; `-` prints it.", show_default=False),
+        typer.Option(
+            "--svg", metavar="FILE", help="Write one picture in SVG; `-` prints it.", show_default=False
+        ),
     ] = None,
     state_dir: StateDir = None,
 ) -> None:
@@ -73,7 +77,9 @@ def _gathered(runtime: Runtime, record: RunRecord) -> Reported:
     told = recorded(runtime, record)
     facts = [fact for _, fact in runtime.store.history(record.id)]
     environ = runtime.environ
-    secrets = {name: environ[name] for name in told.plan.secrets if len(environ.get(name, "")) >= SHORTEST_SECRET}
+    secrets = {
+        name: environ[name] for name in told.plan.secrets if len(environ.get(name, "")) >= SHORTEST_SECRET
+    }
     return gathered(
         told.first,
         told.state,

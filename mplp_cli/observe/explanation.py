@@ -111,7 +111,9 @@ def explain_each(plan: Plan, facts: Iterable[h.Event], steps: Sequence[str]) -> 
     wanted = list(dict.fromkeys(steps))
     for n, fact in enumerate(history):
         if wanted:
-            watches |= {one: _Watch(state, plan.steps[plan.number[one]]) for one in wanted if one in plan.number}
+            watches |= {
+                one: _Watch(state, plan.steps[plan.number[one]]) for one in wanted if one in plan.number
+            }
             wanted = [one for one in wanted if one not in watches]
         for watch in watches.values():
             watch.before(fact)

@@ -73,7 +73,9 @@ class Graph(Struct, frozen=True, kw_only=True):
                 yield from node.inside.every()
 
 
-def graph_of(plan: Plan, state: RunState | None = None, critical: Iterable[int] = (), *, most: int = MOST) -> Graph:
+def graph_of(
+    plan: Plan, state: RunState | None = None, critical: Iterable[int] = (), *, most: int = MOST
+) -> Graph:
     """The graph of a plan, with how the steps of a run stand. What is repeated is drawn once, with counts.
 
     More than `most` steps are folded.
@@ -94,9 +96,10 @@ def graph_of(plan: Plan, state: RunState | None = None, critical: Iterable[int] 
 
 def _counts(plan: Plan, state: RunState | None) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
-    for step in plan.steps if state is not None else ():
-        if step.loop < 0 and step.kind != "item":
-            found.setdefault(id_in_file(step.id), Counter())[state.step_status[step.number]] += 1
+    if state is not None:
+        for step in plan.steps:
+            if step.loop < 0 and step.kind != "item":
+                found.setdefault(id_in_file(step.id), Counter())[state.step_status[step.number]] += 1
     return found
 
 
@@ -137,7 +140,9 @@ class _Drawn:
     def node(self, step: PlanStep) -> Node:
         inner = None
         if step.kind in CONTAINERS:
-            blocks = [(b, self.inside[step.number, b]) for b in ("then", "else") if (step.number, b) in self.inside]
+            blocks = [
+                (b, self.inside[step.number, b]) for b in ("then", "else") if (step.number, b) in self.inside
+            ]
             direct = [s for b in ("", "each", "fallback") for s in self.inside.get((step.number, b), ())]
             made = self.block(direct)
             boxes = tuple(self.box(branch, self.block(steps)) for branch, steps in blocks)
@@ -156,7 +161,10 @@ class _Drawn:
         """Steps that stand beside each other, with their arrows."""
         members = {step.number for step in steps}
         arrows = [
-            Arrow(d, step.number) for step in steps for d in dict.fromkeys(self.plan.before(step.number)) if d in members
+            Arrow(d, step.number)
+            for step in steps
+            for d in dict.fromkeys(self.plan.before(step.number))
+            if d in members
         ]
         arrows += [
             Arrow(step.parent, step.number, "fallback")
@@ -220,7 +228,9 @@ def reduced(graph: Graph) -> Graph:
     before: dict[int, list[int]] = {node.key: [] for node in graph.nodes}
     for arrow in graph.arrows:
         before[arrow.target].append(arrow.source)
-    place = {key: n for n, key in enumerate(topological([node.key for node in graph.nodes], before.__getitem__))}
+    place = {
+        key: n for n, key in enumerate(topological([node.key for node in graph.nodes], before.__getitem__))
+    }
     above: dict[int, int] = {}
     kept = set()
     for key in place:

@@ -8,6 +8,7 @@ between two layers: so two lines never run on top of each other unless they belo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -22,13 +23,14 @@ _PASSING: Final = 2
 
 class Hop(Struct, frozen=True):
     """An arrow between two layers that follow each other: from the row below what it leaves to the top of what it
-    comes to, crossing over at height `track` if it does not go straight."""
+    comes to, crossing over at height `track` if it does not go straight; from `clear` on nothing is beside it."""
 
     x1: int
     y1: int
     x2: int
     y2: int
     track: int
+    clear: int
 
 
 class Route(Struct, frozen=True):
@@ -72,7 +74,7 @@ def arrange(
     chains = _passing(arrows, level, layers, room)
     links: dict[int, list[int]] = {key: [] for key in room}
     for chain in chains.values():
-        for source, target in zip(chain, chain[1:], strict=False):
+        for source, target in pairwise(chain):
             links[source].append(target)
             links[target].append(source)
     _order(layers, links)
@@ -80,17 +82,18 @@ def arrange(
     ports = {
         (a, b): _ports((x[a], room[a][0]), (x[b], room[b][0]), passes=(a not in sizes, b not in sizes))
         for chain in chains.values()
-        for a, b in zip(chain, chain[1:], strict=False)
+        for a, b in pairwise(chain)
     }
     tops, tracks, height = _rows(layers, chains, level, ports, room, below)
 
     def hop(a: int, b: int) -> Hop:
         out, into = ports[a, b]
         begin = tops[level[a]] + (sizes[a][1] if a in sizes else 0)
-        return Hop(out, begin, into, tops[level[b]], tracks.get(a, begin))
+        clear = tops[level[a]] + max(room[key][1] for key in layers[level[a]])
+        return Hop(out, begin, into, tops[level[b]], tracks.get(a, begin), clear)
 
     routes = [
-        Route(source, target, tuple(hop(a, b) for a, b in zip(chain, chain[1:], strict=False)))
+        Route(source, target, tuple(hop(a, b) for a, b in pairwise(chain)))
         for (source, target), chain in chains.items()
     ]
     places = {key: (x[key], tops[level[key]]) for key in sizes}
@@ -177,9 +180,7 @@ def _settle(
         limit = x[key] - between
 
 
-def _ports(
-    source: tuple[int, int], target: tuple[int, int], *, passes: tuple[bool, bool]
-) -> tuple[int, int]:
+def _ports(source: tuple[int, int], target: tuple[int, int], *, passes: tuple[bool, bool]) -> tuple[int, int]:
     """The columns at which an arrow leaves one box (x, width) and enters another: the same if it can go straight."""
     out, into = _port(source, odd=True), _port(target, odd=False)
     if _spans(target, out, edge=not passes[1]):
@@ -208,7 +209,7 @@ def _rows(
     """The top of each layer, the height of the track of each source that needs one, and the whole height."""
     sources: list[dict[int, None]] = [{} for _ in layers]
     for chain in chains.values():
-        for key, target in zip(chain, chain[1:], strict=False):
+        for key, target in pairwise(chain):
             if ports[key, target][0] != ports[key, target][1]:
                 sources[level[key]].setdefault(key)
     tops: list[int] = []

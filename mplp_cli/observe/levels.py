@@ -62,7 +62,8 @@ def _level(name: str, spans: Iterable[Span], picture: Picture, capacity: Mapping
         moves[begun] = moves.get(begun, 0) + amount
         moves[ended] = moves.get(ended, 0) - amount
         total += (ended - begun) * amount
-    held, steps = 0, []
+    held = 0
+    steps: list[tuple[int, int]] = []
     for at, change in sorted(moves.items()):
         held += change
         if change or not steps:

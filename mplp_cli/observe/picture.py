@@ -6,7 +6,7 @@ Times are milliseconds since the Unix epoch.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, structs
@@ -15,7 +15,9 @@ from mplp_cli.errors import Failure
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.plan import CONTAINERS, Plan
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.resources import Usage
+from mplp_cli.workflow.revision.telling import retell, told_before
 
 #: What a stretch of time was. `queue`: it was ready, and what kept it is not known; `slot`: all slots were taken;
 #: `resources`: it declares some, and slots were free; `again`: the wait before a retry; `holds`: a container at work.
@@ -61,7 +63,7 @@ class Told(Struct, frozen=True):
     """An event that a step has published."""
 
     step: str
-    event: h.Published
+    event: Published
 
 
 class Picture(Struct, frozen=True, kw_only=True):
@@ -89,22 +91,47 @@ def is_wait(mark: Mark) -> bool:
     return mark.what in _WAITS
 
 
-def picture(state: RunState, facts: Iterable[h.Event], now: int) -> Picture:
-    """What became of the steps of a run, from its facts; `state` is how it stands. What goes on does so until `now`."""
+def picture(plan: Plan | None, state: RunState, facts: Sequence[h.Event], now: int) -> Picture:
+    """What became of the steps of a run, from its facts; `state` is how it stands. What goes on does so until `now`.
+
+    `plan` is the one that the run began with; without it nobody knows since when steps were ready.
+    """
     course = _Course(state.plan)
-    for fact in facts:
+    for fact, waited in zip(facts, _waited(plan, facts), strict=True):
+        if waited and isinstance(fact, h.StepStarted):
+            course.waited(fact, waited)
         course.take(fact)
     course.close(state, now)
     end = max(state.ended or now, course.begun)
-    slots = _Taken(course.marks.values(), state.plan, course.slots)
+    slots = _Taken(course.marks.values(), course.slots)
     return Picture(
         begun=course.begun,
         ended=end,
-        marks={step: [slots.named(mark, state.plan, step) for mark in marks] for step, marks in course.marks.items()},
+        marks={
+            step: [slots.named(mark, state.plan, step) for mark in marks]
+            for step, marks in course.marks.items()
+        },
         pauses=course.pauses,
         answers=course.answers,
         told=course.told,
     )
+
+
+def _waited(plan: Plan | None, facts: Sequence[h.Event]) -> Iterator[int]:
+    """For each fact how long the step that it starts was ready before (ms); 0 for all others."""
+    if plan is None:
+        yield from [0] * len(facts)
+        return
+    state, earlier = RunState(plan), told_before(facts)
+    for n, fact in enumerate(facts):
+        if n < earlier:
+            retell(state, fact)
+        else:
+            state.handle(fact)
+        if isinstance(fact, h.StepStarted):
+            yield state.measures.waited.pop(state.plan.number[fact.step], 0)
+        else:
+            yield 0
 
 
 class _Course:
@@ -159,6 +186,12 @@ class _Course:
             case _:
                 self._run(fact)
         self.last = at
+
+    def waited(self, fact: h.StepStarted, length: int) -> None:
+        """The attempt that begins was ready so long before."""
+        mark = self.open.get(fact.step)
+        since = max(fact.at - length, mark.begun if mark is not None and mark.what != "queue" else 0)
+        self._begin(fact.step, "queue", min(since, fact.at))
 
     def _run(self, fact: h.Event) -> None:
         match fact:
@@ -221,6 +254,9 @@ class _Course:
                 return
             mark = None
         if mark is None:
+            before = self.marks.get(step)
+            if before and (before[-1].attempt, before[-1].ended) == (attempt, at):
+                return  # told twice: an event was published, which completes its step
             if not attempt or self.kinds.get(step, "item") in CONTAINERS:
                 return
             mark = Mark(what="attempt", begun=at, ended=at, attempt=attempt)
@@ -235,7 +271,9 @@ class _Course:
         if asked is not None:
             people = tuple(asked.approvers)
             self.answers.append(Answer(step=step, message=asked.message, approvers=people, asked=at))
-        self._begin(step, "person" if asked is not None else "event" if fact.event is not None else "time", at)
+        self._begin(
+            step, "person" if asked is not None else "event" if fact.event is not None else "time", at
+        )
 
     def _decided(self, fact: h.StepDecided) -> None:
         for n in range(len(self.answers) - 1, -1, -1):
@@ -266,36 +304,43 @@ class _Course:
 
 
 class _Taken:
-    """How many slots were taken when, to tell what kept a step that was ready."""
+    """How long slots were all taken, and how long none was, to tell what kept a step that was ready."""
 
-    def __init__(
-        self, marks: Iterable[Sequence[Mark]], plan: Plan, slots: Sequence[tuple[int, int]]
-    ) -> None:
+    def __init__(self, marks: Iterable[Sequence[Mark]], slots: Sequence[tuple[int, int]]) -> None:
         moves: dict[int, int] = {}
         for each in marks:
             for mark in each:
                 if mark.what == "attempt" and mark.ended > mark.begun:
                     moves[mark.begun] = moves.get(mark.begun, 0) + 1
                     moves[mark.ended] = moves.get(mark.ended, 0) - 1
-        self.at: list[int] = []
-        self.taken: list[int] = []
+        #: Moments, and up to each of them the ms in which all slots were taken, and in which none was.
+        self.at, self.full, self.idle = [0], [0], [0]
         level = 0
         for moment, change in sorted(moves.items()):
-            level += change
+            there = next((n for since, n in reversed(slots) if since <= self.at[-1]), 0)
+            length = moment - self.at[-1]
+            self.full.append(self.full[-1] + length * (0 < there <= level))
+            self.idle.append(self.idle[-1] + length * (level == 0))
             self.at.append(moment)
-            self.taken.append(level)
-        self.slots = slots
-        self.demands = {step.id: step.demand for step in plan.steps}
+            level += change
+
+    def _sum(self, sums: Sequence[int], moment: int, *, beyond: int) -> int:
+        """Up to a moment; behind the last change `beyond` of each ms counts."""
+        n = bisect_right(self.at, moment) - 1
+        if n + 1 == len(self.at):
+            return sums[n] + beyond * (moment - self.at[n])
+        return sums[n] + (sums[n + 1] - sums[n]) * (moment - self.at[n]) // (self.at[n + 1] - self.at[n])
 
     def named(self, mark: Mark, plan: Plan, step: str) -> Mark:
-        """A wait for a place, with what it most likely was for."""
+        """A wait for a place, with what it was for most of the time."""
         if mark.what != "queue":
             return mark
-        there = next((slots for since, slots in reversed(self.slots) if since <= mark.begun), 0)
-        number = bisect_right(self.at, (mark.begun + mark.ended) // 2) - 1
-        if number >= 0 and there and self.taken[number] >= there:
+        full = self._sum(self.full, mark.ended, beyond=0) - self._sum(self.full, mark.begun, beyond=0)
+        idle = self._sum(self.idle, mark.ended, beyond=1) - self._sum(self.idle, mark.begun, beyond=1)
+        other = mark.length - full - idle
+        if full >= max(other, idle):
             return structs.replace(mark, what="slot")
         i = plan.number.get(step, -1)
-        if i >= 0 and plan.steps[i].demand is not None:
+        if other >= idle and i >= 0 and plan.steps[i].demand is not None:
             return structs.replace(mark, what="resources")
         return mark

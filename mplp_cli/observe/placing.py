@@ -55,9 +55,7 @@ class Drawing(Struct, frozen=True, kw_only=True):
 
 def place(graph: Graph, measure: Measure, frame: Frame) -> Drawing:
     """Place a graph, and what is in its boxes."""
-    inner = {
-        node.key: place(node.inside, measure, frame) for node in graph.nodes if node.inside is not None
-    }
+    inner = {node.key: place(node.inside, measure, frame) for node in graph.nodes if node.inside is not None}
     sizes = {}
     for node in graph.nodes:
         width, height = measure(node)
@@ -80,9 +78,11 @@ def place(graph: Graph, measure: Measure, frame: Frame) -> Drawing:
                 Placed(one.node, one.x + dx, one.y + dy, one.width, one.height, one.depth + 1)
                 for one in inside.placed
             ]
-            lines += [Line(one.source, one.target, one.kind, _moved(one.hops, dx, dy)) for one in inside.lines]
+            lines += [
+                Line(one.source, one.target, one.kind, _moved(one.hops, dx, dy)) for one in inside.lines
+            ]
     return Drawing(placed=placed, lines=lines, width=made.width, height=made.height)
 
 
 def _moved(hops: Sequence[Hop], dx: int, dy: int) -> tuple[Hop, ...]:
-    return tuple(Hop(h.x1 + dx, h.y1 + dy, h.x2 + dx, h.y2 + dy, h.track + dy) for h in hops)
+    return tuple(Hop(h.x1 + dx, h.y1 + dy, h.x2 + dx, h.y2 + dy, h.track + dy, h.clear + dy) for h in hops)

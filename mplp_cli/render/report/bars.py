@@ -63,7 +63,12 @@ def bars(
 
 def tick_texts(axis: Axis, most: int) -> list[tuple[str, float]]:
     """(label, place) of the axis."""
-    return [(f"+{duration_text(at)}" if at else "0", place) for at, place in axis.ticks(most)]
+    return [(f"+{_moment(at)}" if at else "0", place) for at, place in axis.ticks(most)]
+
+
+def _moment(ms: int) -> str:
+    """A round number of milliseconds, not rounded any more: `0.15s`, `1m30s`."""
+    return f"{ms / 1000:g}s" if ms < 60_000 else duration_text(ms)
 
 
 def gap_text(begun: int, ended: int) -> str:

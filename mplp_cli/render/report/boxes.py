@@ -75,7 +75,7 @@ def boxes_of(graph: Graph, theme: Theme) -> list[str]:
     """The drawing, line by line, as wide as it is."""
 
     def size(node: Node) -> tuple[int, int]:
-        return cells(_label(node, theme)) + 4, 3
+        return cells(_label(node, theme)) + (4 if node.inside is None else 6), 3
 
     drawing = place(graph, size, _FRAME)
     sheet = _Sheet(theme)
@@ -120,7 +120,9 @@ def _frame(sheet: _Sheet, one: Placed, theme: Theme) -> None:
         sheet.text[x, one.y] = sheet.text[x, bottom] = flat
     for y in range(one.y + 1, bottom):
         sheet.text[one.x, y] = sheet.text[right, y] = side
-    for (x, y), corner in zip(((one.x, one.y), (right, one.y), (one.x, bottom), (right, bottom)), corners, strict=True):
+    for (x, y), corner in zip(
+        ((one.x, one.y), (right, one.y), (one.x, bottom), (right, bottom)), corners, strict=True
+    ):
         sheet.text[x, y] = corner
     label = _label(one.node, theme)
     if one.node.inside is not None:

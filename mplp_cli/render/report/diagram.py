@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mplp_cli.observe.graph import Graph, Node, reduced
 from mplp_cli.observe.layout import Hop
-from mplp_cli.observe.placing import Drawing, Frame, Line, Placed, place
+from mplp_cli.observe.placing import Frame, Line, Placed, place
 from mplp_cli.render.ink import cells
 from mplp_cli.render.report.markup import joined, tag
 from mplp_cli.render.report.palette import STATUS
@@ -17,8 +17,8 @@ from mplp_cli.render.report.words import counts_text, name
 from mplp_cli.render.theme import PLAIN
 
 #: Pixels.
-_LETTER: Final = 7.4
-_SMALL: Final = 6.2
+_LETTER: Final = 8.3
+_SMALL: Final = 6.4
 _FRAME: Final = Frame(left=14, top=32, bottom=14, between=22, below=9)
 _MARGIN: Final = 8
 _HEIGHT: Final = 46
@@ -30,9 +30,7 @@ def picture_of(graph: Graph) -> tuple[Markup, int, int]:
     parts = [_line(one) for one in drawing.lines]
     boxes = [_box(one) for one in drawing.placed if one.node.inside is not None]
     leaves = [_leaf(one) for one in drawing.placed if one.node.inside is None]
-    body = tag(
-        "g", joined([*boxes, *parts, *leaves]), transform=f"translate({_MARGIN},{_MARGIN})"
-    )
+    body = tag("g", joined([*boxes, *parts, *leaves]), transform=f"translate({_MARGIN},{_MARGIN})")
     return body, drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
 
 
@@ -81,7 +79,9 @@ def _leaf(one: Placed) -> Markup:
     shape = tag("rect", x=one.x, y=one.y, width=one.width, height=one.height, rx=3 if node.folded else 7)
     more = []
     if node.folded:
-        more = [tag("rect", class_="behind", x=one.x + 4, y=one.y - 4, width=one.width, height=one.height, rx=3)]
+        more = [
+            tag("rect", class_="behind", x=one.x + 4, y=one.y - 4, width=one.width, height=one.height, rx=3)
+        ]
     middle = one.x + one.width // 2
     words = [
         tag("text", _head(node), class_="t", x=middle, y=one.y + 19, text_anchor="middle"),
@@ -108,7 +108,10 @@ def _line(line: Line) -> Markup:
     last = line.hops[-1]
     tip = f"M{last.x2 - 4},{last.y2 - 7}L{last.x2},{last.y2}L{last.x2 + 4},{last.y2 - 7}Z"
     return tag(
-        "g", tag("path", class_="way", d=_way(line.hops)), tag("path", class_="tip", d=tip), class_=f"arrow {line.kind}"
+        "g",
+        tag("path", class_="way", d=_way(line.hops)),
+        tag("path", class_="tip", d=tip),
+        class_=f"arrow {line.kind}",
     )
 
 
@@ -117,9 +120,9 @@ def _way(hops: Sequence[Hop]) -> str:
     for n, hop in enumerate(hops):
         if n:
             made += f"L{hop.x1},{hop.y1}"
-        middle = (hop.y1 + hop.y2) // 2
-        made += f"C{hop.x1},{middle} {hop.x2},{middle} {hop.x2},{hop.y2}"
+        middle = (hop.clear + hop.y2) // 2
+        made += f"V{hop.clear}C{hop.x1},{middle} {hop.x2},{middle} {hop.x2},{hop.y2}"
     return made
 
 
-__all__ = ["Drawing", "glyph", "picture_of", "title_of", "under"]
+__all__ = ["glyph", "picture_of", "title_of", "under"]

@@ -50,7 +50,7 @@ class Reported(Struct, frozen=True, kw_only=True):
     wrote: Wrote
 
 
-def gathered(
+def gathered(  # noqa: PLR0913 - all that is known of a run
     plan: Plan | None,
     state: RunState,
     facts: Sequence[Event],
@@ -63,18 +63,17 @@ def gathered(
     wrote: Wrote = lambda _step, _attempt: (),
 ) -> Reported:
     """Put a report together. `plan` is the one that the run began with, None if nobody knows it."""
-    drawn = picture(state, facts, now)
+    drawn = picture(plan, state, facts, now)
     course = state.plan
     critical = critical_path(course, state)
-    bad = [step.number for step in course.steps if state.step_status[step.number] == "failed" and step.loop < 0]
+    bad = [
+        step.number for step in course.steps if state.step_status[step.number] == "failed" and step.loop < 0
+    ]
     failed = sorted(bad, key=lambda i: (bool(course.steps[i].children), state.ended_at[i], i))
     named = [course.steps[i].id for i in failed[:EXPLAINED]]
     told = explain_each(plan, facts, named) if named and plan is not None else []
     work = (
-        (mark.begun, mark.ended)
-        for marks in drawn.marks.values()
-        for mark in marks
-        if mark.what == "attempt"
+        (mark.begun, mark.ended) for marks in drawn.marks.values() for mark in marks if mark.what == "attempt"
     )
     return Reported(
         plan=course,

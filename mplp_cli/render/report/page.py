@@ -29,7 +29,11 @@ def page(one: Reported, made: int) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     jinja = Environment(
-        loader=FileSystemLoader(ROOM), autoescape=True, undefined=StrictUndefined, finalize=_safe, trim_blocks=True
+        loader=FileSystemLoader(ROOM),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_safe,
+        trim_blocks=True,
     )
     style = Markup(page_style())  # noqa: S704 - a file of this package
     tables = tables_of(one)
@@ -62,7 +66,9 @@ def page(one: Reported, made: int) -> str:
 def policy(style: str) -> str:
     """What the page may load: its own style, and nothing at all besides."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _safe(value: Any) -> Any:
@@ -78,7 +84,9 @@ def _timeline(one: Reported) -> dict[str, Any]:
     said = f"From the start to the end, {duration_text(one.picture.ended - one.picture.begun)}."
     if one.critical:
         chain = [name(one.plan.steps[i].id) for i in one.critical]
-        shortened = f"{', '.join(chain[:6])} and {len(chain) - 6:,} more" if len(chain) > 7 else ", ".join(chain)
+        shortened = (
+            f"{', '.join(chain[:6])} and {len(chain) - 6:,} more" if len(chain) > 7 else ", ".join(chain)
+        )
         said += f" The end waited for the critical path: {shortened}."
     if many:
         said += f" {many:,} steps without anything special share rows."
@@ -109,7 +117,9 @@ def _pause(kind: str, length: int) -> str:
 
 def _gaps(one: Reported) -> list[Markup]:
     return [
-        tag("rect", class_="gap", x=percent(gap.left), y=0, width=percent(gap.right - gap.left), height=HEIGHT)
+        tag(
+            "rect", class_="gap", x=percent(gap.left), y=0, width=percent(gap.right - gap.left), height=HEIGHT
+        )
         for gap in one.axis.gaps
     ]
 
@@ -117,9 +127,11 @@ def _gaps(one: Reported) -> list[Markup]:
 def _axis(one: Reported) -> Markup:
     parts = _gaps(one)
     for text, place in tick_texts(one.axis, 5):
-        anchor = "end" if place > 0.93 else "start"
+        anchor = "end" if place > 0.86 else "start"
         parts.append(tag("line", class_="grid", x1=percent(place), x2=percent(place), y1=0, y2=20))
-        parts.append(tag("text", text, x=percent(place), dx=-3 if anchor == "end" else 3, y=14, text_anchor=anchor))
+        parts.append(
+            tag("text", text, x=percent(place), dx=-3 if anchor == "end" else 3, y=14, text_anchor=anchor)
+        )
     return joined(parts)
 
 
@@ -134,7 +146,9 @@ def _legend(one: Reported) -> list[tuple[Markup, str]]:
             text = f"an attempt, {outcome}" if outcome else WHAT[what]
             sample = Mark(what=what, begun=0, ended=1, outcome=outcome)
             whole = type(one.axis)(moments=(0, 1), places=(0.0, 1.0))
-            drawn = bars([sample], whole, scale=lambda place: 32 * place, begin=lambda place: 1 + place, titles=False)
+            drawn = bars(
+                [sample], whole, scale=lambda place: 32 * place, begin=lambda place: 1 + place, titles=False
+            )
             made.append((joined(drawn), text))
     return made
 
@@ -147,7 +161,10 @@ def _graph(graph: Graph) -> dict[str, Any]:
     picture = tag(
         "svg",
         tag("title", "Graph of the workflow"),
-        tag("desc", "Each step with its type and status; arrows lead to what comes after. The table below says the same."),
+        tag(
+            "desc",
+            "Each step with its type and status; arrows lead to what comes after. The table below says the same.",
+        ),
         body,
         width=width,
         height=height,
@@ -172,7 +189,13 @@ def _graph_rows(graph: Graph, within: str) -> list[dict[str, str]]:
         after = before.get(node.key, [])
         listed = ", ".join(after[:12]) + (f" and {len(after) - 12:,} more" if len(after) > 12 else "")
         rows.append(
-            {"id": named[node.key], "kind": node.kind, "within": within, "status": counts_text(node.counts), "after": listed}
+            {
+                "id": named[node.key],
+                "kind": node.kind,
+                "within": within,
+                "status": counts_text(node.counts),
+                "after": listed,
+            }
         )
         if node.inside is not None:
             rows += _graph_rows(node.inside, named[node.key])

@@ -52,7 +52,7 @@ def rows_of(plan: Plan, state: RunView, picture: Picture, critical: Iterable[int
     """The rows in the order of the file. Every failed step has its own."""
     path = set(critical)
     steps = [step for step in shown(plan, state) if picture.marks.get(step.id)]
-    kept = _kept(plan, state, picture, steps, path)
+    kept = _kept(plan, state, steps, path)
     depth = _depths(plan)
     made: list[Row] = []
     folded: list[PlanStep] = []
@@ -60,7 +60,11 @@ def rows_of(plan: Plan, state: RunView, picture: Picture, critical: Iterable[int
         if step.number in kept:
             made += _folded(folded, state, picture, depth)
             folded = []
-            made.append(_row(step, state, picture.marks[step.id], depth[step.number], now, critical=step.number in path))
+            made.append(
+                _row(
+                    step, state, picture.marks[step.id], depth[step.number], now, critical=step.number in path
+                )
+            )
         else:
             folded.append(step)
     return [*made, *_folded(folded, state, picture, depth)]
@@ -73,27 +77,34 @@ def _depths(plan: Plan) -> list[int]:
     return depths
 
 
-def _kept(
-    plan: Plan, state: RunView, picture: Picture, steps: Sequence[PlanStep], path: set[int]
-) -> set[int]:
+def _kept(plan: Plan, state: RunView, steps: Sequence[PlanStep], path: set[int]) -> set[int]:
     """The numbers of the steps that have a row of their own."""
     if len(steps) <= MOST:
         return {step.number for step in steps}
     leaves = [step for step in steps if is_leaf(step)]
-    longest = sorted(leaves, key=lambda step: -took(state, step.number))[:_LONGEST]
-    kept = {step.number for step in longest} | set(sorted(path)[:_CRITICAL])
+
+    def length(number: int) -> int:
+        return -took(state, number)
+
+    longest = sorted((step.number for step in leaves if length(step.number)), key=length)[:_LONGEST]
+    kept = {*longest, *sorted(filter(length, path), key=length)[:_CRITICAL]}
     for step in steps:
         status = state.step_status[step.number]
         busy = status in ("running", "retrying", "waiting") and is_leaf(step)
         if status == "failed" or (busy and len(kept) < 4 * MOST) or (step.parent < 0 and not is_leaf(step)):
             kept.add(step.number)
-    for number in list(kept):
-        while (number := plan.steps[number].parent) >= 0:
-            kept.add(number)
-    return kept
+    around = set()
+    for number in kept:
+        outer = plan.steps[number].parent
+        while outer >= 0:
+            around.add(outer)
+            outer = plan.steps[outer].parent
+    return kept | around
 
 
-def _row(step: PlanStep, state: RunView, marks: Sequence[Mark], depth: int, now: int, *, critical: bool) -> Row:
+def _row(
+    step: PlanStep, state: RunView, marks: Sequence[Mark], depth: int, now: int, *, critical: bool
+) -> Row:
     i = step.number
     status = state.step_status[i]
     tries = sum(mark.what == "attempt" for mark in marks)

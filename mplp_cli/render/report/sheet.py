@@ -34,7 +34,13 @@ _STYLE: Final = (
 def graph_sheet(graph: Graph, title: str) -> str:
     """The graph of a workflow alone."""
     body, width, height = picture_of(graph)
-    return _sheet([body], width, height, shown(title, 200), "Each step with its type and status, and what comes after what.")
+    return _sheet(
+        [body],
+        width,
+        height,
+        shown(title, 200),
+        "Each step with its type and status, and what comes after what.",
+    )
 
 
 def run_sheet(one: Reported, made: int) -> str:
@@ -85,7 +91,9 @@ def _timeline(one: Reported, y: int) -> tuple[list[Markup], int]:
     bottom = y + 14 + _ROW * (len(one.rows) + 1)
     for gap in one.axis.gaps:
         wide = (gap.right - gap.left) * _BARS
-        parts.append(tag("rect", class_="gap", x=left + gap.left * _BARS, y=y + 14, width=wide, height=bottom - y - 14))
+        parts.append(
+            tag("rect", class_="gap", x=left + gap.left * _BARS, y=y + 14, width=wide, height=bottom - y - 14)
+        )
     for said, place in tick_texts(one.axis, 7):
         x = left + place * _BARS
         parts.append(tag("line", class_="grid", x1=x, x2=x, y1=y + 12, y2=bottom))
@@ -96,7 +104,11 @@ def _timeline(one: Reported, y: int) -> tuple[list[Markup], int]:
         label = f"{sign}{row.label}{' (critical)' if row.critical else ''}"
         parts.append(_text(shown(label, 44 - 2 * row.depth), y + 15, x=_MARGIN + 12 * row.depth))
         parts += bars(
-            row.marks, one.axis, scale=lambda place: place * _BARS, begin=lambda place: left + place * _BARS, top=y + 2
+            row.marks,
+            one.axis,
+            scale=lambda place: place * _BARS,
+            begin=lambda place: left + place * _BARS,
+            top=y + 2,
         )
         parts.append(_text(row.took, y + 15, "small", left + _BARS + 8))
         y += _ROW
@@ -114,14 +126,24 @@ def _areas(one: Reported, y: int) -> tuple[list[Markup], int]:
         parts.append(_text(shown(drawn.title, 40), y + 18))
         parts.append(_text(f"at most {drawn.peak}{there}, {drawn.mean} on average", y + 34, "small"))
         parts.append(tag("rect", class_="card", x=left, y=y, width=_BARS, height=AREA))
-        parts.append(tag("path", class_="area", d=drawn.path, transform=f"translate({left},{y}) scale({_BARS / 1000},1)"))
+        parts.append(
+            tag(
+                "path",
+                class_="area",
+                d=drawn.path,
+                transform=f"translate({left},{y}) scale({_BARS / 1000},1)",
+            )
+        )
         y += AREA + 12
     return parts, y
 
 
 def _graph(one: Reported, y: int) -> tuple[list[Markup], int]:
     body, _, height = picture_of(one.graph)
-    parts = [_text("Graph of the workflow", y + 4, "h2"), tag("g", body, transform=f"translate({_MARGIN},{y + 16})")]
+    parts = [
+        _text("Graph of the workflow", y + 4, "h2"),
+        tag("g", body, transform=f"translate({_MARGIN},{y + 16})"),
+    ]
     return parts, y + 16 + height
 
 

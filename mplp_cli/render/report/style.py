@@ -18,10 +18,9 @@ ROOM: Final = Path(__file__).parent
 def colours() -> str:
     """The colours for light, for dark and for paper, and how what is drawn takes them."""
     light, dark = variables(dark=False), variables(dark=True)
-    return (
-        f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-        + (ROOM / "drawn.css").read_text("utf-8")
-    )
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n" + (
+        ROOM / "drawn.css"
+    ).read_text("utf-8")
 
 
 @cache

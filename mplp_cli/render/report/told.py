@@ -95,7 +95,11 @@ def errors_of(one: Reported) -> dict[str, Any]:
         + (f" The first {EXPLAINED} are told whole." if count > EXPLAINED else ""),
         "told": [_error(one, i) for i in one.failed[:EXPLAINED]],
         "rest": [
-            (name(steps[i].id), error.type if (error := errors.get(i)) else "", shown(failure_text(errors.get(i)), 160))
+            (
+                name(steps[i].id),
+                error.type if (error := errors.get(i)) else "",
+                shown(failure_text(errors.get(i)), 160),
+            )
             for i in rest
         ],
     }
@@ -148,7 +152,7 @@ def _people(one: Reported) -> Table:
                 shown(f"{said}: {asked.reason}" if asked.reason else said),
             )
         )
-    heads = (("Step", ""), ("Question", "w"), ("Asked", ""), ("Waited", "n"), ("Answer", "w"))
+    heads = (("Step", ""), ("Question", "w"), ("Who may answer", ""), ("Waited", "n"), ("Answer", "w"))
     return Table(id="people", title="Asked of people", heads=heads, rows=rows)
 
 

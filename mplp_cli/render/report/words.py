@@ -55,12 +55,16 @@ def name(text: str) -> str:
     return shown(text, NAME + 1)
 
 
-def given_text(inputs: Mapping[str, Any], schemas: Mapping[str, Any], masker: Masker) -> list[tuple[str, str]]:
+def given_text(
+    inputs: Mapping[str, Any], schemas: Mapping[str, Any], masker: Masker
+) -> list[tuple[str, str]]:
     """(name, value as JSON) of inputs; what is secret by its name or its schema, or is a known secret, is masked."""
     rows = []
     for key, value in inputs.items():
         schema = schemas.get(key)
-        marked = isinstance(schema, dict) and (schema.get("writeOnly") is True or schema.get("format") == "password")
+        marked = isinstance(schema, dict) and (
+            schema.get("writeOnly") is True or schema.get("format") == "password"
+        )
         hidden = marked or _SECRET.search(key) is not None
         rows.append((key, MASK if hidden else masker.text(json.encode(_bare(value)).decode())))
     return rows
