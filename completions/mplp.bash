@@ -88,7 +88,7 @@ _mplp_takes_value() {
     "approvals --run" | "approvals -r" | "approvals --output" | "approvals -o" | "approvals --state-dir") return 0 ;;
     "approve --reason" | "approve --input" | "approve -i" | "approve --inputs" | "approve --by" | "approve --digest" | "approve --output" | "approve -o" | "approve --state-dir") return 0 ;;
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
-    "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s") return 0 ;;
+    "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s" | "events --by" | "events --window" | "events -w" | "events --slide" | "events --lateness" | "events --field" | "events --file" | "events -f" | "events --rules" | "events -r") return 0 ;;
     "triggers --output" | "triggers -o" | "triggers --state-dir" | "triggers --event" | "triggers --at" | "triggers --secrets-file") return 0 ;;
     "serve --workflows" | "serve -w" | "serve --host" | "serve --port" | "serve -p" | "serve --allow-host" | "serve --at-once" | "serve --queue" | "serve --backlog" | "serve --grace" | "serve --secrets-file" | "serve --output" | "serve -o" | "serve --state-dir") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
@@ -223,6 +223,13 @@ _mplp_value() {
     "events --route" | "events -r") _mplp_complete text ;;
     "events --event" | "events -e") _mplp_complete text ;;
     "events --state" | "events -s") _mplp_complete choices delivered retrying dead dropped ;;
+    "events --by") _mplp_complete text ;;
+    "events --window" | "events -w") _mplp_complete text ;;
+    "events --slide") _mplp_complete text ;;
+    "events --lateness") _mplp_complete text ;;
+    "events --field") _mplp_complete text ;;
+    "events --file" | "events -f") _mplp_complete file ;;
+    "events --rules" | "events -r") _mplp_complete file ;;
     "triggers --output" | "triggers -o") _mplp_complete choices text json ;;
     "triggers --state-dir") _mplp_complete directory ;;
     "triggers --event") _mplp_complete text ;;
@@ -330,7 +337,7 @@ _mplp_options() {
     "approvals") _mplp_complete choices --run -r --all -a --output -o --state-dir --no-color -h --help ;;
     "approve") _mplp_complete choices --reason --input -i --inputs --by --digest --output -o --state-dir -h --help ;;
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
-    "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all ;;
+    "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all --by --window -w --slide --lateness --field --file -f --rules -r ;;
     "triggers") _mplp_complete choices --output -o --state-dir --no-color -h --help --event --at --secrets-file ;;
     "serve") _mplp_complete choices --workflows -w --host --port -p --allow-host --at-once --queue --backlog --grace --openapi --secrets-file --output -o --state-dir -h --help ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
@@ -387,7 +394,7 @@ _mplp_argument() {
     "approve 1") _mplp_complete steps ;;
     "reject 0") _mplp_complete runs ;;
     "reject 1") _mplp_complete steps ;;
-    "events 0") _mplp_complete choices list emit show tail routes deliveries dead-letter ;;
+    "events 0") _mplp_complete choices list emit show tail routes deliveries dead-letter aggregate correlate ;;
     "events 1") _mplp_complete text ;;
     "events 2") _mplp_complete text ;;
     "events "*) _mplp_complete text ;;

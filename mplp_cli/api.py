@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from mplp_cli.delivering import driven
 from mplp_cli.errors import Problem, WorkflowValidationError
+from mplp_cli.meanwhile import driven
 from mplp_cli.render.machine import event_object, plan_document, run_document
 from mplp_cli.roster import check
 from mplp_cli.runtime import Runtime, Screen

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from mplp_cli.errors import WorkflowValidationError
 from mplp_cli.events.bus import Bus
+from mplp_cli.events.causes import depth_of
+from mplp_cli.events.correlating import Correlating
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.events.sending import Tools, check_secrets, secrets_named_by, sender_of
 from mplp_cli.events.signing import PREFIX
 from mplp_cli.protocols import Ended
 from mplp_cli.workflow.events.routes import AgentTarget, Route, Routing
+from mplp_cli.workflow.events.rules import CorrelationRule
 from mplp_cli.workflow.masking import Masker
-from mplp_cli.workflow.published import Cause, Published
+from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import Json, RunId
 
 if TYPE_CHECKING:
@@ -27,14 +30,11 @@ if TYPE_CHECKING:
     from mplp_cli.events.senders.command import RunCommand
     from mplp_cli.events.senders.workflow import Start
     from mplp_cli.runtime import Run, Runtime
-    from mplp_cli.workflow.fold.state import RunState
 
 #: Seconds for which what was published is still delivered when the work is done that it was opened for.
 PATIENCE: Final = 5.0
 #: Seconds between SIGTERM and SIGKILL for programs.
 _GRACE: Final = 5.0
-#: Events among which the first ones of a new run are looked for.
-_RECENT: Final = 1_000
 #: What the marks of programs begin with, in place of the id of a run.
 _MARK: Final = "events"
 
@@ -45,6 +45,7 @@ class Delivering:
 
     bus: Bus
     dispatcher: Dispatcher
+    correlating: Correlating
 
 
 @asynccontextmanager
@@ -57,21 +58,24 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
     strict: bool = True,
     secrets: Mapping[str, str] | None = None,
     scope: Scope = PROJECT,
+    rules: Sequence[CorrelationRule] = (),
     bus: Bus | None = None,
 ) -> AsyncIterator[Delivering | None]:
-    """Deliver in this process and loop what is published from now on, and what is left of before.
+    """Deliver in this process and loop what is published from now on, and what is left of before; `rules` find what of
+    it belongs together.
 
-    None, and nothing is opened, if there are no routes or another process of this state delivers. At the end it waits
-    `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts the runs
-    that routes ask for; without it each gets a process of its own. Another `scope` than the project's needs no right.
-    `bus`: one that somebody else has, and lets listen.
+    None, and nothing is opened, if there are no routes and rules or another process of this state delivers. At the end
+    it waits `patience` seconds at most until all is delivered; what is left, the next process delivers. `start` starts
+    the runs that routes and rules ask for; without it each gets a process of its own. Another `scope` than the
+    project's needs no right. `bus`: one that somebody else has, and lets listen.
 
     `strict`: UsageError if the secret, the agent or another target of a route cannot be used, before anything is
     delivered; else such a route stands still, and says why (`Dispatcher.progress`). `secrets`: values that are not, or
     are other than, in the environment. StoreError.
     """
-    right = runtime.store.deliveries.own() if routing.routes and not scope.name else None
-    if not routing.routes or (right is None and not scope.name):
+    wanted = bool(routing.routes or rules)
+    right = runtime.store.deliveries.own() if wanted and not scope.name else None
+    if not wanted or (right is None and not scope.name):
         yield None
         return
     async with AsyncExitStack() as stack:
@@ -83,56 +87,27 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
         send = partial(sender_of, tools=tools)
         if strict:
             check_secrets(routing.routes, tools.secrets)
-            for route in routing.routes:
-                send(route)
+            _ = [send(route) for route in routing.routes]
         store, listens = runtime.store, bus is None
         bus = Bus(store.board, store.board.last()) if bus is None else bus
         dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
         stack.callback(bus.subscribe(dispatcher.hear))
+        correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
         try:
             async with asyncio.TaskGroup() as tasks:
                 works = [dispatcher.work(), *([bus.listen()] if listens else ())]
+                works += [correlating.work()] if rules else []
                 working = [tasks.create_task(work) for work in works]
-                yield Delivering(bus=bus, dispatcher=dispatcher)
+                yield Delivering(bus=bus, dispatcher=dispatcher, correlating=correlating)
                 while bus.look():
                     pass
+                if rules:
+                    await correlating.drain(patience)
                 await dispatcher.drain(patience)
                 for task in working:
                     task.cancel()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
-
-
-async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunState:
-    """Drive a run to where only a person can take it on, and deliver meanwhile: what is published in the project,
-    unless another process does (or not `project`), and for the routes of the run's own workflow what the run tells."""
-    own = run.plan.routing
-    declared = runtime.settings.routing if project else None
-    if own is None and declared is None:
-        return await run.go()
-    async with AsyncExitStack() as stack:
-        scope = _scope_of(runtime, run)
-        if declared is not None:
-            # A route that is new begins with the run that is, not after what the run has told already.
-            everything = Scope(begin=scope.begin)
-            await stack.enter_async_context(delivering(runtime, declared, strict=False, scope=everything))
-        if own is not None:
-            known = run.drive.world.secrets
-            opened = delivering(runtime, own, strict=False, scope=scope, secrets=known)
-            await stack.enter_async_context(opened)
-        return await run.go()
-
-
-def _scope_of(runtime: Runtime, run: Run) -> Scope:
-    """The scope of the routes of a run's own workflow: what this run tells, from its first event on."""
-    of = f"mplp/{run.plan.workflow.id}/{run.state.run_id}"
-
-    def is_own(event: Published) -> bool:
-        return event.source == of or event.source.startswith(f"{of}/")
-
-    # If it has just begun, what it has told is among the last events; else its routes are known.
-    told = [number for number, event in runtime.store.board.newest(_RECENT) if is_own(event)]
-    return Scope(name=f"run:{run.state.run_id}/", only=is_own, begin=told[0] - 1 if told else None)
 
 
 @asynccontextmanager
@@ -175,8 +150,18 @@ async def open_tools(
             environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
             secrets=values,
             mask=masker.text,
+            near=_device(runtime.state_dir),
             scope=scope,
+            depth=partial(depth_of, runtime.store),
         )
+
+
+def _device(directory: Path) -> int | None:
+    """The device of a directory, None if there is no such directory."""
+    try:
+        return directory.stat().st_dev
+    except FileNotFoundError:
+        return None
 
 
 def _hidden(secrets: Mapping[str, str]) -> dict[str, str]:

@@ -268,7 +268,7 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
 
 
 async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
-    from mplp_cli.delivering import driven
+    from mplp_cli.meanwhile import driven
 
     loop = asyncio.get_running_loop()
     heard = 0

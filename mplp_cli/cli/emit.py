@@ -97,7 +97,7 @@ def main(
     elif kind is not None or any(value is not None for value in given.values()):
         raise UsageError("--cloud-event says all of the event", hint="leave the type and other options out")
     else:
-        events = _read(runtime, cloud_event)
+        events = read_events(runtime, cloud_event)
     if runtime.existing_state_dir() is None and not runtime.settings.events:
         raise UsageError(
             "nothing was ever run here, so nobody can hear an event",
@@ -154,7 +154,7 @@ def _made(runtime: Runtime, kind: str | None, given: dict[str, str | None]) -> P
         raise _refused(error) from None
 
 
-def _read(runtime: Runtime, file: str) -> list[Published]:
+def read_events(runtime: Runtime, file: str) -> list[Published]:
     """The events of a file. UsageError if one is not valid."""
     from mplp_cli.errors import UsageError
     from mplp_cli.sources import read_source

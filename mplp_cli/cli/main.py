@@ -76,6 +76,8 @@ SUBCOMMANDS = {
         "routes": "routes:routes",
         "deliveries": "deliveries:deliveries",
         "dead-letter": "dead_letters:main",
+        "aggregate": "aggregate",
+        "correlate": "correlate",
     },
     "triggers": {"list": "triggers", "test": "trigger:try_", "fire": "trigger:fire"},
     "agents": {

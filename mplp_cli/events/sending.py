@@ -20,6 +20,7 @@ from mplp_cli.workflow.events.routes import (
     WebhookTarget,
     WorkflowTarget,
 )
+from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ class Tools:
     #: The values of the secrets that routes name, by name, and what takes them out of a text.
     secrets: Mapping[str, str] = field(default_factory=dict)
     mask: Callable[[str], str] = lambda text: text
+    #: The device that holds the store.
+    near: int | None = None
     #: Stands before the names of routes that are not the project's: `run:ID/`.
     scope: str = ""
+    #: How many runs, each started by an event, have led to this one.
+    depth: Callable[[Published], int] = lambda event: 0
 
 
 def sender_of(route: Route, tools: Tools) -> Sender:
@@ -69,7 +74,7 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case FileTarget() as target:
             from mplp_cli.events.senders.file import FileSender
 
-            return FileSender(target)
+            return FileSender(target, tools.near)
         case CommandTarget() as target:
             from mplp_cli.events.senders.command import CommandSender
 
@@ -81,7 +86,7 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case WorkflowTarget() as target:
             from mplp_cli.events.senders.workflow import WorkflowSender
 
-            return WorkflowSender(tools.scope + route.id, target, tools.start)
+            return WorkflowSender(tools.scope + route.id, target, tools.start, tools.depth)
         case AgentTarget() as target:
             from mplp_cli.events.senders.agent import AgentSender
 

@@ -19,6 +19,7 @@ from mplp_cli.loading.schema import verdict
 from mplp_cli.loading.spelling import normalise_settings
 from mplp_cli.loading.wording import kind_of
 from mplp_cli.settings import Settings, complaint
+from mplp_cli.workflow.events.rules import CorrelationRule
 
 #: Keys that are not judged by the schema of the whole file, but by those who know them.
 _ELSEWHERE = ("events", "agents", "activation")
@@ -102,3 +103,39 @@ def _whole(document: dict[str, Any], around: Around) -> Iterator[Problem]:
             )
     if "events" in document:
         yield from judge_project(document["events"], ("events",), around)[1]
+
+
+def read_rules(source: bytes, name: str, directory: str) -> tuple[CorrelationRule, ...]:
+    """The rules of a file with the key `correlation-rules`, also under `events` as in `mplp.yaml`. UsageError with
+    `file:line:column` of the first thing that is wrong. `directory`: what paths in it start from."""
+    reading, text = read_document(source, name)
+    problems = list(reading.problems)
+    made = None
+    if isinstance(reading.value, dict):
+        inside = "events" in reading.value
+        document, found = normalise_settings(reading.value if inside else {"events": reading.value})
+        held = document["events"]
+        if inside and isinstance(held, dict):
+            held = {key: one for key, one in held.items() if key == "correlation-rules"}
+        if isinstance(held, dict) and not held.get("correlation-rules"):
+            found.append(
+                Problem(
+                    code="schema-missing-key",
+                    path=("events",),
+                    message="there are no `correlation-rules` in it",
+                    hint="write `correlation-rules: [{id: ..., type: ..., ...}]`; see `mplp help events`",
+                )
+            )
+        made, judged = judge_project(held, ("events",), Around(directory=directory))
+        problems += [_moved(one, 0 if inside else 1) for one in (*found, *judged)]
+    elif not problems:
+        said = "rules are declared in a mapping with the key `correlation-rules`"
+        problems.append(Problem(code="file-root", message=said, path=()))
+    errors = [one for one in listed(problems, text, name) if one.severity == "error"]
+    if errors or made is None:
+        raise _refusal(errors, name)
+    return made[1]
+
+
+def _moved(problem: Problem, by: int) -> Problem:
+    return msgspec.structs.replace(problem, path=problem.path[by:], related=problem.related[by:])

@@ -22,6 +22,7 @@ OLDEST_SQLITE: Final = (3, 51, 3)
 #: Distribution -> module to import, first version that will do, first version that will not.
 PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
     "apsw": ("apsw", "3.54", "4"),
+    "cronsim": ("cronsim", "2.6", "3"),
     "httpx2": ("httpx2", "2.16", "3"),
     "jinja2": ("jinja2", "3.1.6", "4"),
     "jsonschema": ("jsonschema", "4.23", "5"),

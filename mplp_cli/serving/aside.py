@@ -34,7 +34,8 @@ async def publish_here(
         declared, last = runtime.settings.routing, runtime.store.board.last()
         open_ = None
         if declared is not None:
-            open_ = await stack.enter_async_context(delivering(runtime, declared, strict=False))
+            rules = runtime.settings.correlation_rules
+            open_ = await stack.enter_async_context(delivering(runtime, declared, strict=False, rules=rules))
         starting = _Starting(runtime, _served(runtime, tell))
         bus = Bus(runtime.store.board, last)
         firing = Firing(starting.armed, starting.start, runtime.store, bus, runtime.clock)

@@ -33,7 +33,8 @@ class Delivery:
 
     async def work(self) -> None:
         """Deliver until it is over, and then what has been published by then. InputError, UsageError, StoreError."""
-        routing = self._parts.runtime.settings.routing or Routing()
+        settings = self._parts.runtime.settings
+        routing, rules = settings.routing or Routing(), settings.correlation_rules
         while not self.over.is_set():
             async with delivering(
                 self._parts.runtime,
@@ -42,11 +43,14 @@ class Delivery:
                 patience=_PATIENCE,
                 secrets=self._parts.secrets,
                 bus=self._parts.bus,
+                rules=rules,
             ) as open_:
                 self._dispatcher = None if open_ is None else open_.dispatcher
                 self.opened.set()
                 try:
-                    async with asyncio.timeout(None if open_ is not None or not routing.routes else _AGAIN):
+                    async with asyncio.timeout(
+                        None if open_ is not None or not (routing.routes or rules) else _AGAIN
+                    ):
                         await self.over.wait()
                 except TimeoutError:
                     pass  # the other process may be gone by now

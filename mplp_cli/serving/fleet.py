@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal
 
-from mplp_cli.delivering import driven
 from mplp_cli.errors import (
     LostOwnershipError,
     MplpError,
@@ -24,6 +23,7 @@ from mplp_cli.errors import (
     RunExistsError,
     RunStateError,
 )
+from mplp_cli.meanwhile import driven
 from mplp_cli.protocols import RunRecord, Standing
 from mplp_cli.running import Run, Screen
 from mplp_cli.serving.contract import Driven, Served

@@ -76,7 +76,6 @@ def test_the_machine_is_measured_to_the_probes_of_the_project(terminal: Terminal
     for said, why in (
         ("[nowhere]", "'nowhere' under `probes`"),
         ('["::1:80"]', "'::1:80' under `probes`"),
-        ("[a.test:1]", "help: Put text with a `:` inside [...] or {...} in quotes."),
     ):
         terminal.write("mplp.yaml", f"probes: {said}")
         refused = terminal("optimize", "--dry-run")

@@ -37,7 +37,15 @@ def test_prune_deletes_what_is_beyond_the_last_runs(kept: Terminal) -> None:
 def test_prune_by_age_leaves_what_is_young(kept: Terminal) -> None:
     assert kept("runs", "prune", "--keep-days", "1", "--yes").out == "0 runs deleted, 3 kept\n"
     document = kept("runs", "prune", "--keep-days", "0", "-w", "talks", "--yes", "-o", "json").document
-    assert document.keys() == {"dryRun", "deleted", "held", "kept", "cachedResults"}
+    assert document.keys() == {
+        "dryRun",
+        "deleted",
+        "held",
+        "kept",
+        "cachedResults",
+        "events",
+        "eventsKeptFor",
+    }
     assert [run["workflowId"] for run in document["deleted"]] == ["talks"] * 3
     assert listed(kept) == ["ask"]
 
@@ -75,7 +83,8 @@ def test_a_copy_is_a_state_directory(kept: Terminal) -> None:
     assert kept("backup", "copy/state.db").code == 2
     document = kept("backup", "copy", "--force", "-o", "json").document
     assert document["runs"] == 4
-    assert document.keys() == {"file", "size", "runs", "facts", "objects", "requests", "approvals", "agents"}
+    counted = {"runs", "facts", "objects", "requests", "approvals", "events", "deadLetters"}
+    assert document.keys() == {"file", "size", "agents"} | counted
 
 
 def test_where_nothing_is_stored_nothing_is_copied_or_made(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mplp_cli.clock import SystemClock
+from mplp_cli.engine.announcing import ALWAYS
 from mplp_cli.engine.survivors import find_marked
 from mplp_cli.protocols import ProtocolObject, RunRecord
 from mplp_cli.render.machine import event_object
@@ -285,7 +286,12 @@ class Ledger:
                 f"{step} was started {count} times, interrupted {self.interrupted[step]} times"
             )
         emitted = [fact.event for fact in stored.everything if isinstance(fact, StepEmitted)]
-        assert stored.events == emitted, "an event is published with its record, once"
+        published = [event for event in stored.events if event.type not in ALWAYS]
+        assert published == emitted, "an event is published with its record, once"
+        of_runs = Counter((event.type, event.at) for event in stored.events if event.type in ALWAYS)
+        happened = Counter((fact.__struct_config__.tag, fact.at) for fact in stored.everything)
+        told = Counter({fact: count for fact, count in happened.items() if fact[0] in ALWAYS})
+        assert of_runs == told, "what runs tell stands with their facts, once"
         self.done = set(completed)
 
     def _failures(self, stored: Stored) -> Counter[str]:

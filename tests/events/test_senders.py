@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from msgspec.structs import replace
 from standardwebhooks.webhooks import Webhook
 
 from mplp_cli.delivering import open_tools
 from mplp_cli.engine.survivors import find_marked
 from mplp_cli.errors import Failure, InputError, UsageError
-from mplp_cli.events.contract import Sender
+from mplp_cli.events.contract import LazySender, Sender
 from mplp_cli.events.senders.handler import find_handler
 from mplp_cli.events.sending import sender_of
 from mplp_cli.runtime import Runtime
@@ -82,7 +83,10 @@ class Sending:
         async def act(sender: Sender) -> Any:
             size = sender.at_most
             parts = [numbered[at : at + size] for at in range(0, len(numbered), size)]
-            return [failure for part in parts for failure in await sender.send(part)]
+            told = [failure for part in parts for failure in await sender.send(part)]
+            if isinstance(sender, LazySender):
+                assert await sender.sync() is None
+            return told
 
         return list(asyncio.run(self.tried(target, act)))
 
@@ -317,6 +321,12 @@ def test_a_route_starts_the_same_run_however_often_it_is_delivered(sending: Send
     [unfit] = sending.send(target, tagged[0])
     assert unfit is not None
     assert (unfit.type, unfit.retryable) == ("InputError", False)
+    known = len(started)
+    round_ = [replace(event(9, {"tag": "v"}), more={"mplpdepth": depth}) for depth in (15, 16)]
+    allowed, circle = sending.send(target, *round_)
+    assert allowed is None
+    assert circle is not None
+    assert (circle.retryable, "circle" in circle.message, len(started)) == (False, True, known + 1)
 
 
 # ---- functions

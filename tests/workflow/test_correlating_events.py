@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations, permutations
 
 import msgspec
@@ -158,8 +159,8 @@ def test_events_out_of_order_within_the_lateness_change_nothing(
     kind: str, events: list[Published], lateness: int, data: st.DataObject
 ) -> None:
     rule = data.draw(rules(kind, lateness))
-    delay = st.sampled_from([0, lateness // 2, lateness])
-    delays = data.draw(st.lists(delay, min_size=len(events), max_size=len(events)))
+    some = st.sampled_from([0, lateness // 2, lateness])
+    delays = data.draw(st.lists(some, min_size=len(events), max_size=len(events)))
     arrivals = sorted(zip(events, delays, strict=True), key=lambda pair: pair[0].at + pair[1])
     correlator, found = Correlator(rule), []
     for one, delay in arrivals:
@@ -351,7 +352,7 @@ def test_windows_hold_what_trying_every_window_finds(
         is_late = lateness is not None and any(one.at < other.at - lateness for other in counted)
         (late if is_late else counted).append(one)
     assert made.late == late
-    names = {
+    names: dict[str, Callable[[Published], str]] = {
         "type": lambda one: one.type,
         "source": lambda one: one.source,
         "": lambda one: "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from mplp_cli.errors import (
@@ -13,6 +13,7 @@ from mplp_cli.errors import (
     UsageError,
     WorkflowValidationError,
 )
+from mplp_cli.events.causes import LIMIT
 from mplp_cli.workflow.events.judging import EventError, event_template, event_value
 from mplp_cli.workflow.events.judging import filled as filled_in
 from mplp_cli.workflow.events.routes import WorkflowTarget
@@ -37,11 +38,15 @@ class WorkflowSender:
 
     at_most = 1
 
-    def __init__(self, route: str, target: WorkflowTarget, start: Start) -> None:
+    def __init__(
+        self, route: str, target: WorkflowTarget, start: Start, depth: Callable[[Published], int]
+    ) -> None:
+        """`depth`: how many runs have led to an event; one that goes round in a circle starts no more."""
         self._route = route
         self._file = target.file
         self._inputs = event_template(target.inputs)
         self._start = start
+        self._depth = depth
 
     async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
         """Delivered is that the run is stored."""
@@ -49,6 +54,9 @@ class WorkflowSender:
 
     async def _one(self, event: Published) -> Failure | None:
         cause = Cause(by=f"route:{self._route}", event=event.id)
+        if (depth := self._depth(event)) >= LIMIT:
+            circle = f"{depth} runs have led to this event, each started by one; it goes round in a circle"
+            return DeliveryError(circle, again=False).failure()
         try:
             inputs = filled_in(self._inputs, {"event": event_value(event)}, "inputs")
             await self._start(self._file, inputs, run_of(self._route, event), cause)

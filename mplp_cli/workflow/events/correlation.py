@@ -188,10 +188,8 @@ class Correlator:
                 self._history.append(seen.at - one.first.at)
         if 0 not in seen.places:
             return
-        if used:
-            self._bad += 1
-            return
-        awaited = Awaited(key, seen)
+        # Time passes for one whose absence is known as it has passed then: what was late is late again.
+        awaited = Awaited(key, seen, used)
         held.open.append(awaited)
         self._awaited.append(awaited)
 
@@ -209,9 +207,9 @@ class Correlator:
             self._size -= 1
             if not held.open:
                 del self._held[one.key]
-            yield self._found(
-                one.key, (one.first,), one.first.at + window, Base(good=self._good, bad=self._bad)
-            )
+            base = Base(good=self._good, bad=self._bad)
+            if not one.told:
+                yield self._found(one.key, (one.first,), one.first.at + window, base)
             self._bad += 1
 
     def _make_room(self, oldest: int) -> None:

@@ -242,10 +242,11 @@ def _seat(seen: Seen, taken: dict[int, Seen], tried: set[int]) -> bool:
 
 
 class Awaited(Struct):
-    """A first event of an `absence`, until it is followed or its window is over."""
+    """A first event of an `absence`, until it is followed or its window is over; `told`: its absence is known."""
 
     key: str
     first: Seen
+    told: bool = False
     open: bool = True
 
 

@@ -98,14 +98,15 @@ def insights(
     long it took until earlier events were followed."""
     span = members[-1].at - members[0].at
     gaps = [later.at - earlier.at for earlier, later in pairwise(members)]
-    sources = sorted({one.source for one in members})
+    sources = [one.source for one in members]
+    alike = len(set(sources)) == 1
     pattern = {
         "rule": rule.type,
         "key": key,
         "count": len(members),
         "window": rule.window,
-        "sources": sources[:10],
-        "sourceCount": len(sources),
+        # Beside the ids of the events; only one if all have the same.
+        "sources": sources[:1] if alike else sources,
         "confidence": computed,
     }
     if rule.type == "absence":
