@@ -106,7 +106,7 @@ def release() -> tuple[Plan, list[h.Event]]:
     ]
 
 
-def told(plan: Plan, facts: list[h.Event], **more: object) -> Reported:
+def told(plan: Plan, facts: list[h.Event], cause: Cause | None = None) -> Reported:
     state = replay(RunState(plan), facts)
     return gathered(
         plan,
@@ -115,8 +115,8 @@ def told(plan: Plan, facts: list[h.Event], **more: object) -> Reported:
         status=state.status,
         now=facts[-1].at,
         wrote=lambda step, attempt: ["no rights"],
-        **more,
-    )  # type: ignore[arg-type]  # what a test hands on
+        cause=cause,
+    )
 
 
 @pytest.fixture(scope="module")
