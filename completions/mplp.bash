@@ -80,6 +80,8 @@ _mplp_takes_value() {
     "logs --attempt" | "logs --state-dir") return 0 ;;
     "artifacts --output" | "artifacts -o" | "artifacts --state-dir") return 0 ;;
     "explain --output" | "explain -o" | "explain --state-dir") return 0 ;;
+    "graph --format" | "graph -f" | "graph --state-dir") return 0 ;;
+    "report --html" | "report --svg" | "report --state-dir") return 0 ;;
     "diff --output" | "diff -o" | "diff --state-dir") return 0 ;;
     "export --out" | "export --output" | "export -o" | "export --state-dir") return 0 ;;
     "verify --output" | "verify -o") return 0 ;;
@@ -88,6 +90,7 @@ _mplp_takes_value() {
     "reject --reason" | "reject --by" | "reject --digest" | "reject --output" | "reject -o" | "reject --state-dir") return 0 ;;
     "events --type" | "events -t" | "events --source" | "events --since" | "events --id" | "events --run" | "events --limit" | "events -n" | "events --output" | "events -o" | "events --state-dir" | "events --data" | "events -d" | "events --subject" | "events --time" | "events --cloud-event" | "events --from" | "events --route" | "events -r" | "events --event" | "events -e" | "events --state" | "events -s" | "events --by" | "events --window" | "events -w" | "events --slide" | "events --lateness" | "events --field" | "events --file" | "events -f" | "events --rules" | "events -r") return 0 ;;
     "triggers --output" | "triggers -o" | "triggers --state-dir" | "triggers --event" | "triggers --at" | "triggers --secrets-file") return 0 ;;
+    "alerts --output" | "alerts -o" | "alerts --state-dir" | "alerts --label" | "alerts -l" | "alerts --for" | "alerts --until" | "alerts --reason" | "alerts --by" | "alerts --since" | "alerts --samples") return 0 ;;
     "serve --workflows" | "serve -w" | "serve --host" | "serve --port" | "serve -p" | "serve --allow-host" | "serve --at-once" | "serve --queue" | "serve --backlog" | "serve --grace" | "serve --secrets-file" | "serve --output" | "serve -o" | "serve --state-dir") return 0 ;;
     "call --param" | "call -p" | "call --params" | "call --output" | "call -o" | "call --state-dir") return 0 ;;
     "agents --output" | "agents -o" | "agents --state-dir" | "agents --capability" | "agents -c" | "agents --any-of" | "agents --tag" | "agents --kind" | "agents --status" | "agents --text" | "agents --input" | "agents -i" | "agents --prompt") return 0 ;;
@@ -99,8 +102,10 @@ _mplp_takes_value() {
     "capacity --horizon" | "capacity --history" | "capacity --method" | "capacity --output" | "capacity -o" | "capacity --state-dir") return 0 ;;
     "resources --output" | "resources -o" | "resources --state-dir" | "resources --since" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
+    "monitor --interval" | "monitor -i" | "monitor --count" | "monitor -n" | "monitor --output" | "monitor -o" | "monitor --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
     "health --interval" | "health --fail-on" | "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
+    "metrics --since" | "metrics --output" | "metrics -o" | "metrics --state-dir") return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -181,6 +186,11 @@ _mplp_value() {
     "artifacts --state-dir") _mplp_complete directory ;;
     "explain --output" | "explain -o") _mplp_complete choices text json ;;
     "explain --state-dir") _mplp_complete directory ;;
+    "graph --format" | "graph -f") _mplp_complete choices ascii mermaid dot svg ;;
+    "graph --state-dir") _mplp_complete directory ;;
+    "report --html") _mplp_complete file ;;
+    "report --svg") _mplp_complete file ;;
+    "report --state-dir") _mplp_complete directory ;;
     "diff --output" | "diff -o") _mplp_complete choices text json ;;
     "diff --state-dir") _mplp_complete directory ;;
     "export --out") _mplp_complete directory ;;
@@ -230,6 +240,15 @@ _mplp_value() {
     "triggers --event") _mplp_complete text ;;
     "triggers --at") _mplp_complete text ;;
     "triggers --secrets-file") _mplp_complete file ;;
+    "alerts --output" | "alerts -o") _mplp_complete choices text json ;;
+    "alerts --state-dir") _mplp_complete directory ;;
+    "alerts --label" | "alerts -l") _mplp_complete text ;;
+    "alerts --for") _mplp_complete text ;;
+    "alerts --until") _mplp_complete text ;;
+    "alerts --reason") _mplp_complete text ;;
+    "alerts --by") _mplp_complete text ;;
+    "alerts --since") _mplp_complete text ;;
+    "alerts --samples") _mplp_complete file ;;
     "serve --workflows" | "serve -w") _mplp_complete file ;;
     "serve --host") _mplp_complete text ;;
     "serve --port" | "serve -p") _mplp_complete text ;;
@@ -293,6 +312,10 @@ _mplp_value() {
     "resources --strategy") _mplp_complete choices first-fit best-fit balanced priority ;;
     "backup --output" | "backup -o") _mplp_complete choices text json ;;
     "backup --state-dir") _mplp_complete directory ;;
+    "monitor --interval" | "monitor -i") _mplp_complete text ;;
+    "monitor --count" | "monitor -n") _mplp_complete text ;;
+    "monitor --output" | "monitor -o") _mplp_complete choices auto text jsonl ;;
+    "monitor --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
     "doctor --state-dir") _mplp_complete directory ;;
     "health --interval") _mplp_complete text ;;
@@ -300,6 +323,9 @@ _mplp_value() {
     "health --timeout") _mplp_complete text ;;
     "health --output" | "health -o") _mplp_complete choices text json ;;
     "health --state-dir") _mplp_complete directory ;;
+    "metrics --since") _mplp_complete text ;;
+    "metrics --output" | "metrics -o") _mplp_complete choices table json prometheus ;;
+    "metrics --state-dir") _mplp_complete directory ;;
     *) : ;;
   esac
 }
@@ -326,6 +352,8 @@ _mplp_options() {
     "logs") _mplp_complete choices --follow -f --attempt --history --raw --state-dir --no-color -h --help ;;
     "artifacts") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "explain") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
+    "graph") _mplp_complete choices --format -f --state-dir --no-color -h --help ;;
+    "report") _mplp_complete choices --html --svg --state-dir -h --help ;;
     "diff") _mplp_complete choices --all -a --exact --output -o --state-dir --no-color -h --help ;;
     "export") _mplp_complete choices --out --force -f --output -o --state-dir -h --help ;;
     "verify") _mplp_complete choices --output -o --no-color -h --help ;;
@@ -334,6 +362,7 @@ _mplp_options() {
     "reject") _mplp_complete choices --reason --by --digest --output -o --state-dir -h --help ;;
     "events") _mplp_complete choices --type -t --source --since --id --run --limit -n --output -o --state-dir --no-color -h --help --data -d --subject --time --cloud-event --follow -f --from --route -r --event -e --state -s --all --by --window -w --slide --lateness --field --file -f --rules -r ;;
     "triggers") _mplp_complete choices --output -o --state-dir --no-color -h --help --event --at --secrets-file ;;
+    "alerts") _mplp_complete choices --active --output -o --state-dir --no-color -h --help --label -l --for --until --reason --by --all --since --samples ;;
     "serve") _mplp_complete choices --workflows -w --host --port -p --allow-host --at-once --queue --backlog --grace --openapi --secrets-file --output -o --state-dir -h --help ;;
     "call") _mplp_complete choices --param -p --params --output -o --state-dir --no-color -h --help ;;
     "agents") _mplp_complete choices --output -o --state-dir --no-color -h --help --capability -c --any-of --tag --kind --status --text --input -i --prompt ;;
@@ -345,8 +374,10 @@ _mplp_options() {
     "capacity") _mplp_complete choices --horizon --history --method --output -o --state-dir --no-color -h --help --undo ;;
     "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --since --dry-run --cpu --memory --network --storage --custom --strategy ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
+    "monitor") _mplp_complete choices --interval -i --count -n --output -o --state-dir --no-color -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
     "health") _mplp_complete choices --watch --interval --fail-on --timeout --output -o --state-dir --no-color -h --help ;;
+    "metrics") _mplp_complete choices --since --output -o --state-dir --no-color -h --help ;;
     "schema") _mplp_complete choices --list -h --help ;;
     "completion") _mplp_complete choices -h --help ;;
     "help") _mplp_complete choices --no-color -h --help ;;
@@ -379,6 +410,8 @@ _mplp_argument() {
     "artifacts 1") _mplp_complete steps ;;
     "explain 0") _mplp_complete runs ;;
     "explain 1") _mplp_complete steps ;;
+    "graph 0") _mplp_complete workflow ;;
+    "report 0") _mplp_complete runs ;;
     "diff 0") _mplp_complete runs ;;
     "diff 1") _mplp_complete runs ;;
     "export 0") _mplp_complete runs ;;
@@ -394,6 +427,8 @@ _mplp_argument() {
     "triggers 0") _mplp_complete choices list test fire ;;
     "triggers "*) _mplp_complete workflow ;;
     "triggers 2") _mplp_complete text ;;
+    "alerts 0") _mplp_complete choices list show silence unsilence test ;;
+    "alerts 1") _mplp_complete alerts ;;
     "call 0") _mplp_complete operations ;;
     "agents 0") _mplp_complete choices list show register unregister discover capabilities heartbeat doctor call ping ;;
     "agents 1") _mplp_complete agents ;;
@@ -413,9 +448,10 @@ _mplp_argument() {
     "resources 1") _mplp_complete allocations ;;
     "backup 0") _mplp_complete file ;;
     "health "*) _mplp_complete components ;;
+    "metrics "*) _mplp_complete text ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain graph report diff export verify approvals approve reject events triggers alerts serve call agents interfaces cassette modules objects optimize capacity resources backup monitor doctor health metrics schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -451,7 +487,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain graph report diff export verify approvals approve reject events triggers alerts serve call agents interfaces cassette modules objects optimize capacity resources backup monitor doctor health metrics schema completion help
   else
     _mplp_argument
   fi

@@ -53,7 +53,7 @@ function __mplp_ask
     end
 end
 
-set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'test --case' 'test -k' 'test --junit' 'test --output' 'test -o' 'plan --output' 'plan -o' 'plan --state-dir' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --env-file' 'run --secrets-file' 'run --record' 'run --replay' 'run --record-missing' 'run --seed' 'run --priority' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --secrets-file' 'resume --record' 'resume --replay' 'resume --record-missing' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --workflow' 'runs -w' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --keep-days' 'runs --keep' 'runs --forget' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --source' 'events --since' 'events --id' 'events --run' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --subject' 'events --time' 'events --cloud-event' 'events --from' 'events --route' 'events -r' 'events --event' 'events -e' 'events --state' 'events -s' 'events --by' 'events --window' 'events -w' 'events --slide' 'events --lateness' 'events --field' 'events --file' 'events -f' 'events --rules' 'events -r' 'triggers --output' 'triggers -o' 'triggers --state-dir' 'triggers --event' 'triggers --at' 'triggers --secrets-file' 'serve --workflows' 'serve -w' 'serve --host' 'serve --port' 'serve -p' 'serve --allow-host' 'serve --at-once' 'serve --queue' 'serve --backlog' 'serve --grace' 'serve --secrets-file' 'serve --output' 'serve -o' 'serve --state-dir' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'interfaces --output' 'interfaces -o' 'interfaces --state-dir' 'interfaces --input' 'interfaces -i' 'cassette --output' 'cassette -o' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'optimize --metrics' 'optimize --lang' 'optimize --output' 'optimize -o' 'optimize --state-dir' 'capacity --horizon' 'capacity --history' 'capacity --method' 'capacity --output' 'capacity -o' 'capacity --state-dir' 'resources --output' 'resources -o' 'resources --state-dir' 'resources --since' 'resources --cpu' 'resources --memory' 'resources --network' 'resources --storage' 'resources --custom' 'resources --strategy' 'backup --output' 'backup -o' 'backup --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --interval' 'health --fail-on' 'health --timeout' 'health --output' 'health -o' 'health --state-dir'
+set -g __mplp_valued 'init --from' 'examples --output' 'examples -o' 'validate --output' 'validate -o' 'test --case' 'test -k' 'test --junit' 'test --output' 'test -o' 'plan --output' 'plan -o' 'plan --state-dir' 'run --input' 'run -i' 'run --inputs' 'run --output' 'run -o' 'run --junit' 'run --trace' 'run --env-file' 'run --secrets-file' 'run --record' 'run --replay' 'run --record-missing' 'run --seed' 'run --priority' 'run --state-dir' 'resume --definition' 'resume --output' 'resume -o' 'resume --junit' 'resume --trace' 'resume --secrets-file' 'resume --record' 'resume --replay' 'resume --record-missing' 'resume --state-dir' 'retry --output' 'retry -o' 'retry --junit' 'retry --secrets-file' 'retry --state-dir' 'rerun --from' 'rerun --only' 'rerun --input' 'rerun -i' 'rerun --definition' 'rerun --output' 'rerun -o' 'rerun --junit' 'rerun --secrets-file' 'rerun --state-dir' 'pause --reason' 'pause --output' 'pause -o' 'pause --state-dir' 'attach --output' 'attach -o' 'attach --junit' 'attach --state-dir' 'wait --timeout' 'wait --state-dir' 'cancel --reason' 'cancel --output' 'cancel -o' 'cancel --secrets-file' 'cancel --state-dir' 'kill --reason' 'kill --output' 'kill -o' 'kill --state-dir' 'runs --workflow' 'runs -w' 'runs --status' 'runs -s' 'runs --since' 'runs --limit' 'runs -n' 'runs --output' 'runs -o' 'runs --state-dir' 'runs --keep-days' 'runs --keep' 'runs --forget' 'status --output' 'status -o' 'status --state-dir' 'logs --attempt' 'logs --state-dir' 'artifacts --output' 'artifacts -o' 'artifacts --state-dir' 'explain --output' 'explain -o' 'explain --state-dir' 'graph --format' 'graph -f' 'graph --state-dir' 'report --html' 'report --svg' 'report --state-dir' 'diff --output' 'diff -o' 'diff --state-dir' 'export --out' 'export --output' 'export -o' 'export --state-dir' 'verify --output' 'verify -o' 'approvals --run' 'approvals -r' 'approvals --output' 'approvals -o' 'approvals --state-dir' 'approve --reason' 'approve --input' 'approve -i' 'approve --inputs' 'approve --by' 'approve --digest' 'approve --output' 'approve -o' 'approve --state-dir' 'reject --reason' 'reject --by' 'reject --digest' 'reject --output' 'reject -o' 'reject --state-dir' 'events --type' 'events -t' 'events --source' 'events --since' 'events --id' 'events --run' 'events --limit' 'events -n' 'events --output' 'events -o' 'events --state-dir' 'events --data' 'events -d' 'events --subject' 'events --time' 'events --cloud-event' 'events --from' 'events --route' 'events -r' 'events --event' 'events -e' 'events --state' 'events -s' 'events --by' 'events --window' 'events -w' 'events --slide' 'events --lateness' 'events --field' 'events --file' 'events -f' 'events --rules' 'events -r' 'triggers --output' 'triggers -o' 'triggers --state-dir' 'triggers --event' 'triggers --at' 'triggers --secrets-file' 'alerts --output' 'alerts -o' 'alerts --state-dir' 'alerts --label' 'alerts -l' 'alerts --for' 'alerts --until' 'alerts --reason' 'alerts --by' 'alerts --since' 'alerts --samples' 'serve --workflows' 'serve -w' 'serve --host' 'serve --port' 'serve -p' 'serve --allow-host' 'serve --at-once' 'serve --queue' 'serve --backlog' 'serve --grace' 'serve --secrets-file' 'serve --output' 'serve -o' 'serve --state-dir' 'call --param' 'call -p' 'call --params' 'call --output' 'call -o' 'call --state-dir' 'agents --output' 'agents -o' 'agents --state-dir' 'agents --capability' 'agents -c' 'agents --any-of' 'agents --tag' 'agents --kind' 'agents --status' 'agents --text' 'agents --input' 'agents -i' 'agents --prompt' 'interfaces --output' 'interfaces -o' 'interfaces --state-dir' 'interfaces --input' 'interfaces -i' 'cassette --output' 'cassette -o' 'modules --output' 'modules -o' 'modules --state-dir' 'modules --type' 'modules -t' 'modules --data' 'modules -d' 'modules --module' 'modules -m' 'modules --limit' 'modules -n' 'objects --kind' 'objects --version' 'objects --output' 'objects -o' 'objects --state-dir' 'objects --run' 'objects --context' 'objects --status' 'objects -s' 'objects --limit' 'objects -n' 'optimize --metrics' 'optimize --lang' 'optimize --output' 'optimize -o' 'optimize --state-dir' 'capacity --horizon' 'capacity --history' 'capacity --method' 'capacity --output' 'capacity -o' 'capacity --state-dir' 'resources --output' 'resources -o' 'resources --state-dir' 'resources --since' 'resources --cpu' 'resources --memory' 'resources --network' 'resources --storage' 'resources --custom' 'resources --strategy' 'backup --output' 'backup -o' 'backup --state-dir' 'monitor --interval' 'monitor -i' 'monitor --count' 'monitor -n' 'monitor --output' 'monitor -o' 'monitor --state-dir' 'doctor --output' 'doctor -o' 'doctor --state-dir' 'health --interval' 'health --fail-on' 'health --timeout' 'health --output' 'health -o' 'health --state-dir' 'metrics --since' 'metrics --output' 'metrics -o' 'metrics --state-dir'
 
 complete -c mplp -f
 complete -c mplp -n '__mplp_verb \'\'' -a init -d 'Write a commented workflow to start from'
@@ -75,6 +75,8 @@ complete -c mplp -n '__mplp_verb \'\'' -a status -d 'Show where a run stands'
 complete -c mplp -n '__mplp_verb \'\'' -a logs -d 'Print what the steps of a run have written'
 complete -c mplp -n '__mplp_verb \'\'' -a artifacts -d 'List the files that the steps of a run have left'
 complete -c mplp -n '__mplp_verb \'\'' -a explain -d 'Explain why a step is what it is'
+complete -c mplp -n '__mplp_verb \'\'' -a graph -d 'Draw the graph of a workflow, or of a run with its statuses'
+complete -c mplp -n '__mplp_verb \'\'' -a report -d 'Make a page or a picture of a run'
 complete -c mplp -n '__mplp_verb \'\'' -a diff -d 'Show where two runs of a workflow part'
 complete -c mplp -n '__mplp_verb \'\'' -a export -d 'Write a run as documents of the protocol'
 complete -c mplp -n '__mplp_verb \'\'' -a verify -d 'Check an export, or documents of the protocol'
@@ -83,6 +85,7 @@ complete -c mplp -n '__mplp_verb \'\'' -a approve -d 'Say yes to what a step ask
 complete -c mplp -n '__mplp_verb \'\'' -a reject -d 'Say no to what a step asks: the step fails'
 complete -c mplp -n '__mplp_verb \'\'' -a events -d 'List the last published events, in their order'
 complete -c mplp -n '__mplp_verb \'\'' -a triggers -d 'List triggers: when they fire next, what they started last'
+complete -c mplp -n '__mplp_verb \'\'' -a alerts -d 'List the alerts of the project: which fire, since when, and what is silenced'
 complete -c mplp -n '__mplp_verb \'\'' -a serve -d 'Serve workflows and what triggers them, over HTTP'
 complete -c mplp -n '__mplp_verb \'\'' -a call -d 'Call one operation of a module, without a workflow'
 complete -c mplp -n '__mplp_verb \'\'' -a agents -d 'List the agents of files, and those that were registered'
@@ -94,8 +97,10 @@ complete -c mplp -n '__mplp_verb \'\'' -a optimize -d 'Find bottlenecks, do what
 complete -c mplp -n '__mplp_verb \'\'' -a capacity -d 'Plan what runs will require, and scale to it'
 complete -c mplp -n '__mplp_verb \'\'' -a resources -d 'Show the pool: what there is, who holds it, who waits for it'
 complete -c mplp -n '__mplp_verb \'\'' -a backup -d 'Write a copy of the store, also while runs go on'
+complete -c mplp -n '__mplp_verb \'\'' -a monitor -d 'Watch runs, throughput, latencies, resources, events and agents, and what holds them up'
 complete -c mplp -n '__mplp_verb \'\'' -a doctor -d 'Find out what is wrong with the state directory, and mend it'
 complete -c mplp -n '__mplp_verb \'\'' -a health -d 'Check whether mplp can do its work'
+complete -c mplp -n '__mplp_verb \'\'' -a metrics -d 'Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
 complete -c mplp -n '__mplp_verb \'\'' -a schema -d 'Print a JSON Schema that comes with mplp'
 complete -c mplp -n '__mplp_verb \'\'' -a completion -d 'Print the completion script of a shell'
 complete -c mplp -n '__mplp_verb \'\'' -a help -d 'Show the reference: a page of it, or the list of its pages'
@@ -145,6 +150,7 @@ complete -c mplp -n '__mplp_verb run' -l dry-run -d 'Print the plan and stop'
 complete -c mplp -n '__mplp_verb run' -l ephemeral -d 'Keep nothing on disk'
 complete -c mplp -n '__mplp_verb run' -l detach -d 'Leave the run to a process of its own and print its id'
 complete -c mplp -n '__mplp_verb run' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb run' -l trace -r -F -d 'Add the run\'s spans to FILE (OTLP as JSON, one a line)'
 complete -c mplp -n '__mplp_verb run' -l env-file -r -F -d 'More environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb run' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb run' -l record -x -d 'Write down what agents are asked and answer'
@@ -166,6 +172,7 @@ complete -c mplp -n '__mplp_verb resume' -s o -l output -x -a 'auto json jsonl g
 complete -c mplp -n '__mplp_verb resume' -l detach -d 'Leave the run to a process of its own and print its id'
 complete -c mplp -n '__mplp_verb resume' -l take-over -d 'Also if another process holds the run: that one stops'
 complete -c mplp -n '__mplp_verb resume' -l junit -r -F -d 'Write a JUnit report to FILE'
+complete -c mplp -n '__mplp_verb resume' -l trace -r -F -d 'Add the run\'s spans to FILE (OTLP as JSON, one a line)'
 complete -c mplp -n '__mplp_verb resume' -l secrets-file -r -F -d 'Secrets that are not in the environment (NAME=value lines)'
 complete -c mplp -n '__mplp_verb resume' -l record -x -d 'Write down what agents are asked and answer'
 complete -c mplp -n '__mplp_verb resume' -l replay -x -d 'Ask no agent: what was recorded answers'
@@ -279,6 +286,19 @@ complete -c mplp -n '__mplp_verb explain' -s h -l help -d 'Show the help and exi
 complete -c mplp -n '__mplp_at explain 0' -k -a '(__mplp_ask runs)'
 complete -c mplp -n '__mplp_at explain 1' -k -a '(__mplp_ask steps)'
 
+complete -c mplp -n '__mplp_verb graph' -s f -l format -x -a 'ascii mermaid dot svg' -d 'How to write it'
+complete -c mplp -n '__mplp_verb graph' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb graph' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb graph' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at graph 0' -F
+complete -c mplp -n '__mplp_at graph 0' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb report' -l html -r -F -d 'Write one page of HTML'
+complete -c mplp -n '__mplp_verb report' -l svg -r -F -d 'Write one picture in SVG'
+complete -c mplp -n '__mplp_verb report' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb report' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_at report 0' -k -a '(__mplp_ask runs)'
+
 complete -c mplp -n '__mplp_verb diff' -s a -l all -d 'Also list the steps that are the same'
 complete -c mplp -n '__mplp_verb diff' -l exact -d 'Ids and times that every run makes anew are differences, too'
 complete -c mplp -n '__mplp_verb diff' -s o -l output -x -a 'text json' -d 'How to answer'
@@ -366,6 +386,22 @@ complete -c mplp -n '__mplp_verb triggers' -l secrets-file -r -F -d 'Secrets tha
 complete -c mplp -n '__mplp_at triggers 0' -a 'list test fire'
 complete -c mplp -n '__mplp_verb triggers' -F
 complete -c mplp -n '__mplp_verb triggers' -a '(__mplp_ask examples run)'
+
+complete -c mplp -n '__mplp_verb alerts' -l active -d 'Only what is pending or fires'
+complete -c mplp -n '__mplp_verb alerts' -s o -l output -x -a 'text json' -d 'How to answer'
+complete -c mplp -n '__mplp_verb alerts' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb alerts' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb alerts' -s h -l help -d 'Show the help and exit'
+complete -c mplp -n '__mplp_verb alerts' -s l -l label -x -d 'Only series with this label, or severity (repeatable)'
+complete -c mplp -n '__mplp_verb alerts' -l for -x -d 'How long: 30m, 2h, 1d'
+complete -c mplp -n '__mplp_verb alerts' -l until -x -d 'Until then: 2027-01-31T09:00:00Z'
+complete -c mplp -n '__mplp_verb alerts' -l reason -x -d 'Why, for the record'
+complete -c mplp -n '__mplp_verb alerts' -l by -x -d 'Who does it'
+complete -c mplp -n '__mplp_verb alerts' -l all -d 'End all silences'
+complete -c mplp -n '__mplp_verb alerts' -l since -x -d 'Begin so long ago, or then'
+complete -c mplp -n '__mplp_verb alerts' -l samples -r -F -d 'Samples and events to try them on, JSON lines'
+complete -c mplp -n '__mplp_at alerts 0' -a 'list show silence unsilence test'
+complete -c mplp -n '__mplp_at alerts 1' -k -a '(__mplp_ask alerts)'
 
 complete -c mplp -n '__mplp_verb serve' -s w -l workflows -r -F -d 'A workflow file, or a directory of them (repeatable)'
 complete -c mplp -n '__mplp_verb serve' -l host -x -d 'Where to listen'
@@ -486,6 +522,13 @@ complete -c mplp -n '__mplp_verb backup' -l state-dir -x -a '(__fish_complete_di
 complete -c mplp -n '__mplp_verb backup' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at backup 0' -F
 
+complete -c mplp -n '__mplp_verb monitor' -s i -l interval -x -d 'Between looks: 5 (seconds), 500ms, 1m'
+complete -c mplp -n '__mplp_verb monitor' -s n -l count -x -d 'Look so many times, and end'
+complete -c mplp -n '__mplp_verb monitor' -s o -l output -x -a 'auto text jsonl' -d 'How to show it'
+complete -c mplp -n '__mplp_verb monitor' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb monitor' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb monitor' -s h -l help -d 'Show the help and exit'
+
 complete -c mplp -n '__mplp_verb doctor' -l repair -d 'Mend what can be mended safely, after a backup'
 complete -c mplp -n '__mplp_verb doctor' -s o -l output -x -a 'text json' -d 'How to answer'
 complete -c mplp -n '__mplp_verb doctor' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
@@ -502,6 +545,12 @@ complete -c mplp -n '__mplp_verb health' -l no-color -d 'Plain text (NO_COLOR do
 complete -c mplp -n '__mplp_verb health' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_verb health' -k -a '(__mplp_ask components)'
 
+complete -c mplp -n '__mplp_verb metrics' -l since -x -d 'Look back so far'
+complete -c mplp -n '__mplp_verb metrics' -s o -l output -x -a 'table json prometheus' -d 'How to answer'
+complete -c mplp -n '__mplp_verb metrics' -l state-dir -x -a '(__fish_complete_directories)' -d 'Where runs are stored'
+complete -c mplp -n '__mplp_verb metrics' -l no-color -d 'Plain text (NO_COLOR does the same)'
+complete -c mplp -n '__mplp_verb metrics' -s h -l help -d 'Show the help and exit'
+
 complete -c mplp -n '__mplp_verb schema' -l list -d 'Print the names of the schemas and stop'
 complete -c mplp -n '__mplp_verb schema' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at schema 0' -k -a '(__mplp_ask schemas)'
@@ -512,4 +561,4 @@ complete -c mplp -n '__mplp_at completion 0' -a 'bash zsh fish powershell'
 complete -c mplp -n '__mplp_verb help' -l no-color -d 'Plain text (NO_COLOR does the same)'
 complete -c mplp -n '__mplp_verb help' -s h -l help -d 'Show the help and exit'
 complete -c mplp -n '__mplp_at help 0' -a '(__mplp_ask topics)'
-complete -c mplp -n '__mplp_at help 0' -a 'init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help'
+complete -c mplp -n '__mplp_at help 0' -a 'init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain graph report diff export verify approvals approve reject events triggers alerts serve call agents interfaces cassette modules objects optimize capacity resources backup monitor doctor health metrics schema completion help'

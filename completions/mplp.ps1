@@ -25,6 +25,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'logs	Print what the steps of a run have written'
         'artifacts	List the files that the steps of a run have left'
         'explain	Explain why a step is what it is'
+        'graph	Draw the graph of a workflow, or of a run with its statuses'
+        'report	Make a page or a picture of a run'
         'diff	Show where two runs of a workflow part'
         'export	Write a run as documents of the protocol'
         'verify	Check an export, or documents of the protocol'
@@ -33,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'reject	Say no to what a step asks: the step fails'
         'events	List the last published events, in their order'
         'triggers	List triggers: when they fire next, what they started last'
+        'alerts	List the alerts of the project: which fire, since when, and what is silenced'
         'serve	Serve workflows and what triggers them, over HTTP'
         'call	Call one operation of a module, without a workflow'
         'agents	List the agents of files, and those that were registered'
@@ -44,8 +47,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'capacity	Plan what runs will require, and scale to it'
         'resources	Show the pool: what there is, who holds it, who waits for it'
         'backup	Write a copy of the store, also while runs go on'
+        'monitor	Watch runs, throughput, latencies, resources, events and agents, and what holds them up'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
+        'metrics	Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'
@@ -71,6 +76,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['logs'] = @('--follow	Go on until the run ends', '-f	Go on until the run ends', '--attempt	Only this attempt', '--history	Print the facts of the run, one JSON object a line', '--raw	Print control characters as they are', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['artifacts'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['explain'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['graph'] = @('--format	How to write it', '-f	How to write it', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['report'] = @('--html	Write one page of HTML', '--svg	Write one picture in SVG', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['diff'] = @('--all	Also list the steps that are the same', '-a	Also list the steps that are the same', '--exact	Ids and times that every run makes anew are differences, too', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['export'] = @('--out	The directory to write', '--force	Replace the files of an earlier export', '-f	Replace the files of an earlier export', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['verify'] = @('--output	How to answer', '-o	How to answer', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -79,6 +86,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['reject'] = @('--reason	Why, for the record', '--by	Who answers', '--digest	Only if this is still what is asked (`mplp approvals --output json` has it)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['events'] = @('--type	Only events of this type', '-t	Only events of this type', '--source	Only events of this source', '--since	Only events of that time or later: 30m, 2d, or 2030-01-31T09:00:00Z', '--id	Only events with this id', '--run	Only what the steps of a run have published, and what tells of it', '--limit	At most so many', '-n	At most so many', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--data	What it carries: JSON, @FILE, or @- for stdin', '-d	What it carries: JSON, @FILE, or @- for stdin', '--subject	What it is about', '--time	When it happened', '--cloud-event	Publish what FILE (`-`: stdin) has: one CloudEvent, a list of them, or one a line', '--follow	Print what is published from now on, too', '-f	Print what is published from now on, too', '--from	Begin with the event of that number, whatever came since', '--route	Only of this route', '-r	Only of this route', '--event	Only of this event: its id or number', '-e	Only of this event: its id or number', '--state	Only in this state', '-s	Only in this state', '--all	Replay or drop all of the route, or of all routes', '--by	What events are put together by: type, source, window (all of a window), or an expression', '--window	Windows so long, such as 5m', '-w	Windows so long, such as 5m', '--slide	A window begins so often', '--lateness	Leave out, and list, events that came so much later than others', '--field	Sum up these numbers of the events, such as data.duration', '--file	The events of FILE (`-`: stdin) instead of those that were published: one CloudEvent a line, or a list', '-f	The events of FILE (`-`: stdin) instead of those that were published: one CloudEvent a line, or a list', '--rules	A YAML or JSON file with the key correlation-rules', '-r	A YAML or JSON file with the key correlation-rules')
     $options['triggers'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--event	The event: a CloudEvent, or those of its attributes that matter', '--at	A moment, such as 2027-01-31T09:00:00Z', '--secrets-file	Secrets that are not in the environment (NAME=value lines)')
+    $options['alerts'] = @('--active	Only what is pending or fires', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--label	Only series with this label, or severity (repeatable)', '-l	Only series with this label, or severity (repeatable)', '--for	How long: 30m, 2h, 1d', '--until	Until then: 2027-01-31T09:00:00Z', '--reason	Why, for the record', '--by	Who does it', '--all	End all silences', '--since	Begin so long ago, or then', '--samples	Samples and events to try them on, JSON lines')
     $options['serve'] = @('--workflows	A workflow file, or a directory of them (repeatable)', '-w	A workflow file, or a directory of them (repeatable)', '--host	Where to listen', '--port	0 takes a free one', '-p	0 takes a free one', '--allow-host	Another name that the server goes by, of a proxy for example (repeatable)', '--at-once	At most so many runs at work', '--queue	At most so many runs wait', '--backlog	At most so many events wait', '--grace	What a stop leaves to steps at work', '--openapi	Print the OpenAPI document of the API and stop', '--secrets-file	Secrets that are not in the environment (NAME=value lines)', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['call'] = @('--param	A parameter (repeatable)', '-p	A parameter (repeatable)', '--params	Parameters as JSON or YAML: text, @FILE, or `-` for stdin', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['agents'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--capability	It offers this', '-c	It offers this', '--any-of	It offers one of these', '--tag	It has this tag', '--kind	It is of this kind', '--status	It stands like this', '--text	Part of its id, name or description', '--input	Data: JSON or YAML, @FILE, or `-` for stdin', '-i	Data: JSON or YAML, @FILE, or `-` for stdin', '--prompt	Text')
@@ -90,8 +98,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['capacity'] = @('--horizon	How far to look ahead: 12h, 7d, at most 92d', '--history	Past runs, instead of those of the store', '--method	How to forecast', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--undo	Take back what was applied last')
     $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--since	On average over that long: 12h, 7d', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['monitor'] = @('--interval	Between looks: 5 (seconds), 500ms, 1m', '-i	Between looks: 5 (seconds), 500ms, 1m', '--count	Look so many times, and end', '-n	Look so many times, and end', '--output	How to show it', '-o	How to show it', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['health'] = @('--watch	Look again and again', '--interval	How often, with --watch', '--fail-on	The mildest verdict that ends with exit code 1', '--timeout	How long a check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['metrics'] = @('--since	Look back so far', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
     $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -192,6 +202,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['explain --output'] = @('choices', @('text', 'json'))
     $values['explain -o'] = @('choices', @('text', 'json'))
     $values['explain --state-dir'] = @('directory', @())
+    $values['graph --format'] = @('choices', @('ascii', 'mermaid', 'dot', 'svg'))
+    $values['graph -f'] = @('choices', @('ascii', 'mermaid', 'dot', 'svg'))
+    $values['graph --state-dir'] = @('directory', @())
+    $values['report --html'] = @('file', @())
+    $values['report --svg'] = @('file', @())
+    $values['report --state-dir'] = @('directory', @())
     $values['diff --output'] = @('choices', @('text', 'json'))
     $values['diff -o'] = @('choices', @('text', 'json'))
     $values['diff --state-dir'] = @('directory', @())
@@ -260,6 +276,17 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['triggers --event'] = @('text', @())
     $values['triggers --at'] = @('text', @())
     $values['triggers --secrets-file'] = @('file', @())
+    $values['alerts --output'] = @('choices', @('text', 'json'))
+    $values['alerts -o'] = @('choices', @('text', 'json'))
+    $values['alerts --state-dir'] = @('directory', @())
+    $values['alerts --label'] = @('text', @())
+    $values['alerts -l'] = @('text', @())
+    $values['alerts --for'] = @('text', @())
+    $values['alerts --until'] = @('text', @())
+    $values['alerts --reason'] = @('text', @())
+    $values['alerts --by'] = @('text', @())
+    $values['alerts --since'] = @('text', @())
+    $values['alerts --samples'] = @('file', @())
     $values['serve --workflows'] = @('file', @())
     $values['serve -w'] = @('file', @())
     $values['serve --host'] = @('text', @())
@@ -346,6 +373,13 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['backup --output'] = @('choices', @('text', 'json'))
     $values['backup -o'] = @('choices', @('text', 'json'))
     $values['backup --state-dir'] = @('directory', @())
+    $values['monitor --interval'] = @('text', @())
+    $values['monitor -i'] = @('text', @())
+    $values['monitor --count'] = @('text', @())
+    $values['monitor -n'] = @('text', @())
+    $values['monitor --output'] = @('choices', @('auto', 'text', 'jsonl'))
+    $values['monitor -o'] = @('choices', @('auto', 'text', 'jsonl'))
+    $values['monitor --state-dir'] = @('directory', @())
     $values['doctor --output'] = @('choices', @('text', 'json'))
     $values['doctor -o'] = @('choices', @('text', 'json'))
     $values['doctor --state-dir'] = @('directory', @())
@@ -355,6 +389,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
     $values['health --state-dir'] = @('directory', @())
+    $values['metrics --since'] = @('text', @())
+    $values['metrics --output'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics -o'] = @('choices', @('table', 'json', 'prometheus'))
+    $values['metrics --state-dir'] = @('directory', @())
     $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
@@ -379,6 +417,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['artifacts 1'] = @('steps', @())
     $arguments['explain 0'] = @('runs', @())
     $arguments['explain 1'] = @('steps', @())
+    $arguments['graph 0'] = @('workflow', @())
+    $arguments['report 0'] = @('runs', @())
     $arguments['diff 0'] = @('runs', @())
     $arguments['diff 1'] = @('runs', @())
     $arguments['export 0'] = @('runs', @())
@@ -394,6 +434,8 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['triggers 0'] = @('choices', @('list', 'test', 'fire'))
     $arguments['triggers *'] = @('workflow', @())
     $arguments['triggers 2'] = @('text', @())
+    $arguments['alerts 0'] = @('choices', @('list', 'show', 'silence', 'unsilence', 'test'))
+    $arguments['alerts 1'] = @('alerts', @())
     $arguments['call 0'] = @('operations', @())
     $arguments['agents 0'] = @('choices', @('list', 'show', 'register', 'unregister', 'discover', 'capabilities', 'heartbeat', 'doctor', 'call', 'ping'))
     $arguments['agents 1'] = @('agents', @())
@@ -413,9 +455,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
     $arguments['health *'] = @('components', @())
+    $arguments['metrics *'] = @('text', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'graph', 'report', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'alerts', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'monitor', 'doctor', 'health', 'metrics', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

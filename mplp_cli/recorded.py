@@ -25,6 +25,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     #: The status for people: `interrupted` if it says `running` but nobody holds it.
     status: str
     now: int
+    #: The plan as it was before anything was added to it; None if this version plans it differently.
+    first: Plan | None
     #: What a reader should know first; empty if there is nothing.
     warning: str = ""
 
@@ -48,6 +50,7 @@ def recorded(runtime: Runtime, record: RunRecord) -> Recorded:
     return Recorded(
         plan=state.plan,
         state=state,
+        first=same,
         warning="" if same is not None else _PLANNED_DIFFERENTLY,
         status=status,
         now=facts[-1].at if status == "interrupted" and facts else runtime.clock.now(),

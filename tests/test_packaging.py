@@ -122,10 +122,12 @@ def test_an_editable_install_finds_the_files_of_the_checkout(editable: Installat
 def test_the_installed_command_runs_a_bundled_workflow(installed: Installation) -> None:
     assert installed.mplp("--version").split()[-1] == mplp_cli.__version__
     installed.mplp("run", "example:multi-agent-collaboration", "--output", "quiet")
+    assert "</html>" in installed.mplp("report", "multi-agent-collaboration", "--html", "-")
 
 
 def test_the_command_of_an_editable_install_runs_a_bundled_workflow(editable: Installation) -> None:
     editable.mplp("run", "example:multi-agent-collaboration", "--output", "quiet")
+    assert "</html>" in editable.mplp("report", "multi-agent-collaboration", "--html", "-")
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:

@@ -37,6 +37,8 @@ COMMANDS = {
     "logs": "logs",
     "artifacts": "artifacts",
     "explain": "explain",
+    "graph": "graph",
+    "report": "report",
     "diff": "diff",
     "export": "export",
     "verify": "verify",

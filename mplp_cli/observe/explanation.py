@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
@@ -99,21 +99,35 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
 def explain(plan: Plan, facts: Iterable[h.Event], step: str) -> Explanation:
     """Fold the facts and watch a step, which one of the facts may bring into being. KeyError if none does."""
+    [told] = explain_each(plan, facts, [step])
+    return told
+
+
+def explain_each(plan: Plan, facts: Iterable[h.Event], steps: Sequence[str]) -> list[Explanation]:
+    """The same of several steps, in their order, in one reading of the facts."""
     state, history = RunState(plan), list(facts)
     plan, earlier = state.plan, told_before(history)
-    watch = None
+    watches: dict[str, _Watch] = {}
+    wanted = list(dict.fromkeys(steps))
     for n, fact in enumerate(history):
-        if watch is None and step in plan.number:
-            watch = _Watch(state, plan.steps[plan.number[step]])
-        if watch is not None:
+        if wanted:
+            watches |= {
+                one: _Watch(state, plan.steps[plan.number[one]]) for one in wanted if one in plan.number
+            }
+            wanted = [one for one in wanted if one not in watches]
+        for watch in watches.values():
             watch.before(fact)
         if n < earlier:  # made with an earlier definition
             retell(state, fact)
         else:
             state.handle(fact)
-        if watch is not None:
+        for watch in watches.values():
             watch.after(fact)
-    watch = watch or _Watch(state, plan.steps[plan.number[step]])
+    watches |= {one: _Watch(state, plan.steps[plan.number[one]]) for one in wanted}
+    return [_explained(plan, state, watches[one]) for one in steps]
+
+
+def _explained(plan: Plan, state: RunState, watch: _Watch) -> Explanation:
     return Explanation(
         plan=plan,
         state=state,
