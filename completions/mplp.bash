@@ -100,8 +100,7 @@ _mplp_takes_value() {
     "resources --output" | "resources -o" | "resources --state-dir" | "resources --since" | "resources --cpu" | "resources --memory" | "resources --network" | "resources --storage" | "resources --custom" | "resources --strategy") return 0 ;;
     "backup --output" | "backup -o" | "backup --state-dir") return 0 ;;
     "doctor --output" | "doctor -o" | "doctor --state-dir") return 0 ;;
-    "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
-    "metrics --since" | "metrics --output" | "metrics -o" | "metrics --state-dir") return 0 ;;
+    "health --interval" | "health --fail-on" | "health --timeout" | "health --output" | "health -o" | "health --state-dir") return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -294,12 +293,11 @@ _mplp_value() {
     "backup --state-dir") _mplp_complete directory ;;
     "doctor --output" | "doctor -o") _mplp_complete choices text json ;;
     "doctor --state-dir") _mplp_complete directory ;;
+    "health --interval") _mplp_complete text ;;
+    "health --fail-on") _mplp_complete choices warning degraded critical ;;
     "health --timeout") _mplp_complete text ;;
     "health --output" | "health -o") _mplp_complete choices text json ;;
     "health --state-dir") _mplp_complete directory ;;
-    "metrics --since") _mplp_complete text ;;
-    "metrics --output" | "metrics -o") _mplp_complete choices table json prometheus ;;
-    "metrics --state-dir") _mplp_complete directory ;;
     *) : ;;
   esac
 }
@@ -346,8 +344,7 @@ _mplp_options() {
     "resources") _mplp_complete choices --output -o --state-dir --no-color -h --help --since --dry-run --cpu --memory --network --storage --custom --strategy ;;
     "backup") _mplp_complete choices --force -f --output -o --state-dir -h --help ;;
     "doctor") _mplp_complete choices --repair --output -o --state-dir --no-color -h --help ;;
-    "health") _mplp_complete choices --timeout --output -o --state-dir --no-color -h --help ;;
-    "metrics") _mplp_complete choices --since --output -o --state-dir --no-color -h --help ;;
+    "health") _mplp_complete choices --watch --interval --fail-on --timeout --output -o --state-dir --no-color -h --help ;;
     "schema") _mplp_complete choices --list -h --help ;;
     "completion") _mplp_complete choices -h --help ;;
     "help") _mplp_complete choices --no-color -h --help ;;
@@ -413,10 +410,10 @@ _mplp_argument() {
     "resources 0") _mplp_complete choices show utilization optimize allocate release ;;
     "resources 1") _mplp_complete allocations ;;
     "backup 0") _mplp_complete file ;;
-    "metrics "*) _mplp_complete text ;;
+    "health "*) _mplp_complete components ;;
     "schema 0") _mplp_complete schemas ;;
     "completion 0") _mplp_complete choices bash zsh fish powershell ;;
-    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health metrics schema completion help ;;
+    "help 0") _mplp_complete topics init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help ;;
     *) _mplp_options ;;
   esac
 }
@@ -452,7 +449,7 @@ _mplp() {
   elif [[ $cur == -?* || $cur == - ]]; then
     _mplp_options
   elif [[ -z $verb ]]; then
-    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health metrics schema completion help
+    _mplp_complete choices init examples validate test plan run resume retry rerun pause attach wait cancel kill runs status logs artifacts explain diff export verify approvals approve reject events triggers serve call agents interfaces cassette modules objects optimize capacity resources backup doctor health schema completion help
   else
     _mplp_argument
   fi

@@ -46,7 +46,6 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
         'backup	Write a copy of the store, also while runs go on'
         'doctor	Find out what is wrong with the state directory, and mend it'
         'health	Check whether mplp can do its work'
-        'metrics	Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine'
         'schema	Print a JSON Schema that comes with mplp'
         'completion	Print the completion script of a shell'
         'help	Show the reference: a page of it, or the list of its pages'
@@ -92,8 +91,7 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $options['resources'] = @('--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit', '--since	On average over that long: 12h, 7d', '--dry-run	Say what would be done', '--cpu	Such as 2 or 0.5', '--memory	Such as 512MiB or 2GB', '--network	Such as 10mbps', '--storage	Such as 1GiB', '--custom	A kind of the project''s own (repeatable)', '--strategy	On which unit, where several have room')
     $options['backup'] = @('--force	Overwrite an older copy', '-f	Overwrite an older copy', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['doctor'] = @('--repair	Mend what can be mended safely, after a backup', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['health'] = @('--timeout	How long one check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
-    $options['metrics'] = @('--since	Look back so far', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
+    $options['health'] = @('--watch	Look again and again', '--interval	How often, with --watch', '--fail-on	The mildest verdict that ends with exit code 1', '--timeout	How long a check may take', '--output	How to answer', '-o	How to answer', '--state-dir	Where runs are stored', '--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['schema'] = @('--list	Print the names of the schemas and stop', '-h	Show the help and exit', '--help	Show the help and exit')
     $options['completion'] = @('-h	Show the help and exit', '--help	Show the help and exit')
     $options['help'] = @('--no-color	Plain text (NO_COLOR does the same)', '-h	Show the help and exit', '--help	Show the help and exit')
@@ -349,14 +347,12 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $values['doctor --output'] = @('choices', @('text', 'json'))
     $values['doctor -o'] = @('choices', @('text', 'json'))
     $values['doctor --state-dir'] = @('directory', @())
+    $values['health --interval'] = @('text', @())
+    $values['health --fail-on'] = @('choices', @('warning', 'degraded', 'critical'))
     $values['health --timeout'] = @('text', @())
     $values['health --output'] = @('choices', @('text', 'json'))
     $values['health -o'] = @('choices', @('text', 'json'))
     $values['health --state-dir'] = @('directory', @())
-    $values['metrics --since'] = @('text', @())
-    $values['metrics --output'] = @('choices', @('table', 'json', 'prometheus'))
-    $values['metrics -o'] = @('choices', @('table', 'json', 'prometheus'))
-    $values['metrics --state-dir'] = @('directory', @())
     $arguments = New-Object System.Collections.Hashtable ([StringComparer]::Ordinal)
     $arguments['init 0'] = @('file', @())
     $arguments['examples 0'] = @('examples', @())
@@ -414,10 +410,10 @@ Register-ArgumentCompleter -Native -CommandName mplp -ScriptBlock {
     $arguments['resources 0'] = @('choices', @('show', 'utilization', 'optimize', 'allocate', 'release'))
     $arguments['resources 1'] = @('allocations', @())
     $arguments['backup 0'] = @('file', @())
-    $arguments['metrics *'] = @('text', @())
+    $arguments['health *'] = @('components', @())
     $arguments['schema 0'] = @('schemas', @())
     $arguments['completion 0'] = @('choices', @('bash', 'zsh', 'fish', 'powershell'))
-    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'metrics', 'schema', 'completion', 'help'))
+    $arguments['help 0'] = @('topics', @('init', 'examples', 'validate', 'test', 'plan', 'run', 'resume', 'retry', 'rerun', 'pause', 'attach', 'wait', 'cancel', 'kill', 'runs', 'status', 'logs', 'artifacts', 'explain', 'diff', 'export', 'verify', 'approvals', 'approve', 'reject', 'events', 'triggers', 'serve', 'call', 'agents', 'interfaces', 'cassette', 'modules', 'objects', 'optimize', 'capacity', 'resources', 'backup', 'doctor', 'health', 'schema', 'completion', 'help'))
 
     $program = $commandAst.CommandElements[0].ToString()
     $typed = @($commandAst.CommandElements | Select-Object -Skip 1 |

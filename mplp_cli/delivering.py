@@ -150,9 +150,18 @@ async def open_tools(
             environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
             secrets=values,
             mask=masker.text,
+            near=_device(runtime.state_dir),
             scope=scope,
             depth=partial(depth_of, runtime.store),
         )
+
+
+def _device(directory: Path) -> int | None:
+    """The device of a directory, None if there is no such directory."""
+    try:
+        return directory.stat().st_dev
+    except FileNotFoundError:
+        return None
 
 
 def _hidden(secrets: Mapping[str, str]) -> dict[str, str]:

@@ -67,6 +67,15 @@ class Kinds:
         found = {name: self._kind(name) for name in self._points.by_name}
         return {name: why for name, why in found.items() if isinstance(why, str)}
 
+    def check(self, kind: str) -> None:
+        """AgentError says why a kind cannot be used. Imports no other."""
+        if isinstance(found := self._kind(kind), str):
+            raise AgentError(
+                "agent.unavailable",
+                f"the kind `{kind}` of {self.package_of(kind)} cannot be used: {found}",
+                hint="mend the package, or uninstall it; other kinds of agents are not concerned",
+            )
+
     def misfits(self, kind: str, options: Json) -> Sequence[tuple[Path, str]]:
         """Where options are not what the kind takes, and what is wrong there; with an empty place: why the package
         cannot be used at all."""

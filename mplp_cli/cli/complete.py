@@ -16,6 +16,7 @@ imports no more than it needs, makes nothing, and says nothing when something is
     kinds                   kinds of objects
     objects                 ids of the objects that were changed last
     allocations             ids of what is held by hand
+    components              what `mplp health` looks at
 """
 
 from __future__ import annotations
@@ -190,6 +191,15 @@ def _allocations(_: Sequence[str]) -> Iterator[Pair]:
         yield one.id, f"{held}, {one.by}"
 
 
+def _components(_: Sequence[str]) -> Iterator[Pair]:
+    from mplp_cli.checks.table import checks_of
+    from mplp_cli.runtime import Runtime
+
+    names = list(checks_of(Runtime(), 1.0))
+    yield from ((name, "") for name in dict.fromkeys(name.partition(":")[0] for name in names))
+    yield from ((name, "") for name in names if ":" in name)
+
+
 _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "runs": _runs,
     "steps": _steps,
@@ -204,4 +214,5 @@ _KINDS: dict[str, Callable[[Sequence[str]], Iterator[Pair]]] = {
     "kinds": _kinds,
     "objects": _objects,
     "allocations": _allocations,
+    "components": _components,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
 from mplp_cli.render.theme import Theme, make_theme, shows_live
 from mplp_cli.running import EXITS as EXITS
+from mplp_cli.running import collect_less
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import Source
 from mplp_cli.workflow.fold.history import Event, StepCompleted, StepFailed, StepStarted
@@ -255,10 +255,7 @@ def go(
 
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
     """Drive the run to its end, show it, and give the exit code."""
-    # Nothing that a run makes is a cycle worth looking for among the hundred thousands of objects of its plan.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collect_less()
     with runtime, ExitStack() as stack:
         watch.open(run, stack)
         asyncio.run(_drive(runtime, run, watch))

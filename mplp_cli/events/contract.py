@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.events.routes import Route
@@ -12,7 +12,7 @@ from mplp_cli.workflow.published import Published
 
 class Sender(Protocol):
     """Brings events to the target of one route. What it shares with others is closed by whoever handed it in; itself it
-    keeps nothing open between two calls."""
+    keeps nothing open between two calls, unless it is a `LazySender`."""
 
     @property
     def at_most(self) -> int:
@@ -29,6 +29,17 @@ class Sender(Protocol):
         One that gets a single event is called at the same time for different sources if the route says so; one that
         gets many is not called again before it has returned.
         """
+        ...
+
+
+@runtime_checkable
+class LazySender(Sender, Protocol):
+    """One whose target has events at once, and for certain later: to have each batch outlast a power cut would cost
+    more than all the rest. It takes a batch as a whole, or fails as a whole."""
+
+    async def sync(self) -> Failure | None:
+        """Make certain what was sent before the call, and close what was kept open for it; else why that is not
+        possible. It may be called while `send` is at work, and is called once more when sending has ended."""
         ...
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
 from mplp_cli.errors import Failure, MplpError, StepError, StoreError
-from mplp_cli.events.contract import MakeSender, Sender
+from mplp_cli.events.contract import LazySender, MakeSender, Sender
 from mplp_cli.events.errands import Errands
+from mplp_cli.events.keeping import Batch, Keeping
 from mplp_cli.events.lane import FAR, WINDOW, Item, Lane
 from mplp_cli.events.ledger import Ledger
 from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
@@ -90,6 +92,9 @@ class Dispatcher:
         self._group: asyncio.TaskGroup | None = None
         self._idle: list[list[asyncio.Future[None]]] = [[] for _ in self._lanes]
         self._workers = [0] * len(self._lanes)
+        self._keeping = [
+            self._keeping_of(lane, sender) for lane, sender in zip(self._lanes, self._senders, strict=True)
+        ]
         for lane in self._lanes:
             self._recall(lane)
 
@@ -99,6 +104,11 @@ class Dispatcher:
         except MplpError as error:
             lane.broken = error.message
             return None
+
+    def _keeping_of(self, lane: Lane, sender: Sender | None) -> Keeping | None:
+        if not isinstance(sender, LazySender):
+            return None
+        return Keeping(lane, sender, self._clock, partial(self._settle, lane))
 
     def _recall(self, lane: Lane) -> None:
         """What an earlier process has left."""
@@ -185,6 +195,8 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._errands.open()
+                for keeping in filter(None, self._keeping):
+                    group.create_task(keeping.work())
                 try:
                     self._ledger.keep(())
                     self._go_on_all()
@@ -193,6 +205,8 @@ class Dispatcher:
                     self._group = None
                     self._errands.close()
         finally:
+            for keeping in filter(None, self._keeping):
+                await keeping.sync()
             self._ledger.move()
 
     async def drain(self, seconds: float) -> bool:
@@ -299,7 +313,7 @@ class Dispatcher:
             self._group.create_task(self._serve(lane, sender))
 
     async def _serve(self, lane: Lane, sender: Sender) -> None:
-        monotonic, idle = self._clock.monotonic, self._idle[lane.place]
+        monotonic, idle, keeping = self._clock.monotonic, self._idle[lane.place], self._keeping[lane.place]
         since = monotonic()
         while True:
             items = lane.take(sender.at_most) if not self._ledger.trouble else []
@@ -314,13 +328,24 @@ class Dispatcher:
             began = monotonic()
             failures = await _tried(sender, items, lane.route.timeout)
             ended = monotonic()
-            self._ledger.keep(lane.tried(items, failures, began, ended, self._clock.now(), self._chance))
-            if lane.lagging:
-                self._errands.soon(f"read {lane.name}", lambda: self._go_on(lane))
-            self._arm(lane)
+            batch = Batch(items, began, ended, self._clock.now())
+            if keeping is None or any(failures):
+                self._settle(lane, batch, failures)
+            else:
+                await keeping.add(batch)
+            for source in {item.event.source for item in items}:
+                lane.release(source)
             if ended - since > _SLICE:
                 await asyncio.sleep(0)
                 since = monotonic()
+
+    def _settle(self, lane: Lane, batch: Batch, failures: Sequence[Failure | None]) -> None:
+        """Record what became of a batch."""
+        tried = lane.tried(batch.items, failures, batch.began, batch.ended, batch.at, self._chance)
+        self._ledger.keep(tried)
+        if lane.lagging:
+            self._errands.soon(f"read {lane.name}", lambda: self._go_on(lane))
+        self._arm(lane)
 
 
 def _quiet(lane: Lane, end: float) -> bool:

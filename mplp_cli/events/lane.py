@@ -184,13 +184,12 @@ class Lane:
         at: int,
         chance: Callable[[], float],
     ) -> list[Delivery]:
-        """What became of them. `began` and `ended` are of the monotonic clock, `at` is the time of `ended`."""
+        """What became of them. `began` and `ended` are of the monotonic clock, `at` is the time of `ended`. Their
+        sources stand still until `release`."""
         made = []
         took = round((ended - began) * 1000)
         name, add = self.name, self.latencies.add
-        sources = set()
         for item, failure in zip(items, failures, strict=True):
-            sources.add(item.event.source)
             if failure is None:
                 if not item.tries:
                     add(ended - item.heard)
@@ -207,8 +206,6 @@ class Lane:
                 if self.route.ordered:
                     self._held.setdefault(item.event.source, set()).add(item.number)
             made.append(record)
-        for source in sources:
-            self._release(source)
         return made
 
     def _failed(
@@ -229,7 +226,7 @@ class Lane:
             error=f"{failure.type}: {failure.message}",
         )
 
-    def _release(self, source: str) -> None:
+    def release(self, source: str) -> None:
         """Nothing of a source is under way any more."""
         if source in self._held:
             self._still.add(source)
@@ -249,7 +246,7 @@ class Lane:
             self._freed(source, number)
             if source not in self._held and source in self._still:
                 self._still.discard(source)
-                self._release(source)
+                self.release(source)
         return Delivery(route=self.name, event=number, state=state, tries=tries, at=at, error=error)
 
     # ---- what is known of it

@@ -16,13 +16,14 @@ from mplp_cli.protocols import Clock, Deliveries, Delivery
 
 #: Seconds between two moves of the readers, and before a store that failed is asked again.
 PAUSE: Final = 1.0
-#: Seconds for which records are collected: each commit keeps the loop from sending.
+#: Seconds for which records are collected, and between two commits of them: each keeps the loop from sending.
 TOGETHER: Final = 0.005
+APART: Final = 0.05
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Ledger:
-    """Records of a few milliseconds share a transaction; readers are moved once a second.
+    """Records are written together, a few times a second; readers are moved once a second.
 
     Of delivered events a power cut may undo the records, and then they are delivered again; dead letters are durable.
     """
@@ -39,6 +40,8 @@ class Ledger:
         self._deliveries, self._lanes, self._clock, self._errands = deliveries, lanes, clock, errands
         self._recovered = recovered
         self._records: list[Delivery] = []
+        #: The moment of the last commit.
+        self._written = 0.0
         #: Why the store cannot be used now, empty if it can.
         self.trouble = ""
         #: Set when something was recorded or read.
@@ -52,10 +55,12 @@ class Ledger:
     def keep(self, records: Sequence[Delivery]) -> None:
         """Record these soon."""
         self._records += records
-        self._errands.soon("write", self.write, TOGETHER)
+        rest = self._written + APART - self._clock.monotonic()
+        self._errands.soon("write", self.write, max(rest, TOGETHER))
+        self.come()
 
     def come(self) -> None:
-        """Events have passed: readers are to be moved within a second."""
+        """Events have passed, or were dealt with: readers are to be moved within a second."""
         self._errands.soon("readers", self.move, PAUSE)
 
     def move(self) -> None:
@@ -69,6 +74,7 @@ class Ledger:
             if self._records or readers:
                 self._deliveries.settle(readers, self._records, durable=bool(died))
                 self._records = []
+                self._written = self._clock.monotonic()
             for lane in self._lanes:
                 lane.written = readers.get(lane.reader, lane.written)
                 lane.dead += died[lane.name]

@@ -49,6 +49,8 @@ class Tools:
     #: The values of the secrets that routes name, by name, and what takes them out of a text.
     secrets: Mapping[str, str] = field(default_factory=dict)
     mask: Callable[[str], str] = lambda text: text
+    #: The device that holds the store.
+    near: int | None = None
     #: Stands before the names of routes that are not the project's: `run:ID/`.
     scope: str = ""
     #: How many runs, each started by an event, have led to this one.
@@ -72,7 +74,7 @@ def _sender(route: Route, tools: Tools) -> Sender:
         case FileTarget() as target:
             from mplp_cli.events.senders.file import FileSender
 
-            return FileSender(target)
+            return FileSender(target, tools.near)
         case CommandTarget() as target:
             from mplp_cli.events.senders.command import CommandSender
 

@@ -72,6 +72,10 @@ class Modules(Mapping[str, Module]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def names(self) -> list[str]:
+        """All names, also of those that cannot be used. Nothing is imported for it."""
+        return [*self._builtin, *(name for name in self._points.by_name if name not in self._builtin)]
+
     def broken(self) -> dict[str, str]:
         """Name -> why it cannot be used, of the modules of packages. Imports them all."""
         found = {name: self._plugged(name) for name in self._points.by_name}

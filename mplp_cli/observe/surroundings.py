@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from mplp_cli.observe.health import Finding
+from mplp_cli.errors import MplpError
+from mplp_cli.observe.health import Finding, Wrong, found
 
 #: Bytes and files that must be free where the state is, so that a run can be recorded to its end.
 LEAST_FREE: Final = 256 * 1024 * 1024
@@ -18,6 +19,8 @@ LEAST_FILES: Final = 1_000
 OLDEST_PYTHON: Final = (3, 11)
 #: From here on a write-ahead log survives every order of resets and checkpoints.
 OLDEST_SQLITE: Final = (3, 51, 3)
+
+_ROOM: Final = "free some space; `mplp runs prune --keep-days 30` deletes old runs with what they have left"
 
 #: Distribution -> module to import, first version that will do, first version that will not.
 PACKAGES: Final[dict[str, tuple[str, str, str]]] = {
@@ -45,45 +48,65 @@ def check_disk(place: Path) -> Finding:
     """Room on the disk of `place`, or of its nearest ancestor that exists."""
     while not place.exists() and place != place.parent:
         place = place.parent
-    found = os.statvfs(place)
-    free = found.f_bavail * found.f_frsize
-    files = found.f_favail
+    disk = os.statvfs(place)
+    free, files = disk.f_bavail * disk.f_frsize, disk.f_favail
+    wrong = []
+    if free < LEAST_FREE:
+        wrong.append(
+            Wrong(f"{free >> 20:,} MiB are free at {place}, and {LEAST_FREE >> 20} MiB are needed", _ROOM)
+        )
     # A file system without a fixed number of files says that it has none in all.
-    crowded = found.f_files > 0 and files < LEAST_FILES
-    return Finding(
-        free >= LEAST_FREE and not crowded,
-        {"path": str(place), "freeMiB": free >> 20, "neededMiB": LEAST_FREE >> 20, "freeFiles": files},
-    )
+    if disk.f_files > 0 and files < LEAST_FILES:
+        wrong.append(
+            Wrong(f"{files:,} more files fit on the disk of {place}, and {LEAST_FILES:,} are needed", _ROOM)
+        )
+    details = {"freeMiB": free >> 20, "neededMiB": LEAST_FREE >> 20, "freeFiles": files, "path": str(place)}
+    return found(wrong, details)
 
 
 def check_platform() -> Finding:
     """The Python and the system that run this."""
     system = platform.system()
-    python = sys.version_info[:2] >= OLDEST_PYTHON
-    return Finding(
-        python and system in {"Linux", "Darwin"},
-        {"python": platform.python_version(), "system": system, "machine": platform.machine()},
+    wrong = []
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        needed = ".".join(map(str, OLDEST_PYTHON))
+        wrong.append(
+            Wrong(
+                f"Python {platform.python_version()} is older than {needed}",
+                f"run mplp with Python {needed} or newer",
+            )
+        )
+    if system not in {"Linux", "Darwin"}:
+        wrong.append(Wrong(f"mplp is not made for {system}", "run it on Linux or macOS (on Windows in WSL)"))
+    return found(
+        wrong, {"python": platform.python_version(), "system": system, "machine": platform.machine()}
     )
 
 
 def check_packages() -> Finding:
     """Every package that mplp needs is there in a version that it knows, and so is SQLite."""
     versions: dict[str, str] = {}
-    problems: list[str] = []
+    wrong: list[Wrong] = []
     for name, (module, first, last) in PACKAGES.items():
         versions[name] = version = _version(name, module)
         if not numbers_of(first) <= numbers_of(version) < numbers_of(last):
-            problems.append(f"{name} {version} is not in {first} up to {last}")
+            said = f"{name} {version} is there, and {first} or newer before {last} is needed"
+            wrong.append(Wrong(said, f"`pip install '{name}>={first},<{last}'`"))
     import apsw
 
     versions["sqlite"] = sqlite = apsw.sqlite_lib_version()
     if numbers_of(sqlite) < OLDEST_SQLITE:
-        problems.append(f"SQLite {sqlite} is older than {'.'.join(map(str, OLDEST_SQLITE))}")
-    return Finding(not problems, {"problems": problems, **versions} if problems else versions)
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        wrong.append(
+            Wrong(
+                f"SQLite {sqlite} is older than {needed}", "`pip install --upgrade apsw` brings a newer one"
+            )
+        )
+    return found(wrong, versions)
 
 
 def _version(name: str, module: str) -> str:
-    """The version of a package that can be imported. ImportError names the one that cannot."""
+    """The version of a package that can be imported. MplpError names the one that cannot."""
     from importlib.metadata import version  # noqa: TID251 - of a dependency; our own is in the package
 
     try:
@@ -93,7 +116,9 @@ def _version(name: str, module: str) -> str:
             raise ImportError(f"there is no module {module}")
         return version(name)
     except ImportError as error:
-        raise ImportError(f"{name} cannot be used: {error}") from error
+        raise MplpError(
+            f"{name} cannot be used: {error}", hint=f"`pip install --force-reinstall {name}`"
+        ) from error
 
 
 def numbers_of(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Plain aligned tables: runs, approvals, examples, health, the steps of a run. Data in, screens out."""
+"""Plain aligned tables: runs, approvals, examples, the steps of a run. Data in, screens out."""
 
 from __future__ import annotations
 
@@ -234,26 +234,10 @@ def files_table(files: Sequence[Mapping[str, Any]], folder: str, theme: Theme, w
     yield Line(f"in {folder}", "dim")
 
 
-# ---- examples and health -----------------------------------------------------------------------
+# ---- examples ----------------------------------------------------------------------------------
 
 
 def examples_table(examples: Sequence[tuple[str, str]], theme: Theme, width: int) -> Screen:
     """`mplp examples`: (name, what it shows) pairs."""
     rows = [(Line(name, "key"), Line(says)) for name, says in examples]
     return grid(("EXAMPLE", "WHAT IT SHOWS"), rows, theme=theme, width=width)
-
-
-def health_table(report: Mapping[str, Any], theme: Theme, width: int) -> Screen:
-    """`mplp health`: the document that machines get, `{overall, components, timestamp}`."""
-    rows = []
-    for component in report["components"]:
-        said = component.get("error") or _facts(component.get("details"))
-        status = str(component["status"])
-        rows.append((Line(str(component["component"])), _status(status, theme), Line(said, "dim")))
-    return grid(("COMPONENT", "STATUS", ""), rows, theme=theme, width=width)
-
-
-def _facts(details: Any) -> str:
-    if isinstance(details, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in details.items())
-    return "" if details is None else str(details)

@@ -32,11 +32,11 @@ class Measured(Struct, frozen=True, kw_only=True):
     unreachable: dict[str, str] = {}
 
 
-def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:
+def measure(place: Path, probes: Sequence[str], clock: Clock, patience: float = PATIENCE) -> Measured:
     """Look at the processors for a while, at the memory, at the disk of `place` and at how far the probes are.
 
     The latency is the largest of the probes (HOST:PORT); without any it is that of a listener of our own, on
-    the loopback interface.
+    the loopback interface. `patience`: seconds that each try of a probe may take.
     """
     import psutil
 
@@ -45,7 +45,7 @@ def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:
     while not place.exists() and place != place.parent:
         place = place.parent
     disk = psutil.disk_usage(str(place))
-    times, unreachable = _latencies(probes, clock)
+    times, unreachable = _latencies(probes, clock, patience)
     return Measured(
         metrics=Metrics(
             cpu=Use(utilization=round(cpu, 4)),
@@ -59,26 +59,26 @@ def measure(place: Path, probes: Sequence[str], clock: Clock) -> Measured:
     )
 
 
-def _latencies(probes: Sequence[str], clock: Clock) -> tuple[list[float], dict[str, str]]:
+def _latencies(probes: Sequence[str], clock: Clock, patience: float) -> tuple[list[float], dict[str, str]]:
     """Milliseconds to each probe that answers, and why the others do not."""
     if not probes:
         with closing(socket.create_server(("127.0.0.1", 0), backlog=_TRIES)) as listener:
-            return [_latency(listener.getsockname(), clock)], {}
+            return [_latency(listener.getsockname(), clock, patience)], {}
     times, unreachable = [], {}
     for probe in probes:
         host, _, port = probe.rpartition(":")
         try:
-            times.append(_latency((host.strip("[]"), int(port)), clock))
+            times.append(_latency((host.strip("[]"), int(port)), clock, patience))
         except OSError as error:
             unreachable[probe] = error.strerror or str(error)
     return times, unreachable
 
 
-def _latency(address: tuple[str, int], clock: Clock) -> float:
+def _latency(address: tuple[str, int], clock: Clock, patience: float) -> float:
     """Milliseconds until a connection stands: the median of a few. OSError."""
     taken = []
     for _ in range(_TRIES):
         begun = clock.monotonic()
-        with closing(socket.create_connection(address, PATIENCE)):
+        with closing(socket.create_connection(address, patience)):
             taken.append((clock.monotonic() - begun) * 1000)
     return sorted(taken)[_TRIES // 2]

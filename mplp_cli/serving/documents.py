@@ -34,8 +34,18 @@ class Health(_Told):
     status: Literal["ok", "degraded", "stopping"]
 
 
+class ComponentTold(_Told):
+    """What was found of a component: facts, or why nothing was found."""
+
+    component: str
+    status: Literal["healthy", "unhealthy", "error"]
+    timestamp: str
+    details: dict[str, Any] | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
 class FullHealth(_Told):
-    """How the server is, and its parts."""
+    """How the server is, its parts, and what `mplp health` would say of its state some seconds ago."""
 
     status: Literal["ok", "degraded", "stopping"]
     version: str
@@ -43,6 +53,9 @@ class FullHealth(_Told):
     runs: dict[str, int]
     events: dict[str, int]
     streams: int
+    overall: Literal["healthy", "warning", "degraded", "critical"]
+    components: list[ComponentTold]
+    timestamp: str
 
 
 class TriggerTold(_Told):

@@ -25,13 +25,14 @@ _RECENT = 60_000
 
 
 async def health(call: Call) -> Answer:
-    """The status only: this needs no token."""
+    """The status only: this needs no token. It waits for no check: what they found last counts, if they were made."""
     return Answer(200, {"status": _status(call.parts)})
 
 
 async def full_health(call: Call) -> Answer:
-    """The status and the parts."""
+    """The status, the parts, and what is found of each component."""
     parts = call.parts
+    report = await parts.vitals.report()
     states = Counter[str]({"queued": 0, "driving": 0, "parked": 0})
     states.update(one.state for one in parts.fleet.runs())
     return Answer(
@@ -43,6 +44,7 @@ async def full_health(call: Call) -> Answer:
             "runs": dict(states),
             "events": {"last": parts.bus.heard, "behind": parts.behind(), "queue": parts.queue},
             "streams": parts.streams,
+            **report,
         },
     )
 
@@ -50,11 +52,13 @@ async def full_health(call: Call) -> Answer:
 def _status(parts: Parts) -> str:
     if parts.stopping.is_set():
         return "stopping"
-    return "degraded" if "error" in _store(parts) or parts.behind() >= parts.queue else "ok"
+    found = parts.vitals.last()
+    ill = found is not None and found["overall"] in ("degraded", "critical")
+    return "degraded" if ill or "error" in _store(parts) or parts.behind() >= parts.queue else "ok"
 
 
 def _store(parts: Parts) -> dict[str, Any]:
-    """Where it is, and what is wrong with it if it cannot be read. Cheap: `mplp health` looks at it closely."""
+    """Where it is, and what is wrong with it if it cannot be read. Cheap: the checks look at it closely."""
     told: dict[str, Any] = {"path": str(parts.runtime.state_dir)}
     try:
         parts.store.board.last()

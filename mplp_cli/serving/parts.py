@@ -11,6 +11,7 @@ from mplp_cli.protocols import Store
 from mplp_cli.runtime import Runtime
 from mplp_cli.serving.contract import Catalogue, Fleet
 from mplp_cli.serving.refusals import RequestError
+from mplp_cli.serving.vitals import Vitals
 
 #: Events that routes may be behind before no more are taken in.
 QUEUE = 100_000
@@ -34,6 +35,10 @@ class Parts:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     #: Streams that are open.
     streams: int = 0
+    vitals: Vitals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vitals = Vitals(self.runtime)
 
     @property
     def store(self) -> Store:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
+from mplp_cli.running import collect_less
 from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
 from mplp_cli.serving.binding import address_of, listen, token_of, url_of
@@ -167,6 +168,7 @@ async def _serve(
             works = tasks.create_task(fleet.work())
             fires = tasks.create_task(Triggers(runtime, bus, catalogue, fleet, _say).work())
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
+            collect_less()
             tell()
             await parts.stopping.wait()
             http.should_exit = True

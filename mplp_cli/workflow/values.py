@@ -72,8 +72,12 @@ def moment_ms(text: str) -> int:
 
 def rfc3339(ms: int) -> str:
     """`2026-01-31T12:00:00.250Z` for milliseconds since the Unix epoch."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(64)  # what happens together is told together
+def _second(since: int) -> str:
+    return f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def derived_uuid(*parts: str | int) -> str:

@@ -27,7 +27,7 @@ import apsw
 
 from mplp_cli.errors import Failure
 from mplp_cli.events.bus import Bus
-from mplp_cli.events.contract import Sender
+from mplp_cli.events.contract import LazySender, Sender
 from mplp_cli.events.dispatch import Dispatcher
 from mplp_cli.events.senders.file import FileSender
 from mplp_cli.events.senders.handler import HandlerSender
@@ -100,6 +100,14 @@ class Noted:
         return await self._send(events)
 
 
+class LazyNoted(Noted):
+    """A lazy one, in the same way."""
+
+    def __init__(self, inner: LazySender, late: list[float]) -> None:
+        super().__init__(inner, late)
+        self.sync = inner.sync
+
+
 def routing(folder: Path) -> Routing:
     """Route n gets the events of type `load.n`, of half as many types as there are routes."""
     kinds = ROUTES // 2
@@ -129,7 +137,7 @@ def made(number: int, offered: float) -> Published:
 @asynccontextmanager
 async def delivering(folder: str, late: list[float], count: int) -> AsyncIterator[tuple[Bus, Dispatcher]]:
     """A bus and a dispatcher on a real store; checks at the end that nothing is missing."""
-    called = 0
+    called, near = 0, Path(folder).stat().st_dev
 
     def hear(event: Published, options: Mapping[str, Any]) -> None:
         nonlocal called
@@ -137,12 +145,9 @@ async def delivering(folder: str, late: list[float], count: int) -> AsyncIterato
 
     def sender(route: Route) -> Sender:
         target = route.target
-        inner: Sender = (
-            FileSender(target)
-            if isinstance(target, FileTarget)
-            else HandlerSender(HandlerTarget(handler="count"), hear)
-        )
-        return Noted(inner, late)
+        if isinstance(target, FileTarget):
+            return LazyNoted(FileSender(target, near), late)
+        return Noted(HandlerSender(HandlerTarget(handler="count"), hear), late)
 
     with Runtime(state_dir=folder) as runtime:
         store = runtime.store

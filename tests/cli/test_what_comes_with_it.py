@@ -1,4 +1,4 @@
-"""What comes with mplp: help, examples, schemas, a workflow to start from, and its own health."""
+"""What comes with mplp: help, examples, schemas, a workflow to start from."""
 
 from __future__ import annotations
 
@@ -155,54 +155,3 @@ def test_one_may_start_from_an_example(terminal: Terminal) -> None:
     text = (bundled("workflows") / "data-pipeline.yaml").read_text("utf-8")
     assert (terminal.directory / "mine.yaml").read_text("utf-8") == text
     assert "data-pipeline" in terminal("init", "other.yaml", "--from", "data-pipelin").err
-
-
-# ---- health ------------------------------------------------------------------------------------
-
-
-def test_it_is_healthy_and_says_why(terminal: Terminal) -> None:
-    ended = terminal("health", "--output", "json", "--timeout", "60")
-    assert ended.code == 0
-    report = ended.document
-    assert report.keys() == {"overall", "components", "timestamp"}
-    assert report["overall"] == "healthy"
-    named = [component["component"] for component in report["components"]]
-    modules = [f"module:{name}" for name in builtin_modules()]
-    assert named == ["store", "disk", "schemas", *modules, "packages", "platform"]
-    for component in report["components"]:
-        assert component.keys() == {"component", "status", "details", "timestamp"}
-    assert report["components"][0]["details"] == {"state": "none yet"}
-    assert not (terminal.directory / ".mplp").exists()
-    shown = terminal("health", "--timeout", "60")
-    assert shown.code == 0
-    assert shown.out.startswith("overall: healthy\n")
-
-
-def test_a_store_that_is_there_is_looked_into(terminal: Terminal) -> None:
-    terminal("run", "talks.yaml")
-    [store, *_] = terminal("health", "-o", "json", "--timeout", "60").document["components"]
-    assert store["status"] == "healthy"
-    assert (store["details"]["runs"], store["details"]["integrity"]) == (1, "ok")
-
-
-def test_a_store_that_is_broken_is_critical_and_the_rest_is_still_told(terminal: Terminal) -> None:
-    state = terminal.directory / ".mplp"
-    state.mkdir()
-    (state / "state.db").write_bytes(b"this is no database" * 100)
-    ended = terminal("health", "--output", "json", "--timeout", "60")
-    assert ended.code == 1
-    report = ended.document
-    assert report["overall"] == "critical"
-    statuses = {component["component"]: component["status"] for component in report["components"]}
-    assert statuses.pop("store") == "error"
-    assert set(statuses.values()) == {"healthy"}
-    assert "error" in report["components"][0]
-    assert json.dumps(report).isascii()
-
-
-def test_a_state_directory_that_is_a_file_is_an_error_of_the_store_alone(terminal: Terminal) -> None:
-    terminal.write("state", "")
-    ended = terminal("health", "--state-dir", "state", "-o", "json", "--timeout", "60")
-    assert ended.code == 1
-    errors = [c["component"] for c in ended.document["components"] if c["status"] != "healthy"]
-    assert errors == ["store"]

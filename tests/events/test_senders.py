@@ -21,7 +21,7 @@ from standardwebhooks.webhooks import Webhook
 from mplp_cli.delivering import open_tools
 from mplp_cli.engine.survivors import find_marked
 from mplp_cli.errors import Failure, InputError, UsageError
-from mplp_cli.events.contract import Sender
+from mplp_cli.events.contract import LazySender, Sender
 from mplp_cli.events.senders.handler import find_handler
 from mplp_cli.events.sending import sender_of
 from mplp_cli.runtime import Runtime
@@ -83,7 +83,10 @@ class Sending:
         async def act(sender: Sender) -> Any:
             size = sender.at_most
             parts = [numbered[at : at + size] for at in range(0, len(numbered), size)]
-            return [failure for part in parts for failure in await sender.send(part)]
+            told = [failure for part in parts for failure in await sender.send(part)]
+            if isinstance(sender, LazySender):
+                assert await sender.sync() is None
+            return told
 
         return list(asyncio.run(self.tried(target, act)))
 

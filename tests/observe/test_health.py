@@ -1,18 +1,26 @@
-"""Health: the table of words, broken and slow checks, and the checks of the surroundings."""
+"""Health: the table of words, checks that throw, hang and lie, and the checks of the surroundings."""
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mplp_cli.errors import StoreError
 from mplp_cli.observe import surroundings
-from mplp_cli.observe.health import Finding, check_health
+from mplp_cli.observe.health import Checkup, Finding, Wrong, chosen, found
 from mplp_cli.observe.surroundings import (
+    LEAST_FILES,
+    LEAST_FREE,
     PACKAGES,
     check_disk,
     check_packages,
@@ -34,6 +42,13 @@ class Still:
         return 0.0
 
 
+STAMP = "2023-11-14T22:13:20.250Z"
+
+
+def well() -> Finding:
+    return Finding(True)
+
+
 @pytest.mark.parametrize(
     ("components", "unhealthy", "expected"),
     [
@@ -51,9 +66,11 @@ class Still:
     ],
 )
 def test_more_than_three_in_ten_unhealthy_is_degraded(components: int, unhealthy: int, expected: str) -> None:
-    statuses: list[Status] = ["healthy"] * (components - unhealthy)
-    statuses += ["unhealthy"] * unhealthy
-    assert overall_of(statuses) == expected
+    checks: dict[str, Callable[[], Finding]] = {str(n): well for n in range(unhealthy, components)}
+    checks |= {f"ill{n}": lambda: Finding(False) for n in range(unhealthy)}
+    checkup = Checkup(checks, Still(), deadline=30)
+    assert checkup.overall == "healthy", "before the first look"
+    assert (checkup.look()["overall"], checkup.overall) == (expected, expected)
 
 
 @given(st.lists(st.sampled_from(STATUSES)), st.integers(min_value=0))
@@ -68,93 +85,158 @@ def test_the_order_of_components_does_not_matter(statuses: list[Status]) -> None
 
 
 def test_a_report_has_exactly_the_keys_that_are_promised() -> None:
-    report = check_health({"disk": lambda: Finding(True, {"free": 1})}, Still())
-    assert report == {
-        "overall": "healthy",
-        "components": [
-            {
-                "component": "disk",
-                "status": "healthy",
-                "details": {"free": 1},
-                "timestamp": "2023-11-14T22:13:20.250Z",
-            }
-        ],
-        "timestamp": "2023-11-14T22:13:20.250Z",
-    }
-
-
-def test_a_check_that_breaks_is_an_error_and_the_others_are_still_made() -> None:
     def broken() -> Finding:
         raise OSError("the disk is on fire")
 
-    report = check_health(
-        {"first": broken, "second": lambda: Finding(False), "third": lambda: Finding(True)}, Still()
-    )
-    assert [component["status"] for component in report["components"]] == ["error", "unhealthy", "healthy"]
-    assert report["components"][0]["error"] == "the disk is on fire"
-    assert "details" not in report["components"][0]
-    assert "error" not in report["components"][1]
+    checks = {
+        "disk": lambda: found((), {"free": 1}),
+        "net": lambda: found([Wrong("it is far", "`move`")], {"ms": 101}),
+        "fire": broken,
+    }
+    assert Checkup(checks, Still()).look() == {
+        "overall": "critical",
+        "components": [
+            {"component": "disk", "status": "healthy", "details": {"free": 1}, "timestamp": STAMP},
+            {
+                "component": "net",
+                "status": "unhealthy",
+                "details": {"problems": [{"message": "it is far", "hint": "`move`"}], "ms": 101},
+                "timestamp": STAMP,
+            },
+            {
+                "component": "fire",
+                "status": "error",
+                "error": "the disk is on fire\n`mplp doctor` looks closer",
+                "timestamp": STAMP,
+            },
+        ],
+        "timestamp": STAMP,
+    }
+
+
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError(), "KeyError"),
+        (StoreError("it is\nfull", hint="free some"), "it is full\nfree some"),
+        (_MuteError(), "_MuteError"),
+        (SystemExit(3), "3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_a_check_that_breaks_is_an_error_and_the_others_are_still_made(
+    error: BaseException, said: str
+) -> None:
+    def broken() -> Finding:
+        raise error
+
+    report = Checkup({"first": broken, "second": lambda: Finding(False), "third": well}, Still(), 30).look()
+    assert [one["status"] for one in report["components"]] == ["error", "unhealthy", "healthy"]
+    assert report["components"][0]["error"].startswith(said)
     assert report["overall"] == "critical"
 
 
-def test_an_error_without_words_is_told_by_its_kind() -> None:
-    def broken() -> Finding:
-        raise KeyError
-
-    [component] = check_health({"odd": broken}, Still())["components"]
-    assert component["error"] == "KeyError"
+_CIRCLE: dict[str, Any] = {}
+_CIRCLE["again"] = _CIRCLE
 
 
-def test_a_check_that_hangs_is_left_behind() -> None:
-    over = threading.Event()
+LIES: dict[str, Any] = {
+    "nothing": None,
+    "a-word": "healthy",
+    "a-map": {"healthy": True},
+    "a-text-for-healthy": Finding("no"),  # type: ignore[arg-type]  # the lie
+    "a-number-for-healthy": Finding(1),  # type: ignore[arg-type]  # the lie
+    "a-list-for-details": Finding(True, ["fine"]),  # type: ignore[arg-type]  # the lie
+    "no-json": Finding(True, {"at": object()}),
+    "a-circle": Finding(True, _CIRCLE),
+    "healthy-with-problems": Finding(True, {"problems": [{"message": "it burns"}]}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_a_check_that_lies_is_an_error(lie: Any) -> None:
+    report = Checkup({"liar": lambda: lie, "other": well}, Still(), deadline=30).look()
+    assert [one["status"] for one in report["components"]] == ["error", "healthy"]
+    assert report["components"][0].keys() == {"component", "status", "error", "timestamp"}
+
+
+def test_checks_that_hang_are_left_behind_together_and_made_once() -> None:
+    over, begun = threading.Event(), []
 
     def hangs() -> Finding:
-        over.wait(30)
-        return Finding(True)
+        begun.append(1)
+        over.wait(60)
+        return Finding(True, {"late": True})
 
-    report = check_health({"net": hangs, "other": lambda: Finding(True)}, Still(), deadline=0.05)
+    checkup = Checkup({**{f"net{n}": hangs for n in range(40)}, "other": well}, Still(), deadline=0.05)
+    for report in [checkup.look() for _ in range(3)]:
+        statuses = [one["status"] for one in report["components"]]
+        assert (statuses[:40], statuses[40], report["overall"]) == (["error"] * 40, "healthy", "critical")
+        error = report["components"][0]["error"]
+        assert error == "no answer within 0.05 s\n`mplp health net0 --timeout 0.25` waits longer"
+    assert len(begun) == 40, "one that hangs is not made again"
     over.set()
-    assert [component["status"] for component in report["components"]] == ["error", "healthy"]
-    assert report["components"][0]["error"] == "no answer within 0.05 s"
+    until = time.monotonic() + 30
+    while checkup.look()["overall"] != "healthy" and time.monotonic() < until:
+        pass
+    assert checkup.overall == "healthy", "once they have answered, that counts"
 
 
-def test_a_full_disk_is_unhealthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_disk(tmp_path).healthy
-    monkeypatch.setattr(surroundings, "LEAST_FREE", 1 << 62)
-    assert not check_disk(tmp_path).healthy
+def test_components_are_chosen_by_name_or_by_family() -> None:
+    checks = dict.fromkeys(("store", "module:plan", "module:core"), well)
+    assert list(chosen(checks, ())) == list(checks)
+    assert list(chosen(checks, ["module", "store"])) == list(checks)
+    assert list(chosen(checks, ["module:core"])) == ["module:core"]
+    with pytest.raises(KeyError, match="plan"):
+        chosen(checks, ["store", "plan"])
 
 
-def test_a_disk_that_takes_no_more_files_is_unhealthy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# ---- the surroundings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "all_files", "problems"),
+    [
+        (LEAST_FREE, LEAST_FILES, 10_000, 0),
+        (LEAST_FREE - 1, LEAST_FILES, 10_000, 1),
+        (LEAST_FREE, LEAST_FILES - 1, 10_000, 1),
+        (0, 0, 10_000, 2),
+        (LEAST_FREE, 0, 0, 0),
+    ],
+)
+def test_a_disk_is_full_below_its_thresholds_and_not_at_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, files: int, all_files: int, problems: int
 ) -> None:
-    monkeypatch.setattr(surroundings, "LEAST_FILES", 1 << 62)
-    found = check_disk(tmp_path)
-    limited = found.details["freeFiles"] > 0
-    assert found.healthy is not limited
-
-
-def test_the_disk_of_a_directory_that_is_not_there_is_that_of_its_ancestor(tmp_path: Path) -> None:
-    assert check_disk(tmp_path / "not" / "there").details["path"] == str(tmp_path)
+    disk = SimpleNamespace(f_bavail=free, f_frsize=1, f_favail=files, f_files=all_files)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    told = check_disk(tmp_path / "not" / "there")
+    assert (told.healthy, len(told.details.get("problems", ()))) == (problems == 0, problems)
+    assert told.details["path"] == str(tmp_path), "that of the nearest directory that is there"
 
 
 def test_the_packages_that_are_installed_will_do() -> None:
-    found = check_packages()
-    assert found.healthy, found.details
-    assert found.details["sqlite"].startswith("3.")
+    told = check_packages()
+    assert told.healthy, told.details
+    assert told.details["sqlite"].startswith("3.")
 
 
 def test_a_package_of_another_version_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "rich", ("rich", "99", "100"))
-    found = check_packages()
-    assert not found.healthy
-    assert "rich" in found.details["problems"][0]
+    told = check_packages()
+    assert not told.healthy
+    assert told.details["problems"][0]["hint"] == "`pip install 'rich>=99,<100'`"
 
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_package_that_is_missing_is_named(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGES, "rich", ("no_such_package", "1", "2"))
     monkeypatch.setattr(surroundings, "COMPILED", {"no_such_package"} if compiled else set())
-    [component] = check_health({"packages": check_packages}, Still(), deadline=60)["components"]
+    [component] = Checkup({"packages": check_packages}, Still(), deadline=60).look()["components"]
     assert component["status"] == "error"
     assert "rich" in component["error"]
 
@@ -165,8 +247,10 @@ def test_the_packages_are_those_that_the_project_requires() -> None:
     assert known == set(project["dependencies"])
 
 
-def test_this_platform_will_do() -> None:
+def test_this_platform_will_do_and_an_old_python_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_platform().healthy
+    monkeypatch.setattr(surroundings, "OLDEST_PYTHON", (99, 0))
+    assert not check_platform().healthy
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from mplp_cli.render.tables import (
     ago,
     approvals_table,
     examples_table,
-    health_table,
     runs_table,
     status_table,
 )
@@ -468,20 +467,12 @@ def test_tables(width: int, snapshot: SnapshotAssertion) -> None:
         asked_at=NOON - 300_000,
         state="pending",
     )
-    health = {
-        "overall": "degraded",
-        "components": [
-            {"component": "store", "status": "healthy", "details": {"journal": "wal", "runs": 12}},
-            {"component": "disk", "status": "degraded", "error": "1.2 GiB free of 200 GiB"},
-        ],
-    }
     state = finished()
     screens = [
         runs_table(runs, NOON, PLAIN, width),
         approvals_table([asked], NOON, PLAIN, width),
         status_table(state.plan, state, NOON + 80_000, PLAIN, width),
         examples_table([("pipeline", "Fan-out, retries and a fallback [/red]")], PLAIN, width),
-        health_table(health, PLAIN, width),
         plan_screen(state.plan, theme=PLAIN, width=width),
     ]
     assert all(line.width <= width for screen in screens for line in screen)

@@ -7,6 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,13 @@ class Reply:
     @property
     def document(self) -> Any:
         return json.loads(self.body)
+
+
+def until(true: Callable[[], Any], seconds: float = 60) -> None:
+    end, look = time.monotonic() + seconds, threading.Event()
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        look.wait(0.05)
 
 
 class Outside:

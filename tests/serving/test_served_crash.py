@@ -7,9 +7,8 @@ import random  # noqa: TID251 - seeded, and only here: which moments are tried
 import signal
 import sqlite3
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from mplp_cli.clock import SystemClock
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.fold.history import RunPausing
 from tests.conftest import EXHAUSTIVE
-from tests.serving.outside import Outside
+from tests.serving.outside import Outside, until
 
 MOMENTS = 50 if EXHAUSTIVE else 3
 
@@ -59,13 +58,6 @@ def server(tmp_path: Path) -> Iterator[Outside]:
     yield made
     if made.process is not None and made.process.poll() is None:
         made.end(signal.SIGKILL)
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> None:
-    end, look = time.monotonic() + seconds, threading.Event()
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        look.wait(0.05)
 
 
 def offered(server: Outside, number: int, killed: threading.Event) -> bool:

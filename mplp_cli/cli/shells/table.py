@@ -31,6 +31,7 @@ _KINDS = {
     "KIND": "kinds",
     "OBJECT": "objects",
     "ALLOCATION": "allocations",
+    "COMPONENT": "components",
 }
 
 

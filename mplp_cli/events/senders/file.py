@@ -6,6 +6,8 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
+from threading import Lock
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,57 +19,121 @@ from mplp_cli.workflow.published import Published, cloud_event
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
-class FileSender:
-    """Appends to one file, which is opened for each batch: it may be moved away and is made again.
+class _Open(NamedTuple):
+    """A file that is open, and not on the disk yet; `new`: its name may not be, either."""
 
-    A batch is one write, and on the disk when it counts as delivered.
+    number: int
+    device: int
+    inode: int
+    new: bool
+
+    def is_at(self, path: str) -> bool:
+        """Whether it has not been moved away."""
+        try:
+            there = os.stat(path)  # noqa: PTH116 (text is wanted)
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (self.device, self.inode)
+
+
+class FileSender:
+    """Appends to one file, which may be moved away and is made again.
+
+    A batch is one write; it is there for others at once, and on the disk after a `sync`.
     """
 
     at_most = 500
 
-    def __init__(self, target: FileTarget) -> None:
-        self._path = target.path
+    def __init__(self, target: FileTarget, near: int | None = None) -> None:
+        """`near`: the device that the event loop waits for anyhow; a file elsewhere is written to by a thread."""
+        self._path, self._near = target.path, near
+        #: What is written to, and all that are not on the disk yet.
+        self._file: _Open | None = None
+        self._unsure: list[_Open] = []
+        #: A sync that failed, and that nobody has heard of.
+        self._lost: Failure | None = None
+        self._changing, self._syncing = Lock(), Lock()
 
     async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
         """All of them, or none of which it is certain."""
         lines = b"".join(msgspec.json.encode(cloud_event(event)) + b"\n" for _, event in events)
-        failure = await asyncio.to_thread(self._append, lines)
+        file = self._file
+        if file is not None and file.device == self._near:
+            failure = self._append(lines)
+        else:
+            failure = await asyncio.to_thread(self._append, lines)
         return [failure] * len(events)
 
     def _append(self, lines: bytes) -> Failure | None:
-        try:
-            append(self._path, lines)
-        except OSError as error:
-            why = error.strerror or str(error)
-            parent = os.path.dirname(self._path)  # noqa: PTH120 (text is wanted)
-            if not os.path.isdir(parent):  # noqa: PTH112 (the same)
-                why = f"the directory {parent} does not exist; it has to be made first"
-            return DeliveryError(
-                f"cannot write to {self._path}: {why}", details={"path": self._path}
-            ).failure()
+        with self._changing:
+            before, self._file = self._file, None
+            try:
+                file = before if before is not None and before.is_at(self._path) else _opened(self._path)
+            except OSError as error:
+                return self._refused(error)
+            try:
+                _write(file.number, lines)
+            except OSError as error:
+                # What there is of a line is seen when it is opened again.
+                if file is not before:
+                    os.close(file.number)
+                return self._refused(error)
+            if file is not before:
+                self._unsure.append(file)
+            self._file = file
         return None
 
+    async def sync(self) -> Failure | None:
+        """Have the disk keep what was written."""
+        failure = await asyncio.to_thread(self._sync)
+        self._lost = None
+        return failure
 
-def append(path: str, lines: bytes) -> None:
-    """Write lines at the end of a file, durably. OSError.
+    def _sync(self) -> Failure | None:
+        with self._syncing:
+            with self._changing:
+                files, self._unsure, self._file = self._unsure, [], None
+            for file in files:
+                try:
+                    os.fsync(file.number)
+                    if file.new:
+                        _sync_directory(os.path.dirname(self._path) or ".")  # noqa: PTH120 (text is wanted)
+                except OSError as error:
+                    self._lost = self._refused(error)
+                finally:
+                    os.close(file.number)
+            return self._lost
 
-    What a crash has left of a last line is made a line of its own first, so that only that one is spoiled.
+    def _refused(self, error: OSError) -> Failure:
+        why = error.strerror or str(error)
+        parent = os.path.dirname(self._path)  # noqa: PTH120 (the same)
+        if not os.path.isdir(parent):  # noqa: PTH112 (the same)
+            why = f"the directory {parent} does not exist; it has to be made first"
+        return DeliveryError(f"cannot write to {self._path}: {why}", details={"path": self._path}).failure()
+
+
+def _opened(path: str) -> _Open:
+    """A file to write at the end of. OSError.
+
+    What a crash has left of a last line is made a line of its own, so that only that one is spoiled.
     """
-    there = os.path.exists(path)  # noqa: PTH110 (once a batch)
+    new = not os.path.exists(path)  # noqa: PTH110 (text is wanted)
     file = os.open(path, _FLAGS, 0o600)
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "it is not a regular file")
         if status.st_size and os.pread(file, 1, status.st_size - 1) != b"\n":
-            lines = b"\n" + lines
-        while lines:
-            lines = lines[os.write(file, lines) :]
-        os.fsync(file)
-    finally:
+            _write(file, b"\n")
+    except BaseException:
         os.close(file)
-    if not there:
-        _sync_directory(os.path.dirname(path) or ".")  # noqa: PTH120 (the same)
+        raise
+    return _Open(file, status.st_dev, status.st_ino, new)
+
+
+def _write(file: int, lines: bytes) -> None:
+    while lines:
+        lines = lines[os.write(file, lines) :]
 
 
 def _sync_directory(path: str) -> None:
