@@ -173,7 +173,7 @@ class _Routes:
     def look(self) -> None:
         """Add what is new to the tally."""
         for dispatcher, before in self._before.items():
-            latencies = dispatcher.latencies()
+            latencies = dispatcher.latencies
             for one in dispatcher.progress():
                 states = {
                     "delivered": one.delivered, "failed": one.failed, "dead": one.dead, "dropped": one.dropped

@@ -20,7 +20,7 @@ from mplp_cli.events.lane import FAR, WINDOW, Item, Lane
 from mplp_cli.events.ledger import Ledger
 from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
 from mplp_cli.events.passing import Passage
-from mplp_cli.events.progress import Latencies, Progress
+from mplp_cli.events.progress import Progress
 from mplp_cli.protocols import Clock, Delivery, Store
 from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Published
@@ -84,6 +84,8 @@ class Dispatcher:
         if new := {lane.reader: begin for lane in self._lanes if lane.reader not in known}:
             deliveries.settle(new)
         self._named = {lane.name: lane for lane in self._lanes}
+        #: By route: from the moment an event was heard of until its target had it, of those that needed one try.
+        self.latencies = {lane.name: lane.latencies for lane in self._lanes}
         self._heard = after
         #: Dead letters that people want to have delivered again.
         self._replayed: list[tuple[Lane, tuple[int, ...]]] = []
@@ -219,10 +221,6 @@ class Dispatcher:
         """How the routes are doing, in the order of their declaration."""
         now = self._clock.now()
         return [lane.progress(self._heard, now, lane.broken or self._ledger.trouble) for lane in self._lanes]
-
-    def latencies(self) -> dict[str, Latencies]:
-        """By route: from the moment an event was heard of until its target had it, of those that needed one try."""
-        return {lane.name: lane.latencies for lane in self._lanes}
 
     def _go_on_all(self) -> None:
         for lane in self._lanes:

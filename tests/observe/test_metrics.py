@@ -116,7 +116,7 @@ def test_questions_are_answered_as_if_every_value_were_known(told: list[tuple[in
         ends = (0.0, *BOUNDS, float("inf"))
         place = next(n for n, end in enumerate(ends[1:]) if exact <= end)
         assert about is not None
-        assert ends[place] <= about <= min(ends[place + 1], BOUNDS[-1])
+        assert ends[place] * 0.999_999 <= about <= min(ends[place + 1], BOUNDS[-1]) * 1.000_001
 
 
 def test_a_gauge_is_that_of_who_still_lives_and_a_counter_of_the_system_may_begin_anew() -> None:
