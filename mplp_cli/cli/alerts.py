@@ -28,8 +28,8 @@ def main(
 ) -> None:
     """List the alerts of the project: which fire, since when, and what is silenced.
 
-    `mplp.yaml` declares alerts (`mplp help alerts`). They are looked at while `mplp serve` runs; what is shown is how
-    they stood then.
+    `mplp.yaml` declares alerts (`mplp help alerts`). They are looked at while `mplp serve` or
+    `mplp monitor` runs; what is shown is how they stood then.
 
     Examples:
 
@@ -66,7 +66,7 @@ def main(
     if not runtime.settings.alerts:
         note("no alerts are declared here; `mplp help alerts` says how")
     elif not watched:
-        note("nobody looks at them now; `mplp serve` does")
+        note("nobody looks at them now; `mplp serve` and `mplp monitor` do")
     elif not listed:
         note("none is pending, and none fires")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -16,7 +16,7 @@ import typer
 from mplp_cli.cli.options import NoColor, StateDir
 
 if TYPE_CHECKING:
-    from mplp_cli.observe.seen import Seen
+    from mplp_cli.observe.seen import Seen, SeenAlert
     from mplp_cli.render.ink import Screen
     from mplp_cli.render.theme import Theme
     from mplp_cli.runtime import Runtime
@@ -64,7 +64,8 @@ def main(
 ) -> None:
     """Watch runs, throughput, latencies, resources, events and agents, and what holds them up.
 
-    At once, and then every 5 seconds, until Ctrl-C. It only reads. On a terminal it is a dashboard; into a pipe, and
+    At once, and then every 5 seconds, until Ctrl-C. Alerts are looked at, too, where no
+    server does. On a terminal it is a dashboard; into a pipe, and
     with `--output jsonl`, it prints one JSON document a look: {at, metrics, analysis, alerts}. `analysis` is
     {overall, bottlenecks, trends, recommendations}; `mplp help monitor` says what they mean.
 
@@ -143,7 +144,12 @@ def looks(runtime: Runtime) -> Callable[[], Seen]:
     routes = settings.routing.routes if settings.routing is not None else ()
     readers = [f"route:{one.id}" for one in routes] + [f"rule:{one.id}" for one in settings.correlation_rules]
     monitor = Monitor(
-        lambda: stored(runtime), runtime.pool, follow=Progressing(runtime), asks=asked, readers=readers
+        lambda: stored(runtime),
+        runtime.pool,
+        follow=Progressing(runtime),
+        asks=asked,
+        readers=readers,
+        alerts=_alerts(runtime),
     )
     cores, memory = (detect("cpu", runtime.cwd) or 0) // 1_000, detect("memory", runtime.cwd) or 0
     first = True
@@ -156,6 +162,43 @@ def looks(runtime: Runtime) -> Callable[[], Seen]:
         found = measure(place, probes, runtime.clock, window=_FIRST if first else None)
         first = False
         return monitor.look(runtime.clock.now(), found.metrics, cores, memory)
+
+    return look
+
+
+def _alerts(runtime: Runtime) -> Callable[[], Sequence[SeenAlert]]:
+    """How the alerts stand. As long as nobody else looks at them, this does."""
+    from mplp_cli.cli.alerts import listed_alerts
+    from mplp_cli.cli.showing import stored
+    from mplp_cli.observe.alerting import Watch
+    from mplp_cli.observe.seen import SeenAlert
+    from mplp_cli.workflow.alerting import message_of
+
+    settings = runtime.settings
+    watches: list[Watch] = []
+
+    def look() -> Sequence[SeenAlert]:
+        store = stored(runtime) if settings.alerts else None
+        if store is None:
+            return ()
+        watches[:] = watches or [Watch(settings.alerts, store, runtime.clock)]
+        right = store.alerts.own()
+        if right is not None:
+            with right:
+                watches[0].look()
+        listed = listed_alerts(settings, store.alerts.kept(), runtime.clock.now())
+        return [
+            SeenAlert(
+                name=one.alert.id,
+                status=standing.status,
+                severity=one.alert.severity,
+                since=standing.since,
+                message=message_of(standing),
+                silenced=one.silence is not None,
+            )
+            for one in listed
+            if (standing := one.standing) is not None
+        ]
 
     return look
 
