@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from mplp_cli.sampling import sampling
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.fold.state import RunState
     from mplp_cli.workflow.published import Published
 
-#: Events among which the first ones of a new run are looked for.
-_RECENT: Final = 1_000
+#: Seconds until it is looked again whether another process still delivers.
+_AGAIN: Final = 0.5
 
 
 async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunState:
@@ -38,24 +39,64 @@ async def _driven(
     from mplp_cli.delivering import delivering
     from mplp_cli.events.dispatch import Scope
 
-    async with AsyncExitStack() as stack:
-        scope, opened = _scope_of(runtime, run), []
-        if declared is not None:
-            # A route that is new begins with the run that is, not after what the run has told already.
-            everything = Scope(begin=scope.begin)
-            rules = runtime.settings.correlation_rules
-            opened.append(delivering(runtime, declared, strict=False, scope=everything, rules=rules))
-        if own is not None:
-            known = run.drive.world.secrets
-            opened.append(delivering(runtime, own, strict=False, scope=scope, secrets=known))
-        for one in opened:
-            if (delivers := await stack.enter_async_context(one)) is not None:
-                watch(delivers.dispatcher)
-        return await run.go()
+    scope = _scope_of(runtime, run)
+    over = asyncio.Event()
+    try:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            if declared is not None:
+                # A route that is new begins with the run that is, not after what the run has told already.
+                everything, opened = Scope(begin=scope.begin), asyncio.Event()
+                tasks.create_task(_for_the_project(runtime, declared, everything, watch, (opened, over)))
+                await opened.wait()
+            if own is not None:
+                known = run.drive.world.secrets
+                of_run = delivering(runtime, own, strict=False, scope=scope, secrets=known)
+                if (delivers := await stack.enter_async_context(of_run)) is not None:
+                    watch(delivers.dispatcher)
+            try:
+                return await run.go()
+            finally:
+                over.set()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+async def _for_the_project(
+    runtime: Runtime,
+    declared: Routing,
+    scope: Scope,
+    watch: Callable[[Dispatcher], None],
+    moments: tuple[asyncio.Event, asyncio.Event],
+) -> None:
+    """Deliver for the project whenever no other process does, until it is over, and then what is left. `moments`: it
+    has begun (or another process delivers), and it is over."""
+    from mplp_cli.delivering import delivering
+
+    opened, over = moments
+    rules = runtime.settings.correlation_rules
+    try:
+        while True:
+            last = over.is_set()
+            async with delivering(runtime, declared, strict=False, scope=scope, rules=rules) as delivers:
+                if delivers is not None:
+                    watch(delivers.dispatcher)
+                opened.set()
+                await _until(over, None if delivers is not None else _AGAIN)
+            if last or (over.is_set() and delivers is not None):
+                return
+    finally:
+        opened.set()
+
+
+async def _until(moment: asyncio.Event, seconds: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await moment.wait()
 
 
 def _scope_of(runtime: Runtime, run: Run) -> Scope:
     """The scope of the routes of a run's own workflow: what this run tells, from its first event on."""
+    from mplp_cli.engine.announcing import first_told
     from mplp_cli.events.dispatch import Scope
 
     of = f"mplp/{run.plan.workflow.id}/{run.state.run_id}"
@@ -63,6 +104,6 @@ def _scope_of(runtime: Runtime, run: Run) -> Scope:
     def is_own(event: Published) -> bool:
         return event.source == of or event.source.startswith(f"{of}/")
 
-    # If it has just begun, what it has told is among the last events; else its routes are known.
-    told = [number for number, event in runtime.store.board.newest(_RECENT) if is_own(event)]
+    first = first_told(run.state.run_id, next(iter(run.journal.read())))
+    told = [number for number, event in runtime.store.board.find(first) if is_own(event)]
     return Scope(name=f"run:{run.state.run_id}/", only=is_own, begin=told[0] - 1 if told else None)

@@ -26,7 +26,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """List the alerts of the project: which fire, since when, and what is silenced.
+    """List alerts: which fire, since when, and what is silenced.
 
     `mplp.yaml` declares alerts (`mplp help alerts`). They are looked at while `mplp serve` or
     `mplp monitor` runs; what is shown is how they stood then.

@@ -38,7 +38,9 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Show what was counted and measured: runs, steps, waits, events, agents, commits, the machine.
+    """Show what was counted and measured.
+
+    Of runs, steps, waits, events, agents, commits and the machine.
 
     Runs and servers take a sample every five seconds, and at their end. Of counters it shows what they became greater
     by in that time, of durations how many there were and the p50, p95 and p99, of all else how it stands.

@@ -62,7 +62,7 @@ def main(
     state_dir: StateDir = None,
     no_color: NoColor = False,
 ) -> None:
-    """Watch runs, throughput, latencies, resources, events and agents, and what holds them up.
+    """Watch what goes on, and what holds it up.
 
     At once, and then every 5 seconds, until Ctrl-C. Alerts are looked at, too, where no
     server does. On a terminal it is a dashboard; into a pipe, and

@@ -100,13 +100,23 @@ def announced(
             if began is not None and isinstance(fact, RunCompleted | RunFailed | RunCancelled):
                 data["duration"] = fact.at - began
             yield Published(
-                id=derived_uuid(run, kind, step, attempt, fact.at, position),
+                id=_told_id(run, fact, position),
                 type=kind,
                 source=f"mplp/{workflow}/{run}",
                 at=fact.at,
                 data=data,
                 more={"subject": step} if step else {},
             )
+
+
+def first_told(run: str, begun: Event) -> str:
+    """The id of the first event of a run, whose first fact is `begun`."""
+    return _told_id(run, begun, 0)
+
+
+def _told_id(run: str, fact: Event, position: int) -> str:
+    kind, step, attempt = fact.__struct_config__.tag, getattr(fact, "step", ""), getattr(fact, "attempt", 0)
+    return derived_uuid(run, str(kind), step, attempt, fact.at, position)
 
 
 def overheard(

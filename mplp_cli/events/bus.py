@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from mplp_cli.errors import StoreError
 from mplp_cli.protocols import Board
 from mplp_cli.workflow.published import Published
 
@@ -46,14 +47,21 @@ class Bus:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        events = [event for some, _ in waiting for event in some]
         try:
-            numbers = self._board.publish(*events)
-        except Exception as error:  # noqa: BLE001 - whoever published is told, each of them
-            for _, done in waiting:
+            self._publish(waiting)
+        except Exception as error:  # noqa: BLE001 - whoever published is told
+            if len(waiting) == 1:
+                [(_, done)] = waiting
                 if not done.done():
                     done.set_exception(error)
-            return
+                return
+            for one in waiting:  # it need not be the fault of all
+                self._waiting = [one]
+                self._flush()
+
+    def _publish(self, waiting: Sequence[tuple[Sequence[Published], asyncio.Future[list[int]]]]) -> None:
+        events = [event for some, _ in waiting for event in some]
+        numbers = self._board.publish(*events)
         begin = 0
         for some, done in waiting:
             if not done.done():
@@ -79,5 +87,9 @@ class Bus:
 
     async def listen(self) -> None:
         """Look again and again, until cancelled."""
-        while True:  # noqa: ASYNC110 - others are other processes
-            await asyncio.sleep(0 if self.look() else POLL)
+        while True:
+            try:
+                more = self.look()
+            except StoreError:  # whoever writes is told what is wrong with it
+                more = False
+            await asyncio.sleep(0 if more else POLL)

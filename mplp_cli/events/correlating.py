@@ -75,6 +75,8 @@ class Correlating:
     async def work(self) -> None:
         """Correlate, until cancelled."""
         unsubscribe = self._bus.subscribe(self._hear)
+        # What was told before is read from the board.
+        self._heard = max(self._heard, self._bus.heard)
         try:
             while not self._ready:
                 await self._recall()

@@ -16,7 +16,7 @@ from mplp_cli.errors import Failure, MplpError, StepError, StoreError
 from mplp_cli.events.contract import LazySender, MakeSender, Sender
 from mplp_cli.events.errands import Errands
 from mplp_cli.events.keeping import Batch, Keeping
-from mplp_cli.events.lane import FAR, WINDOW, Item, Lane
+from mplp_cli.events.lane import FAR, WINDOW, Item, Lane, may_retry
 from mplp_cli.events.ledger import Ledger
 from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
 from mplp_cli.events.passing import Passage
@@ -277,7 +277,7 @@ class Dispatcher:
     def _arm(self, lane: Lane) -> None:
         """Come back when the next further try is due."""
         due = lane.next_due()
-        if due is None or lane.room <= 0 or due >= lane.armed:
+        if due is None or not may_retry(lane) or due >= lane.armed:
             return
         self._errands.drop(f"due {lane.name}")
         lane.armed = due

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from mplp_cli.errors import MplpError, QueueFullError, StoreError
+from mplp_cli.errors import MplpError, QueueFullError, RunExistsError, StoreError
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.causes import LIMIT, depth_of
 from mplp_cli.protocols import Clock, Control, RunRecord, Store
@@ -154,20 +155,30 @@ class Firing:
         self._heard = max(self._heard, self._bus.heard)
         try:
             while True:
-                self.rearm()
-                if sum(self._turn(lane) for lane in list(self._lanes.values())):
-                    await asyncio.sleep(0)
-                    continue
-                self._settle_now_and_then()
-                await self._rest()
+                await self._round()
         finally:
             unsubscribe()
-            self._settle_idle(list(self._lanes.values()))
+            with suppress(StoreError):
+                self._settle_idle(list(self._lanes.values()))
+
+    async def _round(self) -> None:
+        try:
+            self.rearm()
+            if sum(self._turn(lane) for lane in list(self._lanes.values())):
+                await asyncio.sleep(0)
+                return
+            self._settle_now_and_then()
+        except (
+            StoreError
+        ):  # whoever needs the store says what is wrong with it; nothing is lost by trying again
+            await asyncio.sleep(IDLE)
+        await self._rest()
 
     def once(self) -> None:
         """Deal with all that is on the board, but for what has to wait: for somebody who does not stay."""
         self.rearm()
-        self._bus.look()
+        while self._bus.look():
+            pass
         self._heard = self._bus.heard
         while sum(self._turn(lane) for lane in list(self._lanes.values())):
             pass
@@ -205,9 +216,9 @@ class Firing:
         if told is None:
             lane.again = self._clock.monotonic() + AGAIN
             return False
+        self._store.deliveries.settle({lane.reader: number}, (), told, durable=bool(told))
         lane.pending.popleft()
         lane.settled = number
-        self._store.deliveries.settle({lane.reader: number}, (), told, durable=bool(told))
         if told:
             self._bus.look()
         return True
@@ -252,6 +263,8 @@ class Firing:
             raise
         except QueueFullError:
             return None
+        except RunExistsError:  # another process was faster
+            return []
         except Exception as error:  # noqa: BLE001 - an event that nobody can do anything with never stops the next
             if event.type in (FAILED, SKIPPED) and depth >= LIMIT:
                 return []

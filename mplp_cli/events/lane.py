@@ -132,8 +132,8 @@ class Lane:
         return self._later[0][0] if self._later else None
 
     def due(self, now: float) -> tuple[int, int] | None:
-        """The next (number, failed tries) that is to be tried again by now, if there is room; it is `again` then."""
-        if not self._later or self._later[0][0] > now or self.room <= 0:
+        """The next (number, failed tries) that is to be tried again by now, if it may be; it is `again` then."""
+        if not self._later or self._later[0][0] > now or not may_retry(self):
             return None
         _, number, tries = heappop(self._later)
         self._later_numbers.discard(number)
@@ -277,6 +277,11 @@ class Lane:
             p99=self.latencies.quantile(0.99) * 1000,
             trouble=trouble,
         )
+
+
+def may_retry(lane: Lane) -> bool:
+    """Whether a lane has room for one that is tried again, or others wait in it for that."""
+    return lane.room > 0 or bool(lane._still)  # noqa: SLF001 - a method in all but number
 
 
 def _number(item: Item) -> int:

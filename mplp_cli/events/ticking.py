@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 
+from mplp_cli.errors import StoreError
 from mplp_cli.events.bus import Bus
 from mplp_cli.protocols import Clock, Deliveries
 from mplp_cli.workflow.events.arming import TICK
@@ -21,6 +22,8 @@ from mplp_cli.workflow.values import rfc3339
 
 #: Seconds that a wait takes at most: then the clock is looked at again, which may have been set, or stood still.
 NAP = 10.0
+#: Seconds until the store is tried again.
+AGAIN = 1.0
 
 
 #: A workflow, and a trigger of it.
@@ -52,7 +55,11 @@ class Ticking:
     async def work(self) -> None:
         """Publish, until cancelled."""
         while True:
-            following = self.publish_due()
+            try:
+                following = self.publish_due()
+            except StoreError:  # whoever needs the store says what is wrong with it
+                await asyncio.sleep(AGAIN)
+                continue
             pause = NAP if following is None else (following - self._clock.now()) / 1000
             await asyncio.sleep(min(max(pause, 0.0), NAP))
 
@@ -62,27 +69,32 @@ class Ticking:
         if self._upto is None:
             self._upto = self._deliveries.readers()
         rows: dict[str, int] = {}
+        nexts: dict[str, tuple[int | None, int]] = {}
         events: list[Published] = []
-        coming: list[int] = []
+        said: list[tuple[str, CronTrigger, Due]] = []
         for workflow, trigger in self._triggers():
             row = row_of(workflow, trigger)
-            if row not in self._upto:
-                self._upto[row] = rows[row] = now
-            following, found_at = self._next.get(row, (0, 0))
+            upto = self._upto.get(row)
+            if upto is None:
+                upto = rows[row] = now
+            following, found_at = nexts[row] = self._next.get(row, (0, 0))
             if following is not None and not found_at <= now < following:
-                found = due(trigger.schedule, trigger.time_zone, trigger.catch_up, self._upto[row], now)
-                if found.upto != self._upto[row]:
-                    self._upto[row] = rows[row] = found.upto
+                found = due(trigger.schedule, trigger.time_zone, trigger.catch_up, upto, now)
+                if found.upto != upto:
+                    rows[row] = found.upto
                 events += [_tick(workflow, trigger, at, now) for at in found.ticks]
-                following = found.next
-                self._next[row] = following, now
-                self._say(workflow, trigger, found)
-            if following is not None:
-                coming.append(following)
+                nexts[row] = found.next, now
+                said.append((workflow, trigger, found))
         if rows or events:
             self._deliveries.settle(rows, (), events)
+        # Only what is stored is dealt with: if that failed, it is all found again.
+        self._upto.update(rows)
+        self._next.update(nexts)
+        for one in said:
+            self._say(*one)
+        if rows or events:
             self._bus.look()
-        return min(coming, default=None)
+        return min((following for following, _ in nexts.values() if following is not None), default=None)
 
     def _say(self, workflow: str, trigger: CronTrigger, found: Due) -> None:
         if found.missed > len(found.ticks) or found.more:

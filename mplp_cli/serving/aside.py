@@ -43,7 +43,8 @@ async def publish_here(
         numbers = await (bus if open_ is None else open_.bus).publish(*events)
         if starting.armed():
             firing.once()
-            await starting.leave(tell)
+    # Whoever drives them delivers what they tell, and can only once this does not any more.
+    await starting.leave(tell)
     return numbers
 
 

@@ -17,7 +17,9 @@ from mplp_cli.workflow.published import Published
 _READERS: Final = "SELECT name, event FROM reader ORDER BY name"
 _MOVE_READER: Final = (
     "INSERT INTO reader(name, event) VALUES(?, ?)"
-    " ON CONFLICT(name) DO UPDATE SET event = max(event, excluded.event)"
+    " ON CONFLICT(name) DO UPDATE SET event ="
+    # A clock that was wrong for a while is set back, and what it has said of schedules with it.
+    " CASE WHEN name GLOB 'schedule:*' THEN excluded.event ELSE max(event, excluded.event) END"
 )
 _SETTLE_DELIVERY: Final = (
     "INSERT OR REPLACE INTO delivery(route, event, state, tries, at, due, took, error)"
@@ -146,7 +148,8 @@ class MemoryDeliveries:
         for delivery in deliveries:
             self._deliveries[delivery.event, delivery.route] = delivery
         for reader, number in readers.items():
-            self._readers[reader] = max(number, self._readers.get(reader, number))
+            back = reader.startswith("schedule:")
+            self._readers[reader] = number if back else max(number, self._readers.get(reader, number))
         self._board.publish(*events)
 
     def of(

@@ -148,7 +148,7 @@ def test_a_store_of_an_earlier_format_is_brought_up_to_date_and_keeps_its_runs(
     tmp_path: Path, version: int
 ) -> None:
     path = made(tmp_path)
-    new_tables = ["reader", "delivery", "cause", "emitted", "sample", "counted"]
+    new_tables = ["reader", "delivery", "cause", "emitted", "sample", "counted", "alert"]
     if version < 5:
         new_tables += ["share", "allocation", "profile"]
     if version < 4:
