@@ -85,7 +85,12 @@ def main(
         forgotten = None
         if found is not None and days is not None and workflow is None:
             now = runtime.clock.now()
-            forgotten = forget_events(found[1], now, days=days, but=forget or (), dry_run=dry_run)
+            # A rule that begins anew reads back what its windows may hold.
+            rules = runtime.settings.correlation_rules
+            spare = 3 * max((rule.window + rule.lateness for rule in rules), default=0)
+            forgotten = forget_events(
+                found[1], now, days=days, but=forget or (), spare=spare, dry_run=dry_run
+            )
         if found is not None and not dry_run:
             from mplp_cli.store.samples import SqliteSamples
 

@@ -41,17 +41,24 @@ class Forgotten(Struct, frozen=True):
 
 
 def forget_events(
-    database: Database, now: int, *, days: int, but: Sequence[str] = (), dry_run: bool = False
+    database: Database,
+    now: int,
+    *,
+    days: int,
+    but: Sequence[str] = (),
+    spare: int = 0,
+    dry_run: bool = False,
 ) -> Forgotten:
     """Remove events of more than `days` days ago that every reader has dealt with.
 
-    Those stay that are to be delivered again or are dead letters, and those since the oldest run began that has not
-    ended. Readers of ended runs, and those named in `but`, are forgotten first. With `dry_run` events are only counted.
+    Those stay that are to be delivered again or are dead letters, those since the oldest run began that has not ended,
+    and those of the last `spare` ms: rules read so far back. Readers of ended runs, and those named in `but`, are
+    forgotten first. With `dry_run` events are only counted.
     """
     if not dry_run:
         _forget_readers(database, but)
     begun = database.rows(_OLDEST)[0][0]
-    limit = max(now - days * DAY, 0)
+    limit = max(now - max(days * DAY, spare), 0)
     limit = limit if begun is None else min(limit, begun)
     (first, last), *_ = database.rows("SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) FROM emitted")
     slowest = database.rows(

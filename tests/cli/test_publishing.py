@@ -79,6 +79,10 @@ def test_an_event_that_somebody_emits_is_delivered_and_starts_what_it_triggers(t
     assert terminal(*tagged).code == 0
     until(lambda: terminal("status", "triggered", "-o", "json").document["status"] == "completed")
     assert (terminal.directory / "tags").read_text() == "v1\n"
+    # The process of that run delivers what it tells.
+    run = terminal("status", "triggered", "-o", "json").document["runId"]
+    ends = ("run.completed", f"mplp/triggered/{run}")
+    until(lambda: ends in [(line["type"], line["source"]) for line in lines(terminal, "audit.jsonl")])
     assert terminal("status", "triggered", "-o", "json").document["cause"] == {
         "by": "trigger:tagged",
         "event": "1",

@@ -290,3 +290,22 @@ def test_an_action_that_finds_no_room_is_tried_again() -> None:
     assert house.of(FOUND) == []
     house.serve(5)
     assert (len(house.of(FOUND)), len(house.runs), len(tries)) == (1, 1, 10)
+
+
+def test_what_is_published_while_a_process_gets_ready_is_not_passed_over() -> None:
+    house = House(rule())
+
+    async def work() -> None:
+        bus = Bus(house.board, house.board.last())
+        correlating = Correlating(house.rules, house, bus, house.clock, house.start)  # type: ignore[arg-type]
+        house.emit("1")
+        bus.look()  # others hear of it before the rule subscribes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+                tasks.create_task(bus.listen())
+                tasks.create_task(correlating.work())
+                await asyncio.sleep(0.1)
+                house.emit("2")
+
+    house.clock.run(work)
+    assert house.found() == [["1", "2"]]

@@ -577,3 +577,25 @@ def test_the_oldest_dead_letters_make_room_and_somebody_is_warned(monkeypatch: p
     assert [number for number, state in states.items() if state == "dead"] == sorted(states)[-10:]
     [warning] = [one for _, one in project.board.following(0) if one.type == FULL]
     assert warning.data == {"route": "r", "dropped": 1, "kept": 10}
+
+
+def test_an_ordered_route_goes_on_though_its_window_is_full_of_those_that_wait() -> None:
+    project = Project(routing(route("r", ordered=True)))
+    count = WINDOW + 5
+    calls = Counter[int]()
+
+    async def once(number: int, _event: Published) -> Failure | None:
+        calls[number] += 1
+        return Failure(type="Down", message="down") if number == 1 and calls[1] == 1 else None
+
+    project.targets["r"]._act = once
+
+    async def work() -> None:
+        async with project.delivering() as dispatcher:
+            await project.bus.publish(event("0"))
+            await asyncio.sleep(0.1)
+            await project.bus.publish(*(event(f"{number}") for number in range(1, count)))
+            assert await dispatcher.drain(60)
+
+    project.clock.run(work)
+    assert project.targets["r"].has == [f"{number}" for number in range(count)]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mplp_cli.errors import InputError, QueueFullError
+from mplp_cli.errors import InputError, QueueFullError, RunExistsError
 from mplp_cli.events.bus import Bus
 from mplp_cli.events.firing import Armed, Firing
 from mplp_cli.protocols import Control, RunRecord
@@ -251,3 +251,16 @@ def test_a_trigger_with_thousands_of_events_before_it_reads_them_from_the_board(
     house.board.publish(*events)
     house.serve(1)
     assert house.started() == [f"e{i}" for i in range(1, 3_000, 2)]
+
+
+def test_a_run_that_another_process_has_started_just_now_is_no_failure() -> None:
+    house = House(pings())
+
+    def refuse(_inputs: Mapping[str, Any]) -> None:
+        raise RunExistsError("it is there")
+
+    house.refuse = refuse
+    house.emit("1")
+    house.serve(5)
+    assert [event.type for _, event in house.board.newest(99)] == ["ping"]
+    assert [*house.deliveries.readers().values()] == [house.board.last()]

@@ -192,6 +192,21 @@ def test_a_clock_that_was_a_year_ahead_for_a_while_stops_nothing() -> None:
     assert (on_the_board, len(after)) == (before + after, 3)
 
 
+def test_after_a_clock_that_was_ahead_missed_ticks_are_made_up_for_again() -> None:
+    served = Served("all")
+    served.serve(HOUR)
+    served.clock.at += YEAR
+    served.serve(HOUR)
+    served.clock.at -= YEAR
+    served.serve(HOUR)
+    stopped = served.clock.at
+    served.clock.at += 5 * HOUR
+    served.begin()
+    served.serve(60)
+    made_up = [at for at in served.ticks() if stopped < at < BEGIN + YEAR // 2]
+    assert made_up == half_past(stopped, served.clock.at)
+
+
 def test_a_new_schedule_begins_now_and_so_does_one_that_was_changed() -> None:
     served = Served("all")
     served.clock.at += 10 * HOUR
