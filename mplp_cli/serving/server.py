@@ -221,6 +221,8 @@ async def _signals(stopping: asyncio.Event) -> AsyncIterator[None]:
 def _uvicorn(app: Any) -> Any:
     import uvicorn
 
+    from mplp_cli.serving.lines import Line
+
     class Server(uvicorn.Server):
         """One that leaves signals alone."""
 
@@ -230,7 +232,7 @@ def _uvicorn(app: Any) -> Any:
 
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Line,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -180,7 +180,7 @@ def test_without_a_secret_in_the_environment_nothing_is_accepted(project: Path) 
 
 def test_who_has_no_token_takes_no_place_from_those_who_have_it(project: Path) -> None:
     async def use() -> None:
-        async with inside(project, PUSH_SECRET=SECRET) as house:
+        async with inside(project, PUSH_SECRET=SECRET) as house, asyncio.TaskGroup() as tasks:
 
             def begin(headers: dict[str, str]) -> asyncio.Task[int]:
                 """The status of a request whose body never comes."""
@@ -198,7 +198,7 @@ def test_who_has_no_token_takes_no_place_from_those_who_have_it(project: Path) -
                     await house.app(scope_of("POST", HOOK, sent | headers), asyncio.Event().wait, send)
                     return statuses[0]
 
-                return asyncio.create_task(ask())
+                return tasks.create_task(ask())
 
             unsigned = [begin({}) for _ in range(MOST_OPEN + 1)]
             assert {await one for one in unsigned} == {401}, "they are refused before a body comes"
