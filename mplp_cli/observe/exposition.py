@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mplp_cli.observe.metering import STALE, latest, rate
 from mplp_cli.workflow.measured import METRICS, is_kept_by_system
-from mplp_cli.workflow.metrics import BOUNDS, Histogram, Labels, Metric, Sample, kind_of, together
+from mplp_cli.workflow.metrics import BOUNDS, SERVER, Histogram, Labels, Metric, Sample, kind_of, together
 from mplp_cli.workflow.values import rfc3339
 
 #: What `exposition` is, for those who ask over HTTP.
@@ -16,7 +16,7 @@ _QUANTILES: Final = (0.5, 0.95, 0.99)
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-def exposition(totals: Sequence[Sample], recent: Sequence[Sample], now: int, own: str = "serve") -> str:
+def exposition(totals: Sequence[Sample], recent: Sequence[Sample], now: int, own: str = SERVER) -> str:
     """All that was ever counted, and how things stand, in the text format 0.0.4.
 
     `recent`: samples of the last minute. What a process says of itself is that of the source `own`; without one nothing

@@ -84,6 +84,8 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 #: Series of one metric that are kept apart; what comes later is counted together, every label `other`.
 SERIES_LIMIT: Final = 200
+#: The kind of the sources that are servers.
+SERVER: Final = "serve"
 
 _Value = TypeVar("_Value")
 
@@ -93,9 +95,17 @@ def kind_of(source: str) -> str:
     return source.partition(":")[0]
 
 
-def place_in(series: Mapping[Labels, _Value], labels: Labels) -> Labels:
-    """Under which labels a series is counted among those that are there."""
-    if labels in series or len(series) < SERIES_LIMIT:
+def of_last_server(samples: Iterable[Sample]) -> list[Sample]:
+    """Samples (in order of time) without those of servers before the last one: a state has one server at a time, and
+    how an ended one stood means nothing once the next tells how it stands."""
+    found = list(samples)
+    last = next((one.source for one in reversed(found) if kind_of(one.source) == SERVER), "")
+    return [one for one in found if one.source == last or kind_of(one.source) != SERVER]
+
+
+def place_in(series: Mapping[Labels, _Value], labels: Labels, limit: int | None = SERIES_LIMIT) -> Labels:
+    """Under which labels a series is counted among those that are there; None is no limit."""
+    if labels in series or limit is None or len(series) < limit:
         return labels
     return tuple((name, "other") for name, _ in labels)
 
