@@ -175,13 +175,14 @@ async def _serve(
             watches = tasks.create_task(
                 watch_alerts(runtime.settings.alerts, runtime.store, runtime.clock, _say)
             )
+            looks = tasks.create_task(parts.vitals.work())
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
             collect_less()
             tell()
             await parts.stopping.wait()
             http.should_exit = True
             await asyncio.wait([answers])
-            for task in (watches, fires, works):
+            for task in (looks, watches, fires, works):
                 task.cancel()
                 await asyncio.wait([task])
             delivery.over.set()
@@ -192,7 +193,7 @@ async def _serve(
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"mplp serve: {text}\n")
+    sys.stderr.write(f"mplp serve: {safe(text)}\n")
 
 
 def _complain(run: str, error: Exception) -> None:
