@@ -22,7 +22,8 @@ def exposition(totals: Sequence[Sample], recent: Sequence[Sample], now: int, own
     `recent`: samples of the last minute. What a process says of itself is that of the source `own`; without one nothing
     is said.
     """
-    total = together("", totals) if totals else Sample(source="", since=now, at=now)
+    # Each total has its limit. With one for all, a series would end in `other` as soon as another total has a new one.
+    total = together("", totals, limit=None) if totals else Sample(source="", since=now, at=now)
     lines: list[str] = []
     for metric in METRICS.values():
         if metric.kind == "histogram":

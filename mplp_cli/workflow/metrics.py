@@ -110,9 +110,9 @@ def place_in(series: Mapping[Labels, _Value], labels: Labels, limit: int | None 
     return tuple((name, "other") for name, _ in labels)
 
 
-def together(source: str, samples: Sequence[Sample]) -> Sample:
+def together(source: str, samples: Sequence[Sample], limit: int | None = SERIES_LIMIT) -> Sample:
     """Samples (at least one, in order of time) as one: what they counted added up, of gauges those of the last that
-    has any of a name."""
+    has any of a name. `limit`: as in `place_in`."""
     counters: dict[str, dict[Labels, float]] = {}
     histograms: dict[str, dict[Labels, Histogram]] = {}
     gauges: dict[str, dict[Labels, float]] = {}
@@ -120,12 +120,12 @@ def together(source: str, samples: Sequence[Sample]) -> Sample:
         for name, counted in sample.counters.items():
             numbers = counters.setdefault(name, {})
             for labels, number in counted.items():
-                labels = place_in(numbers, labels)  # noqa: PLW2901 - from here on they are these
+                labels = place_in(numbers, labels, limit)  # noqa: PLW2901 - from here on they are these
                 numbers[labels] = numbers.get(labels, 0.0) + number
         for name, measured in sample.histograms.items():
             values = histograms.setdefault(name, {})
             for labels, value in measured.items():
-                labels = place_in(values, labels)  # noqa: PLW2901 - from here on they are these
+                labels = place_in(values, labels, limit)  # noqa: PLW2901 - from here on they are these
                 values[labels] = value.plus(values[labels]) if labels in values else value
         gauges |= sample.gauges
     return Sample(

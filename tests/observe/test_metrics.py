@@ -143,6 +143,17 @@ def test_a_gauge_is_that_of_who_still_lives_and_a_counter_of_the_system_may_begi
     assert [one["labels"]["source"] for one in threads["series"]] == ["machine", "run:b"]
 
 
+def test_a_series_that_was_told_once_is_told_for_ever_whatever_other_sources_count() -> None:
+    def total(kind: str, count: int) -> Sample:
+        counted: Any = {(("type", f"{kind}{number}"),): 1.0 for number in range(count)}
+        return Sample(source=kind, since=NOW, at=NOW, counters={"mplp_events_total": counted})
+
+    few = read(exposition([total("run", 3), total("serve", SERIES_LIMIT)], [], NOW))
+    many = read(exposition([total("run", SERIES_LIMIT), total("serve", SERIES_LIMIT)], [], NOW))
+    assert few.items() <= many.items()
+    assert len(many) == 2 * SERIES_LIMIT
+
+
 def test_of_two_servers_one_after_the_other_only_the_second_stands() -> None:
     samples = [
         Sample(source=source, since=at, at=at, gauges={"process_threads": {(): threads}})
