@@ -225,7 +225,9 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
-            self.last = " ".join(record.getMessage().split())[:200]
+            # It may quote what a collector answered, and is shown in a terminal.
+            said = " ".join(record.getMessage().split())[:200]
+            self.last = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in said)
 
 
 _SAID: Final = _Said()

@@ -22,6 +22,7 @@ from msgspec import Struct
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
 from mplp_cli.observe.alerting import watch_alerts
+from mplp_cli.render.theme import safe
 from mplp_cli.running import collect_less
 from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
