@@ -165,9 +165,9 @@ def to_collector(collector: Collector, resource: Mapping[str, str]) -> Send:
             compression=Compression(collector.compression) if collector.compression in known else None,
             **more,
         )
+        translate = _translator(Resource(dict(resource)))
     except Exception as error:
         raise SendingError(f"the exporter cannot be used: {type(error).__name__}") from error
-    translate = _translator(Resource(dict(resource)))
 
     def send(spans: Sequence[Span]) -> None:
         _SAID.last = ""
