@@ -69,6 +69,27 @@ def verify(
 
     `now` is in ms since the epoch, `tolerance` in seconds. The names of the headers count in any case.
     """
+    identifier, seconds, signature = identified(headers)
+    ahead = int(seconds) * 1000 - now
+    if abs(ahead) > tolerance * 1000:
+        raise ValueError(
+            f"`{TIMESTAMP}` is too {'far ahead' if ahead > 0 else 'old'}: {tolerance} s are allowed"
+        )
+    signed = [one.encode() for one in _signatures(keys, identifier, seconds, body)]
+    found = False
+    for one in signature.split(" ")[:_SIGNATURES]:
+        # As text: bytes that decode to the same would be another way to write the same signature.
+        text = one.removeprefix(_VERSION).encode("utf-8", "replace") if one.startswith(_VERSION) else b""
+        for wanted in signed:
+            found |= hmac.compare_digest(wanted, text)
+    if not found:
+        raise ValueError("no signature fits")
+    return identifier
+
+
+def identified(headers: Mapping[str, str]) -> tuple[str, str, str]:
+    """The id, the timestamp and the signatures that a message says it has, in any case of the names; ValueError if
+    no message that is signed has such."""
     given = {name.lower(): value for name, value in headers.items()}
     for name in (ID, TIMESTAMP, SIGNATURE):
         if not given.get(name):
@@ -77,21 +98,7 @@ def verify(
         raise ValueError(f"`{ID}` has visible ASCII characters other than a full stop, 256 at most")
     if not _SECONDS.fullmatch(given[TIMESTAMP]):
         raise ValueError(f"`{TIMESTAMP}` is not in seconds since 1970")
-    ahead = int(given[TIMESTAMP]) * 1000 - now
-    if abs(ahead) > tolerance * 1000:
-        raise ValueError(
-            f"`{TIMESTAMP}` is too {'far ahead' if ahead > 0 else 'old'}: {tolerance} s are allowed"
-        )
-    signed = [one.encode() for one in _signatures(keys, given[ID], given[TIMESTAMP], body)]
-    found = False
-    for one in given[SIGNATURE].split(" ")[:_SIGNATURES]:
-        # As text: bytes that decode to the same would be another way to write the same signature.
-        text = one.removeprefix(_VERSION).encode("utf-8", "replace") if one.startswith(_VERSION) else b""
-        for wanted in signed:
-            found |= hmac.compare_digest(wanted, text)
-    if not found:
-        raise ValueError("no signature fits")
-    return given[ID]
+    return given[ID], given[TIMESTAMP], given[SIGNATURE]
 
 
 def _signatures(keys: Sequence[bytes], identifier: str, timestamp: str, body: bytes) -> list[str]:

@@ -47,7 +47,7 @@ class Counting:
         for fact in facts:
             if type(fact) is h.StepCompleted:
                 i = number[fact.step]
-                completed.append((steps[i].kind, fact.at - started[i]))
+                completed.append((steps[i].kind, max(fact.at - started[i], 0)))
             elif (act := acts.get(type(fact))) is not None:
                 act(fact)
         if completed:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mplp_cli.observe.metering import STALE, latest, rate
 from mplp_cli.workflow.measured import METRICS, is_kept_by_system
-from mplp_cli.workflow.metrics import BOUNDS, Histogram, Labels, Metric, Sample, kind_of, together
+from mplp_cli.workflow.metrics import BOUNDS, SERVER, Histogram, Labels, Metric, Sample, kind_of, together
 from mplp_cli.workflow.values import rfc3339
 
 #: What `exposition` is, for those who ask over HTTP.
@@ -16,13 +16,14 @@ _QUANTILES: Final = (0.5, 0.95, 0.99)
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-def exposition(totals: Sequence[Sample], recent: Sequence[Sample], now: int, own: str = "serve") -> str:
+def exposition(totals: Sequence[Sample], recent: Sequence[Sample], now: int, own: str = SERVER) -> str:
     """All that was ever counted, and how things stand, in the text format 0.0.4.
 
     `recent`: samples of the last minute. What a process says of itself is that of the source `own`; without one nothing
     is said.
     """
-    total = together("", totals) if totals else Sample(source="", since=now, at=now)
+    # Each total has its limit. With one for all, a series would end in `other` as soon as another total has a new one.
+    total = together("", totals, limit=None) if totals else Sample(source="", since=now, at=now)
     lines: list[str] = []
     for metric in METRICS.values():
         if metric.kind == "histogram":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from mplp_cli.workflow.measured import METRICS, is_kept_by_system
-from mplp_cli.workflow.metrics import NOTHING, Histogram, Labels, Sample
+from mplp_cli.workflow.metrics import NOTHING, Histogram, Labels, Sample, of_last_server
 
 #: After that many ms without a sample, nothing is known of how its source stands.
 STALE: Final = 30_000
@@ -97,8 +97,9 @@ def quantile(samples: Iterable[Sample], name: str, q: float, where: Mapping[str,
 
 def latest(samples: Sequence[Sample], name: str, now: int, stale: int = STALE) -> dict[Labels, float]:
     """How the series of a gauge stand: of each source as its last sample says, added up over the sources. A source
-    whose last sample is older than `stale` ms has ended."""
-    last: dict[str, Sample] = {sample.source: sample for sample in samples if name in sample.gauges}
+    whose last sample is older than `stale` ms has ended, and so has a server once another one tells."""
+    told = of_last_server(sample for sample in samples if name in sample.gauges)
+    last: dict[str, Sample] = {sample.source: sample for sample in told}
     found: dict[Labels, float] = {}
     for sample in last.values():
         if sample.at >= now - stale:

@@ -165,9 +165,9 @@ def to_collector(collector: Collector, resource: Mapping[str, str]) -> Send:
             compression=Compression(collector.compression) if collector.compression in known else None,
             **more,
         )
+        translate = _translator(Resource(dict(resource)))
     except Exception as error:
         raise SendingError(f"the exporter cannot be used: {type(error).__name__}") from error
-    translate = _translator(Resource(dict(resource)))
 
     def send(spans: Sequence[Span]) -> None:
         _SAID.last = ""
@@ -225,7 +225,9 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
-            self.last = " ".join(record.getMessage().split())[:200]
+            # It may quote what a collector answered, and is shown in a terminal.
+            said = " ".join(record.getMessage().split())[:200]
+            self.last = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in said)
 
 
 _SAID: Final = _Said()

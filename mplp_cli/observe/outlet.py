@@ -91,14 +91,14 @@ class Outlet:
         send: Send | None = None
         try:
             send = self._open()
-        except SendingError as error:
-            self._why = error.message
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            self._why = _told(error)
         while batch := self._next():
             try:
                 if send is not None:
                     send(batch)
-            except SendingError as error:
-                self._why = error.message
+            except Exception as error:  # noqa: BLE001 - the thread goes on, and what is lost is counted
+                self._why = _told(error)
                 self._lost += len(batch)
             else:
                 self._lost += 0 if send is not None else len(batch)
@@ -113,3 +113,7 @@ class Outlet:
             batch = [self._waiting.popleft() for _ in range(min(self._sizes.batch, len(self._waiting)))]
             self._going = len(batch)
             return batch
+
+
+def _told(error: Exception) -> str:
+    return error.message if isinstance(error, SendingError) else type(error).__name__

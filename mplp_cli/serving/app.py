@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mplp_cli.errors import Exit, MplpError
+from mplp_cli.render.theme import safe
 from mplp_cli.serving.answers import Answer, send_answer, send_error
 from mplp_cli.serving.guard import Guard
 from mplp_cli.serving.operations import Operation, called
@@ -56,9 +57,8 @@ class _Place:
                 raise
             await send_error(watched, error, close=True)
         except Exception as error:  # whoever asks is answered, and the server goes on
-            sys.stderr.write(
-                f"mplp serve: {scope['method']} {scope['path']}: {type(error).__name__}: {error}\n"
-            )
+            what = safe(f"{scope['method']} {scope['path']}: {type(error).__name__}: {error}")
+            sys.stderr.write(f"mplp serve: {what}\n")
             if begun:
                 raise
             await send_error(watched, _BugError(f"a bug in mplp: {type(error).__name__}"), close=True)

@@ -8,8 +8,10 @@ out those who make a browser ask that is inside.
 from __future__ import annotations
 
 import hmac
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -25,10 +27,12 @@ MOST_BYTES: Final = 1 << 20
 #: Characters of a path, of a query, and of one header.
 LONGEST_PATH: Final = 1_000
 LONGEST_QUERY: Final = 4_000
-#: Requests at the same time.
+#: Requests at the same time: of those who have the token, and of all others.
 MOST_AT_ONCE: Final = 500
+MOST_OPEN: Final = 50
 #: What is answered without a token: the one says only whether it works, the other is signed.
-OPEN: Final = re.compile(r"/health|/hooks/[^/]*", re.ASCII)
+HEALTH: Final = "/health"
+OPEN: Final = re.compile(rf"{HEALTH}|/hooks/[^/]*", re.ASCII)
 _PATH: Final = re.compile(rb"(?:/[A-Za-z0-9_.~:@-]+)+|/", re.ASCII)
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
@@ -48,6 +52,14 @@ SECURITY: Final = (
 )
 
 
+@dataclass
+class _Room:
+    """So many requests may be answered at the same time."""
+
+    places: float
+    taken: int = 0
+
+
 class Guard:
     """An ASGI application around another one. `hosts`: the names, lower case, that it answers to, on `port`. `open`:
     paths that need no token, besides those that never do."""
@@ -60,7 +72,12 @@ class Guard:
         self._token = token.encode()
         self._hosts = frozenset((*_LOOPBACK, *(host.lower() for host in hosts)))
         self._port = port
-        self._busy = 0
+        # Who has no token takes no place from those who have it, and nobody keeps others from asking how it goes.
+        self._inner_room, self._open_room, self._health = (
+            _Room(MOST_AT_ONCE),
+            _Room(MOST_OPEN),
+            _Room(math.inf),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -68,17 +85,17 @@ class Guard:
             return  # nothing else is spoken here
         safe = _with_headers(send)
         try:
-            self._check(scope)
+            room = self._check(scope)
         except RequestError as error:
             await send_error(safe, error, close=True)
             return
-        self._busy += 1
+        room.taken += 1
         try:
             await self._inner(scope, receive, safe)
         finally:
-            self._busy -= 1
+            room.taken -= 1
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> _Room:
         headers = _once(scope["headers"])
         if b"transfer-encoding" in headers and b"content-length" in headers:
             raise RequestError(400, "the request says twice, and differently, where it ends")
@@ -87,12 +104,17 @@ class Guard:
         scope["root_path"] = ""
         if len(scope["query_string"]) > LONGEST_QUERY:
             raise RequestError(400, f"the query is longer than {LONGEST_QUERY:,} characters")
-        if scope["path"] not in self._open and not OPEN.fullmatch(scope["path"]):
+        is_open = scope["path"] in self._open or OPEN.fullmatch(scope["path"])
+        if not is_open:
             self._check_token(headers.get(b"authorization", b""))
         if int(headers.get(b"content-length", b"0")) > MOST_BYTES:
             raise too_large()
-        if self._busy >= MOST_AT_ONCE:
-            raise RequestError(503, f"{MOST_AT_ONCE} requests are being answered; come back")
+        room = self._inner_room
+        if is_open:
+            room = self._health if scope["path"] == HEALTH else self._open_room
+        if room.taken >= room.places:
+            raise RequestError(503, f"{room.places} requests are being answered; come back")
+        return room
 
     def _check_host(self, headers: Mapping[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()

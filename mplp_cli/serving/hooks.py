@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from mplp_cli.events.signing import keys_of, verify
+from mplp_cli.events.signing import identified, keys_of, verify
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.operations import Call
 from mplp_cli.serving.parts import Parts
@@ -24,6 +25,14 @@ DIGEST: Final = "bodydigest"
 def source_of(name: str) -> str:
     """The source of the events of a webhook."""
     return f"mplp/hooks/{name}"
+
+
+def expect_signature(sent: Mapping[str, str]) -> None:
+    """RequestError if headers alone tell that a request is not signed."""
+    try:
+        identified(sent)
+    except ValueError:
+        raise _refused() from None
 
 
 async def receive(call: Call) -> Answer:

@@ -53,7 +53,7 @@ def _status(parts: Parts) -> str:
     if parts.stopping.is_set():
         return "stopping"
     found = parts.vitals.last()
-    ill = found is not None and found["overall"] in ("degraded", "critical")
+    ill = parts.vitals.broken or (found is not None and found["overall"] in ("degraded", "critical"))
     return "degraded" if ill or "error" in _store(parts) or parts.behind() >= parts.queue else "ok"
 
 

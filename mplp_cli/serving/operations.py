@@ -19,8 +19,9 @@ from mplp_cli.serving.refusals import RequestError
 from mplp_cli.serving.shapes import Nothing
 
 JSON: Final = "application/json"
-#: Seconds in which a body must have come.
+#: Seconds in which a body must have come: of those who have the token, and of all others.
 PATIENCE: Final = 30.0
+OPEN_PATIENCE: Final = 5.0
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -62,6 +63,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     optional: bool = False
     #: Whether the body is handed on as it came, and judged by the operation itself.
     raw: bool = False
+    #: What is judged of all headers (lower-case names) before a body is waited for. RequestError.
+    expects: Callable[[Mapping[str, str]], None] | None = None
     fails: tuple[int, ...] = ()
     #: Whether it needs no token.
     open: bool = False
@@ -77,12 +80,20 @@ async def called(
     """The call that a request makes of an operation. RequestError."""
     sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     content_type = _content_type(operation, sent)
-    raw = await _body(receive) if operation.takes else await _no_body(receive)
+    # All that is known without the body is judged first: who is refused for it keeps no place.
+    named = _read(names, operation.names, "the path")
+    query = _read(_query(scope["query_string"]), operation.query, "the query")
+    headers = _read(_wanted(sent, operation.headers), operation.headers, "the headers")
+    if operation.expects is not None:
+        operation.expects(sent)
+    raw = await _body(receive, OPEN_PATIENCE if operation.open else PATIENCE)
+    if raw and not operation.takes:
+        raise RequestError(400, "this takes no body")
     return Call(
         parts=parts,
-        names=_read(names, operation.names, "the path"),
-        query=_read(_query(scope["query_string"]), operation.query, "the query"),
-        headers=_read(_wanted(sent, operation.headers), operation.headers, "the headers"),
+        names=named,
+        query=query,
+        headers=headers,
         body=None if operation.raw else _decoded(operation, raw, content_type),
         raw=raw,
         content_type=content_type,
@@ -112,12 +123,12 @@ def _content_type(operation: Operation, sent: Mapping[str, str]) -> str:
     return said
 
 
-async def _body(receive: Any) -> bytes:
+async def _body(receive: Any, patience: float) -> bytes:
     import asyncio
 
     pieces, size = [], 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -129,13 +140,7 @@ async def _body(receive: Any) -> bytes:
                 if not message.get("more_body", False):
                     return b"".join(pieces)
     except TimeoutError:
-        raise RequestError(408, f"the body did not come within {PATIENCE:.0f} seconds") from None
-
-
-async def _no_body(receive: Any) -> bytes:
-    if await _body(receive):
-        raise RequestError(400, "this takes no body")
-    return b""
+        raise RequestError(408, f"the body did not come within {patience:.0f} seconds") from None
 
 
 def _query(text: bytes) -> dict[str, str]:

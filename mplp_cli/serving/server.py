@@ -22,6 +22,7 @@ from msgspec import Struct
 from mplp_cli.errors import ServerRunningError, UsageError
 from mplp_cli.events.bus import Bus
 from mplp_cli.observe.alerting import watch_alerts
+from mplp_cli.render.theme import safe
 from mplp_cli.running import collect_less
 from mplp_cli.sampling import sampling
 from mplp_cli.serving.app import make_app
@@ -175,13 +176,14 @@ async def _serve(
             watches = tasks.create_task(
                 watch_alerts(runtime.settings.alerts, runtime.store, runtime.clock, _say)
             )
+            looks = tasks.create_task(parts.vitals.work())
             answers = tasks.create_task(http.serve(sockets=[door.socket]))
             collect_less()
             tell()
             await parts.stopping.wait()
             http.should_exit = True
             await asyncio.wait([answers])
-            for task in (watches, fires, works):
+            for task in (looks, watches, fires, works):
                 task.cancel()
                 await asyncio.wait([task])
             delivery.over.set()
@@ -192,7 +194,7 @@ async def _serve(
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"mplp serve: {text}\n")
+    sys.stderr.write(f"mplp serve: {safe(text)}\n")
 
 
 def _complain(run: str, error: Exception) -> None:
@@ -221,6 +223,8 @@ async def _signals(stopping: asyncio.Event) -> AsyncIterator[None]:
 def _uvicorn(app: Any) -> Any:
     import uvicorn
 
+    from mplp_cli.serving.lines import Line
+
     class Server(uvicorn.Server):
         """One that leaves signals alone."""
 
@@ -230,7 +234,7 @@ def _uvicorn(app: Any) -> Any:
 
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Line,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -244,6 +244,7 @@ _HOOKS: Final = (
         headers=shapes.Signed,
         takes={JSON: Any, "text/plain": str, "application/octet-stream": bytes},
         raw=True,
+        expects=hooks.expect_signature,
         fails=(401, 409, 429),
         open=True,
     ),

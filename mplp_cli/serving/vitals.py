@@ -16,6 +16,8 @@ _DEADLINE: Final = 5.0
 #: Seconds for which a report is not made again, and for which it is told at all.
 FRESH: Final = 5.0
 _OLD: Final = 60.0
+#: Seconds until a look that nobody asks for.
+_PAUSE: Final = 30.0
 
 
 class Vitals:
@@ -26,6 +28,8 @@ class Vitals:
         self._checkup: Checkup | None = None
         self._last: dict[str, Any] | None = None
         self._at = 0.0
+        #: Whether the last look could not be made.
+        self.broken = False
         #: The look that goes on.
         self._work: Future[None] | None = None
 
@@ -36,6 +40,12 @@ class Vitals:
             self._work = Future()
             threading.Thread(target=self._look, args=(self._work,), daemon=True).start()
         return self._last if age < _OLD else None
+
+    async def work(self) -> None:
+        """Look again and again, so that there is always a report. It never ends."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            self.last()
 
     async def report(self) -> dict[str, Any]:
         """As `last`, and waits for it if there is none."""
@@ -51,6 +61,8 @@ class Vitals:
                 self._checkup = Checkup(checks, self._runtime.clock, _DEADLINE)
             self._last, self._at = self._checkup.look(), self._runtime.clock.monotonic()
         except Exception as error:  # noqa: BLE001 - whoever waits is told
+            self.broken = True
             work.set_exception(error)
         else:
+            self.broken = False
             work.set_result(None)

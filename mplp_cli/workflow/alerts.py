@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mplp_cli.workflow.events.judging import EventError, Judge, judge
 from mplp_cli.workflow.events.routes import Match
 from mplp_cli.workflow.measured import METRICS, is_kept_by_system
-from mplp_cli.workflow.metrics import NOTHING, Histogram, Labels, Sample
+from mplp_cli.workflow.metrics import NOTHING, Histogram, Labels, Sample, of_last_server
 from mplp_cli.workflow.published import Published, matches
 from mplp_cli.workflow.values import duration_text
 
@@ -172,7 +172,8 @@ def _of_histogram(function: str, values: Histogram) -> float:
 
 def _latest(alert: Alert, samples: Sequence[Sample]) -> dict[Labels, float]:
     """The last value of each gauge that fits, added up over the sources."""
-    last = {one.source: one for one in samples if alert.metric in one.gauges}
+    told = of_last_server(one for one in samples if alert.metric in one.gauges)
+    last = {one.source: one for one in told}
     found: dict[Labels, float] = {}
     for one in last.values():
         for labels, value in one.gauges[alert.metric].items():

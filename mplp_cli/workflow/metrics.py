@@ -84,6 +84,8 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 #: Series of one metric that are kept apart; what comes later is counted together, every label `other`.
 SERIES_LIMIT: Final = 200
+#: The kind of the sources that are servers.
+SERVER: Final = "serve"
 
 _Value = TypeVar("_Value")
 
@@ -93,16 +95,24 @@ def kind_of(source: str) -> str:
     return source.partition(":")[0]
 
 
-def place_in(series: Mapping[Labels, _Value], labels: Labels) -> Labels:
-    """Under which labels a series is counted among those that are there."""
-    if labels in series or len(series) < SERIES_LIMIT:
+def of_last_server(samples: Iterable[Sample]) -> list[Sample]:
+    """Samples (in order of time) without those of servers before the last one: a state has one server at a time, and
+    how an ended one stood means nothing once the next tells how it stands."""
+    found = list(samples)
+    last = next((one.source for one in reversed(found) if kind_of(one.source) == SERVER), "")
+    return [one for one in found if one.source == last or kind_of(one.source) != SERVER]
+
+
+def place_in(series: Mapping[Labels, _Value], labels: Labels, limit: int | None = SERIES_LIMIT) -> Labels:
+    """Under which labels a series is counted among those that are there; None is no limit."""
+    if labels in series or limit is None or len(series) < limit:
         return labels
     return tuple((name, "other") for name, _ in labels)
 
 
-def together(source: str, samples: Sequence[Sample]) -> Sample:
+def together(source: str, samples: Sequence[Sample], limit: int | None = SERIES_LIMIT) -> Sample:
     """Samples (at least one, in order of time) as one: what they counted added up, of gauges those of the last that
-    has any of a name."""
+    has any of a name. `limit`: as in `place_in`."""
     counters: dict[str, dict[Labels, float]] = {}
     histograms: dict[str, dict[Labels, Histogram]] = {}
     gauges: dict[str, dict[Labels, float]] = {}
@@ -110,12 +120,12 @@ def together(source: str, samples: Sequence[Sample]) -> Sample:
         for name, counted in sample.counters.items():
             numbers = counters.setdefault(name, {})
             for labels, number in counted.items():
-                labels = place_in(numbers, labels)  # noqa: PLW2901 - from here on they are these
+                labels = place_in(numbers, labels, limit)  # noqa: PLW2901 - from here on they are these
                 numbers[labels] = numbers.get(labels, 0.0) + number
         for name, measured in sample.histograms.items():
             values = histograms.setdefault(name, {})
             for labels, value in measured.items():
-                labels = place_in(values, labels)  # noqa: PLW2901 - from here on they are these
+                labels = place_in(values, labels, limit)  # noqa: PLW2901 - from here on they are these
                 values[labels] = value.plus(values[labels]) if labels in values else value
         gauges |= sample.gauges
     return Sample(

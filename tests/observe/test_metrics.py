@@ -18,6 +18,7 @@ from mplp_cli.observe.exposition import exposition, metrics_document
 from mplp_cli.observe.tally import Tally
 from mplp_cli.runtime import Runtime
 from mplp_cli.sampling import Sampler
+from mplp_cli.workflow.alerts import Alert, values_of
 from mplp_cli.workflow.measured import METRICS
 from mplp_cli.workflow.metrics import BOUNDS, SERIES_LIMIT, Sample, histogram
 from tests.virtual import VirtualClock
@@ -140,6 +141,30 @@ def test_a_gauge_is_that_of_who_still_lives_and_a_counter_of_the_system_may_begi
     document = metrics_document(samples, NOW - 60_000, NOW, ["process_"])
     (threads,) = document["metrics"]
     assert [one["labels"]["source"] for one in threads["series"]] == ["machine", "run:b"]
+
+
+def test_a_series_that_was_told_once_is_told_for_ever_whatever_other_sources_count() -> None:
+    def total(kind: str, count: int) -> Sample:
+        counted: Any = {(("type", f"{kind}{number}"),): 1.0 for number in range(count)}
+        return Sample(source=kind, since=NOW, at=NOW, counters={"mplp_events_total": counted})
+
+    few = read(exposition([total("run", 3), total("serve", SERIES_LIMIT)], [], NOW))
+    many = read(exposition([total("run", SERIES_LIMIT), total("serve", SERIES_LIMIT)], [], NOW))
+    assert few.items() <= many.items()
+    assert len(many) == 2 * SERIES_LIMIT
+
+
+def test_of_two_servers_one_after_the_other_only_the_second_stands() -> None:
+    samples = [
+        Sample(source=source, since=at, at=at, gauges={"process_threads": {(): threads}})
+        for source, at, threads in (
+            ("serve:1", NOW - 9, 7.0),
+            ("run:a", NOW - 8, 2.0),
+            ("serve:2", NOW - 5, 8.0),
+        )
+    ]
+    assert "process_threads 8\n" in exposition([], samples, NOW)
+    assert values_of(Alert(id="a", metric="process_threads"), samples, NOW) == {(): 10.0}
 
 
 def test_samples_come_every_five_seconds_never_two_at_once_and_nothing_is_lost_with_a_full_disk(

@@ -361,6 +361,20 @@ def test_who_hands_spans_over_never_waits_and_what_does_not_fit_is_counted() -> 
     assert sum(sent[1:]) == 9
 
 
+def test_an_outlet_goes_on_after_an_error_that_nobody_knew_of() -> None:
+    sent = list[int]()
+
+    def send(spans: Any) -> None:
+        sent.append(len(spans))
+        if len(sent) == 1:
+            raise ValueError("the secret")
+
+    outlet = Outlet("there", lambda: send, Sizes(queue=50, batch=2, delay=60))
+    outlet.put([Span(trace="0" * 32, span="0" * 16, parent="", name="n", start=1, end=2)] * 5)
+    assert outlet.close(30) == "2 spans were not exported to there: ValueError"
+    assert sent == [2, 2, 1]
+
+
 def test_without_the_extra_a_run_says_how_to_install_it_and_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

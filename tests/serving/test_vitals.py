@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
 
 from mplp_cli.clock import SystemClock
 from mplp_cli.observe.health import Checkup, Finding, Wrong, found
@@ -37,6 +41,33 @@ def test_a_server_tells_what_the_checks_found_and_waits_for_none_of_them_to_say_
             assert full["store"]["path"]
             assert (await house.ask("GET", "/health", token=None)).document == {"status": "degraded"}
             assert len(looks) == 1, "one look was enough for all of them"
+
+    asyncio.run(use())
+
+
+def test_a_server_looks_unasked_and_says_so_when_the_look_itself_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greets.yaml").write_text(GREETS)
+    monkeypatch.setattr("mplp_cli.serving.vitals._PAUSE", 0.01)
+    looks: Queue[int] = Queue()
+
+    class Breaks(Checkup):
+        def look(self, *_: Any, **__: Any) -> Any:
+            looks.put(1)
+            raise OSError("no more threads")
+
+    async def use() -> None:
+        async with inside(tmp_path) as house, asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            vitals = house.parts.vitals
+            vitals._checkup = Breaks({}, SystemClock(), deadline=60)
+            work = tasks.create_task(vitals.work())
+            while looks.empty():  # noqa: ASYNC110 - it is a thread that looks, and nobody has asked
+                await asyncio.sleep(0.005)
+            await house.until("/health", lambda told: told == {"status": "degraded"})
+            vitals._checkup = Checkup({}, SystemClock(), deadline=60)
+            await house.until("/health", lambda told: told == {"status": "ok"})
+            work.cancel()
 
     asyncio.run(use())
 

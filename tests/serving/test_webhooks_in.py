@@ -13,7 +13,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from mplp_cli.events.signing import keys_of, sign
-from tests.serving.inside import Inside, inside
+from mplp_cli.serving.guard import MOST_OPEN
+from tests.serving.inside import PORT, Inside, inside, scope_of
 
 SECRET = "whsec_" + base64.b64encode(b"the key of the one who sends us things").decode()
 HOOKED = """\
@@ -173,5 +174,43 @@ def test_without_a_secret_in_the_environment_nothing_is_accepted(project: Path) 
                         [b""], "msg_1", int(headers["webhook-timestamp"]), BODY
                     )
                 assert (await house.ask("POST", HOOK, BODY, headers=headers, token=None)).status == 401
+
+    asyncio.run(use())
+
+
+def test_who_has_no_token_takes_no_place_from_those_who_have_it(project: Path) -> None:
+    async def use() -> None:
+        async with inside(project, PUSH_SECRET=SECRET) as house, asyncio.TaskGroup() as tasks:
+
+            def begin(headers: dict[str, str]) -> asyncio.Task[int]:
+                """The status of a request whose body never comes."""
+                sent = {
+                    "host": f"127.0.0.1:{PORT}",
+                    "content-type": "application/json",
+                    "content-length": "9",
+                }
+                statuses: list[int] = []
+
+                async def ask() -> int:
+                    async def send(message: dict[str, int]) -> None:
+                        statuses.append(message.get("status", 0))
+
+                    await house.app(scope_of("POST", HOOK, sent | headers), asyncio.Event().wait, send)
+                    return statuses[0]
+
+                return tasks.create_task(ask())
+
+            unsigned = [begin({}) for _ in range(MOST_OPEN + 1)]
+            assert {await one for one in unsigned} == {401}, "they are refused before a body comes"
+            taken = [begin(signed(house, f"msg_{n}")) for n in range(MOST_OPEN)]
+            assert await begin(signed(house, "msg_more")) == 503
+            assert not any(one.done() for one in taken)
+            assert (await house.ask("GET", "/health", token=None)).status == 200
+            assert (await house.ask("GET", "/api/v1/runs")).status == 200
+            for one in taken:
+                one.cancel()
+            await asyncio.wait(taken)
+            good = signed(house, "msg_later")
+            assert (await house.ask("POST", HOOK, BODY, headers=good, token=None)).status == 202
 
     asyncio.run(use())
