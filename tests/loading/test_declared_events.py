@@ -36,7 +36,7 @@ def flow(text: str) -> str:
 def found(text: str, **more: Any) -> list[Problem]:
     beside = Beside(lambda: Known(frozenset({"writer"})), is_program=lambda program, _cwd: program != "nope")
     return load_workflow(
-        text.encode(), "flow.yaml", directory="/work/flows", beside=lambda: beside, **more
+        text.encode(), "flow.yaml", directory="/srv/flows", beside=lambda: beside, **more
     ).problems
 
 
@@ -55,7 +55,7 @@ triggers:
 """
         ).encode(),
         "flow.yaml",
-        directory="/work/flows",
+        directory="/srv/flows",
     ).plan
     assert plan is not None
     given = {"tag": "x"}
@@ -72,7 +72,7 @@ triggers:
         ),
         t.FileTrigger(
             id="file",
-            paths=("/work/flows/in/*.csv", "/abs/**"),
+            paths=("/srv/flows/in/*.csv", "/abs/**"),
             changes=("added",),
             settle=2_000,
             inputs=given,
@@ -100,7 +100,7 @@ events:
 """
         ).encode(),
         "flow.yaml",
-        directory="/work/flows",
+        directory="/srv/flows",
     ).plan
     assert plan is not None
     routing = plan.routing
@@ -111,10 +111,10 @@ events:
     )
     assert routing.transformers[0].set == {"data": {"x": "${event.data.y}"}}
     assert [route.target for route in routing.routes] == [
-        r.FileTarget(path="/work/flows/out/a.jsonl"),
-        r.CommandTarget(command=["cat"], cwd="/work/flows", env={"A": "b"}),
+        r.FileTarget(path="/srv/flows/out/a.jsonl"),
+        r.CommandTarget(command=["cat"], cwd="/srv/flows", env={"A": "b"}),
         r.WebhookTarget(url="https://x/y", secret="HOOK", secret_headers={"X": "HOOK"}),
-        r.WorkflowTarget(file="/work/flows/other.yaml", inputs={"n": "${event.data}"}),
+        r.WorkflowTarget(file="/srv/flows/other.yaml", inputs={"n": "${event.data}"}),
         r.AgentTarget(agent="writer", input={"x": "${event.id}"}),
         r.HandlerTarget(handler="mine", options={"a": 1}),
     ]
