@@ -14,7 +14,7 @@ from tests.crash.points import Points, spread, ways
 from tests.crash.whole import Everything, Undisturbed, run_with_deaths
 
 read = YAML(typ="safe").load
-POINTS_TRIED, PARTS_OF_THEM = 60, 12
+POINTS_TRIED, PARTS_OF_THEM = 48, 12
 
 
 def test_the_workflow_that_is_killed_has_every_step_type() -> None:
