@@ -11,8 +11,6 @@ from mplp_cli.workflow.published import Published
 
 #: Takes events with their numbers, in order and without gaps. It does not wait, and does not fail.
 Sink = Callable[[Sequence[tuple[int, Published]]], None]
-#: Seconds that a commit waits for more events, if the last one was not longer ago.
-LINGER = 0.001
 #: Seconds between two looks at what others have published.
 POLL = 0.05
 
@@ -31,8 +29,6 @@ class Bus:
         #: The number of the last event that was told.
         self.heard = after
         self._sinks: list[Sink] = []
-        #: When the last commit was over, by the clock of the loop.
-        self._flushed = 0.0
         self._waiting: list[tuple[Sequence[Published], asyncio.Future[list[int]]]] = []
 
     def subscribe(self, sink: Sink) -> Callable[[], None]:
@@ -40,18 +36,15 @@ class Bus:
         self._sinks.append(sink)
         return lambda: self._sinks.remove(sink)
 
-    async def publish(self, *events: Published) -> list[int]:
-        """The numbers of the events, which are durable by then. StoreError if they cannot be stored."""
+    def publish(self, *events: Published) -> asyncio.Future[list[int]]:
+        """To be awaited for the numbers of the events, which are durable by then. StoreError if they cannot be
+        stored."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[int]] = loop.create_future()
         if not self._waiting:
-            # While one follows the other, a commit waits a moment for more of them: it costs more than they do.
-            if loop.time() - self._flushed < LINGER:
-                loop.call_later(LINGER, self._flush)
-            else:
-                loop.call_soon(self._flush)
+            loop.call_soon(self._flush)
         self._waiting.append((events, done))
-        return await done
+        return done
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -70,7 +63,6 @@ class Bus:
     def _publish(self, waiting: Sequence[tuple[Sequence[Published], asyncio.Future[list[int]]]]) -> None:
         events = [event for some, _ in waiting for event in some]
         numbers = self._board.publish(*events)
-        self._flushed = asyncio.get_running_loop().time()
         begin = 0
         for some, done in waiting:
             if not done.done():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from mplp_cli.errors import Failure
 from mplp_cli.workflow.events.routes import Route
 from mplp_cli.workflow.published import Published
+
+#: What became of each event of a call, None if the target has it.
+Outcomes: TypeAlias = Sequence[Failure | None]
 
 
 class Sender(Protocol):
@@ -20,12 +23,13 @@ class Sender(Protocol):
         calls of a function that does not wait)."""
         ...
 
-    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
-        """Try each event (with its number on the board) once, in this order; what became of each, None if the target
-        has it.
+    def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
+        """Try each event (with its number on the board) once, in this order; what became of each. One that has to wait
+        (as every `async def` does) says so when it is awaited.
 
         A failure that no further try can mend is not `retryable`; `details.retryAfter` (ms) is how long the target
-        asks to be left alone. What is raised counts as a failure of all. It is cancelled when a try has taken too long.
+        asks to be left alone. What is raised counts as a failure of all. Waiting is cancelled when it has taken too
+        long.
         One that gets a single event is called at the same time for different sources if the route says so; one that
         gets many is not called again before it has returned.
         """

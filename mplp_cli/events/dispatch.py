@@ -6,14 +6,14 @@ What became of an event is recorded after its target had it: what a crash undoes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from mplp_cli.errors import Failure, MplpError, StepError, StoreError
-from mplp_cli.events.contract import LazySender, MakeSender, Sender
+from mplp_cli.events.contract import LazySender, MakeSender, Outcomes, Sender
 from mplp_cli.events.errands import Errands
 from mplp_cli.events.keeping import Batch, Keeping
 from mplp_cli.events.lane import FAR, WINDOW, Item, Lane, may_retry
@@ -26,8 +26,8 @@ from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.values import duration_text
 
-#: Seconds that a lane may go on without letting others have a turn.
-_SLICE: Final = 0.002
+#: Seconds that a loop may ring before the time: what it rings for counts as due.
+_EARLY: Final = 1e-6
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -92,8 +92,8 @@ class Dispatcher:
         self._errands = Errands()
         self._ledger = Ledger(deliveries, self._lanes, clock, self._errands, self._go_on_all)
         self._group: asyncio.TaskGroup | None = None
-        self._idle: list[list[asyncio.Future[None]]] = [[] for _ in self._lanes]
-        self._workers = [0] * len(self._lanes)
+        #: By route: how many tries wait for its target.
+        self._under_way = [0] * len(self._lanes)
         self._keeping = [
             self._keeping_of(lane, sender) for lane, sender in zip(self._lanes, self._senders, strict=True)
         ]
@@ -139,7 +139,7 @@ class Dispatcher:
             if not lane.lagging and lane.taken < self._heard:
                 lane.taken = self._heard
             if lane.ready:
-                self._wake(lane)
+                self._wake()
         self._ledger.come()
 
     def _poisoned(self, lane: Lane, number: int, error: str) -> None:
@@ -232,7 +232,7 @@ class Dispatcher:
             return
         try:
             self._take_up()
-            while (due := lane.due(self._clock.monotonic())) is not None:
+            while (due := lane.due(self._clock.monotonic() + _EARLY)) is not None:
                 self._again(lane, *due)
             self._read(lane)
         except StoreError as error:
@@ -240,7 +240,7 @@ class Dispatcher:
             return
         self._arm(lane)
         if lane.ready:
-            self._wake(lane)
+            self._wake()
 
     def _take_up(self) -> None:
         """Those that people want to have tried again."""
@@ -288,49 +288,66 @@ class Dispatcher:
 
         self._errands.soon(f"due {lane.name}", ring, due - self._clock.monotonic())
 
-    def _wake(self, lane: Lane) -> None:
-        """Have somebody try what is ready."""
-        sender = self._senders[lane.place]
-        if self._group is None or self._ledger.trouble or sender is None:
+    def _wake(self) -> None:
+        """Have tried what is ready, when those who are told of events beside us have been."""
+        self._errands.soon("try", self._try_all)
+
+    def _try_all(self) -> None:
+        """One batch of each lane that is ready; the next ones have to wait until all others had a turn."""
+        if self._group is None or self._ledger.trouble:
             return
-        idle = self._idle[lane.place]
-        while idle:
-            if not (rest := idle.pop()).done():
-                rest.set_result(None)
-                return
+        for lane, sender in zip(self._lanes, self._senders, strict=True):
+            if lane.ready and sender is not None:
+                self._try(lane, sender, self._group)
+
+    def _try(self, lane: Lane, sender: Sender, group: asyncio.TaskGroup) -> None:
         # One that takes many is faster with more of them than with several calls at a time.
-        if self._workers[lane.place] < (lane.route.at_once if sender.at_most == 1 else 1):
-            self._workers[lane.place] += 1
-            self._group.create_task(self._serve(lane, sender))
+        places = lane.route.at_once if sender.at_most == 1 else 1
+        while lane.ready and self._under_way[lane.place] < places:
+            items = lane.take(sender.at_most)
+            began = self._clock.monotonic()
+            told = _begun(sender, items)
+            if not isinstance(told, Coroutine):
+                self._tried(lane, items, began, told)
+                if lane.ready:
+                    self._wake()
+                return
+            self._under_way[lane.place] += 1
+            task = group.create_task(self._wait(lane, items, began, told))
+            # It may be cancelled before it has begun, and then nobody waits for this.
+            task.add_done_callback(partial(_close, told))
 
-    async def _serve(self, lane: Lane, sender: Sender) -> None:
-        monotonic, idle, keeping = self._clock.monotonic, self._idle[lane.place], self._keeping[lane.place]
-        since = monotonic()
-        while True:
-            items = lane.take(sender.at_most) if not self._ledger.trouble else []
-            if not items:
-                rest = asyncio.get_running_loop().create_future()
-                idle.append(rest)
-                await rest
-                since = monotonic()
-                continue
-            if lane.ready:
-                self._wake(lane)
-            began = monotonic()
-            failures = await _tried(sender, items, lane.route.timeout)
-            ended = monotonic()
-            batch = Batch(items, began, ended, self._clock.now())
-            if keeping is None or any(failures):
-                self._settle(lane, batch, failures)
-            else:
-                await keeping.add(batch)
-            for source in {item.event.source for item in items}:
-                lane.release(source)
-            if ended - since > _SLICE:
-                await asyncio.sleep(0)
-                since = monotonic()
+    async def _wait(
+        self, lane: Lane, items: Sequence[Item], began: float, told: Coroutine[Any, Any, Outcomes]
+    ) -> None:
+        failures = await _awaited(told, items, lane.route.timeout)
+        self._under_way[lane.place] -= 1
+        self._tried(lane, items, began, failures)
+        if lane.ready:
+            self._wake()
 
-    def _settle(self, lane: Lane, batch: Batch, failures: Sequence[Failure | None]) -> None:
+    def _tried(self, lane: Lane, items: Sequence[Item], began: float, failures: Outcomes) -> None:
+        batch = Batch(items, began, self._clock.monotonic(), self._clock.now())
+        keeping = self._keeping[lane.place]
+        if keeping is None or any(failures):
+            self._settle(lane, batch, failures)
+        else:
+            keeping.add(batch)
+            if lane.route.ordered and self._group is not None:
+                self._under_way[lane.place] += 1
+                self._group.create_task(self._make_certain(lane, keeping, items))
+                return
+        _release(lane, items)
+
+    async def _make_certain(self, lane: Lane, keeping: Keeping, items: Sequence[Item]) -> None:
+        """Only then does what comes next of their sources begin."""
+        await keeping.sync()
+        self._under_way[lane.place] -= 1
+        _release(lane, items)
+        if lane.ready:
+            self._wake()
+
+    def _settle(self, lane: Lane, batch: Batch, failures: Outcomes) -> None:
         """Record what became of a batch."""
         tried = lane.tried(batch.items, failures, batch.began, batch.ended, batch.at, self._chance)
         self._ledger.keep(tried)
@@ -355,22 +372,45 @@ def _sender(lane: Lane, send: MakeSender) -> Sender | None:
         return None
 
 
-async def _tried(sender: Sender, items: Sequence[Item], longest: int) -> Sequence[Failure | None]:
-    """What became of each; a try takes `longest` ms at most."""
+def _release(lane: Lane, items: Sequence[Item]) -> None:
+    for source in {item.event.source for item in items}:
+        lane.release(source)
+
+
+def _begun(sender: Sender, items: Sequence[Item]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
+    """What became of each, or what says so when it was waited for."""
+    try:
+        told = sender.send([(item.number, item.event) for item in items])
+    except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
+        return [_failure(error)] * len(items)
+    return told if isinstance(told, Coroutine) else _each(told, items)
+
+
+async def _awaited(told: Coroutine[Any, Any, Outcomes], items: Sequence[Item], longest: int) -> Outcomes:
+    """What became of each; it takes `longest` ms at most."""
     window = asyncio.timeout(longest / 1000)
     try:
         async with window:
-            told = await sender.send([(item.number, item.event) for item in items])
-        if len(told) == len(items):
-            return told
-        failure = Failure(type="SenderError", message=f"{len(told)} outcomes for {len(items)} events")
-    except StepError as error:
-        failure = error.failure()
-    except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
+            return _each(await told, items)
+    except Exception as error:  # noqa: BLE001 - the same
         if isinstance(error, TimeoutError) and window.expired():
-            failure = Failure(
-                type="StepTimeoutError", message=f"it took longer than {duration_text(longest)}"
-            )
-        else:
-            failure = Failure(type=type(error).__name__, message=str(error))
-    return [failure] * len(items)
+            late = f"it took longer than {duration_text(longest)}"
+            return [Failure(type="StepTimeoutError", message=late)] * len(items)
+        return [_failure(error)] * len(items)
+
+
+def _each(told: Outcomes, items: Sequence[Item]) -> Outcomes:
+    if len(told) == len(items):
+        return told
+    message = f"{len(told)} outcomes for {len(items)} events"
+    return [Failure(type="SenderError", message=message)] * len(items)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, StepError):
+        return error.failure()
+    return Failure(type=type(error).__name__, message=str(error))
+
+
+def _close(told: Coroutine[Any, Any, Outcomes], _over: asyncio.Task[None]) -> None:
+    told.close()

@@ -42,11 +42,10 @@ class Keeping:
         self._turn = asyncio.Lock()
         self._some, self._many = asyncio.Event(), asyncio.Event()
 
-    async def add(self, batch: Batch) -> None:
-        """The target has these. Of an ordered route they are certain when it returns, or have failed."""
+    def add(self, batch: Batch) -> None:
+        """The target has these. Those of an ordered route are made certain by whoever adds them (`sync`)."""
         self._batches.append(batch)
         if self._lane.route.ordered:
-            await self.sync()
             return
         self._count += len(batch.items)
         self._some.set()

@@ -1,7 +1,7 @@
 """Published events on their way to targets: how late they are at a steady load, and how many go through at most.
 
 The load is open: a process of its own says by the clock when an event comes, whatever became of those before, and each
-is published by a task of its own, durably. Latency is from that moment until a target is handed the event.
+is published by a call of its own, durably. Latency is from that moment until a target is handed the event.
 
 `python -m tests.bench.delivering steady|full|bare COUNT RATE DIR` measures one of them in a fresh process and prints
 JSON; `... offer COUNT RATE` is the process with the clock.
@@ -18,16 +18,16 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from mplp_cli.errors import Failure
 from mplp_cli.events.bus import Bus
-from mplp_cli.events.contract import LazySender, Sender
+from mplp_cli.events.contract import LazySender, Outcomes, Sender
 from mplp_cli.events.dispatch import Dispatcher
 from mplp_cli.events.senders.file import FileSender
 from mplp_cli.events.senders.handler import HandlerSender
@@ -95,10 +95,10 @@ class Noted:
     def __init__(self, inner: Sender, late: list[float]) -> None:
         self._send, self.at_most, self._late = inner.send, inner.at_most, late
 
-    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
+    def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
         now = time.monotonic()
         self._late += [now - event.data["offered"] for _, event in events]
-        return await self._send(events)
+        return self._send(events)
 
 
 class LazyNoted(Noted):
@@ -184,21 +184,24 @@ async def steady(count: int, rate: int, folder: str) -> dict[str, float]:
         pipe = offering.stdout.fileno()
         os.set_blocking(pipe, False)
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        number = 0
-        async with asyncio.TaskGroup() as group:
+        number, stored = 0, deque[asyncio.Future[list[int]]]()
 
-            def come() -> None:
-                nonlocal number
-                moments = os.read(pipe, 1 << 13)
-                for (offered,) in _MOMENT.iter_unpack(moments):
-                    group.create_task(bus.publish(made(number, offered)))
-                    number += 1
-                if not moments:
-                    asyncio.get_running_loop().remove_reader(pipe)
-                    over.set_result(None)
+        def come() -> None:
+            nonlocal number
+            moments = os.read(pipe, 1 << 13)
+            for (offered,) in _MOMENT.iter_unpack(moments):
+                stored.append(bus.publish(made(number, offered)))
+                number += 1
+            while stored and stored[0].done():
+                assert stored.popleft().result()
+            if not moments:
+                asyncio.get_running_loop().remove_reader(pipe)
+                over.set_result(None)
 
-            asyncio.get_running_loop().add_reader(pipe, come)
-            await over
+        asyncio.get_running_loop().add_reader(pipe, come)
+        await over
+        for done in stored:
+            assert await done
         offering.wait()
         used = time.process_time() - began
     assert number == count
@@ -230,11 +233,10 @@ def offer(count: int, rate: int) -> None:
     begin = time.monotonic() + 0.1
     said = 0
     while said < count:
+        time.sleep(max(begin + said / rate - time.monotonic(), 0))
         due = min(int((time.monotonic() - begin) * rate) + 1, count)
-        if due > said:
-            os.write(1, b"".join(_MOMENT.pack(begin + n / rate) for n in range(said, due)))
-            said = due
-        time.sleep(0.5 / rate)
+        os.write(1, b"".join(_MOMENT.pack(begin + n / rate) for n in range(said, due)))
+        said = due
 
 
 # ---- the reference

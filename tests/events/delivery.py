@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from mplp_cli.errors import Failure, StoreError
 from mplp_cli.events.bus import Bus
+from mplp_cli.events.contract import Sender
 from mplp_cli.events.dispatch import PROJECT, Dispatcher, Scope
 from mplp_cli.protocols import Delivery
 from mplp_cli.store.memory import MemoryStore
@@ -48,6 +49,12 @@ class Target:
                 self.has.append(event.id)
             outcome.append(failure)
         return outcome
+
+
+async def sent(sender: Sender, *events: tuple[int, Published]) -> Sequence[Failure | None]:
+    """What became of events, waited for if need be."""
+    told = sender.send(events)
+    return await told if isinstance(told, Coroutine) else told
 
 
 class Mortal:

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +38,7 @@ from mplp_cli.workflow.events.routes import (
     WorkflowTarget,
 )
 from mplp_cli.workflow.published import Cause, Published
+from tests.events.delivery import sent
 from tests.service import Asked, Reply, serving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -83,7 +84,7 @@ class Sending:
         async def act(sender: Sender) -> Any:
             size = sender.at_most
             parts = [numbered[at : at + size] for at in range(0, len(numbered), size)]
-            told = [failure for part in parts for failure in await sender.send(part)]
+            told = [failure for part in parts for failure in await sent(sender, *part)]
             if isinstance(sender, LazySender):
                 assert await sender.sync() is None
             return told
@@ -189,7 +190,7 @@ def test_a_program_that_takes_too_long_ends_with_all_it_has_started(sending: Sen
 
     async def act(sender: Sender) -> None:
         async with asyncio.TaskGroup() as tasks:
-            trying = tasks.create_task(sender.send([(1, event())]))
+            trying = tasks.create_task(sent(sender, (1, event())))
             await asyncio.to_thread((tmp_path / "up").read_text)
             assert len(find_marked("events/")) >= 3
             trying.cancel()
@@ -361,7 +362,13 @@ def test_functions_that_wait_or_not_take_events_and_their_exceptions_are_failure
         await asyncio.sleep(0)
         quick(event, options)
 
-    points = {"quick": quick, "slow": slow}
+    def either(event: Published, options: Mapping[str, Any]) -> Awaitable[None] | None:
+        if event.id in ("e-2", "e-4"):
+            return slow(event, options)
+        quick(event, options)
+        return None
+
+    points = {"quick": quick, "slow": slow, "either": either}
     for name, function in points.items():
         found = find_handler(name, lambda: [Point(key, one) for key, one in points.items()])
         monkeypatch.setattr("mplp_cli.events.senders.handler.find_handler", lambda _, found=found: found)

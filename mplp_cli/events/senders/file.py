@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from mplp_cli.errors import DeliveryError, Failure
+from mplp_cli.events.contract import Outcomes
 from mplp_cli.workflow.events.routes import FileTarget
 from mplp_cli.workflow.published import Published, cloud_event
 
 #: Who follows a pipe or a device is asked by nobody; so these are looked at, and not waited for.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class _Open(NamedTuple):
@@ -54,15 +56,16 @@ class FileSender:
         self._lost: Failure | None = None
         self._changing, self._syncing = Lock(), Lock()
 
-    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
+    def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
         """All of them, or none of which it is certain."""
-        lines = b"".join(msgspec.json.encode(cloud_event(event)) + b"\n" for _, event in events)
+        lines = b"".join([_encode(cloud_event(event)) + b"\n" for _, event in events])
         file = self._file
         if file is not None and file.device == self._near:
-            failure = self._append(lines)
-        else:
-            failure = await asyncio.to_thread(self._append, lines)
-        return [failure] * len(events)
+            return [self._append(lines)] * len(events)
+        return self._far(lines, len(events))
+
+    async def _far(self, lines: bytes, count: int) -> Outcomes:
+        return [await asyncio.to_thread(self._append, lines)] * count
 
     def _append(self, lines: bytes) -> Failure | None:
         with self._changing:

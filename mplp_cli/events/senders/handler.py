@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from mplp_cli.errors import Failure, UsageError
+from mplp_cli.events.contract import Outcomes
 from mplp_cli.plugins import EntryPoint, Points, installed
 from mplp_cli.workflow.events.routes import HandlerTarget
 from mplp_cli.workflow.published import Published
@@ -33,19 +34,52 @@ class HandlerSender:
         self._options = MappingProxyType(target.options)
         self.at_most = 1 if inspect.iscoroutinefunction(handle) else 100
 
-    async def send(self, events: Sequence[tuple[int, Published]]) -> Sequence[Failure | None]:
+    def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
         """Delivered is what it does not raise for."""
-        return [await self._one(event) for _, event in events]
-
-    async def _one(self, event: Published) -> Failure | None:
-        try:
-            result = self._handle(event, self._options)
+        told: list[Failure | None] = []
+        if self.at_most == 1:
+            return self._go_on(told, None, events)
+        for place, (_, event) in enumerate(events, 1):
+            try:
+                result = self._handle(event, self._options)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package raises is its own
+                told.append(_failure(error))
+                continue
             if inspect.isawaitable(result):
-                await result
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package raises is its own
-            said = str(error)[:_SAID]
-            return Failure(type=type(error).__name__, message=said or type(error).__name__)
-        return None
+                return self._go_on(told, result, events[place:])
+            told.append(None)
+        return told
+
+    async def _go_on(
+        self,
+        told: list[Failure | None],
+        result: Awaitable[None] | None,
+        events: Sequence[tuple[int, Published]],
+    ) -> Outcomes:
+        """Wait for a result, if there is one, then for those of the other events."""
+        if result is not None:
+            told.append(await _awaited(result))
+        for _, event in events:
+            try:
+                result = self._handle(event, self._options)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
+                told.append(_failure(error))
+            else:
+                told.append(await _awaited(result) if inspect.isawaitable(result) else None)
+        return told
+
+
+async def _awaited(result: Awaitable[None]) -> Failure | None:
+    try:
+        await result
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
+        return _failure(error)
+    return None
+
+
+def _failure(error: BaseException) -> Failure:
+    said = str(error)[:_SAID]
+    return Failure(type=type(error).__name__, message=said or type(error).__name__)
 
 
 def find_handler(name: str, points: Callable[[], Iterable[EntryPoint]] = INSTALLED) -> EventHandler:
