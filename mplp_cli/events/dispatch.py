@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
-from mplp_cli.errors import Failure, MplpError, StepError, StoreError
+from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.events.contract import LazySender, MakeSender, Outcomes, Sender
 from mplp_cli.events.errands import Errands
 from mplp_cli.events.keeping import Batch, Keeping
@@ -21,13 +21,15 @@ from mplp_cli.events.ledger import Ledger
 from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
 from mplp_cli.events.passing import Passage
 from mplp_cli.events.progress import Progress
+from mplp_cli.events.trying import Told, awaited, begun, close
 from mplp_cli.protocols import Clock, Delivery, Store
 from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Published
-from mplp_cli.workflow.values import duration_text
 
 #: Seconds that a loop may ring before the time: what it rings for counts as due.
 _EARLY: Final = 1e-6
+#: Seconds that a lane whose target waits for nothing may go on without letting others have a turn.
+_SLICE: Final = 0.002
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -95,15 +97,13 @@ class Dispatcher:
         #: By route: how many tries wait for its target.
         self._under_way = [0] * len(self._lanes)
         self._keeping = [
-            self._keeping_of(lane, sender) for lane, sender in zip(self._lanes, self._senders, strict=True)
+            Keeping(lane, sender, clock, partial(self._settle, lane))
+            if isinstance(sender, LazySender)
+            else None
+            for lane, sender in zip(self._lanes, self._senders, strict=True)
         ]
         for lane in self._lanes:
             self._recall(lane)
-
-    def _keeping_of(self, lane: Lane, sender: Sender | None) -> Keeping | None:
-        if not isinstance(sender, LazySender):
-            return None
-        return Keeping(lane, sender, self._clock, partial(self._settle, lane))
 
     def _recall(self, lane: Lane) -> None:
         """What an earlier process has left."""
@@ -294,35 +294,38 @@ class Dispatcher:
 
     def _try_all(self) -> None:
         """One batch of each lane that is ready; the next ones have to wait until all others had a turn."""
-        if self._group is None or self._ledger.trouble:
-            return
         for lane, sender in zip(self._lanes, self._senders, strict=True):
-            if lane.ready and sender is not None:
+            if self._group is not None and not self._ledger.trouble and sender is not None:
                 self._try(lane, sender, self._group)
 
     def _try(self, lane: Lane, sender: Sender, group: asyncio.TaskGroup) -> None:
-        # One that takes many is faster with more of them than with several calls at a time.
-        places = lane.route.at_once if sender.at_most == 1 else 1
-        while lane.ready and self._under_way[lane.place] < places:
-            items = lane.take(sender.at_most)
-            began = self._clock.monotonic()
-            told = _begun(sender, items)
+        while lane.ready and self._under_way[lane.place] < _places(lane, sender):
+            items, began = lane.take(sender.at_most), self._clock.monotonic()
+            told = begun(sender, items)
             if not isinstance(told, Coroutine):
                 self._tried(lane, items, began, told)
                 if lane.ready:
                     self._wake()
                 return
             self._under_way[lane.place] += 1
-            task = group.create_task(self._wait(lane, items, began, told))
+            task = group.create_task(self._wait(lane, sender, items, began, told))
             # It may be cancelled before it has begun, and then nobody waits for this.
-            task.add_done_callback(partial(_close, told))
+            task.add_done_callback(partial(close, told))
 
     async def _wait(
-        self, lane: Lane, items: Sequence[Item], began: float, told: Coroutine[Any, Any, Outcomes]
+        self, lane: Lane, sender: Sender, items: Sequence[Item], began: float, told: Told
     ) -> None:
-        failures = await _awaited(told, items, lane.route.timeout)
+        """Wait for what becomes of these, and of those behind them, until others have to have a turn."""
+        since = began
+        while True:
+            self._tried(lane, items, began, await awaited(told, items, lane.route.timeout))
+            began = self._clock.monotonic()
+            full = self._under_way[lane.place] > _places(lane, sender)
+            if not lane.ready or full or self._ledger.trouble or began - since > _SLICE:
+                break
+            items = lane.take(sender.at_most)
+            told = begun(sender, items)
         self._under_way[lane.place] -= 1
-        self._tried(lane, items, began, failures)
         if lane.ready:
             self._wake()
 
@@ -377,40 +380,6 @@ def _release(lane: Lane, items: Sequence[Item]) -> None:
         lane.release(source)
 
 
-def _begun(sender: Sender, items: Sequence[Item]) -> Outcomes | Coroutine[Any, Any, Outcomes]:
-    """What became of each, or what says so when it was waited for."""
-    try:
-        told = sender.send([(item.number, item.event) for item in items])
-    except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
-        return [_failure(error)] * len(items)
-    return told if isinstance(told, Coroutine) else _each(told, items)
-
-
-async def _awaited(told: Coroutine[Any, Any, Outcomes], items: Sequence[Item], longest: int) -> Outcomes:
-    """What became of each; it takes `longest` ms at most."""
-    window = asyncio.timeout(longest / 1000)
-    try:
-        async with window:
-            return _each(await told, items)
-    except Exception as error:  # noqa: BLE001 - the same
-        if isinstance(error, TimeoutError) and window.expired():
-            late = f"it took longer than {duration_text(longest)}"
-            return [Failure(type="StepTimeoutError", message=late)] * len(items)
-        return [_failure(error)] * len(items)
-
-
-def _each(told: Outcomes, items: Sequence[Item]) -> Outcomes:
-    if len(told) == len(items):
-        return told
-    message = f"{len(told)} outcomes for {len(items)} events"
-    return [Failure(type="SenderError", message=message)] * len(items)
-
-
-def _failure(error: Exception) -> Failure:
-    if isinstance(error, StepError):
-        return error.failure()
-    return Failure(type=type(error).__name__, message=str(error))
-
-
-def _close(told: Coroutine[Any, Any, Outcomes], _over: asyncio.Task[None]) -> None:
-    told.close()
+def _places(lane: Lane, sender: Sender) -> int:
+    # One that takes many is faster with more of them than with several calls at a time.
+    return lane.route.at_once if sender.at_most == 1 else 1
