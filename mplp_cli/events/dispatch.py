@@ -6,7 +6,7 @@ What became of an event is recorded after its target had it: what a crash undoes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -21,15 +21,13 @@ from mplp_cli.events.ledger import Ledger
 from mplp_cli.events.letters import CHANGES, REPLAYED, changed_letters, pages
 from mplp_cli.events.passing import Passage
 from mplp_cli.events.progress import Progress
-from mplp_cli.events.trying import Told, awaited, begun, close
+from mplp_cli.events.trying import Trying
 from mplp_cli.protocols import Clock, Delivery, Store
 from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Published
 
 #: Seconds that a loop may ring before the time: what it rings for counts as due.
 _EARLY: Final = 1e-6
-#: Seconds that a lane whose target waits for nothing may go on without letting others have a turn.
-_SLICE: Final = 0.002
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -75,14 +73,14 @@ class Dispatcher:
         begin = store.board.last() if scope.begin is None else scope.begin
         known, counts = deliveries.readers(), deliveries.counts()
         self._lanes: list[Lane] = []
-        self._senders: list[Sender | None] = []
+        senders: list[Sender | None] = []
         for place, route in enumerate(routing.routes):
             name, reader = scope.name + route.id, reader_of(route.id, scope)
             lane = Lane(place, route, name, reader, known.get(reader, begin))
             lane.dead = counts.get(name, {}).get("dead", 0)
             lane.lagging = lane.taken < after
             self._lanes.append(lane)
-            self._senders.append(_sender(lane, send))
+            senders.append(_sender(lane, send))
         if new := {lane.reader: begin for lane in self._lanes if lane.reader not in known}:
             deliveries.settle(new)
         self._named = {lane.name: lane for lane in self._lanes}
@@ -94,16 +92,19 @@ class Dispatcher:
         self._errands = Errands()
         self._ledger = Ledger(deliveries, self._lanes, clock, self._errands, self._go_on_all)
         self._group: asyncio.TaskGroup | None = None
-        #: By route: how many tries wait for its target.
-        self._under_way = [0] * len(self._lanes)
-        self._keeping = [
-            Keeping(lane, sender, clock, partial(self._settle, lane))
-            if isinstance(sender, LazySender)
-            else None
-            for lane, sender in zip(self._lanes, self._senders, strict=True)
+        self._keeping: list[Keeping] = []
+        self._trying = [
+            self._trying_of(lane, sender) for lane, sender in zip(self._lanes, senders, strict=True) if sender
         ]
         for lane in self._lanes:
             self._recall(lane)
+
+    def _trying_of(self, lane: Lane, sender: Sender) -> Trying:
+        settle = partial(self._settle, lane)
+        keeping = Keeping(lane, sender, self._clock, settle) if isinstance(sender, LazySender) else None
+        if keeping is not None:
+            self._keeping.append(keeping)
+        return Trying(lane, sender, keeping, self._clock, settle, self._wake)
 
     def _recall(self, lane: Lane) -> None:
         """What an earlier process has left."""
@@ -190,7 +191,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._errands.open()
-                for keeping in filter(None, self._keeping):
+                for keeping in self._keeping:
                     group.create_task(keeping.work())
                 try:
                     self._ledger.keep(())
@@ -200,7 +201,7 @@ class Dispatcher:
                     self._group = None
                     self._errands.close()
         finally:
-            for keeping in filter(None, self._keeping):
+            for keeping in self._keeping:
                 await keeping.sync()
             self._ledger.move()
 
@@ -228,6 +229,7 @@ class Dispatcher:
 
     def _go_on(self, lane: Lane) -> None:
         """Whatever may have become possible for a lane."""
+        lane.armed = FAR
         if self._group is None or self._ledger.trouble or lane.broken:
             return
         try:
@@ -239,8 +241,7 @@ class Dispatcher:
             self._ledger.fails(error)
             return
         self._arm(lane)
-        if lane.ready:
-            self._wake()
+        self._wake()
 
     def _take_up(self) -> None:
         """Those that people want to have tried again."""
@@ -281,12 +282,7 @@ class Dispatcher:
             return
         self._errands.drop(f"due {lane.name}")
         lane.armed = due
-
-        def ring() -> None:
-            lane.armed = FAR
-            self._go_on(lane)
-
-        self._errands.soon(f"due {lane.name}", ring, due - self._clock.monotonic())
+        self._errands.soon(f"due {lane.name}", partial(self._go_on, lane), due - self._clock.monotonic())
 
     def _wake(self) -> None:
         """Have tried what is ready, when those who are told of events beside us have been."""
@@ -294,61 +290,9 @@ class Dispatcher:
 
     def _try_all(self) -> None:
         """One batch of each lane that is ready; the next ones have to wait until all others had a turn."""
-        for lane, sender in zip(self._lanes, self._senders, strict=True):
-            if self._group is not None and not self._ledger.trouble and sender is not None:
-                self._try(lane, sender, self._group)
-
-    def _try(self, lane: Lane, sender: Sender, group: asyncio.TaskGroup) -> None:
-        while lane.ready and self._under_way[lane.place] < _places(lane, sender):
-            items, began = lane.take(sender.at_most), self._clock.monotonic()
-            told = begun(sender, items)
-            if not isinstance(told, Coroutine):
-                self._tried(lane, items, began, told)
-                if lane.ready:
-                    self._wake()
-                return
-            self._under_way[lane.place] += 1
-            task = group.create_task(self._wait(lane, sender, items, began, told))
-            # It may be cancelled before it has begun, and then nobody waits for this.
-            task.add_done_callback(partial(close, told))
-
-    async def _wait(
-        self, lane: Lane, sender: Sender, items: Sequence[Item], began: float, told: Told
-    ) -> None:
-        """Wait for what becomes of these, and of those behind them, until others have to have a turn."""
-        since = began
-        while True:
-            self._tried(lane, items, began, await awaited(told, items, lane.route.timeout))
-            began = self._clock.monotonic()
-            full = self._under_way[lane.place] > _places(lane, sender)
-            if not lane.ready or full or self._ledger.trouble or began - since > _SLICE:
-                break
-            items = lane.take(sender.at_most)
-            told = begun(sender, items)
-        self._under_way[lane.place] -= 1
-        if lane.ready:
-            self._wake()
-
-    def _tried(self, lane: Lane, items: Sequence[Item], began: float, failures: Outcomes) -> None:
-        batch = Batch(items, began, self._clock.monotonic(), self._clock.now())
-        keeping = self._keeping[lane.place]
-        if keeping is None or any(failures):
-            self._settle(lane, batch, failures)
-        else:
-            keeping.add(batch)
-            if lane.route.ordered and self._group is not None:
-                self._under_way[lane.place] += 1
-                self._group.create_task(self._make_certain(lane, keeping, items))
-                return
-        _release(lane, items)
-
-    async def _make_certain(self, lane: Lane, keeping: Keeping, items: Sequence[Item]) -> None:
-        """Only then does what comes next of their sources begin."""
-        await keeping.sync()
-        self._under_way[lane.place] -= 1
-        _release(lane, items)
-        if lane.ready:
-            self._wake()
+        for trying in self._trying:
+            if self._group is not None and not self._ledger.trouble:
+                trying.begin(self._group)
 
     def _settle(self, lane: Lane, batch: Batch, failures: Outcomes) -> None:
         """Record what became of a batch."""
@@ -373,13 +317,3 @@ def _sender(lane: Lane, send: MakeSender) -> Sender | None:
     except MplpError as error:
         lane.broken = error.message
         return None
-
-
-def _release(lane: Lane, items: Sequence[Item]) -> None:
-    for source in {item.event.source for item in items}:
-        lane.release(source)
-
-
-def _places(lane: Lane, sender: Sender) -> int:
-    # One that takes many is faster with more of them than with several calls at a time.
-    return lane.route.at_once if sender.at_most == 1 else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -14,8 +15,10 @@ from mplp_cli.protocols import Clock
 from mplp_cli.workflow.values import duration_text
 
 #: Seconds from one sync to the next, unless too many events wait for it.
-APART: Final = 0.05
+APART: Final = 0.25
 _CROWD: Final = WINDOW // 2
+#: Events that are settled before others have a turn.
+_PORTION: Final = 20
 
 
 class Batch(NamedTuple):
@@ -36,7 +39,7 @@ class Keeping:
 
     def __init__(self, lane: Lane, sender: LazySender, clock: Clock, settle: Settle) -> None:
         self._lane, self._sender, self._clock, self._settle = lane, sender, clock, settle
-        self._batches: list[Batch] = []
+        self._batches: deque[Batch] = deque()
         self._count = 0
         self._last = float("-inf")
         self._turn = asyncio.Lock()
@@ -68,7 +71,7 @@ class Keeping:
             await self._sync()
 
     async def _sync(self) -> None:
-        batches, self._count = list(self._batches), 0
+        count, self._count = len(self._batches), 0
         self._some.clear()
         self._many.clear()
         self._last = self._clock.monotonic()
@@ -80,9 +83,14 @@ class Keeping:
             failure = Failure(
                 type="StepTimeoutError", message=f"it took longer than {duration_text(longest)}"
             )
-        # Who is cancelled above leaves them to the last sync.
-        del self._batches[: len(batches)]
         over = self._clock.monotonic(), self._clock.now()
-        for batch in batches:
+        settled = 0
+        for _ in range(count):
+            # Who is cancelled leaves the rest to the last sync.
+            batch = self._batches.popleft()
             ended, at = (batch.ended, batch.at) if failure is None else over
             self._settle(Batch(batch.items, batch.began, ended, at), [failure] * len(batch.items))
+            settled += len(batch.items)
+            if settled >= _PORTION:
+                settled = 0
+                await asyncio.sleep(0)

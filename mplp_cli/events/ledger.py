@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 from mplp_cli.errors import StoreError
@@ -16,10 +15,11 @@ from mplp_cli.protocols import Clock, Deliveries, Delivery
 
 #: Seconds between two moves of the readers, and before a store that failed is asked again.
 PAUSE: Final = 1.0
-#: Seconds for which records are collected, and between two commits of them: each keeps the loop from sending.
+#: Seconds for which records are collected, and between two commits of them.
 TOGETHER: Final = 0.005
 APART: Final = 0.05
-_NONE: Final[Mapping[str, int]] = MappingProxyType({})
+#: Records that a commit has if more are left for the next one: while it is made, nothing is sent.
+_PORTION: Final = 200
 
 
 class Ledger:
@@ -56,8 +56,13 @@ class Ledger:
         """Record these soon."""
         self._records += records
         rest = self._written + APART - self._clock.monotonic()
-        self._errands.soon("write", self.write, max(rest, TOGETHER))
+        self._errands.soon("write", self._write_some, max(rest, TOGETHER))
         self.come()
+
+    def _write_some(self) -> None:
+        self._write({}, max(_PORTION, len(self._records) // 10))
+        if self._records and not self.trouble:
+            self._errands.soon("write", self._write_some, TOGETHER)
 
     def come(self) -> None:
         """Events have passed, or were dealt with: readers are to be moved within a second."""
@@ -65,15 +70,16 @@ class Ledger:
 
     def move(self) -> None:
         """Record what there is, and where the readers are by now. StoreError if nobody comes back to it."""
-        self.write({lane.reader: lane.dealt() for lane in self._lanes if lane.dealt() > lane.written})
+        readers = {lane.reader: lane.dealt() for lane in self._lanes if lane.dealt() > lane.written}
+        self._write(readers, len(self._records))
 
-    def write(self, readers: Mapping[str, int] = _NONE) -> None:
-        """Record what there is; if the store cannot, it is tried again later. StoreError if nobody comes back to it."""
-        died = Counter(record.route for record in self._records if record.state == "dead")
+    def _write(self, readers: Mapping[str, int], count: int) -> None:
+        records = self._records[:count]
+        died = Counter(record.route for record in records if record.state == "dead")
         try:
-            if self._records or readers:
-                self._deliveries.settle(readers, self._records, durable=bool(died))
-                self._records = []
+            if records or readers:
+                self._deliveries.settle(readers, records, durable=bool(died))
+                del self._records[:count]
                 self._written = self._clock.monotonic()
             for lane in self._lanes:
                 lane.written = readers.get(lane.reader, lane.written)

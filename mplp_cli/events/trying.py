@@ -1,21 +1,99 @@
-"""One try of a batch of events: what a sender says of it, whatever the sender does."""
+"""Trying: what is ready in a lane is handed to its sender, whatever that does."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from mplp_cli.errors import Failure, StepError
 from mplp_cli.events.contract import Outcomes, Sender
-from mplp_cli.events.lane import Item
+from mplp_cli.events.keeping import Batch, Keeping, Settle
+from mplp_cli.events.lane import Item, Lane
+from mplp_cli.protocols import Clock
 from mplp_cli.workflow.values import duration_text
 
+#: Seconds that a lane whose target waits for nothing may go on without letting others have a turn.
+_SLICE: Final = 0.002
 #: What became of each event of a batch, or what says so when it is awaited.
-Told: TypeAlias = Outcomes | Coroutine[Any, Any, Outcomes]
+_Told: TypeAlias = Outcomes | Coroutine[Any, Any, Outcomes]
 
 
-def begun(sender: Sender, items: Sequence[Item]) -> Told:
+class Trying:
+    """The tries of one lane. What a target has at once is dealt with at once; a task waits for the others."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        sender: Sender,
+        keeping: Keeping | None,
+        clock: Clock,
+        settle: Settle,
+        wake: Callable[[], None],
+    ) -> None:
+        """`settle` is told what became of a batch; after `wake`, `begin` is called soon, if it may be."""
+        self._lane, self._sender, self._keeping, self._clock = lane, sender, keeping, clock
+        self._settle, self._wake = settle, wake
+        # One that takes many is faster with more of them than with several calls at a time.
+        self._places = lane.route.at_once if sender.at_most == 1 else 1
+        self._under_way = 0
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Hand over what is ready, as many calls as there may be; but one at most that is over at once."""
+        while self._lane.ready and self._under_way < self._places:
+            items, began = self._lane.take(self._sender.at_most), self._clock.monotonic()
+            told = _begun(self._sender, items)
+            if not isinstance(told, Coroutine):
+                self._tried(group, items, began, told)
+                if self._lane.ready:
+                    self._wake()
+                return
+            self._under_way += 1
+            task = group.create_task(self._wait(group, items, began, told))
+            # It may be cancelled before it has begun, and then nobody waits for this.
+            task.add_done_callback(partial(_close, told))
+
+    async def _wait(self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, told: _Told) -> None:
+        """Wait for what becomes of these. Those behind them may follow for a moment."""
+        since, lane = began, self._lane
+        while True:
+            self._tried(group, items, began, await _awaited(told, items, lane.route.timeout))
+            began = self._clock.monotonic()
+            if not lane.ready or self._under_way > self._places or began - since > _SLICE:
+                break
+            items = lane.take(self._sender.at_most)
+            told = _begun(self._sender, items)
+        self._under_way -= 1
+        self._wake()
+
+    def _tried(
+        self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, failures: Outcomes
+    ) -> None:
+        batch = Batch(items, began, self._clock.monotonic(), self._clock.now())
+        if self._keeping is None or any(failures):
+            self._settle(batch, failures)
+        else:
+            self._keeping.add(batch)
+            if self._lane.route.ordered:
+                self._under_way += 1
+                group.create_task(self._make_certain(self._keeping, items))
+                return
+        self._release(items)
+
+    async def _make_certain(self, keeping: Keeping, items: Sequence[Item]) -> None:
+        """Only then does what comes next of their sources begin."""
+        await keeping.sync()
+        self._under_way -= 1
+        self._release(items)
+        self._wake()
+
+    def _release(self, items: Sequence[Item]) -> None:
+        for source in {item.event.source for item in items}:
+            self._lane.release(source)
+
+
+def _begun(sender: Sender, items: Sequence[Item]) -> _Told:
     """Hand these to a sender."""
     try:
         told = sender.send([(item.number, item.event) for item in items])
@@ -24,7 +102,7 @@ def begun(sender: Sender, items: Sequence[Item]) -> Told:
         return [_failure(error)] * len(items)
 
 
-async def awaited(told: Told, items: Sequence[Item], longest: int) -> Outcomes:
+async def _awaited(told: _Told, items: Sequence[Item], longest: int) -> Outcomes:
     """What became of each; to wait for it takes `longest` ms at most."""
     if not isinstance(told, Coroutine):
         return told
@@ -52,6 +130,6 @@ def _failure(error: Exception) -> Failure:
     return Failure(type=type(error).__name__, message=str(error))
 
 
-def close(told: Coroutine[Any, Any, Outcomes], _over: asyncio.Task[None]) -> None:
+def _close(told: Coroutine[Any, Any, Outcomes], _over: asyncio.Task[None]) -> None:
     """A callback of a task: what it should have waited for, and did not, is given up."""
     told.close()

@@ -20,6 +20,7 @@ from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
 from mplp_cli.store.layout import NO_ROOM
 from mplp_cli.store.schema import APPLICATION_ID, UPGRADES, VERSION
+from mplp_cli.store.writeback import Writeback
 
 Connect = Callable[[str], apsw.Connection]
 
@@ -87,6 +88,7 @@ class Database:
         self.path = path
         self._connect = connect
         self._db: apsw.Connection | None = None
+        self._writeback: Writeback
         self._closed = False
         self._opened = 0
         #: How often this store itself has left a request; SQLite reports the writes of others only.
@@ -132,6 +134,13 @@ class Database:
         except BaseException:
             db.close(True)
             raise
+        self._writeback = Writeback(self._beside)
+        db.set_wal_hook(self._writeback.committed)
+        return db
+
+    def _beside(self) -> apsw.Connection:
+        db = self._connect(str(self.path))
+        _configure(db)
         return db
 
     def _inspect(self, db: apsw.Connection) -> None:
@@ -153,6 +162,7 @@ class Database:
         """Close the connection; what was not committed is gone. The next use opens a new one."""
         db, self._db = self._db, None
         if db is not None:
+            self._writeback.join()
             # Forced: a connection that is given up must not refuse to go.
             db.close(True)
 

@@ -127,7 +127,10 @@ def cloud_event(event: Published, number: int | None = None) -> dict[str, Json]:
     carried: dict[str, Json] = {} if "data_base64" in event.more else {"data": event.data}
     return {
         "specversion": "1.0",
-        **{key: value for key, value in as_value(event).items() if key != "data"},
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "time": rfc3339(event.at),
         "datacontenttype": "application/json",
         **event.more,
         **({} if number is None else {"sequence": str(number)}),

@@ -1,0 +1,63 @@
+"""Writing the log of a database back into it, by a thread: who commits does not wait for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from threading import Thread
+from typing import Final
+
+import apsw
+
+#: Pages of the log from which on it is written back; as many as SQLite itself takes.
+PAGES: Final = 1_000
+#: Pages that are few enough to be written by who commits, and how often the thread tries to leave no more.
+_FEW: Final = 50
+_ROUNDS: Final = 4
+
+
+class Writeback:
+    """Of one connection, whose `set_wal_hook` gets `committed`.
+
+    The log begins anew only when a commit finds all of it written back. Commits go on beside the thread, so the last
+    few pages are written by one of them.
+    """
+
+    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
+        """`connect` opens another connection to the same file, and is called in the thread."""
+        self._connect = connect
+        self._thread: Thread | None = None
+        #: Pages in the log, and with how many it is looked after next.
+        self._pages = 0
+        self._next = PAGES
+
+    def committed(self, db: apsw.Connection, _name: str, pages: int) -> int:
+        """The log has so many pages now."""
+        if pages < self._pages:
+            self._next = PAGES
+        self._pages = pages
+        if pages < self._next or (self._thread is not None and self._thread.is_alive()):
+            return apsw.SQLITE_OK
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="mplp writeback", daemon=True)
+            self._thread.start()
+            return apsw.SQLITE_OK
+        self._thread = None
+        # If somebody still reads what is in it, it gets longer until the next time.
+        self._next = pages + PAGES
+        with suppress(apsw.Error):
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    def _work(self) -> None:
+        # What cannot be written now stays in the log.
+        with suppress(apsw.Error, OSError), closing(self._connect()) as db:
+            for _ in range(_ROUNDS):
+                _, written = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if self._pages - written < _FEW:
+                    return
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        if self._thread is not None:
+            self._thread.join()
