@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random  # noqa: TID251 - seeded: the same moments every time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -599,3 +600,62 @@ def test_an_ordered_route_goes_on_though_its_window_is_full_of_those_that_wait()
 
     project.clock.run(work)
     assert project.targets["r"].has == [f"{number}" for number in range(count)]
+
+
+class Prompt:
+    """A target that takes many, and waits for nothing. The first call of all fails."""
+
+    at_most = 100
+
+    def __init__(self, calls: list[tuple[str, int]], name: str) -> None:
+        self._calls, self._name = calls, name
+        self.has: list[str] = []
+
+    def send(self, events: Sequence[tuple[int, Published]]) -> list[Failure | None]:
+        self._calls.append((self._name, len(events)))
+        if len(self._calls) == 1:
+            raise RuntimeError("not yet")
+        self.has += [one.id for _, one in events]
+        return [None] * len(events)
+
+
+def test_targets_that_wait_for_nothing_take_turns_and_what_they_raise_is_a_failed_try() -> None:
+    project = Project(routing(route("one"), route("two")))
+    calls: list[tuple[str, int]] = []
+    one, two = Prompt(calls, "one"), Prompt(calls, "two")
+    targets: dict[str, Any] = {"one": one, "two": two}
+    project.targets = targets
+
+    async def work() -> None:
+        async with project.delivering() as dispatcher:
+            await project.bus.publish(*(event(f"{n}", f"s{n}") for n in range(250)))
+            assert await dispatcher.drain(FAR)
+
+    project.clock.run(work)
+    first = [("one", 100), ("two", 100)] * 2 + [("one", 50), ("two", 50)]
+    assert calls == [*first, ("one", 100)]
+    assert two.has == [f"{n}" for n in range(250)]
+    assert one.has == [f"{n}" for n in [*range(100, 250), *range(100)]]
+    assert {record.tries for record in project.records("one")} == {1, 2}
+
+
+def test_many_records_are_written_in_portions() -> None:
+    project = Project(routing(*(route(f"{n}") for n in range(10))))
+    for target in project.targets.values():
+        target.at_most = 100
+    sizes: list[int] = []
+
+    def settle(readers: Any, deliveries: Any = (), events: Any = (), *, durable: bool = True) -> None:
+        sizes.append(len(deliveries))
+        inner(readers, deliveries, events, durable=durable)
+
+    inner, project.deliveries.settle = project.deliveries.settle, settle
+
+    async def work() -> None:
+        async with project.delivering() as dispatcher:
+            await project.bus.publish(*(event(f"{n}", f"s{n % 7}") for n in range(100)))
+            assert await dispatcher.drain(FAR)
+
+    project.clock.run(work)
+    assert sum(sizes) == 1_000
+    assert max(sizes) == 200
