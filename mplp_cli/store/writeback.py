@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, suppress
-from threading import Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 #: Pages of the log from which on it is written back; as many as SQLite itself takes.
 PAGES: Final = 1_000
@@ -26,7 +28,8 @@ class Writeback:
     def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
         """`connect` opens another connection to the same file, and is called in the thread."""
         self._connect = connect
-        self._thread: Thread | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._work: Future[None] | None = None
         #: Pages in the log, and with how many it is looked after next.
         self._pages = 0
         self._next = PAGES
@@ -36,20 +39,28 @@ class Writeback:
         if pages < self._pages:
             self._next = PAGES
         self._pages = pages
-        if pages < self._next or (self._thread is not None and self._thread.is_alive()):
+        if pages < self._next or (self._work is not None and not self._work.done()):
             return apsw.SQLITE_OK
-        if self._thread is None:
-            self._thread = Thread(target=self._work, name="mplp writeback", daemon=True)
-            self._thread.start()
-            return apsw.SQLITE_OK
-        self._thread = None
+        if self._work is None:
+            # Without a thread it is all written below.
+            with suppress(RuntimeError):
+                self._work = self._begun()
+                return apsw.SQLITE_OK
+        self._work = None
         # If somebody still reads what is in it, it gets longer until the next time.
         self._next = pages + PAGES
         with suppress(apsw.Error):
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return apsw.SQLITE_OK
 
-    def _work(self) -> None:
+    def _begun(self) -> Future[None]:
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._thread = ThreadPoolExecutor(1, "mplp writeback")
+        return self._thread.submit(self._write)
+
+    def _write(self) -> None:
         # What cannot be written now stays in the log.
         with suppress(apsw.Error, OSError), closing(self._connect()) as db:
             for _ in range(_ROUNDS):
@@ -57,7 +68,7 @@ class Writeback:
                 if self._pages - written < _FEW:
                     return
 
-    def join(self) -> None:
+    def close(self) -> None:
         """Wait until the thread has ended."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.shutdown()

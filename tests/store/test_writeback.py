@@ -43,7 +43,7 @@ class Written:
         return sum(later < earlier for earlier, later in zip(self.pages, self.pages[1:], strict=False))
 
     def close(self) -> None:
-        self.writeback.join()
+        self.writeback.close()
         self.db.close()
 
 
