@@ -10,6 +10,7 @@ JSON; `... offer COUNT RATE` is the process with the clock.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
@@ -230,6 +231,9 @@ async def full(count: int, rate: int, folder: str) -> dict[str, float]:
 
 def offer(count: int, rate: int) -> None:
     """Say when events come: 8 bytes each, their moment of the monotonic clock."""
+    if sys.platform == "linux":
+        # PR_SET_TIMERSLACK, in ns: sleeps end on time, else 50 us late, which would be none of the bus's.
+        ctypes.CDLL(None).prctl(29, 1, 0, 0, 0)
     begin = time.monotonic() + 0.1
     said = 0
     while said < count:
