@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.forked import Forker
+
 ROOT = Path(__file__).parent.parent
 
 # The services that tests talk to are here; a proxy of the machine's own would be asked for them.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]
+
+# Hundreds of tests start the command; without compiled files each of them would compile all of it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 EXHAUSTIVE = os.environ.get("MPLP_EXHAUSTIVE") == "1"
 
@@ -88,17 +94,38 @@ class Mplp:
         self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
     ) -> Ended:
         """Run `mplp ARGS` to its end, in the directory of the test if no other is named."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mplp_cli", *map(str, args)],
-            cwd=cwd or self.directory,
-            env=self.env | (env or {}),
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=100,
-            check=False,
-        )
+        words, cwd, env = list(map(str, args)), cwd or self.directory, self.env | (env or {})
+        if FORKS and (forker := _forker(self.env)).can(env, stdin):
+            done = forker.run(words, cwd=cwd, env=env, stdin=stdin, timeout=100)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "mplp_cli", *words],
+                cwd=cwd,
+                env=env,
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=100,
+                check=False,
+            )
         return Ended(done.returncode, done.stdout, done.stderr)
+
+
+#: Whether commands that run to their end are forks of a process that has imported what they are made of.
+FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" not in os.environ
+_forkers: list[Forker] = []
+
+
+def _forker(env: Mapping[str, str]) -> Forker:
+    if not _forkers:
+        _forkers.append(Forker(env))
+    return _forkers[0]
+
+
+def pytest_unconfigure() -> None:
+    """End what forks."""
+    while _forkers:
+        _forkers.pop().close()
 
 
 _LOOKS = {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"}

@@ -1,0 +1,179 @@
+"""Commands without their start: each is a process of its own, and what most of them import is imported once.
+
+A command takes a sixth of a second to import what it is made of, and tests run thousands. Here one process
+per tester has imported it already, and each command is a fork of that one: with its own arguments, environment,
+directory, standard streams and exit code. What an interpreter does before and after the program is left out;
+whatever depends on that starts one (`sys.executable -m mplp_cli`), and with MPLP_EXHAUSTIVE everything does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from typing import NoReturn
+
+#: What is imported beforehand; commands import the rest, as they would anyway.
+PACKAGES = ("cli", "engine", "loading", "modules", "render", "resources", "store", "workflow")
+OF_OTHERS = ("jsonschema_rs", "psutil", "rich.cells", "ruamel.yaml")
+
+#: The beginnings of variables that say something to the interpreter, to the linker or to the C library.
+TO_OTHERS = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "COVERAGE_")
+
+#: As much as a pipe holds, with certainty, before somebody reads.
+PIPE = 4096
+
+
+class Forker:
+    """The process that forks. Any thread may ask it."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = _to_others(env)
+        self._asking = threading.Lock()
+        self._here, there = socket.socketpair()
+        with there:
+            fd = there.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from tests.forked import fork; fork({fd})"], env=env, pass_fds=[fd]
+            )
+
+    def close(self) -> None:
+        """Let it end."""
+        self._here.close()
+        self._process.wait(30)
+
+    def can(self, env: Mapping[str, str], stdin: str) -> bool:
+        """Whether a fork with that environment and input is as good as a process that is started."""
+        return _to_others(env) == self._env and len(stdin.encode()) <= PIPE
+
+    def run(
+        self, args: list[str], *, cwd: Path, env: Mapping[str, str], stdin: str, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `mplp ARGS` to its end, as `subprocess.run` would."""
+        out, err, told = os.pipe(), os.pipe(), socket.socketpair()
+        into = os.pipe()
+        os.write(into[1], stdin.encode())
+        os.close(into[1])
+        with self._asking:
+            socket.send_fds(self._here, [b"!"], [into[0], out[1], err[1], told[1].fileno()])
+        for fd in (into[0], out[1], err[1]):
+            os.close(fd)
+        told[1].close()
+        with told[0]:
+            told[0].sendall(json.dumps([args, str(cwd), dict(env)]).encode() + b"\n")
+            try:
+                process = int(told[0].recv(16))
+                texts = _read([out[0], err[0], told[0].fileno()], process, timeout)
+            finally:
+                os.close(out[0])
+                os.close(err[0])
+        return subprocess.CompletedProcess(
+            args, int(texts[2]), texts[0].decode("utf-8"), texts[1].decode("utf-8")
+        )
+
+
+def _to_others(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(TO_OTHERS)}
+
+
+def _read(fds: list[int], process: int, timeout: float) -> list[bytes]:
+    """All that comes out of them until nobody writes any more; if that takes too long, the process is killed."""
+    texts: dict[int, list[bytes]] = {fd: [] for fd in fds}
+    end = time.monotonic() + timeout
+    with selectors.DefaultSelector() as ready:
+        for fd in fds:
+            ready.register(fd, selectors.EVENT_READ)
+        while ready.get_map():
+            if (left := end - time.monotonic()) <= 0:
+                os.kill(process, signal.SIGKILL)
+                raise subprocess.TimeoutExpired("mplp", timeout, *(b"".join(texts[fd]) for fd in fds[:2]))
+            for key, _ in ready.select(left):
+                if text := os.read(key.fd, 65_536):
+                    texts[key.fd].append(text)
+                else:
+                    ready.unregister(key.fd)
+    return [b"".join(parts) for parts in texts.values()]
+
+
+def fork(asked: int) -> None:
+    """Fork a command for each request on that socket, until the other side closes it."""
+    import mplp_cli
+
+    for package in PACKAGES:
+        for module in walk_packages([f"{mplp_cli.__path__[0]}/{package}"], f"mplp_cli.{package}."):
+            import_module(module.name)
+    for name in OF_OTHERS:
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=asked) as requests:
+        while (got := socket.recv_fds(requests, 1, 4))[0]:
+            if os.fork() == 0:
+                requests.close()
+                _wait_for_command(got[1])
+            for fd in got[1]:
+                os.close(fd)
+            _reap()
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _wait_for_command(fds: list[int]) -> NoReturn:
+    """Fork the command, and tell how it ended when it has."""
+    with socket.socket(fileno=fds.pop()) as told, told.makefile("rb") as request:
+        args, cwd, env = json.loads(request.readline())
+        command = os.fork()
+        if command:
+            for fd in (*fds, 0, 1, 2):
+                os.close(fd)
+            told.sendall(f"{command:<16}".encode())
+            code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
+            told.sendall(str(code).encode())
+            os._exit(0)
+    for standard, fd in enumerate(fds):
+        os.dup2(fd, standard)
+        os.close(fd)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    _be_the_command(args)
+
+
+def _be_the_command(args: list[str]) -> NoReturn:
+    """Run it and end as an interpreter does, but for taking the modules apart, which takes as long as the rest."""
+    sys.argv = ["mplp", *args]
+    code: object = 0
+    try:
+        runpy.run_module("mplp_cli", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # an interpreter waits for threads so
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 120
+    os._exit(code if isinstance(code, int) else bool(code))
