@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.forked import Forker
+from tests.forked import PIPE, Forker, to_others
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,6 +72,25 @@ class Ended:
         return json.loads(self.out)
 
 
+#: Whether commands that run to their end are forks of a process that has imported what they are made of.
+FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" not in os.environ
+_forkers: dict[frozenset[tuple[str, str]], Forker] = {}
+
+
+def forker_for(env: Mapping[str, str], *, make: bool) -> Forker | None:
+    """What forks commands with such an environment, if there is one, or one is to be made."""
+    key = to_others(env)
+    if FORKS and make and key not in _forkers:
+        _forkers[key] = Forker(env)
+    return _forkers.get(key)
+
+
+def pytest_unconfigure() -> None:
+    """End what forks."""
+    while _forkers:
+        _forkers.popitem()[1].close()
+
+
 class Mplp:
     """The command as a user runs it: its own process and state directory, no settings from outside."""
 
@@ -89,13 +108,14 @@ class Mplp:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "PYTHONSAFEPATH": "1",
         }
+        self._usual = to_others(self.env)
 
     def __call__(
         self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
     ) -> Ended:
         """Run `mplp ARGS` to its end, in the directory of the test if no other is named."""
         words, cwd, env = list(map(str, args)), cwd or self.directory, self.env | (env or {})
-        if FORKS and (forker := _forker(self.env)).can(env, stdin):
+        if len(stdin) < PIPE // 4 and (forker := forker_for(env, make=to_others(env) == self._usual)):
             done = forker.run(words, cwd=cwd, env=env, stdin=stdin, timeout=100)
         else:
             done = subprocess.run(
@@ -109,23 +129,6 @@ class Mplp:
                 check=False,
             )
         return Ended(done.returncode, done.stdout, done.stderr)
-
-
-#: Whether commands that run to their end are forks of a process that has imported what they are made of.
-FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" not in os.environ
-_forkers: list[Forker] = []
-
-
-def _forker(env: Mapping[str, str]) -> Forker:
-    if not _forkers:
-        _forkers.append(Forker(env))
-    return _forkers[0]
-
-
-def pytest_unconfigure() -> None:
-    """End what forks."""
-    while _forkers:
-        _forkers.pop().close()
 
 
 _LOOKS = {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"}

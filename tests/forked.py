@@ -20,7 +20,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -36,12 +38,14 @@ TO_OTHERS = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "COVERAGE_")
 #: As much as a pipe holds, with certainty, before somebody reads.
 PIPE = 4096
 
+#: The bytes of a process id or an exit code on the socket, at most.
+LINE = 16
+
 
 class Forker:
     """The process that forks. Any thread may ask it."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = _to_others(env)
         self._asking = threading.Lock()
         self._here, there = socket.socketpair()
         with there:
@@ -53,57 +57,84 @@ class Forker:
         """Let it end, which it does when nobody can ask it any more."""
         self._here.close()
 
-    def can(self, env: Mapping[str, str], stdin: str) -> bool:
-        """Whether a fork with that environment and input is as good as a process that is started."""
-        return _to_others(env) == self._env and len(stdin.encode()) <= PIPE
+    def start(
+        self,
+        args: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        streams: Sequence[int],
+        first: str = "",
+    ) -> Begun:
+        """Start `mplp ARGS` on these standard streams. `first` is a `module:function` that it calls before."""
+        here, there = socket.socketpair()
+        with there, self._asking:
+            socket.send_fds(self._here, [b"!"], [*streams, there.fileno()])
+        here.sendall(json.dumps([args, str(cwd), dict(env), first]).encode() + b"\n")
+        return Begun(int(here.recv(LINE)), here)
 
     def run(
-        self, args: list[str], *, cwd: Path, env: Mapping[str, str], stdin: str, timeout: float
+        self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: str, timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run `mplp ARGS` to its end, as `subprocess.run` would."""
-        out, err, told = os.pipe(), os.pipe(), socket.socketpair()
-        into = os.pipe()
-        os.write(into[1], stdin.encode())
-        os.close(into[1])
-        with self._asking:
-            socket.send_fds(self._here, [b"!"], [into[0], out[1], err[1], told[1].fileno()])
-        for fd in (into[0], out[1], err[1]):
+        (read, write), out, err = os.pipe(), os.pipe(), os.pipe()
+        os.write(write, stdin.encode())
+        os.close(write)
+        begun = self.start(args, cwd=cwd, env=env, streams=[read, out[1], err[1]])
+        for fd in (read, out[1], err[1]):
             os.close(fd)
-        told[1].close()
-        with told[0]:
-            told[0].sendall(json.dumps([args, str(cwd), dict(env)]).encode() + b"\n")
-            try:
-                process = int(told[0].recv(16))
-                texts = _read([out[0], err[0], told[0].fileno()], process, timeout)
-            finally:
-                os.close(out[0])
-                os.close(err[0])
-        return subprocess.CompletedProcess(
-            args, int(texts[2]), texts[0].decode("utf-8"), texts[1].decode("utf-8")
-        )
+        try:
+            told, errors = _read([out[0], err[0]], timeout)
+            return subprocess.CompletedProcess(args, begun.wait(timeout), told, errors)
+        finally:
+            begun.close()
+            os.close(out[0])
+            os.close(err[0])
 
 
-def _to_others(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(TO_OTHERS)}
+@dataclass
+class Begun:
+    """A command that was forked."""
+
+    pid: int
+    _told: socket.socket
+    #: As `subprocess` says it; None as long as nobody has waited for it.
+    code: int | None = None
+
+    def wait(self, timeout: float) -> int:
+        """How it ended."""
+        self._told.settimeout(timeout)
+        self.code = int(self._told.recv(LINE))
+        return self.code
+
+    def close(self) -> None:
+        """Kill it, if nobody has waited for its end."""
+        self._told.close()
+        if self.code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
-def _read(fds: list[int], process: int, timeout: float) -> list[bytes]:
-    """All that comes out of them until nobody writes any more; if that takes too long, the process is killed."""
-    texts: dict[int, list[bytes]] = {fd: [] for fd in fds}
+def to_others(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """What must be the same for a fork to be as good as a process that is started."""
+    return frozenset((name, value) for name, value in env.items() if name.startswith(TO_OTHERS))
+
+
+def _read(fds: list[int], timeout: float) -> list[str]:
+    """All that comes out of them, until nobody writes any more."""
+    texts: dict[int, bytes] = dict.fromkeys(fds, b"")
     end = time.monotonic() + timeout
     with selectors.DefaultSelector() as ready:
         for fd in fds:
             ready.register(fd, selectors.EVENT_READ)
         while ready.get_map():
-            if (left := end - time.monotonic()) <= 0:
-                os.kill(process, signal.SIGKILL)
-                raise subprocess.TimeoutExpired("mplp", timeout, *(b"".join(texts[fd]) for fd in fds[:2]))
-            for key, _ in ready.select(left):
-                if text := os.read(key.fd, 65_536):
-                    texts[key.fd].append(text)
-                else:
+            assert time.monotonic() < end, f"it did not end; so far it wrote {texts}"
+            for key, _ in ready.select(end - time.monotonic()):
+                text = os.read(key.fd, 65_536)
+                texts[key.fd] += text
+                if not text:
                     ready.unregister(key.fd)
-    return [b"".join(parts) for parts in texts.values()]
+    return [text.decode("utf-8") for text in texts.values()]
 
 
 def begin(asked: int) -> None:
@@ -135,22 +166,20 @@ def _fork(asked: int) -> None:
 
 
 def _reap() -> None:
-    try:
+    with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    except ChildProcessError:
-        pass
 
 
 def _wait_for_command(fds: list[int]) -> NoReturn:
     """Fork the command, and tell how it ended when it has."""
     with socket.socket(fileno=fds.pop()) as told, told.makefile("rb") as request:
-        args, cwd, env = json.loads(request.readline())
+        args, cwd, env, first = json.loads(request.readline())
         command = os.fork()
         if command:
             for fd in (*fds, 0, 1, 2):
                 os.close(fd)
-            told.sendall(f"{command:<16}".encode())
+            told.sendall(f"{command:<{LINE}}".encode())
             code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
             told.sendall(str(code).encode())
             os._exit(0)
@@ -160,6 +189,9 @@ def _wait_for_command(fds: list[int]) -> NoReturn:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    if first:
+        module, _, function = first.partition(":")
+        getattr(import_module(module), function)()
     _be_the_command(args)
 
 
