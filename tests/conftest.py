@@ -77,10 +77,10 @@ FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" 
 _forkers: dict[frozenset[tuple[str, str]], Forker] = {}
 
 
-def forker_for(env: Mapping[str, str], *, make: bool) -> Forker | None:
-    """What forks commands with such an environment, if there is one, or one is to be made."""
+def forker_for(env: Mapping[str, str]) -> Forker | None:
+    """What forks commands with such an environment; None if they are to be started."""
     key = to_others(env)
-    if FORKS and make and key not in _forkers:
+    if FORKS and key not in _forkers:
         _forkers[key] = Forker(env)
     return _forkers.get(key)
 
@@ -115,7 +115,8 @@ class Mplp:
     ) -> Ended:
         """Run `mplp ARGS` to its end, in the directory of the test if no other is named."""
         words, cwd, env = list(map(str, args)), cwd or self.directory, self.env | (env or {})
-        if len(stdin) < PIPE // 4 and (forker := forker_for(env, make=to_others(env) == self._usual)):
+        usual = to_others(env) == self._usual and len(stdin) < PIPE // 4
+        if usual and (forker := forker_for(env)):
             done = forker.run(words, cwd=cwd, env=env, stdin=stdin, timeout=100)
         else:
             done = subprocess.run(

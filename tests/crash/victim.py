@@ -163,7 +163,7 @@ class Victim:
 
     def finish(self, *args: str, env: dict[str, str] | None = None, under: tuple[str, ...] = ()) -> Ended:
         """Run the command to its end, whatever that is."""
-        forker = None if under else forker_for(self.env | (env or {}), make=True)
+        forker = None if under else forker_for(self.env | (env or {}))
         if forker is None:
             with self.start(*args, env=env, under=under) as process:
                 code = process.wait(PATIENCE)
