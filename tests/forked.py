@@ -155,7 +155,7 @@ def _fork(asked: int) -> None:
         import_module(name)
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=asked) as requests:
+    with socket.socket(fileno=asked) as requests, suppress(KeyboardInterrupt):
         while (got := socket.recv_fds(requests, 1, 4))[0]:
             if os.fork() == 0:
                 requests.close()
