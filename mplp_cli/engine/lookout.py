@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
+
+#: Seconds after which somebody should listen, and twice as many at most.
+LONG = 0.005
 
 _lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, Lookout] = WeakKeyDictionary()
 
@@ -23,8 +25,9 @@ class Lookout:
         self._ends: select.epoll | None = None
         #: By the handle of a process: who hears of its end.
         self._ended: dict[int, Callable[[], None]] = {}
-        #: When who is called, the first to be called first.
-        self._due: deque[tuple[float, Callable[[], None]]] = deque()
+        #: Who is called if the process goes on for long: those that wait since the last tick, and for longer.
+        self._young: list[Callable[[], None]] = []
+        self._old: list[Callable[[], None]] = []
 
     def end_of(self, pid: int, ended: Callable[[], None]) -> None:
         """Call `ended` as soon as the process of that number has ended, which somebody has to wait for then.
@@ -38,11 +41,11 @@ class Lookout:
         self._ends.register(handle, select.EPOLLIN)
         self._ended[handle] = ended
 
-    def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call it that late. All ask for the same number of seconds."""
-        self._due.append((self._loop.time() + seconds, call))
-        if len(self._due) == 1:
-            self._loop.call_later(seconds, self._tick)
+    def when_long(self, call: Callable[[], None]) -> None:
+        """Call it after a while, whether or not the process has ended."""
+        if not self._young and not self._old:
+            self._loop.call_later(LONG, self._tick)
+        self._young.append(call)
 
     def _look(self) -> None:
         assert self._ends is not None
@@ -52,11 +55,11 @@ class Lookout:
             self._ended.pop(handle)()
 
     def _tick(self) -> None:
-        now = self._loop.time()
-        while self._due and self._due[0][0] <= now:
-            self._due.popleft()[1]()
-        if self._due:
-            self._loop.call_at(self._due[0][0], self._tick)
+        due, self._old, self._young = self._old, self._young, []
+        if self._old:
+            self._loop.call_later(LONG, self._tick)
+        for call in due:
+            call()
 
 
 def lookout() -> Lookout:

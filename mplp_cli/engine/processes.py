@@ -39,8 +39,6 @@ from mplp_cli.workflow.resources import Usage
 CHUNK = 65_536
 #: Seconds for which pipes are read, and leftover processes may tidy up, after the end of a child.
 LINGER = 0.2
-#: Seconds after which what a process prints is read as it comes. Many end sooner, and are read once.
-LISTEN = 0.01
 #: Seconds between two looks at processes that should go away.
 _TICK = 0.01
 #: Looks at what survived SIGKILL before it is given up (it hangs in the kernel).
@@ -89,10 +87,10 @@ class Child:
         for pipe, sink in ((read_out, stdout), (read_err, stderr)):
             os.set_blocking(pipe, False)
             self._pipes[pipe] = sink
-        #: The pipes that are read as something comes; before that they are read at the end of the process.
+        #: The pipes that are read as something comes. Many processes end soon, and are read once, at their end.
         self._heard: set[int] = set()
         watch = lookout()
-        watch.after(LISTEN, self._grow)
+        watch.when_long(self._grow)
         try:
             watch.end_of(self.pid, self._ended)
         except (AttributeError, OSError):

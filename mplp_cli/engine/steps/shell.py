@@ -25,7 +25,7 @@ from mplp_cli.engine.workplace import (
     Workplace,
     attempt_mark,
     attend,
-    file_place,
+    file_name,
     identity,
     remove,
     within_limit,
@@ -58,7 +58,7 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
     Cancelled, it ends the process first (SIGTERM, the grace of the workplace, SIGKILL).
     """
     body = attempt.body
-    base = file_place(workplace.log_dir, attempt)
+    base = file_name(workplace.place, attempt)
     outputs = f"{base}.outputs"
     remove(outputs)
     log = StepLog(f"{base}.log")
@@ -68,6 +68,7 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
 
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
     script = f"{base}.script" if _is_long(body) else None
+    has_outputs = True
     try:
         if script is not None:
             _write_script(script, body)
@@ -85,11 +86,14 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
         if code != 0:
             raise _failed(code, streams)
         result = _result(body.get("parse") or "text", streams)
-        if written := _outputs(outputs):
+        written = _outputs(outputs)
+        has_outputs = written is not None
+        if written:
             result["outputs"] = masker.value(written)
         return result
     finally:
-        remove(outputs)
+        if has_outputs:  # or may have
+            remove(outputs)
         if script is not None:
             remove(script)
 
@@ -223,13 +227,13 @@ def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
     return {"exitCode": 0, "stdout": stdout, "stderr": stderr, "output": output}
 
 
-def _outputs(path: str) -> dict[str, str]:
-    """The `name=value` lines that the step has written; the last of a name counts."""
+def _outputs(path: str) -> dict[str, str] | None:
+    """The `name=value` lines that the step has written, if there is a file; the last of a name counts."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (mostly there is none)
             data = file.read(KEPT + 1)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         raise OutputFormatError(f"$MPLP_OUTPUT cannot be read: {error.strerror}") from error
     if len(data) > KEPT:
