@@ -63,7 +63,9 @@ class Child:
 
     def __init__(self, launch: Launch, stdout: Sink, stderr: Sink) -> None:
         self._loop = asyncio.get_running_loop()
-        self._exited = asyncio.Event()
+        #: Whether it has ended; who waits for that may have been cancelled.
+        self._exited = False
+        self._end: asyncio.Future[None] = self._loop.create_future()
         self.mark = launch.mark
         self._stopping = False
         self._code = 0
@@ -103,7 +105,7 @@ class Child:
         often it is cancelled meanwhile.
         """
         try:
-            await self._exited.wait()
+            await self._end
             if self._pipes or self._has_group():
                 await self._end_leftovers()
         except asyncio.CancelledError:
@@ -120,7 +122,7 @@ class Child:
 
     def _grow(self) -> None:
         """It runs for long, if it still runs."""
-        if not self._exited.is_set():
+        if not self._exited:
             self._listen()
 
     def _listen(self) -> None:
@@ -195,7 +197,9 @@ class Child:
 
     def _over(self) -> None:
         self._drain()
-        self._exited.set()
+        self._exited = True
+        if not self._end.done():
+            self._end.set_result(None)
 
     async def _end_leftovers(self) -> None:
         """Background processes had SIGTERM when the child ended; what is still there is killed."""
@@ -244,7 +248,7 @@ class Child:
 
     def _has_group(self) -> bool:
         """Whether the child or anything in its group is alive."""
-        if not self._exited.is_set():
+        if not self._exited:
             return True
         try:
             os.killpg(self.pid, 0)
