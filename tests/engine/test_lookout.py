@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_everybody_hears_of_the_end_of_their_own_process_once() -> None:
                 all_over.set()
 
         for code in range(3):
-            lookout().end_of(pid := _begin(code), lambda pid=pid: ended(pid))
+            lookout().end_of(pid := _begin(code), partial(ended, pid))
         early = _ended_before(3)
         lookout().end_of(early, lambda: ended(early))
         async with asyncio.timeout(10):
