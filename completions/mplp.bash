@@ -68,8 +68,8 @@ _mplp_takes_value() {
     "plan --output" | "plan -o" | "plan --state-dir") return 0 ;;
     "run --input" | "run -i" | "run --inputs" | "run --output" | "run -o" | "run --junit" | "run --trace" | "run --env-file" | "run --secrets-file" | "run --record" | "run --replay" | "run --record-missing" | "run --seed" | "run --priority" | "run --state-dir") return 0 ;;
     "resume --definition" | "resume --output" | "resume -o" | "resume --junit" | "resume --trace" | "resume --secrets-file" | "resume --record" | "resume --replay" | "resume --record-missing" | "resume --state-dir") return 0 ;;
-    "retry --output" | "retry -o" | "retry --junit" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
-    "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
+    "retry --output" | "retry -o" | "retry --junit" | "retry --trace" | "retry --secrets-file" | "retry --state-dir") return 0 ;;
+    "rerun --from" | "rerun --only" | "rerun --input" | "rerun -i" | "rerun --definition" | "rerun --output" | "rerun -o" | "rerun --junit" | "rerun --trace" | "rerun --secrets-file" | "rerun --state-dir") return 0 ;;
     "pause --reason" | "pause --output" | "pause -o" | "pause --state-dir") return 0 ;;
     "attach --output" | "attach -o" | "attach --junit" | "attach --state-dir") return 0 ;;
     "wait --timeout" | "wait --state-dir") return 0 ;;
@@ -144,6 +144,7 @@ _mplp_value() {
     "resume --state-dir") _mplp_complete directory ;;
     "retry --output" | "retry -o") _mplp_complete choices auto json jsonl github quiet ;;
     "retry --junit") _mplp_complete file ;;
+    "retry --trace") _mplp_complete file ;;
     "retry --secrets-file") _mplp_complete file ;;
     "retry --state-dir") _mplp_complete directory ;;
     "rerun --from") _mplp_complete steps ;;
@@ -152,6 +153,7 @@ _mplp_value() {
     "rerun --definition") _mplp_complete file ;;
     "rerun --output" | "rerun -o") _mplp_complete choices auto json jsonl github quiet ;;
     "rerun --junit") _mplp_complete file ;;
+    "rerun --trace") _mplp_complete file ;;
     "rerun --secrets-file") _mplp_complete file ;;
     "rerun --state-dir") _mplp_complete directory ;;
     "pause --reason") _mplp_complete text ;;
@@ -340,8 +342,8 @@ _mplp_options() {
     "plan") _mplp_complete choices --output -o --state-dir --no-color -h --help ;;
     "run") _mplp_complete choices --input -i --inputs --output -o --dry-run --ephemeral --detach --junit --trace --env-file --secrets-file --record --replay --record-missing --strict --seed --priority --no-cache --state-dir --no-color -h --help ;;
     "resume") _mplp_complete choices --definition --accept-changes --output -o --detach --take-over --junit --trace --secrets-file --record --replay --record-missing --no-cache --state-dir --no-color -h --help ;;
-    "retry") _mplp_complete choices --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
-    "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --secrets-file --state-dir --no-color -h --help ;;
+    "retry") _mplp_complete choices --output -o --junit --trace --secrets-file --state-dir --no-color -h --help ;;
+    "rerun") _mplp_complete choices --from --failed --only --input -i --definition --output -o --junit --trace --secrets-file --state-dir --no-color -h --help ;;
     "pause") _mplp_complete choices --reason --wait --no-wait --output -o --state-dir -h --help ;;
     "attach") _mplp_complete choices --output -o --junit --state-dir --no-color -h --help ;;
     "wait") _mplp_complete choices --timeout --state-dir -h --help ;;

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from mplp_cli.cli.options import DefinitionFile, HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import (
+    DefinitionFile,
+    HowToRun,
+    JUnit,
+    NoColor,
+    RunOutput,
+    SecretsFile,
+    StateDir,
+    TraceFile,
+)
 
 if TYPE_CHECKING:
     from mplp_cli.protocols import RunRecord
@@ -35,6 +44,7 @@ def main(
     definition: DefinitionFile = None,
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
+    trace: TraceFile = None,
     secrets_file: SecretsFile = None,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -62,6 +72,7 @@ def main(
 
     how = _how(from_step, only, failed=failed)
     runtime = Runtime(state_dir=state_dir)
+    runtime.trace_file = trace
     record = runtime.find_run(run, fits=lambda found: found.status not in _AT_WORK)
     _refuse_at_work(record)
     watch = Watch(output, no_color=no_color, junit=junit)

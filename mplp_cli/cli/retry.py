@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir
+from mplp_cli.cli.options import HowToRun, JUnit, NoColor, RunOutput, SecretsFile, StateDir, TraceFile
 
 
 def main(
@@ -19,6 +19,7 @@ def main(
     ] = None,
     output: HowToRun = RunOutput.auto,
     junit: JUnit = None,
+    trace: TraceFile = None,
     secrets_file: SecretsFile = None,
     state_dir: StateDir = None,
     no_color: NoColor = False,
@@ -53,6 +54,7 @@ def main(
             note(f"{names}{more} failed before and will not be tried again, so the run will end as failed")
 
     runtime = Runtime(state_dir=state_dir)
+    runtime.trace_file = trace
     record = runtime.find_run(run, fits=lambda found: found.status == "failed")
     if step is not None:
         facts = [fact for _, fact in runtime.store.history(record.id)]

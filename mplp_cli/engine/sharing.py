@@ -88,10 +88,12 @@ class Sharing:
 
     def grant(self) -> bool:
         """Have what the steps that are about to begin need. False: others have been faster."""
-        now_held = self.room.stock.held()
+        stock = self.room.stock
+        if not self._stored.spent and stock.within(self._most) and stock.within(self._columns):
+            return True
+        now_held, spent = stock.held(), stock.spent()
         self._most = list(map(max, now_held, self._most))
         columns = list(map(max, now_held, self._columns))
-        spent = self.room.stock.spent()
         if columns == self._columns and spent == self._stored.spent:
             return True
         wanted, yields = self._wanted()

@@ -17,7 +17,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import agents, control, delivering, engine, hub, makespan, peers, processes, startup, traces
+from tests.bench import (
+    agents,
+    control,
+    delivering,
+    engine,
+    hub,
+    makespan,
+    peers,
+    processes,
+    reports,
+    startup,
+    traces,
+)
 from tests.bench.measure import QUICK, Lab, Row, Sizes
 from tests.bench.table import lines
 
@@ -30,6 +42,7 @@ GROUPS = {
     "events": delivering.rows,
     "agents": agents.rows,
     "traces": traces.rows,
+    "reports": reports.rows,
     "makespan": makespan.rows,
     "peers": peers.rows,
 }

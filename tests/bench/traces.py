@@ -1,4 +1,5 @@
-"""Traces: what a span costs, from the fact that ends it to the bytes that have left the process.
+"""Traces: what a span costs, from the fact that ends it to the bytes that have left the process; what a collector
+costs that never answers.
 
 `python -m tests.bench.traces collector|file COUNT DIR` makes so many spans in a fresh process and prints JSON: seconds
 of its processors, in all threads. The collector is another process (`python -m tests.bench.traces sink`).
@@ -7,6 +8,7 @@ of its processors, in all threads. The collector is another process (`python -m 
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from mplp_cli.observe.traces import Traces
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.state import RunState
 from mplp_cli.workflow.tracing import Sampler, TraceSettings, trace_of
-from tests.bench.measure import Lab, Row
+from tests.bench.measure import Lab, Row, pairs
 
 #: Microseconds of a span.
 LIMIT = 60.0
@@ -47,6 +49,23 @@ def rows(lab: Lab) -> Iterator[Row]:
             limit=LIMIT,
             note="a third each of steps, attempts, calls of agents",
         )
+    yield hanging(lab)
+
+
+def hanging(lab: Lab) -> Row:
+    """How much later a run ends whose collector takes connections and never answers."""
+    file = lab.document("chain", 100, "set")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        def run(more: dict[str, str]) -> float:
+            with lab.fresh() as state:
+                words = lab.command("run", str(file), "--output", "quiet")
+                return lab.run(words, {"MPLP_STATE_DIR": str(state), **more}).wall
+
+        traced = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": at}
+        ours, bare, _ = pairs(lambda: run(traced), lambda: run({}), lab.sizes.pairs)
+    return Row(name="a collector that hangs, whole run", value=ours - bare, unit="s", limit=2.0, note="later")
 
 
 def facts(count: int) -> Iterator[list[h.Event]]:

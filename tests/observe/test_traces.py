@@ -306,7 +306,7 @@ def test_a_run_that_was_killed_goes_on_in_its_trace_and_nothing_comes_twice(tmp_
     assert not top.parent_span_id
     assert said(got.one("second #1"))["error.type"] == "Interrupted"
     # It failed; what it does when it is tried again is another span, which says so.
-    mplp(tmp_path, "resume", run, "--trace", "t.jsonl")
+    mplp(tmp_path, "retry", run, "--trace", "t.jsonl")
     again = Received.of_file(file)
     again.check()
     tops = [span for span in again.spans if span.name == "invoke_workflow slow"]
@@ -314,8 +314,7 @@ def test_a_run_that_was_killed_goes_on_in_its_trace_and_nothing_comes_twice(tmp_
     assert "third #2" in {span.name for span in again.spans}
     # A rerun is a trace of its own, with a link to the first.
     mplp(tmp_path, "rerun", run, OTEL_TRACES_EXPORTER="none")
-    write(tmp_path, "traces: {file: r.jsonl}", "mplp.yaml")
-    mplp(tmp_path, "rerun", run)
+    mplp(tmp_path, "rerun", run, "--trace", "r.jsonl")
     rerun = Received.of_file(tmp_path / "r.jsonl")
     rerun.check()
     [link] = rerun.one("invoke_workflow slow").links

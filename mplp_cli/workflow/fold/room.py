@@ -44,9 +44,8 @@ class Room:
 
     def enter(self, demand: Demand, rank: int) -> bool:
         """Whether a step with this rank may start now; else it waits in the line."""
-        need = self.stock.need(demand)
+        need, free = self.stock.need(demand), self.stock.free
         self.stock.restore()
-        free = self.stock.free
         if self._line and (self._strict or (self._line[0][0] < rank and self._ripe())):
             if self._strict or not self._full:
                 self._join(need, rank)  # what those before it keep decides
@@ -130,6 +129,11 @@ class Room:
     def waits(self) -> bool:
         """Whether a step waits for room."""
         return bool(self._line)
+
+    @property
+    def stirs(self) -> bool:
+        """Whether a step waits that may have room by now."""
+        return bool(self._line) and (not self._full or self.stock.loosened)
 
     def empty(self) -> None:
         """Nobody waits any more."""

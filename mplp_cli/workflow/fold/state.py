@@ -181,7 +181,7 @@ class RunState:
         ripple = self._ripple
         while ripple:
             spread(self, ripple.pop())
-        if self.ready or (self.room is not None and self.room.waits):
+        if self.ready or (self.room is not None and self.room.stirs):
             self._release()
         return out
 

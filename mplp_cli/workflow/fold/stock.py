@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf
+from operator import gt
 
 from msgspec import Struct
 
@@ -25,6 +26,8 @@ class Need(Struct, eq=False):
     ranks: list[int]
     #: It asks for a kind that the pool does not have.
     never: bool = False
+    #: It asks only for kinds with one unit, and for no rates: what is taken is `simple`, and is given back whole.
+    plain: bool = False
 
 
 class Stock:
@@ -38,12 +41,13 @@ class Stock:
         for column, (kind, _) in enumerate(self._columns):
             self._first.setdefault(kind.name, column)
         self._names = [(kind.name, unit.id) for kind, unit in self._columns]
+        self._per = [kind.per for kind, _ in self._columns]
         self._capacity = [unit.capacity for _, unit in self._columns]
         #: What the attempts of this run hold, and what is left beside it and beside the others.
         self._mine = [0] * len(self._columns)
         self.free = self._capacity[:]
         #: Step number -> what its attempt holds: (column, amount).
-        self._held: dict[int, list[tuple[int, int]]] = {}
+        self._held: dict[int, Sequence[tuple[int, int]]] = {}
         #: Of rates: (when it comes back, column, amount), a heap.
         self._spent: list[tuple[int, int, int]] = []
         #: By the identity of the demand: those of a plan are interned, and equal ones may stand apart.
@@ -55,34 +59,40 @@ class Stock:
 
     def take(self, i: int, demand: Demand) -> None:
         """The attempt of step `i`, which fits, begins."""
-        need = self.need(demand)
+        need, free, mine = self.need(demand), self.free, self._mine
+        if need.plain:
+            self._held[i] = need.simple
+            for column, amount in need.simple:
+                free[column] -= amount
+                mine[column] += amount
+            return
         held = list(need.simple)
         for kind, first, amount in need.several:
-            free = self.free[first : first + len(kind.units)]
+            units = free[first : first + len(kind.units)]
             held.extend(
-                (first + place, part) for place, part in spread(kind, free, amount, demand.strategy) or ()
+                (first + place, part) for place, part in spread(kind, units, amount, demand.strategy) or ()
             )
         for column, amount in held:
-            self.free[column] -= amount
-            per = self._columns[column][0].per
-            if per:
+            free[column] -= amount
+            if per := self._per[column]:
                 heappush(self._spent, (self._now() + per, column, amount))
             else:
-                self._mine[column] += amount
+                mine[column] += amount
         self._held[i] = held
 
     def give(self, i: int) -> None:
         """The attempt of step `i` is over, if it holds anything. What it took of rates comes back in its time."""
+        mine, free, per = self._mine, self.free, self._per
         for column, amount in self._held.pop(i, ()):
-            if not self._columns[column][0].per:
-                self._mine[column] -= amount
-                self.free[column] += amount
+            if not per[column]:
+                mine[column] -= amount
+                free[column] += amount
                 self.loosened = True
 
     def undo(self, i: int) -> None:
         """The attempt of step `i` has not begun after all: nothing was taken, of rates neither."""
         for column, amount in self._held.get(i, ()):
-            if self._columns[column][0].per:
+            if self._per[column]:
                 self._spent.remove(max(one for one in self._spent if one[1:] == (column, amount)))
                 heapify(self._spent)
                 self.free[column] += amount
@@ -114,8 +124,15 @@ class Stock:
             for column, amount in simple:
                 amounts[column] = amount
             self.least = list(map(min, self.least, amounts)) if self._needs else amounts
-            never = len(known) < len(demand.amounts)
-            need = self._needs[id(demand)] = Need(demand, tuple(simple), tuple(several), amounts, [], never)
+            need = self._needs[id(demand)] = Need(
+                demand,
+                tuple(simple),
+                tuple(several),
+                amounts,
+                [],
+                never=len(known) < len(demand.amounts),
+                plain=not several and not any(self._per[column] for column, _ in simple),
+            )
         return need
 
     def has_room(self, need: Need, free: list[int]) -> bool:
@@ -179,6 +196,10 @@ class Stock:
     def held(self) -> list[int]:
         """What the attempts of this run hold, by column."""
         return self._mine[:]
+
+    def within(self, columns: Sequence[int]) -> bool:
+        """Whether the attempts of this run hold no more than that, and nothing of rates."""
+        return not self._spent and not any(map(gt, self._mine, columns))
 
     def amounts(self, columns: Sequence[int]) -> dict[str, dict[str, int]]:
         """Amounts by column as others read them."""
