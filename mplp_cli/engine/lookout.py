@@ -9,12 +9,13 @@ import asyncio
 import os
 import select
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 #: Seconds after which somebody should listen, and twice as many at most.
 LONG = 0.005
 
-_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, Lookout] = WeakKeyDictionary()
+#: Only its event loop keeps one alive: it goes with the loop, and so does what it has open.
+_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Lookout]] = WeakKeyDictionary()
 
 
 class Lookout:
@@ -65,6 +66,9 @@ class Lookout:
 def lookout() -> Lookout:
     """That of the event loop that runs."""
     loop = asyncio.get_running_loop()
-    if (known := _lookouts.get(loop)) is None:
-        known = _lookouts[loop] = Lookout(loop)
-    return known
+    known = _lookouts.get(loop)
+    found = None if known is None else known()
+    if found is None:
+        found = Lookout(loop)
+        _lookouts[loop] = ref(found)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from functools import partial
 
@@ -108,9 +109,29 @@ def test_a_process_that_is_not_there_is_an_error_and_no_other_suffers() -> None:
     assert asyncio.run(main()) == 7
 
 
-def test_each_event_loop_has_its_own() -> None:
-    async def main() -> object:
-        assert lookout() is lookout()
-        return lookout()
+def test_each_event_loop_has_its_own_which_leaves_nothing_open() -> None:
+    async def main() -> None:
+        mine = lookout()
+        over = asyncio.Event()
+        pid = _begin(0)
 
-    assert asyncio.run(main()) is not asyncio.run(main())
+        def ended() -> None:
+            os.waitpid(pid, 0)
+            over.set()
+
+        here = asyncio.get_running_loop()
+        mine.when_long(here.get_debug)  # it holds the loop, and mostly waits still when that ends
+        mine.end_of(pid, ended)
+        async with asyncio.timeout(10):
+            await over.wait()
+        assert lookout() is mine
+
+    def is_open() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    asyncio.run(main())
+    before = is_open()
+    for _ in range(3):
+        asyncio.run(main())
+    assert is_open() == before
