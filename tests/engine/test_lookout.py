@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -111,16 +112,18 @@ def test_a_process_that_is_not_there_is_an_error_and_no_other_suffers() -> None:
 
 def test_each_event_loop_has_its_own_which_leaves_nothing_open() -> None:
     async def main() -> None:
-        mine = lookout()
+        mine, here = lookout(), asyncio.get_running_loop()
         over = asyncio.Event()
         pid = _begin(0)
+
+        def long() -> None:
+            assert here.is_running()
 
         def ended() -> None:
             os.waitpid(pid, 0)
             over.set()
 
-        here = asyncio.get_running_loop()
-        mine.when_long(here.get_debug)  # it holds the loop, and mostly waits still when that ends
+        mine.when_long(long)  # mostly it still waits when the loop ends
         mine.end_of(pid, ended)
         async with asyncio.timeout(10):
             await over.wait()
@@ -128,7 +131,7 @@ def test_each_event_loop_has_its_own_which_leaves_nothing_open() -> None:
 
     def is_open() -> int:
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
     asyncio.run(main())
     before = is_open()
