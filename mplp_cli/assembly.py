@@ -324,13 +324,17 @@ def in_best_order(runtime: Parts, plan: Plan, slots: int, ended: Collection[str]
     A plan whose steps need not wait for each other's slots or resources comes back as it is.
     """
     acting = [step for step in plan.steps if step.effect]
-    if len(acting) < 2 or not (plan.grows or len(acting) > slots or any(step.demand for step in acting)):
+    demanding = any(step.demand for step in acting)
+    if len(acting) < 2 or not (plan.grows or len(acting) > slots or demanding):
         return plan
-    from mplp_cli.loading.load import no_collection
     from mplp_cli.resources.learned import estimates_of
-    from mplp_cli.workflow.planning.rehearsal import reordered
 
     known = estimates_of(runtime.store, plan.workflow.id, [step.id for step in acting])
+    if not known and not demanding:
+        return plan
+    from mplp_cli.loading.load import no_collection
+    from mplp_cli.workflow.planning.rehearsal import reordered
+
     durations = {step: estimate.duration for step, estimate in known.items()}
     with no_collection():
         return reordered(plan, durations, runtime.pool, slots, ended=ended)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.forked import PIPE, Forker, to_others
+
 ROOT = Path(__file__).parent.parent
 
 # The services that tests talk to are here; a proxy of the machine's own would be asked for them.
 for _name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[_name]
+
+# Hundreds of tests start the command; without compiled files each of them would compile all of it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 EXHAUSTIVE = os.environ.get("MPLP_EXHAUSTIVE") == "1"
 
@@ -66,6 +72,25 @@ class Ended:
         return json.loads(self.out)
 
 
+#: Whether commands that run to their end are forks of a process that has imported what they are made of.
+FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" not in os.environ
+_forkers: dict[frozenset[tuple[str, str]], Forker] = {}
+
+
+def forker_for(env: Mapping[str, str]) -> Forker | None:
+    """What forks commands with such an environment; None if they are to be started."""
+    key = to_others(env)
+    if FORKS and key not in _forkers:
+        _forkers[key] = Forker(env)
+    return _forkers.get(key)
+
+
+def pytest_unconfigure() -> None:
+    """End what forks."""
+    while _forkers:
+        _forkers.popitem()[1].close()
+
+
 class Mplp:
     """The command as a user runs it: its own process and state directory, no settings from outside."""
 
@@ -83,21 +108,27 @@ class Mplp:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "PYTHONSAFEPATH": "1",
         }
+        self._usual = to_others(self.env)
 
     def __call__(
         self, *args: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
     ) -> Ended:
         """Run `mplp ARGS` to its end, in the directory of the test if no other is named."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mplp_cli", *map(str, args)],
-            cwd=cwd or self.directory,
-            env=self.env | (env or {}),
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=100,
-            check=False,
-        )
+        words, cwd, env = list(map(str, args)), cwd or self.directory, self.env | (env or {})
+        usual = to_others(env) == self._usual and len(stdin) < PIPE // 4
+        if usual and (forker := forker_for(env)):
+            done = forker.run(words, cwd=cwd, env=env, stdin=stdin, timeout=100)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "mplp_cli", *words],
+                cwd=cwd,
+                env=env,
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=100,
+                check=False,
+            )
         return Ended(done.returncode, done.stdout, done.stderr)
 
 

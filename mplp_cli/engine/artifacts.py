@@ -19,7 +19,7 @@ from typing import Final
 
 from mplp_cli.engine.capture import StepLog
 from mplp_cli.engine.matching import Found, Pattern, walk
-from mplp_cli.engine.workplace import file_place
+from mplp_cli.engine.workplace import file_name
 from mplp_cli.protocols import Attempt
 from mplp_cli.workflow.fold.outcomes import ArtifactError
 
@@ -46,7 +46,7 @@ async def keep_artifacts(attempt: Attempt, failed: bool, *, log_dir: Path) -> No
         if not failed:
             raise
         remarks = [f"its artifacts were not kept: {error.message}"]
-    log = StepLog(f"{file_place(log_dir, attempt)}.log")
+    log = StepLog(f"{file_name(log_dir, attempt)}.log")
     for remark in remarks:
         log.remark(remark)
         attempt.output(attempt.step, "note", f"{remark}\n")

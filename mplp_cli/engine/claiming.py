@@ -32,9 +32,9 @@ def likely_next(state: RunState, claimed: set[int]) -> list[int]:
 
 
 def patience(linger: float, took: float) -> float:
-    """Seconds that a commit may wait for facts, if the last one took so long: commits are to take a fifth of the time
-    at most, but nothing waits longer than ten times `linger`."""
-    return max(linger, min(4 * took, 10 * linger))
+    """Seconds that a commit may wait for facts, if the last one took so long: commits are to take a twentieth of the
+    time at most (nothing else is done meanwhile), but nothing waits longer than ten times `linger`."""
+    return max(linger, min(19 * took, 10 * linger))
 
 
 def claim(state: RunState, steps: list[int], at: int) -> StepsClaimed:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from msgspec import Struct
 
+from mplp_cli.engine.lookout import lookout
 from mplp_cli.engine.survivors import (
     MARK,
     any_lives,
@@ -38,8 +39,6 @@ from mplp_cli.workflow.resources import Usage
 CHUNK = 65_536
 #: Seconds for which pipes are read, and leftover processes may tidy up, after the end of a child.
 LINGER = 0.2
-#: Seconds after which what a process prints is read as it comes. Many end sooner, and are read once.
-LISTEN = 0.01
 #: Seconds between two looks at processes that should go away.
 _TICK = 0.01
 #: Looks at what survived SIGKILL before it is given up (it hangs in the kernel).
@@ -64,7 +63,9 @@ class Child:
 
     def __init__(self, launch: Launch, stdout: Sink, stderr: Sink) -> None:
         self._loop = asyncio.get_running_loop()
-        self._exited = asyncio.Event()
+        #: Whether it has ended; who waits for that may have been cancelled.
+        self._exited = False
+        self._end: asyncio.Future[None] = self._loop.create_future()
         self.mark = launch.mark
         self._stopping = False
         self._code = 0
@@ -88,10 +89,14 @@ class Child:
         for pipe, sink in ((read_out, stdout), (read_err, stderr)):
             os.set_blocking(pipe, False)
             self._pipes[pipe] = sink
-        #: The pipes that are read as something comes; before that they are read at the end of the process.
+        #: The pipes that are read as something comes. Many processes end soon, and are read once, at their end.
         self._heard: set[int] = set()
-        self._listening = self._loop.call_later(LISTEN, self._listen)
-        self._watch()
+        watch = lookout()
+        watch.when_long(self._grow)
+        try:
+            watch.end_of(self.pid, self._ended)
+        except (AttributeError, OSError):
+            self._loop.call_later(0.001, self._poll, 0.001)
 
     async def wait(self, grace: float) -> int:
         """Its exit code when it has ended (128 + the signal's number if one ended it).
@@ -100,7 +105,7 @@ class Child:
         often it is cancelled meanwhile.
         """
         try:
-            await self._exited.wait()
+            await self._end
             if self._pipes or self._has_group():
                 await self._end_leftovers()
         except asyncio.CancelledError:
@@ -114,6 +119,11 @@ class Child:
         return self._code if self._code >= 0 else 128 - self._code
 
     # ---- reading ---------------------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """It runs for long, if it still runs."""
+        if not self._exited:
+            self._listen()
 
     def _listen(self) -> None:
         """Read from now on as it comes."""
@@ -154,17 +164,10 @@ class Child:
 
     # ---- its end ---------------------------------------------------------------------------------
 
-    def _watch(self) -> None:
-        try:
-            pidfd = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):
-            self._loop.call_later(0.001, self._poll, 0.001)
-            return
-        self._loop.add_reader(pidfd, self._ended, pidfd)
-
     def _poll(self, pause: float) -> None:
         if self._reap(os.WNOHANG):
-            self._ended(-1)
+            self._end_group()
+            self._over()
         else:
             pause = min(pause * 1.5, 0.05)
             self._loop.call_later(pause, self._poll, pause)
@@ -182,18 +185,21 @@ class Child:
             self.usage = usage_of(used)
         return pid != 0
 
-    def _ended(self, pidfd: int) -> None:
-        if pidfd >= 0:
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
+    def _ended(self) -> None:
         # Before it is reaped its number cannot belong to anybody else.
+        self._end_group()
+        self._reap(0)
+        self._over()
+
+    def _end_group(self) -> None:
         if not self._stopping:
             self._signal_group(signal.SIGTERM)
-        if pidfd >= 0:
-            self._reap(0)
-        self._listening.cancel()
+
+    def _over(self) -> None:
         self._drain()
-        self._exited.set()
+        self._exited = True
+        if not self._end.done():
+            self._end.set_result(None)
 
     async def _end_leftovers(self) -> None:
         """Background processes had SIGTERM when the child ended; what is still there is killed."""
@@ -242,7 +248,7 @@ class Child:
 
     def _has_group(self) -> bool:
         """Whether the child or anything in its group is alive."""
-        if not self._exited.is_set():
+        if not self._exited:
             return True
         try:
             os.killpg(self.pid, 0)
@@ -272,12 +278,13 @@ def _spawn(launch: Launch, stdout: int, stderr: int) -> int:
     """Start a process in a session of its own, with nothing open but 0, 1 and 2; its number."""
     env = dict(launch.env)
     env[MARK] = env.get(MARK, "") + launch.mark
+    is_plain = launch.stdin is None and "/" in launch.argv[0] and min(stdout, stderr) > 2
+    if is_plain and launch.cwd == os.getcwd():  # noqa: PTH109 (text is wanted)
+        return _spawn_here(launch.argv, env, stdout, stderr)
     with contextlib.ExitStack() as stack:
         stdin: int | IO[bytes] = subprocess.DEVNULL
         if launch.stdin is not None:
             stdin = stack.enter_context(_file_of(launch.stdin))
-        elif "/" in launch.argv[0] and min(stdout, stderr) > 2 and launch.cwd == os.getcwd():  # noqa: PTH109 (text is wanted)
-            return _spawn_here(launch.argv, env, stdout, stderr)
         # Neither `preexec_fn` (it would fork the whole of this process) nor threads.
         process = subprocess.Popen(
             launch.argv,

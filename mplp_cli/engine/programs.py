@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from mplp_cli.engine.capture import Capture, StepLog
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.survivors import MARK, end_marked
-from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_place, identity, within_limit
+from mplp_cli.engine.workplace import Workplace, attempt_mark, attend, file_name, identity, within_limit
 from mplp_cli.errors import OutputLimitError
 from mplp_cli.protocols import Attempt, Ended
 from mplp_cli.workflow.masking import Masker
@@ -29,7 +29,7 @@ async def run_program(
 
     Standard error is masked, and kept in the log of the attempt like that of a shell step.
     """
-    log = StepLog(f"{file_place(workplace.log_dir, attempt)}.log")
+    log = StepLog(f"{file_name(workplace.log_dir, attempt)}.log")
     stderr = Capture("stderr", masker, log, lambda stream, text: attempt.output(attempt.step, stream, text))
     stdout = _Whole(hear)
     launch = Launch(

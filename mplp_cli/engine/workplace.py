@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -33,6 +34,16 @@ class Workplace:
     owner: str = ""
     guardian: Guardian | None = None
     watch: MemoryWatch = field(default_factory=MemoryWatch)
+
+    @cached_property
+    def place(self) -> str:
+        """The path of `log_dir`, made with the first process that needs it. StepError if it cannot be."""
+        try:
+            self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            said = f"no place for the output of the step: {error.strerror}: {self.log_dir}"
+            raise StepError(said) from error
+        return str(self.log_dir)
 
 
 def attempt_mark(run: str, owner: str | None = None, step: str = "", number: int | str = "") -> str:
@@ -67,20 +78,9 @@ def _allowance(demand: Demand, parts: Parts) -> dict[str, str]:
     return told
 
 
-def file_name(folder: Path, attempt: Attempt) -> str:
+def file_name(folder: Path | str, attempt: Attempt) -> str:
     """What the paths of an attempt's files begin with; a log makes the folder with its first line."""
     return f"{folder}/{attempt.step}.{attempt.number}"
-
-
-def file_place(folder: Path, attempt: Attempt) -> str:
-    """`file_name`, for other files than logs: the folder exists now."""
-    place = str(folder)
-    if not os.path.isdir(place):  # noqa: PTH112 (once a step)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StepError(f"no place for the output of the step: {error.strerror}: {place}") from error
-    return file_name(folder, attempt)
 
 
 def remove(path: str) -> None:

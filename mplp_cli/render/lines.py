@@ -155,14 +155,10 @@ class Lines:
         match event:
             case h.StepStarted(step=step, attempt=attempt) if self._is_slow(step) or attempt > 1:
                 status, said = "running", f"started{self._tries(step, attempt)}"
-            case h.StepCompleted(step=step) if self._step(step).kind == "item":
-                return None  # its steps have told it
-            case h.StepCompleted(step=step, mended=mended) if self._step(step).kind == "foreach" and mended:
-                status, said = "completed", f"completed{self._spent(step)}; tolerated: {_why(mended)}"
-            case h.StepCompleted(step=step, mended=mended):
-                by = f", by its fallback{self._after(step, mended)}" if mended is not None else ""
-                tries = self._tries(step, event.attempt)
-                status, said = "completed", f"completed{self._spent(step)}{tries}{by}"
+            case h.StepCompleted(step=step):
+                if self._step(step).kind == "item":
+                    return None  # its steps have told it
+                status, said = "completed", f"completed{self._spent(step)}{self._mended(event)}"
             case h.StepRetrying(step=step, attempt=attempt, error=error, delay=delay):
                 tries = attempt_text(self._step(step), attempt)
                 status, said = "retrying", f"{tries} failed: {_why(error)}; retry in {duration_text(delay)}"
@@ -265,11 +261,19 @@ class Lines:
     def _step(self, step: str) -> PlanStep:
         return self._plan.steps[self._plan.number[step]]
 
-    def _after(self, step: str, mended: Failure) -> str:
-        """What a fallback made good, unless a step that ran instead has said so before."""
-        children = self._step(step).children
-        told = any(self._state.attempts[c] and self._plan.steps[c].branch == "fallback" for c in children)
-        return "" if told else f" after {_why(mended)}"
+    def _mended(self, event: h.StepCompleted) -> str:
+        """What has not gone well in a step that has completed."""
+        step, mended = self._step(event.step), event.mended
+        if step.kind == "foreach" and mended:
+            return f"; tolerated: {_why(mended)}"
+        tries = self._tries(event.step, event.attempt)
+        if mended is None:
+            return tries
+        # A step that ran instead has said so before.
+        told = any(
+            self._state.attempts[c] and self._plan.steps[c].branch == "fallback" for c in step.children
+        )
+        return f"{tries}, by its fallback{'' if told else f' after {_why(mended)}'}"
 
     def _is_slow(self, step: str) -> bool:
         """Whether its start is worth a line: work that takes its time."""

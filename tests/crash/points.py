@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,13 @@ class Points:
     def listing(self, state: Path, log: Path) -> dict[str, str]:
         """Nothing happens; the calls are listed."""
         return {"LD_PRELOAD": str(self.library), "CRASH_DIR": str(state), "CRASH_LOG": str(log)}
+
+
+def begin() -> None:
+    """Do what the library does when a process starts: read the environment, and remove from it what it read."""
+    ctypes.CDLL(os.environ["LD_PRELOAD"]).begin()
+    for name in [name for name in os.environ if name.startswith("CRASH_") or name == "LD_PRELOAD"]:
+        del os.environ[name]
 
 
 def calls_in(log: Path) -> list[Call]:

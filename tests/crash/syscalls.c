@@ -37,7 +37,8 @@ static int (*real_fdatasync)(int);
 static int (*real_unlink)(const char *);
 static int (*real_rename)(const char *, const char *);
 
-__attribute__((constructor)) static void begin(void) {
+/* A process that was forked instead of started calls it itself. */
+__attribute__((constructor)) void begin(void) {
     static const char *names[] = {"never", "before", "half", "after", "full", "broken"};
     real_write = dlsym(RTLD_NEXT, "write");
     real_pwrite = dlsym(RTLD_NEXT, "pwrite");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mplp_cli.clock import SystemClock
 from mplp_cli.engine.announcing import ALWAYS
@@ -34,7 +35,8 @@ from mplp_cli.workflow.fold.history import (
     StepWaiting,
 )
 from mplp_cli.workflow.published import Published
-from tests.conftest import Ended, Mplp
+from tests.conftest import Ended, Mplp, forker_for
+from tests.forked import Forker
 
 #: Seconds after which something that was to happen is not going to.
 PATIENCE = 30.0
@@ -142,9 +144,7 @@ class Victim:
         self, *args: str, env: dict[str, str] | None = None, under: tuple[str, ...] = ()
     ) -> subprocess.Popen[bytes]:
         """Start the command; events go to a file of its own. `under` is a program that starts it."""
-        told = self.directory / f"told-{len(self._told)}.jsonl"
-        self._told.append(told)
-        with told.open("wb") as out, self._errors.open("wb") as err:
+        with self._files() as (out, err):
             return subprocess.Popen(
                 [*under, sys.executable, "-m", "mplp_cli", *args, "--output", "jsonl"],
                 cwd=self.directory,
@@ -154,11 +154,37 @@ class Victim:
                 stderr=err,
             )
 
+    @contextmanager
+    def _files(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """What the next command writes to."""
+        self._told.append(self.directory / f"told-{len(self._told)}.jsonl")
+        with self._told[-1].open("wb") as out, self._errors.open("wb") as err:
+            yield out, err
+
     def finish(self, *args: str, env: dict[str, str] | None = None, under: tuple[str, ...] = ()) -> Ended:
         """Run the command to its end, whatever that is."""
-        with self.start(*args, env=env, under=under) as process:
-            code = process.wait(PATIENCE)
+        forker = None if under else forker_for(self.env | (env or {}))
+        if forker is None:
+            with self.start(*args, env=env, under=under) as process:
+                code = process.wait(PATIENCE)
+        else:
+            code = self._fork(forker, args, env or {})
         return Ended(code, self._told[-1].read_text("utf-8"), self._errors.read_text("utf-8"))
+
+    def _fork(self, forker: Forker, args: tuple[str, ...], env: dict[str, str]) -> int:
+        first = "tests.crash.points:begin" if env else ""
+        with self._files() as (out, err), Path(os.devnull).open() as nothing:
+            begun = forker.start(
+                (*args, "--output", "jsonl"),
+                cwd=self.directory,
+                env=self.env | env,
+                streams=[one.fileno() for one in (nothing, out, err)],
+                first=first,
+            )
+        try:
+            return begun.wait(PATIENCE)
+        finally:
+            begun.close()
 
     def kill_when(self, happened: Callable[[], bool], *args: str) -> bool:
         """Start the command and SIGKILL it once something has happened; False if it ended before."""

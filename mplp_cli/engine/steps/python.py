@@ -24,7 +24,7 @@ from mplp_cli.engine.workplace import (
     Workplace,
     attempt_mark,
     attend,
-    file_place,
+    file_name,
     identity,
     remove,
     within_limit,
@@ -49,7 +49,7 @@ async def run_python(attempt: Attempt, *, masker: Masker, source_dir: str, workp
         else:
             if workplace.guardian is not None:
                 workplace.guardian.watch()
-            outcome = f"{file_place(workplace.log_dir, attempt)}.outcome"
+            outcome = f"{file_name(workplace.place, attempt)}.outcome"
             made = await _call_apart(attempt, source_dir, outcome, printout, workplace)
     finally:
         printout.close()

@@ -25,7 +25,7 @@ from mplp_cli.engine.workplace import (
     Workplace,
     attempt_mark,
     attend,
-    file_place,
+    file_name,
     identity,
     remove,
     within_limit,
@@ -58,7 +58,7 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
     Cancelled, it ends the process first (SIGTERM, the grace of the workplace, SIGKILL).
     """
     body = attempt.body
-    base = file_place(workplace.log_dir, attempt)
+    base = file_name(workplace.place, attempt)
     outputs = f"{base}.outputs"
     remove(outputs)
     log = StepLog(f"{base}.log")
@@ -67,9 +67,11 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
         attempt.output(attempt.step, stream, text)
 
     streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
-    with contextlib.ExitStack() as stack:
-        stack.callback(remove, outputs)
-        script = _script_file(stack, body, f"{base}.script")
+    script = f"{base}.script" if _is_long(body) else None
+    has_outputs = True
+    try:
+        if script is not None:
+            _write_script(script, body)
         launch = _launch(attempt, workplace.owner, outputs, script)
         if workplace.guardian is not None:
             workplace.guardian.watch()
@@ -84,9 +86,16 @@ async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -
         if code != 0:
             raise _failed(code, streams)
         result = _result(body.get("parse") or "text", streams)
-        if written := _outputs(outputs):
+        written = _outputs(outputs)
+        has_outputs = written is not None
+        if written:
             result["outputs"] = masker.value(written)
-    return result
+        return result
+    finally:
+        if has_outputs:  # or may have
+            remove(outputs)
+        if script is not None:
+            remove(script)
 
 
 # ---- before ------------------------------------------------------------------------------------
@@ -108,9 +117,8 @@ def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None)
         "MPLP_OUTPUT": outputs,
         **identity(attempt),
     }
-    for variable, value in env.items():
-        # No character takes more than four bytes.
-        if len(value) * 4 > _LONGEST - 100:
+    if max(map(len, env.values())) * 4 > _LONGEST - 100:  # no character takes more than four bytes
+        for variable, value in env.items():
             _check_size(variable, value, is_reference=variable in bindings)
     command = body.get("command")
     return Launch(
@@ -138,18 +146,18 @@ def _shell(body: Mapping[str, Any], script_file: str | None) -> list[str]:
     return [shell, *options, script_file] if script_file else [shell, *options, "-c", body["script"]]
 
 
-def _script_file(stack: contextlib.ExitStack, body: Mapping[str, Any], path: str) -> str | None:
-    """The file that holds the script, if it is too long for an argument."""
+def _is_long(body: Mapping[str, Any]) -> bool:
+    """Whether the script is too long for an argument."""
     script = body.get("script") or ""
-    if len(script) * 4 <= _INLINE or len(script.encode("utf-8", "surrogatepass")) <= _INLINE:
-        return None
-    stack.callback(remove, path)
+    return len(script) * 4 > _INLINE and len(script.encode("utf-8", "surrogatepass")) > _INLINE
+
+
+def _write_script(path: str, body: Mapping[str, Any]) -> None:
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(script.encode("utf-8", "surrogatepass"))
+            file.write(body["script"].encode("utf-8", "surrogatepass"))
     except OSError as error:
         raise StepError(f"the script could not be written to a file: {error.strerror}") from error
-    return path
 
 
 def _check_size(variable: str, value: str, *, is_reference: bool) -> None:
@@ -219,13 +227,13 @@ def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
     return {"exitCode": 0, "stdout": stdout, "stderr": stderr, "output": output}
 
 
-def _outputs(path: str) -> dict[str, str]:
-    """The `name=value` lines that the step has written; the last of a name counts."""
+def _outputs(path: str) -> dict[str, str] | None:
+    """The `name=value` lines that the step has written, if there is a file; the last of a name counts."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (mostly there is none)
             data = file.read(KEPT + 1)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         raise OutputFormatError(f"$MPLP_OUTPUT cannot be read: {error.strerror}") from error
     if len(data) > KEPT:

@@ -47,7 +47,8 @@ def comes_too_late(state: RunState, fact: Event) -> bool:
 def add_usage(state: RunState, step: str, usage: Usage) -> None:
     """An attempt of a step has used this."""
     i = state.plan.number[step]
-    state.usage[i] = state.usage.get(i, Usage()) + usage
+    before = state.usage.get(i)
+    state.usage[i] = usage if before is None else before + usage
 
 
 def spread(state: RunState, i: int) -> None:

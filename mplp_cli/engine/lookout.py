@@ -1,0 +1,74 @@
+"""Whose process has ended, and who goes on for so long that somebody should listen.
+
+Many processes run for a millisecond. So all of an event loop share one entry of its selector and one timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+from weakref import WeakKeyDictionary, ref
+
+#: Seconds after which somebody should listen, and twice as many at most.
+LONG = 0.005
+
+#: Only its event loop keeps one alive: it goes with the loop, and so does what it has open.
+_lookouts: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Lookout]] = WeakKeyDictionary()
+
+
+class Lookout:
+    """What the processes that an event loop has started wait for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ends: select.epoll | None = None
+        #: By the handle of a process: who hears of its end.
+        self._ended: dict[int, Callable[[], None]] = {}
+        #: Who is called if the process goes on for long: those that wait since the last tick, and for longer.
+        self._young: list[Callable[[], None]] = []
+        self._old: list[Callable[[], None]] = []
+
+    def end_of(self, pid: int, ended: Callable[[], None]) -> None:
+        """Call `ended` as soon as the process of that number has ended, which somebody has to wait for then.
+
+        AttributeError or OSError where the system cannot tell.
+        """
+        if self._ends is None:
+            self._ends = select.epoll()
+            self._loop.add_reader(self._ends.fileno(), self._look)
+        handle = os.pidfd_open(pid)
+        self._ends.register(handle, select.EPOLLIN)
+        self._ended[handle] = ended
+
+    def when_long(self, call: Callable[[], None]) -> None:
+        """Call it after a while, whether or not the process has ended."""
+        if not self._young and not self._old:
+            self._loop.call_later(LONG, self._tick)
+        self._young.append(call)
+
+    def _look(self) -> None:
+        assert self._ends is not None
+        for handle, _ in self._ends.poll(0):
+            self._ends.unregister(handle)
+            os.close(handle)
+            self._ended.pop(handle)()
+
+    def _tick(self) -> None:
+        due, self._old, self._young = self._old, self._young, []
+        if self._old:
+            self._loop.call_later(LONG, self._tick)
+        for call in due:
+            call()
+
+
+def lookout() -> Lookout:
+    """That of the event loop that runs."""
+    loop = asyncio.get_running_loop()
+    known = _lookouts.get(loop)
+    found = None if known is None else known()
+    if found is None:
+        found = Lookout(loop)
+        _lookouts[loop] = ref(found)
+    return found
