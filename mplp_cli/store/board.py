@@ -108,17 +108,15 @@ def event_rows(events: Iterable[Published]) -> list[EventRow]:
 
 def add_events(db: apsw.Connection, rows: Sequence[EventRow]) -> list[int]:
     """Publish events in the transaction at hand, once for each source and id; their numbers."""
-    db.execute("SAVEPOINT published")
     try:
         db.executemany(_ADD_EMITTED, rows)
     except apsw.ConstraintError:
-        db.execute("ROLLBACK TO published; RELEASE published")
+        # Those before the one that is there already have been added.
+        db.executemany(_ADD_IF_NEW, rows)
     else:
-        db.execute("RELEASE published")
         # All are new, and nobody else writes now: their numbers follow each other.
         last = db.last_insert_rowid()
         return list(range(last - len(rows) + 1, last + 1))
-    db.executemany(_ADD_IF_NEW, rows)
     return [db.execute(_EMITTED_AS, (row[0], row[2])).get for row in rows]
 
 
