@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -39,7 +38,7 @@ class Keeping:
 
     def __init__(self, lane: Lane, sender: LazySender, clock: Clock, settle: Settle) -> None:
         self._lane, self._sender, self._clock, self._settle = lane, sender, clock, settle
-        self._batches: deque[Batch] = deque()
+        self._batches: list[Batch] = []
         self._count = 0
         self._last = float("-inf")
         self._turn = asyncio.Lock()
@@ -71,7 +70,7 @@ class Keeping:
             await self._sync()
 
     async def _sync(self) -> None:
-        count, self._count = len(self._batches), 0
+        batches, self._count = list(self._batches), 0
         self._some.clear()
         self._many.clear()
         self._last = self._clock.monotonic()
@@ -83,14 +82,21 @@ class Keeping:
             failure = Failure(
                 type="StepTimeoutError", message=f"it took longer than {duration_text(longest)}"
             )
+        # Who is cancelled above leaves them to the last sync; from here on it is known what became of them.
+        del self._batches[: len(batches)]
         over = self._clock.monotonic(), self._clock.now()
-        settled = 0
-        for _ in range(count):
-            # Who is cancelled leaves the rest to the last sync.
-            batch = self._batches.popleft()
-            ended, at = (batch.ended, batch.at) if failure is None else over
-            self._settle(Batch(batch.items, batch.began, ended, at), [failure] * len(batch.items))
-            settled += len(batch.items)
-            if settled >= _PORTION:
-                settled = 0
-                await asyncio.sleep(0)
+        rest, settled = iter(batches), 0
+        try:
+            for batch in rest:
+                self._settle_one(batch, failure, over)
+                settled += len(batch.items)
+                if settled >= _PORTION:
+                    settled = 0
+                    await asyncio.sleep(0)
+        finally:
+            for batch in rest:
+                self._settle_one(batch, failure, over)
+
+    def _settle_one(self, batch: Batch, failure: Failure | None, over: tuple[float, int]) -> None:
+        ended, at = (batch.ended, batch.at) if failure is None else over
+        self._settle(Batch(batch.items, batch.began, ended, at), [failure] * len(batch.items))

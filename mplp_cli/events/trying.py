@@ -98,7 +98,7 @@ def _begun(sender: Sender, items: Sequence[Item]) -> _Told:
     try:
         told = sender.send([(item.number, item.event) for item in items])
         return told if isinstance(told, Coroutine) else _each(told, items)
-    except Exception as error:  # noqa: BLE001 - whatever a target does, the others go on
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a target does, the others go on
         return [_failure(error)] * len(items)
 
 
@@ -110,7 +110,9 @@ async def _awaited(told: _Told, items: Sequence[Item], longest: int) -> Outcomes
     try:
         async with window:
             return _each(await told, items)
-    except Exception as error:  # noqa: BLE001 - the same
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            raise
         if isinstance(error, TimeoutError) and window.expired():
             late = f"it took longer than {duration_text(longest)}"
             return [Failure(type="StepTimeoutError", message=late)] * len(items)
@@ -124,7 +126,13 @@ def _each(told: Outcomes, items: Sequence[Item]) -> Outcomes:
     return [Failure(type="SenderError", message=message)] * len(items)
 
 
-def _failure(error: Exception) -> Failure:
+def _is_cancelled() -> bool:
+    """Whether somebody cancels the task at hand. If not, it is its target that was cancelled inside."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _failure(error: BaseException) -> Failure:
     if isinstance(error, StepError):
         return error.failure()
     return Failure(type=type(error).__name__, message=str(error))

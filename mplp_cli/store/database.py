@@ -162,9 +162,11 @@ class Database:
         """Close the connection; what was not committed is gone. The next use opens a new one."""
         db, self._db = self._db, None
         if db is not None:
-            self._writeback.close()
-            # Forced: a connection that is given up must not refuse to go.
-            db.close(True)
+            try:
+                self._writeback.close()
+            finally:
+                # Forced: a connection that is given up must not refuse to go.
+                db.close(True)
 
     def close(self) -> None:
         """Close for good."""

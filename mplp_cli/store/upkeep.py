@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,11 @@ from mplp_cli.workflow.resources import Share
 
 #: Milliseconds that writing the log back waits for those who read it: whoever wants to write waits as long.
 _PATIENCE: Final = 200
+#: Seconds between two looks whether others, or a thread of this process, have ended writing it back.
+_PAUSE: Final = 0.01
+_TRUNCATE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
+#: What it answers while somebody else writes the log back: SQLite waits for nobody then.
+_BESIDE: Final = (1, -1, -1)
 
 _share: Final = msgspec.json.Decoder(Share).decode
 
@@ -34,7 +40,9 @@ def write_back(database: Database) -> int:
         db.set_busy_timeout(_PATIENCE)
         try:
             # It says so in its answer, and fails for nobody, if somebody is busy: the log stays as it is.
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            until = time.monotonic() + BUSY_TIMEOUT / 1000
+            while db.execute(_TRUNCATE).get == _BESIDE and time.monotonic() < until:
+                time.sleep(_PAUSE)
         finally:
             db.set_busy_timeout(BUSY_TIMEOUT)
         db.execute("PRAGMA optimize").fetchall()

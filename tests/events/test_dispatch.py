@@ -156,6 +156,12 @@ async def _raises(_number: int, _event: Published) -> None:
     raise ZeroDivisionError("by nothing")
 
 
+async def _waits_for_what_is_cancelled(_number: int, _event: Published) -> None:
+    inner = asyncio.get_running_loop().create_future()
+    inner.cancel("inside")
+    await inner
+
+
 async def _asks_for_time(_number: int, _event: Published) -> Failure:
     return refused(retryAfter=5_000)
 
@@ -172,6 +178,7 @@ async def _hangs(_number: int, _event: Published) -> None:
     ("act", "moments", "error"),
     [
         (_raises, [0, 1], "ZeroDivisionError: by nothing"),
+        (_waits_for_what_is_cancelled, [0, 1], "CancelledError: inside"),
         (_asks_for_time, [0, 5], "RefusedError: no"),
         (_is_final, [0], "RefusedError: gone"),
         (_hangs, [0, 3], "StepTimeoutError: it took longer than 2.0s"),
@@ -607,22 +614,25 @@ class Prompt:
 
     at_most = 100
 
-    def __init__(self, calls: list[tuple[str, int]], name: str) -> None:
-        self._calls, self._name = calls, name
+    def __init__(self, calls: list[tuple[str, int]], name: str, error: type[BaseException]) -> None:
+        self._calls, self._name, self._error = calls, name, error
         self.has: list[str] = []
 
     def send(self, events: Sequence[tuple[int, Published]]) -> list[Failure | None]:
         self._calls.append((self._name, len(events)))
         if len(self._calls) == 1:
-            raise RuntimeError("not yet")
+            raise self._error("not yet")
         self.has += [one.id for _, one in events]
         return [None] * len(events)
 
 
-def test_targets_that_wait_for_nothing_take_turns_and_what_they_raise_is_a_failed_try() -> None:
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+def test_targets_that_wait_for_nothing_take_turns_and_what_they_raise_is_a_failed_try(
+    error: type[BaseException],
+) -> None:
     project = Project(routing(route("one"), route("two")))
     calls: list[tuple[str, int]] = []
-    one, two = Prompt(calls, "one"), Prompt(calls, "two")
+    one, two = Prompt(calls, "one", error), Prompt(calls, "two", error)
     targets: dict[str, Any] = {"one": one, "two": two}
     project.targets = targets
 

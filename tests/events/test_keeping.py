@@ -125,6 +125,27 @@ def test_a_sync_that_fails_is_a_failed_try_of_all_it_was_for(*, ordered: bool) -
     assert set(project.states("r").values()) == {"delivered"}
 
 
+def test_what_a_failed_sync_was_for_is_not_delivered_though_the_process_ends_while_that_is_noted() -> None:
+    project, target = lazily(retry=Retry(max_retries=1))
+    target.at_most = 10
+    synced = asyncio.Event()
+
+    def fail_first(n: int) -> Failure | None:
+        synced.set()
+        return refused("the disk is gone") if n == 1 else None
+
+    target._sync = fail_first
+
+    async def work() -> None:
+        async with project.delivering():
+            await project.bus.publish(*(event(f"{n}", f"s{n}") for n in range(100)))
+            await synced.wait()
+            assert target.syncs[0][1] == 100
+
+    project.clock.run(work)
+    assert project.states("r") == dict.fromkeys(range(1, 101), "retrying")
+
+
 def test_a_sync_that_hangs_is_given_up_and_delays_no_other_route() -> None:
     project = Project(
         routing(route(timeout=2_000, retry=Retry(max_retries=1, initial_delay=100)), route("two"))

@@ -21,6 +21,7 @@ from mplp_cli.store import creation, database
 from mplp_cli.store.layout import database_path
 from mplp_cli.store.schema import VERSION
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.store.writeback import Writeback
 from mplp_cli.workflow.fold.history import StepCompleted
 from mplp_cli.workflow.published import Published
 from tests.store.sample import START, FixedClock, new_run, run_id, started, step
@@ -333,6 +334,30 @@ def test_after_a_commit_that_failed_the_journal_is_broken_and_the_run_can_be_own
     again.append(step(2))
     assert len(list(again.read())) == stored + 2
     store.close()
+
+
+def test_who_is_interrupted_while_a_write_is_given_up_keeps_nobody_from_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (database.Database(database_path(tmp_path)) for _ in range(2))
+    second.connection().set_busy_timeout(0)
+
+    def interrupt(_writeback: Writeback) -> None:
+        raise KeyboardInterrupt
+
+    def write() -> None:
+        with first.writing():
+            raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writeback, "close", interrupt)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            write()
+    with second.writing() as db:
+        assert db.in_transaction
+    assert isinstance(kept.value.__context__, ZeroDivisionError)
+    for one in (first, second):
+        one.close()
 
 
 def test_another_journal_of_the_store_goes_on_after_a_failure(tmp_path: Path) -> None:

@@ -34,6 +34,29 @@ def test_the_log_is_written_back_unless_somebody_reads_it(tmp_path: Path) -> Non
             one.close()
 
 
+def test_the_log_is_written_back_though_a_thread_is_at_it(tmp_path: Path) -> None:
+    database, reader = (Database(database_path(tmp_path)) for _ in range(2))
+    try:
+        reader.connection().execute("BEGIN")
+        reader.rows("SELECT count(*) FROM share")
+        with database.writing() as db:
+            db.execute("CREATE TABLE large(x)")
+        with database.writing() as db:
+            db.execute("INSERT INTO large VALUES(zeroblob(20000000))")
+        reader.connection().execute("ROLLBACK")
+        assert log_size(database) > 20_000_000
+        other = Database(database_path(tmp_path))
+        # Its first commit finds a long log.
+        free_places(other)
+        with other.writing() as db:
+            db.execute("INSERT INTO large VALUES(1)")
+        assert write_back(other) == 0
+        other.close()
+    finally:
+        for one in (reader, database):
+            one.close()
+
+
 def test_what_dead_runs_hold_is_found_and_what_living_ones_hold_is_not(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, SystemClock())
     database = Database(database_path(tmp_path))
