@@ -81,7 +81,7 @@ def forker_for(env: Mapping[str, str]) -> Forker | None:
     """What forks commands with such an environment; None if they are to be started."""
     key = to_others(env)
     if FORKS and key not in _forkers:
-        _forkers[key] = Forker(env)
+        _forkers[key] = Forker(dict(key))  # of the rest each command has its own
     return _forkers.get(key)
 
 
