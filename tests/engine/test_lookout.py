@@ -122,10 +122,14 @@ def test_after_a_loop_could_not_listen_the_next_is_heard_of(monkeypatch: pytest.
             with pytest.raises(OSError, match="No space left"):
                 mine.end_of(pid, lambda: None)
         over = asyncio.Event()
-        mine.end_of(pid, over.set)
+
+        def ended() -> None:
+            os.waitpid(pid, 0)
+            over.set()
+
+        mine.end_of(pid, ended)
         async with asyncio.timeout(2):
             await over.wait()
-        os.waitpid(pid, 0)
 
     asyncio.run(main())
 
