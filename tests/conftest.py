@@ -81,7 +81,7 @@ def forker_for(env: Mapping[str, str]) -> Forker | None:
     """What forks commands with such an environment; None if they are to be started."""
     key = to_others(env)
     if FORKS and key not in _forkers:
-        _forkers[key] = Forker(env)
+        _forkers[key] = Forker(dict(key))  # of the rest each command has its own
     return _forkers.get(key)
 
 
@@ -117,19 +117,19 @@ class Mplp:
         words, cwd, env = list(map(str, args)), cwd or self.directory, self.env | (env or {})
         usual = to_others(env) == self._usual and len(stdin) < PIPE // 4
         if usual and (forker := forker_for(env)):
-            done = forker.run(words, cwd=cwd, env=env, stdin=stdin, timeout=100)
+            done = forker.run(words, cwd=cwd, env=env, stdin=stdin.encode(), timeout=100)
         else:
             done = subprocess.run(
                 [sys.executable, "-m", "mplp_cli", *words],
                 cwd=cwd,
                 env=env,
-                input=stdin,
+                input=stdin.encode(),
                 capture_output=True,
-                encoding="utf-8",
                 timeout=100,
                 check=False,
             )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        # As it was written: text mode would make one kind of line end of all.
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 _LOOKS = {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"}

@@ -74,11 +74,11 @@ class Forker:
         return Begun(int(here.recv(LINE)), here)
 
     def run(
-        self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: str, timeout: float
-    ) -> subprocess.CompletedProcess[str]:
+        self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes, timeout: float
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run `mplp ARGS` to its end, as `subprocess.run` would."""
         (read, write), out, err = os.pipe(), os.pipe(), os.pipe()
-        os.write(write, stdin.encode())
+        os.write(write, stdin)
         os.close(write)
         begun = self.start(args, cwd=cwd, env=env, streams=[read, out[1], err[1]])
         for fd in (read, out[1], err[1]):
@@ -120,7 +120,7 @@ def to_others(env: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset((name, value) for name, value in env.items() if name.startswith(TO_OTHERS))
 
 
-def _read(fds: list[int], timeout: float) -> list[str]:
+def _read(fds: list[int], timeout: float) -> list[bytes]:
     """All that comes out of them, until nobody writes any more."""
     texts: dict[int, bytes] = dict.fromkeys(fds, b"")
     end = time.monotonic() + timeout
@@ -134,7 +134,7 @@ def _read(fds: list[int], timeout: float) -> list[str]:
                 texts[key.fd] += text
                 if not text:
                     ready.unregister(key.fd)
-    return [text.decode("utf-8") for text in texts.values()]
+    return list(texts.values())
 
 
 def begin(asked: int) -> None:

@@ -164,12 +164,12 @@ class Drive:
         if self._over is None or self._over.done():
             return
         try:
-            if self._fold_commit_act():
+            if self._fold_commit_act(is_late):
                 self._over.set_result(None)
         except BaseException as error:  # noqa: BLE001 - a callback's error reaches nobody by itself
             self._over.set_exception(error)  # state may be ahead of the journal: it is thrown away
 
-    def _fold_commit_act(self) -> bool:
+    def _fold_commit_act(self, is_late: bool) -> bool:
         """One turn; whether the run is over."""
         state = self.state
         asked, self._asked = self._asked, []
@@ -182,7 +182,7 @@ class Drive:
         self._begin(early)
         over = state.status not in _GOING
         # A commit may wait for a few more facts; but a stop is stored before it stops anything.
-        lingers = (early or self._later) and state.stopping is None
+        lingers = (early or self._later) and not is_late and state.stopping is None
         if over or self._acts or not lingers or len(self._batch.facts) >= self.world.batch:
             self._commit()
         elif self._later is None and self._batch.facts:

@@ -36,8 +36,9 @@ class Lookout:
         AttributeError or OSError where the system cannot tell.
         """
         if self._ends is None:
-            self._ends = select.epoll()
-            self._loop.add_reader(self._ends.fileno(), self._look)
+            ends = select.epoll()
+            self._loop.add_reader(ends.fileno(), self._look)
+            self._ends = ends
         handle = os.pidfd_open(pid)
         self._ends.register(handle, select.EPOLLIN)
         self._ended[handle] = ended

@@ -76,7 +76,12 @@ class Child:
         #: Read ends that are still open.
         self._pipes: dict[int, Sink] = {}
         read_out, write_out = os.pipe()
-        read_err, write_err = os.pipe()
+        try:
+            read_err, write_err = os.pipe()
+        except OSError:
+            os.close(read_out)
+            os.close(write_out)
+            raise
         try:
             self.pid = _spawn(launch, write_out, write_err)
         except BaseException:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,13 +135,9 @@ class Database:
         except BaseException:
             db.close(True)
             raise
-        self._writeback = Writeback(self._beside)
+        # Without a way back to this object: it is closed with the last reference to it.
+        self._writeback = Writeback(partial(_beside, self._connect, str(self.path)))
         db.set_wal_hook(self._writeback.committed)
-        return db
-
-    def _beside(self) -> apsw.Connection:
-        db = self._connect(str(self.path))
-        _configure(db)
         return db
 
     def _inspect(self, db: apsw.Connection) -> None:
@@ -224,6 +221,13 @@ class Database:
         except apsw.Error as error:
             raise store_error(error, self.path) from error
         return self._opened, self.requests, version
+
+
+def _beside(connect: Connect, path: str) -> apsw.Connection:
+    """Another connection to the same file."""
+    db = connect(path)
+    _configure(db)
+    return db
 
 
 def _configure(db: apsw.Connection) -> None:

@@ -116,6 +116,14 @@ def test_logs_of_one_step_are_its_lines(talked: Terminal) -> None:
     assert talked("logs", "talks", "colours", "--raw").out == "\x1b[31mred\x1b[0m \x07 [/red]\n"
 
 
+@pytest.mark.parametrize("env", [{}, {"TZ": "Etc/GMT-3"}], ids=["forked", "started"])
+def test_raw_lines_end_as_they_were_written(terminal: Terminal, env: dict[str, str]) -> None:
+    step = r"{id: a, type: shell, run: printf 'one\r\ntwo\rthree\n'}"
+    terminal.write("ends.yaml", f"workflow:\n  id: ends\n  name: E\n  version: 1.0.0\n  steps: [{step}]\n")
+    assert terminal("run", "ends.yaml").code == 0
+    assert terminal("logs", "ends", "a", "--raw", env=env).out == "one\r\ntwo\rthree\n"
+
+
 def test_a_step_that_wrote_nothing_is_said_to_have_written_nothing(talked: Terminal) -> None:
     ended = talked("logs", "talks", "silent")
     assert (ended.code, ended.out) == (0, "")

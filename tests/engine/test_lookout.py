@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 from functools import partial
@@ -108,6 +109,29 @@ def test_a_process_that_is_not_there_is_an_error_and_no_other_suffers() -> None:
             return os.waitstatus_to_exitcode(await over)
 
     assert asyncio.run(main()) == 7
+
+
+def test_after_a_loop_could_not_listen_the_next_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as many are watched as one may
+
+    async def main() -> None:
+        mine, pid = lookout(), _begin(0)
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "add_reader", full)
+            with pytest.raises(OSError, match="No space left"):
+                mine.end_of(pid, lambda: None)
+        over = asyncio.Event()
+
+        def ended() -> None:
+            os.waitpid(pid, 0)
+            over.set()
+
+        mine.end_of(pid, ended)
+        async with asyncio.timeout(2):
+            await over.wait()
+
+    asyncio.run(main())
 
 
 def test_each_event_loop_has_its_own_which_leaves_nothing_open() -> None:

@@ -271,6 +271,31 @@ def test_what_cannot_start_raises_and_leaves_no_open_files(argv: list[str], cwd:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("left", range(4))
+def test_where_no_more_files_can_be_opened_a_failed_start_leaves_none_open(left: int) -> None:
+    async def main() -> None:
+        launch = Launch(argv=["/bin/sh", "-c", "true"], env={}, cwd=str(Path.cwd()), mark=MARK)
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        opened: list[int] = []
+        try:
+            with suppress(OSError):
+                while True:
+                    opened.append(os.open(os.devnull, os.O_RDONLY))
+            for _ in range(left):
+                os.close(opened.pop())
+            with pytest.raises(OSError, match="Too many open files"):
+                Child(launch, lambda _: None, lambda _: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for number in opened:
+                os.close(number)
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+    asyncio.run(main())
+
+
 def test_children_leave_no_open_files_and_no_zombies() -> None:
     async def main() -> int:
         for _ in range(20):
