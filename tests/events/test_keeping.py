@@ -237,3 +237,32 @@ def test_a_sync_that_the_disk_refuses_says_so_once(tmp_path: Path, monkeypatch: 
         assert await sender.sync() is None
 
     asyncio.run(work())
+
+
+def test_a_file_that_cannot_be_closed_has_failed_and_the_others_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, old = tmp_path / "log", tmp_path / "log.1"
+    sender = FileSender(FileTarget(path=str(path)))
+    synced: list[int] = []
+    close = os.close
+
+    def refuse(file: int) -> None:
+        moved = os.fstat(file).st_ino == old.stat().st_ino
+        close(file)
+        if moved:
+            raise OSError(5, "Input/output error")
+
+    async def work() -> None:
+        await sent(sender, (1, event("1")))
+        path.rename(old)
+        await sent(sender, (2, event("2")))
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+            patched.setattr(os, "close", refuse)
+            failure = await sender.sync()
+        assert failure is not None
+        assert "Input/output error" in failure.message
+        assert path.stat().st_ino in synced
+
+    asyncio.run(work())

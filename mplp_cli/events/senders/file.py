@@ -98,13 +98,14 @@ class FileSender:
                 files, self._unsure, self._file = self._unsure, [], None
             for file in files:
                 try:
-                    os.fsync(file.number)
-                    if file.new:
-                        _sync_directory(os.path.dirname(self._path) or ".")  # noqa: PTH120 (text is wanted)
+                    try:
+                        os.fsync(file.number)
+                        if file.new:
+                            _sync_directory(os.path.dirname(self._path) or ".")  # noqa: PTH120 (text is wanted)
+                    finally:
+                        os.close(file.number)
                 except OSError as error:
                     self._lost = self._refused(error)
-                finally:
-                    os.close(file.number)
             return self._lost
 
     def _refused(self, error: OSError) -> Failure:
