@@ -290,9 +290,12 @@ class Dispatcher:
 
     def _try_all(self) -> None:
         """One batch of each lane that is ready; the next ones have to wait until all others had a turn."""
-        for trying in self._trying:
-            if self._group is not None and not self._ledger.trouble:
-                trying.begin(self._group)
+        group = self._group
+        if group is None or self._ledger.trouble:
+            return
+        for over in [trying.begin(group) for trying in self._trying]:
+            if over is not None:
+                over()
 
     def _settle(self, lane: Lane, batch: Batch, failures: Outcomes) -> None:
         """Record what became of a batch."""

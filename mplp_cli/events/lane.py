@@ -93,13 +93,13 @@ class Lane:
             return
         if not self.may_begin:
             self.lagging, self.taken = True, number - 1
-        elif not self.is_over(number):
+        elif not self.over_already or not self.is_over(number):
             item = self.fresh[number] = Item(number, event, heard)
             self._queue(item)
 
     def is_over(self, number: int) -> bool:
         """Whether an earlier process has dealt with it; asked once for each."""
-        if self.over_already and number in self.over_already:
+        if number in self.over_already:
             self.over_already.discard(number)
             return True
         return False

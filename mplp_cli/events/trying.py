@@ -39,26 +39,35 @@ class Trying:
         self._places = lane.route.at_once if sender.at_most == 1 else 1
         self._under_way = 0
 
-    def begin(self, group: asyncio.TaskGroup) -> None:
-        """Hand over what is ready, as many calls as there may be; but one at most that is over at once."""
+    def begin(self, group: asyncio.TaskGroup) -> Callable[[], None] | None:
+        """Hand over what is ready, as many calls as there may be; but one at most that is over at once. What is to be
+        called then, when the others have handed over theirs: they need not wait for the records of this."""
+        monotonic = self._clock.monotonic
         while self._lane.ready and self._under_way < self._places:
-            items, began = self._lane.take(self._sender.at_most), self._clock.monotonic()
+            items, began = self._lane.take(self._sender.at_most), monotonic()
             told = _begun(self._sender, items)
             if not isinstance(told, Coroutine):
-                self._tried(group, items, began, told)
-                if self._lane.ready:
-                    self._wake()
-                return
+                return partial(self._had, group, items, began, monotonic(), told)
             self._under_way += 1
             task = group.create_task(self._wait(group, items, began, told))
             # It may be cancelled before it has begun, and then nobody waits for this.
             task.add_done_callback(partial(_close, told))
+        return None
+
+    def _had(
+        self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, ended: float, failures: Outcomes
+    ) -> None:
+        """The target had these at once."""
+        self._tried(group, items, began, ended, failures)
+        if self._lane.ready:
+            self._wake()
 
     async def _wait(self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, told: _Told) -> None:
         """Wait for what becomes of these. Those behind them may follow for a moment."""
         since, lane = began, self._lane
         while True:
-            self._tried(group, items, began, await _awaited(told, items, lane.route.timeout))
+            failures = await _awaited(told, items, lane.route.timeout)
+            self._tried(group, items, began, self._clock.monotonic(), failures)
             began = self._clock.monotonic()
             if not lane.ready or self._under_way > self._places or began - since > _SLICE:
                 break
@@ -68,9 +77,9 @@ class Trying:
         self._wake()
 
     def _tried(
-        self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, failures: Outcomes
+        self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, ended: float, failures: Outcomes
     ) -> None:
-        batch = Batch(items, began, self._clock.monotonic(), self._clock.now())
+        batch = Batch(items, began, ended, self._clock.now())
         if self._keeping is None or any(failures):
             self._settle(batch, failures)
         else:
