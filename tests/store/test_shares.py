@@ -294,7 +294,7 @@ def test_a_process_that_is_killed_gives_back_what_it_held(
 def test_processes_that_compete_never_hold_more_than_there_is(start: Start) -> None:
     workers = [start("compete", number) for number in (1, 2, 3)]
     counted = [int(line(worker)) for worker in workers]
-    assert all(2_000 <= most <= 4_000 for most in counted)
+    assert all(2_000 <= most <= 4_000 for most in counted), counted
 
 
 def test_an_owner_that_was_taken_over_takes_nothing(durable: SqliteStore, tmp_path: Path) -> None:
