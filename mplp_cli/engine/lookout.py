@@ -40,7 +40,11 @@ class Lookout:
             self._loop.add_reader(ends.fileno(), self._look)
             self._ends = ends
         handle = os.pidfd_open(pid)
-        self._ends.register(handle, select.EPOLLIN)
+        try:
+            self._ends.register(handle, select.EPOLLIN)
+        except OSError:
+            os.close(handle)
+            raise
         self._ended[handle] = ended
 
     def when_long(self, call: Callable[[], None]) -> None:
@@ -61,7 +65,7 @@ class Lookout:
         if self._old:
             self._loop.call_later(LONG, self._tick)
         for call in due:
-            call()
+            self._loop.call_soon(call)  # one that fails must not take the others along
 
 
 def lookout() -> Lookout:

@@ -98,6 +98,24 @@ def test_who_waits_is_called_once_after_a_while_also_while_others_come() -> None
     assert asyncio.run(main()) == ["first", "second", "last"]
 
 
+def test_one_that_fails_when_it_is_called_takes_no_other_along() -> None:
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        over, said = loop.create_future(), list[str]()
+        loop.set_exception_handler(lambda _, told: said.append(str(told["exception"])))
+
+        def fail() -> None:
+            raise OSError("no room to listen")
+
+        lookout().when_long(fail)
+        lookout().when_long(lambda: over.set_result(None))
+        async with asyncio.timeout(30):
+            await over
+        assert said == ["no room to listen"]
+
+    asyncio.run(wait())
+
+
 def test_a_process_that_is_not_there_is_an_error_and_no_other_suffers() -> None:
     async def main() -> int:
         with pytest.raises(OSError, match="No such process"):
