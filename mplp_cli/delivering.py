@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -81,15 +81,15 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
     async with AsyncExitStack() as stack:
         if right is not None:
             stack.enter_context(right)
+        store, listens = runtime.store, bus is None
+        bus = Bus(store.board, store.board.last()) if bus is None else bus
         tools = await stack.enter_async_context(
-            open_tools(runtime, routing.routes, start=start, secrets=secrets, scope=scope.name)
+            open_tools(runtime, routing.routes, bus.sync, start=start, secrets=secrets, scope=scope.name)
         )
         send = partial(sender_of, tools=tools)
         if strict:
             check_secrets(routing.routes, tools.secrets)
             _ = [send(route) for route in routing.routes]
-        store, listens = runtime.store, bus is None
-        bus = Bus(store.board, store.board.last()) if bus is None else bus
         dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
         stack.callback(bus.subscribe(dispatcher.hear))
         correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
@@ -114,12 +114,14 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
 async def open_tools(
     runtime: Runtime,
     routes: Sequence[Route],
+    sync: Callable[[], Awaitable[None]],
     *,
     start: Start | None = None,
     secrets: Mapping[str, str] | None = None,
     scope: str = "",
 ) -> AsyncIterator[Tools]:
-    """What the senders of these routes need, as `delivering` is given it; what they have started ends with it."""
+    """What the senders of these routes need, as `delivering` is given it; what they have started ends with it. `sync`
+    waits until the disk has the events that were published before."""
     from mplp_cli.agents.adapters.command import ALWAYS
     from mplp_cli.asking import project_agents
     from mplp_cli.engine.guardian import Guardian
@@ -146,6 +148,7 @@ async def open_tools(
             run_command=_run_command(runtime, workplace, masker),
             start=start or partial(start_apart, runtime),
             ask=partial(_ask, agents, run),
+            sync=sync,
             agents=() if agents is None else agents[0].definitions,
             environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
             secrets=values,

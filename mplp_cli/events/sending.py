@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from mplp_cli.errors import InputError, UsageError
-from mplp_cli.events.contract import Sender
+from mplp_cli.events.contract import Outcomes, Sender
 from mplp_cli.protocols import Clock, Connect
 from mplp_cli.workflow.agents import variables_in
 from mplp_cli.workflow.events.judging import DeclarationError
@@ -42,6 +42,8 @@ class Tools:
     run_command: RunCommand
     start: Start
     ask: Ask
+    #: Waits until the disk has all events that were published before. StoreError if that is not certain.
+    sync: Callable[[], Awaitable[None]]
     #: The ids of those that can be asked.
     agents: Collection[str] = ()
     #: The variables that every program gets.
@@ -57,11 +59,31 @@ class Tools:
     depth: Callable[[Published], int] = lambda event: 0
 
 
+#: What a power cut undoes together with the event, or is in the journal behind it. A function is told as much.
+_NEAR: Final = (FileTarget, HandlerTarget, WorkflowTarget)
+
+
+class _Sure:
+    """A sender that brings events to where nothing of ours undoes them, once the disk has them."""
+
+    at_most = 1
+
+    def __init__(self, inner: Sender, sync: Callable[[], Awaitable[None]]) -> None:
+        assert inner.at_most == self.at_most
+        self._inner, self._sync = inner, sync
+
+    async def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes:
+        await self._sync()
+        told = self._inner.send(events)
+        return await told if isinstance(told, Coroutine) else told
+
+
 def sender_of(route: Route, tools: Tools) -> Sender:
     """The sender of a route. UsageError if its target cannot be used at all."""
     check_secrets([route], tools.secrets)
     try:
-        return _sender(route, tools)
+        sender = _sender(route, tools)
+        return sender if isinstance(route.target, _NEAR) else _Sure(sender, tools.sync)
     except UsageError as error:
         raise UsageError(f"route `{route.id}`: {error.message}", hint=error.hint) from error
     except DeclarationError as error:

@@ -171,6 +171,15 @@ class Board(Protocol):
         published before, its number then."""
         ...
 
+    def post(self, *events: Published) -> list[int]:
+        """As `publish`, and others read them at once: no crash of this process undoes it, but until the next `sync` is
+        over a power cut may, and with them all that was stored later."""
+        ...
+
+    async def sync(self) -> None:
+        """Have the disk keep what was posted before. If that is not certain, a StoreError."""
+        ...
+
     def following(self, after: int) -> list[tuple[int, Published]]:
         """(number, event) pairs of the first 1,000 with a number greater than `after`. Cheap if there are none."""
         ...

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.events.letters import drop, replay
-from mplp_cli.protocols import Deliveries, Delivery
+from mplp_cli.protocols import Board, Deliveries, Delivery
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.incoming import events_of
 from mplp_cli.serving.operations import Call
@@ -36,8 +36,13 @@ def numbered(number: int, event: Published) -> dict[str, Any]:
 async def list_events(call: Call) -> Answer:
     """Those after a number, or the last."""
     board, asked = call.parts.store.board, call.query
-    if asked.after is UNSET:
-        return _last(board, asked)
+    told = _last(board, asked) if asked.after is UNSET else _after(board, asked)
+    # Whoever asks comes back with a number that no power cut may give to another event.
+    await call.parts.bus.sync()
+    return Answer(200, told)
+
+
+def _after(board: Board, asked: Any) -> dict[str, Any]:
     found, after = [], asked.after
     # Of the board at most this much is looked at: where few events are of the type, a page may be empty.
     for _ in range(20):
@@ -47,17 +52,17 @@ async def list_events(call: Call) -> Answer:
             if asked.type is UNSET or matches(asked.type, event.type):
                 found.append(numbered(number, event))
                 if len(found) == asked.limit:
-                    return Answer(200, {"events": found, "next": after})
+                    return {"events": found, "next": after}
         if not read:
             break
-    return Answer(200, {"events": found, "next": after})
+    return {"events": found, "next": after}
 
 
-def _last(board: Any, asked: Any) -> Answer:
+def _last(board: Board, asked: Any) -> dict[str, Any]:
     read = board.newest(asked.limit if asked.type is UNSET else 20_000)
     fitting = [pair for pair in read if asked.type is UNSET or matches(asked.type, pair[1].type)]
     shown = fitting[-asked.limit :]
-    return Answer(200, {"events": [numbered(*pair) for pair in shown], "next": read[-1][0] if read else 0})
+    return {"events": [numbered(*pair) for pair in shown], "next": read[-1][0] if read else 0}
 
 
 async def list_routes(call: Call) -> Answer:

@@ -50,6 +50,14 @@ class SqliteBoard:
         with self._database.writing() as db:
             return add_events(db, rows)
 
+    def post(self, *events: Published) -> list[int]:
+        rows = event_rows(events)
+        with self._database.passing() as db:
+            return add_events(db, rows)
+
+    async def sync(self) -> None:
+        await self._database.sync()
+
     def following(self, after: int) -> list[tuple[int, Published]]:
         return self._read(_EMITTED, (after, AT_ONCE))
 
@@ -135,6 +143,11 @@ class MemoryBoard:
 
     def publish(self, *events: Published) -> list[int]:
         return [self._publish(event) for event in events]
+
+    post = publish
+
+    async def sync(self) -> None:
+        """There is no disk."""
 
     def _publish(self, event: Published) -> int:
         number = self._numbers.setdefault((event.id, event.source), len(self._events) + 1)

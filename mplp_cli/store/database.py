@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ import msgspec
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
-from mplp_cli.store.layout import NO_ROOM
+from mplp_cli.store.layout import NO_ROOM, sync_data
 from mplp_cli.store.schema import APPLICATION_ID, UPGRADES, VERSION
 from mplp_cli.store.writeback import Writeback
 
@@ -91,7 +91,11 @@ class Database:
         self._db: apsw.Connection | None = None
         self._writeback: Writeback
         self._closed = False
+        #: Whether a commit waits for the disk.
+        self._waits = True
         self._opened = 0
+        #: A sync has failed, so something in the middle of the log may not be on the disk.
+        self._gap = False
         #: How often this store itself has left a request; SQLite reports the writes of others only.
         self.requests = 0
         if sqlite_version() < SAFE_SQLITE:
@@ -109,16 +113,30 @@ class Database:
     # ---- the connection ----
 
     def connection(self) -> apsw.Connection:
-        """The open connection, outside any transaction. StoreError if there can be none."""
+        """The open connection; what is begun with it is durable. StoreError if there can be none."""
+        db = self._connection()
+        if not self._waits and not db.in_transaction:
+            with translated(self.path):
+                self._wait(db, for_disk=True)
+        return db
+
+    def _connection(self) -> apsw.Connection:
         if self._db is None:
             if self._closed:
                 raise _refusal(self.path, "closed", "was closed by this process", None)
             with translated(self.path):
-                self._db = self._open()
+                self._db = self._open(self._gap)
+            self._gap, self._waits = False, True
             self._opened += 1
         return self._db
 
-    def _open(self) -> apsw.Connection:
+    def _wait(self, db: apsw.Connection, *, for_disk: bool) -> None:
+        """Whether the next commits wait for the disk."""
+        if self._waits is not for_disk:
+            db.pragma("synchronous", "FULL" if for_disk else "NORMAL")
+            self._waits = self._writeback.waits = for_disk
+
+    def _open(self, gap: bool) -> apsw.Connection:
         if self.path.stat().st_size == 0:
             raise _refusal(
                 self.path,
@@ -131,6 +149,9 @@ class Database:
             db.set_busy_timeout(BUSY_TIMEOUT)
             self._inspect(db)
             _configure(db)
+            if gap:
+                # Nothing that follows in the log would outlast a power cut: it has to begin anew.
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             _upgrade(db)
         except BaseException:
             db.close(True)
@@ -178,29 +199,24 @@ class Database:
         with translated(self.path):
             return self.connection().execute(statement, tuple(bindings)).fetchall()
 
-    @contextmanager
-    def passing(self) -> Iterator[apsw.Connection]:
-        """As `writing`, of what need not outlast a power cut: nothing waits for the disk."""
-        with translated(self.path):
-            self.connection().pragma("synchronous", "NORMAL")
-        try:
-            with self.writing() as db:
-                yield db
-        finally:
-            if self._db is not None:
-                with translated(self.path):
-                    self._db.pragma("synchronous", "FULL")
-
-    @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> AbstractContextManager[apsw.Connection]:
         """One write transaction, durable at the end of the block.
 
         An error of ours leaves nothing behind. After any other exception the outcome is unknown:
         the connection is dropped, and the exception (of SQLite: as StoreError) goes on.
         """
+        return self._transaction(for_disk=True)
+
+    def passing(self) -> AbstractContextManager[apsw.Connection]:
+        """As `writing`, of what need not outlast a power cut, or not yet: nothing waits for the disk."""
+        return self._transaction(for_disk=False)
+
+    @contextmanager
+    def _transaction(self, *, for_disk: bool) -> Iterator[apsw.Connection]:
         with translated(self.path):
-            db = self.connection()
+            db = self._connection()
             try:
+                self._wait(db, for_disk=for_disk)
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     yield db
@@ -210,9 +226,22 @@ class Database:
                 db.execute("COMMIT")
             except MplpError:
                 raise
-            except BaseException:
+            except BaseException as error:
+                self._gap |= getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC
                 self.drop()
                 raise
+
+    async def sync(self) -> None:
+        """Have the disk keep what was written `passing`, while others go on. StoreError."""
+        from asyncio import to_thread
+
+        try:
+            with translated(self.path):
+                await to_thread(sync_data, f"{self.path}-wal")
+        except StoreError:
+            self._gap = True
+            self.drop()
+            raise
 
     def change(self) -> tuple[int, int, int]:
         """A value that differs from an earlier one if somebody else has written in between. Microseconds."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Pages of the log from which on it is written back; as many as SQLite itself takes.
 PAGES: Final = 1_000
+#: Pages of the log that may be left to it while no commit waits for the disk: beginning anew does.
+LONG: Final = 4 * PAGES
 #: Pages that are few enough to be written by who commits, and how often the thread tries to leave no more.
 _FEW: Final = 50
 _ROUNDS: Final = 4
@@ -30,6 +32,8 @@ class Writeback:
         self._connect = connect
         self._thread: ThreadPoolExecutor | None = None
         self._work: Future[None] | None = None
+        #: Whether who commits waits for the disk.
+        self.waits = True
         #: Pages in the log, and with how many it is looked after next.
         self._pages = 0
         self._next = PAGES
@@ -49,8 +53,9 @@ class Writeback:
         self._work = None
         # If somebody still reads what is in it, it gets longer until the next time.
         self._next = pages + PAGES
-        with suppress(apsw.Error):
-            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self.waits or pages >= LONG:
+            with suppress(apsw.Error):
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return apsw.SQLITE_OK
 
     def _begun(self) -> Future[None]:

@@ -20,7 +20,7 @@ from standardwebhooks.webhooks import Webhook
 
 from mplp_cli.delivering import open_tools
 from mplp_cli.engine.survivors import find_marked
-from mplp_cli.errors import Failure, InputError, UsageError
+from mplp_cli.errors import Failure, InputError, StoreError, UsageError
 from mplp_cli.events.contract import LazySender, Sender
 from mplp_cli.events.senders.handler import find_handler
 from mplp_cli.events.sending import sender_of
@@ -70,12 +70,18 @@ class Sending:
         }
         self.deny_private = False
         self.start: Any = None
+        #: How often it was waited for the disk.
+        self.syncs = 0
+        self.sync: Callable[[], Awaitable[None]] = self._synced
+
+    async def _synced(self) -> None:
+        self.syncs += 1
 
     async def tried(self, target: Target, act: Callable[[Sender], Any]) -> Any:
         route = Route(id="r", match=Match(), target=target)
         with Runtime(start=self.folder, state_dir=str(self.folder / "s"), environ=self.environ) as runtime:
             vars(runtime)["settings"] = Settings(deny_private=self.deny_private)
-            async with open_tools(runtime, [route], start=self.start) as tools:
+            async with open_tools(runtime, [route], self.sync, start=self.start) as tools:
                 return await act(sender_of(route, tools))
 
     def send(self, target: Target, *events: Published) -> list[Failure | None]:
@@ -133,6 +139,35 @@ def test_a_file_that_cannot_be_written_to_says_why(sending: Sending, tmp_path: P
         failure = sending.failed(FileTarget(path=str(path)))
         assert (failure.type, failure.retryable) == ("DeliveryError", True)
         assert why in failure.message
+
+
+# ---- what the disk has
+
+
+def test_what_leaves_this_machine_waits_until_the_disk_has_the_event(
+    sending: Sending, tmp_path: Path
+) -> None:
+    sending.send(FileTarget(path=str(tmp_path / "near.jsonl")), event(1), event(2))
+    assert sending.syncs == 0
+    sending.send(CommandTarget(command=["true"], cwd=str(tmp_path)), event(1), event(2))
+    assert sending.syncs == 2
+    sending.send(WebhookTarget(url="http://127.0.0.1:9/"), event())
+    assert sending.syncs == 3
+
+
+def test_what_the_disk_may_not_have_does_not_leave_this_machine(sending: Sending, tmp_path: Path) -> None:
+    async def refuse() -> None:
+        raise StoreError("the disk went away")
+
+    sending.sync = refuse
+    target = CommandTarget(command=["touch", "left"], cwd=str(tmp_path))
+
+    async def act(sender: Sender) -> None:
+        with pytest.raises(StoreError):
+            await sent(sender, (1, event()))
+
+    asyncio.run(sending.tried(target, act))
+    assert not (tmp_path / "left").exists()
 
 
 # ---- programs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +61,27 @@ def test_further_attributes_and_any_json_come_back_as_they_were(store: Store) ->
     )
     store.board.publish(told, event("empty"))
     assert store.board.newest(2) == [(1, told), (2, event("empty"))]
+
+
+def test_what_is_posted_is_there_at_once_and_published_once(store: Store) -> None:
+    assert store.board.post() == []
+    assert store.board.post(event("a"), event("b")) == [1, 2]
+    assert store.board.publish(event("b"), event("c")) == [2, 3]
+    assert store.board.post(event("c")) == [3]
+    assert ids(store.board.following(0)) == ["a", "b", "c"]
+    asyncio.run(store.board.sync())
+
+
+def test_what_is_posted_is_kept_by_the_disk_when_a_sync_is_over(
+    durable: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_ino))
+    durable.board.post(event("a"))
+    assert not synced
+    asyncio.run(durable.board.sync())
+    assert synced == [(tmp_path / "state.db-wal").stat().st_ino]
+    assert durable.check()["synchronous"] == 2  # and others wait for the disk as before
 
 
 def test_what_json_cannot_hold_is_refused_and_nothing_of_its_batch_is_published(store: Store) -> None:

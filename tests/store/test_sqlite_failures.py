@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -358,6 +361,76 @@ def test_who_is_interrupted_while_a_write_is_given_up_keeps_nobody_from_writing(
     assert isinstance(kept.value.__context__, ZeroDivisionError)
     for one in (first, second):
         one.close()
+
+
+def only_the_file(state: Path, copy: Path) -> list[str]:
+    """The events in a store without its log: what follows a gap in the log is not there after a power cut."""
+    shutil.copy(database_path(state), copy)
+    db = sqlite3.connect(copy)
+    found = [name for (name,) in db.execute("SELECT id FROM emitted ORDER BY seq")]
+    db.close()
+    return found
+
+
+def test_after_a_sync_that_failed_the_log_begins_anew_before_anything_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (state := tmp_path / "state").mkdir()
+    store, other = (SqliteStore(state, FixedClock()) for _ in range(2))
+    names = ("a", "b", "c")
+    first, second, third = (Published(id=name, type="t", source="s", at=1) for name in names)
+    store.board.post(first)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", refuse)
+        with pytest.raises(StoreError, match="Input/output error"):
+            asyncio.run(store.board.sync())
+    # Somebody reads the log, so it cannot begin anew, and nothing is promised.
+    reading = other._database.connection()
+    reading.execute("BEGIN")
+    reading.execute("SELECT * FROM emitted").fetchall()
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 50)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            store.board.publish(second)
+    reading.execute("ROLLBACK")
+    store.board.publish(third)
+    assert only_the_file(state, tmp_path / "after") == ["a"]
+    assert [one.id for _, one in store.board.following(0)] == ["a", "c"]
+    store.close()
+    other.close()
+
+
+def test_a_commit_whose_sync_failed_makes_the_log_begin_anew(tmp_path: Path) -> None:
+    class Unsynced(apsw.IOError):
+        extendedresult = apsw.SQLITE_IOERR_FSYNC
+
+    class Once(apsw.Connection):
+        fault = False
+
+        def execute(self, statements: str, *args: Any, **kwargs: Any) -> apsw.Cursor:
+            if statements == "COMMIT" and Once.fault:
+                Once.fault = False
+                raise Unsynced("disk I/O error")
+            return super().execute(statements, *args, **kwargs)
+
+    def connect(path: str) -> apsw.Connection:
+        return Once(path, flags=apsw.SQLITE_OPEN_READWRITE)
+
+    (state := tmp_path / "state").mkdir()
+    store, other = SqliteStore(state, FixedClock(), connect=connect), SqliteStore(state, FixedClock())
+    first, second = (Published(id=name, type="t", source="s", at=1) for name in "ab")
+    store.board.post(first)
+    Once.fault = True
+    with pytest.raises(StoreError):
+        store.board.publish(second)
+    assert only_the_file(state, tmp_path / "before") == []
+    store.board.publish(second)
+    assert only_the_file(state, tmp_path / "after") == ["a"]
+    store.close()
+    other.close()
 
 
 def test_another_journal_of_the_store_goes_on_after_a_failure(tmp_path: Path) -> None:

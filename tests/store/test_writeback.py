@@ -76,6 +76,21 @@ def test_while_somebody_reads_the_log_grows_and_afterwards_it_begins_anew(tmp_pa
     written.close()
 
 
+def test_while_no_commit_waits_for_the_disk_the_log_may_be_longer(
+    tmp_path: Path, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writeback, "LONG", 6 * few)
+    written = Written(tmp_path / "db")
+    written.writeback.waits = False
+    written.commit_until(lambda: written.times_anew() > 0)
+    assert max(written.pages) >= 6 * few
+    written.writeback.waits = True
+    written.pages.clear()
+    written.commit_until(lambda: written.times_anew() > 0)
+    assert max(written.pages) < 6 * few
+    written.close()
+
+
 def test_commits_go_on_though_the_log_cannot_be_written_back_beside_them(tmp_path: Path, few: int) -> None:
     def refuse() -> apsw.Connection:
         raise apsw.CantOpenError("unable to open database file")
