@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mplp_cli.workflow.events.schedules import MOST_MISSED, check_schedule, due, next_times
@@ -69,6 +69,7 @@ def once_a_day(
 
 
 @settings(max_examples=40)
+@example(change=(BERLIN, date(2027, 10, 31)), minutes="*", hours="*", begin=20 * 60)
 @given(
     change=st.sampled_from(CHANGES),
     minutes=st.sampled_from(["*", "*/15", "*/7", "0", "30", "0,30", "5-50/9"]),

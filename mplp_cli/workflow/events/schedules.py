@@ -53,7 +53,7 @@ SET_BACK = 3 * 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the clocks of a zone may show differently before and after a moment.
 _SHIFT = timedelta(hours=26)
-_MINUTE = timedelta(minutes=1)
+_NONE, _MINUTE = timedelta(), timedelta(minutes=1)
 
 
 def check_schedule(schedule: str, zone: str) -> None:
@@ -72,7 +72,7 @@ def ticks(schedule: str, zone: str, after: int) -> Iterator[int]:
     where, begin = zone_of(zone), _EPOCH + timedelta(milliseconds=after)
     local = begin.astimezone(where).replace(tzinfo=None)
     # Where the clocks have just been changed, or are about to be, a time of the wall clock is not one moment.
-    is_plain = len({(begin + shift).astimezone(where).utcoffset() for shift in (-_SHIFT, timedelta(0))}) == 1
+    is_plain = len({(begin + shift).astimezone(where).utcoffset() for shift in (-_SHIFT, _NONE, _SHIFT)}) == 1
     times = _simulated(schedule, local if is_plain else local - _SHIFT)
     of_day = not any(field.startswith("*") for field in fields_of(schedule).split()[:2])
     last = after
