@@ -91,7 +91,7 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
             check_secrets(routing.routes, tools.secrets)
             _ = [send(route) for route in routing.routes]
         dispatcher = Dispatcher(routing, store, send, runtime.clock, runtime.ids.fraction, bus.heard, scope)
-        stack.callback(bus.subscribe(dispatcher.hear))
+        stack.callback(bus.subscribe(dispatcher.hear, dispatcher.hand_over))
         correlating = Correlating(rules, store, bus, runtime.clock, tools.start, scope.begin)
         try:
             async with asyncio.TaskGroup() as tasks:

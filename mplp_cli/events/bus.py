@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from mplp_cli.errors import StoreError
@@ -16,9 +17,13 @@ Sink = Callable[[Sequence[tuple[int, Published]]], None]
 POLL = 0.05
 #: From the end of one sync to the next, as many times as long as it took, and seconds at most.
 _PATIENCE: Final = 4
-_APART: Final = 0.002
+_APART: Final = 0.005
 #: What somebody has published at once, and waits for.
 _Waiting: TypeAlias = tuple[Sequence[Published], asyncio.Future[list[int]]]
+
+
+def _nothing() -> None:
+    """What most do when all have been told."""
 
 
 class _Unsure(NamedTuple):
@@ -42,15 +47,17 @@ class Bus:
         self._board = board
         #: The number of the last event that was told.
         self.heard = after
-        self._sinks: list[Sink] = []
+        self._sinks: list[tuple[Sink, Callable[[], None]]] = []
         self._waiting: list[_Waiting] = []
         self._unsure: list[_Unsure] = []
         self._syncing: asyncio.Task[None] | None = None
 
-    def subscribe(self, sink: Sink) -> Callable[[], None]:
-        """Tell `sink` of every event from now on, until what is returned is called."""
-        self._sinks.append(sink)
-        return lambda: self._sinks.remove(sink)
+    def subscribe(self, sink: Sink, act: Callable[[], None] = _nothing) -> Callable[[], None]:
+        """Tell `sink` of every event from now on, until what is returned is called; `act` is called each time when all
+        have been told, and does not fail, either."""
+        pair = sink, act
+        self._sinks.append(pair)
+        return lambda: self._sinks.remove(pair)
 
     # ---- what is published here
 
@@ -76,19 +83,20 @@ class Bus:
 
     def _published(self, waiting: Sequence[_Waiting]) -> Exception | None:
         """Why these could not be."""
+        events = [event for some, _ in waiting for event in some]
         try:
-            events = [event for some, _ in waiting for event in some]
             numbers = self._board.post(*events)
-            if numbers == list(range(self.heard + 1, self.heard + 1 + len(numbers))):
-                self._tell(list(zip(numbers, events, strict=True)))
-            else:
-                self.look()
         except Exception as error:  # noqa: BLE001 - whoever published is told
             return error
         begin = 0
         for some, done in waiting:
             self._when_sure(done, numbers[begin : begin + len(some)])
             begin += len(some)
+        if numbers == list(range(self.heard + 1, self.heard + 1 + len(numbers))):
+            self._tell(list(zip(numbers, events, strict=True)))
+        else:
+            with suppress(StoreError):  # they are there, and found by the next look
+                self.look()
         return None
 
     # ---- what the disk has
@@ -144,8 +152,11 @@ class Bus:
     def _tell(self, found: list[tuple[int, Published]]) -> None:
         if found:
             self.heard = found[-1][0]
-            for sink in list(self._sinks):
+            sinks = list(self._sinks)
+            for sink, _ in sinks:
                 sink(found)
+            for _, act in sinks:
+                act()
 
     async def listen(self) -> None:
         """Look again and again, until cancelled."""

@@ -123,7 +123,7 @@ class Dispatcher:
     # ---- hearing
 
     def hear(self, found: Sequence[tuple[int, Published]]) -> None:
-        """Told of events in order, without gaps: a sink of the bus."""
+        """Told of events in order, without gaps: a sink of the bus. They are tried with the next `hand_over`."""
         heard, of, only, lanes = self._clock.monotonic(), self._passage.of, self._only, self._lanes
         for number, event in found:
             if event.type in CHANGES:
@@ -139,8 +139,6 @@ class Dispatcher:
         for lane in lanes:
             if not lane.lagging and lane.taken < self._heard:
                 lane.taken = self._heard
-            if lane.ready:
-                self._wake()
         self._ledger.come()
 
     def _poisoned(self, lane: Lane, number: int, error: str) -> None:
@@ -285,15 +283,15 @@ class Dispatcher:
         self._errands.soon(f"due {lane.name}", partial(self._go_on, lane), due - self._clock.monotonic())
 
     def _wake(self) -> None:
-        """Have tried what is ready, when those who are told of events beside us have been."""
-        self._errands.soon("try", self._try_all)
+        """Have tried what is ready."""
+        self._errands.soon("try", self.hand_over)
 
-    def _try_all(self) -> None:
-        """One batch of each lane that is ready; the next ones have to wait until all others had a turn."""
+    def hand_over(self) -> None:
+        """Try one batch of each lane that is ready; the next ones have to wait until all others had a turn."""
         group = self._group
         if group is None or self._ledger.trouble:
             return
-        for over in [trying.begin(group) for trying in self._trying]:
+        for over in [trying.begin(group) for trying in self._trying if trying.lane.ready]:
             if over is not None:
                 over()
 

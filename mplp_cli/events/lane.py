@@ -85,7 +85,7 @@ class Lane:
     @property
     def may_begin(self) -> bool:
         """Whether it takes new events."""
-        return self.room > 0 and len(self._later) < MOST_RETRYING
+        return len(self.fresh) + len(self.again) < WINDOW and len(self._later) < MOST_RETRYING
 
     def offer(self, number: int, event: Published, heard: float) -> None:
         """An event that it is to deliver, by number in order. If there is no room, it lags from here on."""

@@ -33,7 +33,7 @@ class Trying:
         wake: Callable[[], None],
     ) -> None:
         """`settle` is told what became of a batch; after `wake`, `begin` is called soon, if it may be."""
-        self._lane, self._sender, self._keeping, self._clock = lane, sender, keeping, clock
+        self.lane, self._sender, self._keeping, self._clock = lane, sender, keeping, clock
         self._settle, self._wake = settle, wake
         # One that takes many is faster with more of them than with several calls at a time.
         self._places = lane.route.at_once if sender.at_most == 1 else 1
@@ -43,8 +43,8 @@ class Trying:
         """Hand over what is ready, as many calls as there may be; but one at most that is over at once. What is to be
         called then, when the others have handed over theirs: they need not wait for the records of this."""
         monotonic = self._clock.monotonic
-        while self._lane.ready and self._under_way < self._places:
-            items, began = self._lane.take(self._sender.at_most), monotonic()
+        while self.lane.ready and self._under_way < self._places:
+            items, began = self.lane.take(self._sender.at_most), monotonic()
             told = _begun(self._sender, items)
             if not isinstance(told, Coroutine):
                 return partial(self._had, group, items, began, monotonic(), told)
@@ -59,12 +59,12 @@ class Trying:
     ) -> None:
         """The target had these at once."""
         self._tried(group, items, began, ended, failures)
-        if self._lane.ready:
+        if self.lane.ready:
             self._wake()
 
     async def _wait(self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, told: _Told) -> None:
         """Wait for what becomes of these. Those behind them may follow for a moment."""
-        since, lane = began, self._lane
+        since, lane = began, self.lane
         while True:
             failures = await _awaited(told, items, lane.route.timeout)
             self._tried(group, items, began, self._clock.monotonic(), failures)
@@ -84,7 +84,7 @@ class Trying:
             self._settle(batch, failures)
         else:
             self._keeping.add(batch)
-            if self._lane.route.ordered:
+            if self.lane.route.ordered:
                 self._under_way += 1
                 group.create_task(self._make_certain(self._keeping, items))
                 return
@@ -98,8 +98,9 @@ class Trying:
         self._wake()
 
     def _release(self, items: Sequence[Item]) -> None:
-        for source in {item.event.source for item in items}:
-            self._lane.release(source)
+        sources = [item.event.source for item in items]
+        for source in sources if len(sources) == 1 else set(sources):
+            self.lane.release(source)
 
 
 def _begun(sender: Sender, items: Sequence[Item]) -> _Told:

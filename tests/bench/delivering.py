@@ -165,7 +165,7 @@ async def delivering(folder: str, late: list[float], count: int) -> AsyncIterato
         dispatcher = Dispatcher(
             routing(Path(folder)), store, sender, runtime.clock, runtime.ids.fraction, bus.heard
         )
-        bus.subscribe(dispatcher.hear)
+        bus.subscribe(dispatcher.hear, dispatcher.hand_over)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in (dispatcher.work(), bus.listen())]
             yield bus, dispatcher

@@ -112,7 +112,7 @@ class Project:
             self.bus.heard,
             scope,
         )
-        self.bus.subscribe(dispatcher.hear)
+        self.bus.subscribe(dispatcher.hear, dispatcher.hand_over)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(dispatcher.work()), group.create_task(self.bus.listen())]
             try:

@@ -45,7 +45,7 @@ class HandlerSender:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a package raises is its own
                 told.append(_failure(error))
                 continue
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 return self._go_on(told, result, events[place:])
             told.append(None)
         return told
