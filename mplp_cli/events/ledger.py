@@ -19,7 +19,7 @@ PAUSE: Final = 1.0
 TOGETHER: Final = 0.005
 APART: Final = 0.05
 #: Records that a commit has if more are left for the next one: while it is made, nothing is sent.
-_PORTION: Final = 200
+_PORTION: Final = 100
 
 
 class Ledger:
