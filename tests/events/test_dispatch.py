@@ -668,4 +668,4 @@ def test_many_records_are_written_in_portions() -> None:
 
     project.clock.run(work)
     assert sum(sizes) == 1_000
-    assert max(sizes) == 200
+    assert max(sizes) == 100
