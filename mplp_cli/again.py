@@ -18,7 +18,7 @@ from mplp_cli.workflow.revision.drift import DefinitionDriftError
 from mplp_cli.workflow.revision.reruns import Repeated
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import Journal
+    from mplp_cli.protocols import Journal, RunRecord
     from mplp_cli.runtime import Run, Runtime, Screen
     from mplp_cli.sources import Source
     from mplp_cli.workflow.fold.history import DefinitionChange, Event, Rerun, RunResumed
@@ -271,6 +271,39 @@ def _tried(
 
 
 # ---- a new run -----------------------------------------------------------------------------------
+
+
+def is_at_work(record: RunRecord) -> bool:
+    """Whether a run has neither ended nor stopped to wait."""
+    return record.status in ("pending", "running")
+
+
+def refuse_at_work(record: RunRecord) -> None:
+    """RunStateError for a run that is not run again yet."""
+    if not is_at_work(record):
+        return
+    from mplp_cli.render.tables import status_of
+
+    status, short = status_of(record), record.id[:_SHORT]
+    raise RunStateError(
+        f"run {short} is {status}; only a run that has ended, or waits, is run again",
+        hint=f"go on with it: mplp resume {short}"
+        if status == "interrupted"
+        else f"end it first: mplp cancel {short}",
+        details={"runId": record.id, "status": status},
+    )
+
+
+def chosen(run_id: str, from_step: str | None, only: str | None, *, failed: bool) -> Rerun:
+    """The rerun that is asked for. UsageError if it is more than one."""
+    from mplp_cli.workflow.fold.history import Rerun
+
+    asked = [Rerun(run_id, "from", from_step)] if from_step is not None else []
+    asked += [Rerun(run_id, "failed")] if failed else []
+    asked += [Rerun(run_id, "only", only)] if only is not None else []
+    if len(asked) > 1:
+        raise UsageError("`from`, `failed` and `only` exclude each other", hint="give one of them")
+    return asked[0] if asked else Rerun(run_id)
 
 
 def rerun(

@@ -5,52 +5,58 @@
     report = api.run("workflow.yaml", inputs={"tag": "v1.2"})
     report["status"], report["outputs"]
 
-Functions take a path, or `example:NAME` for a bundled workflow. They raise the errors of
-`mplp_cli.errors`; a run that fails is no error: its report says so.
+Functions take a path, or `example:NAME` for a bundled workflow. Those that take a run take its id, the beginning of
+one, or the id of a workflow with exactly one run that they could mean; UnknownRunError otherwise. They raise the errors
+of `mplp_cli.errors`; a run that fails is no error: its report says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mplp_cli.errors import Problem, WorkflowValidationError
+from mplp_cli.errors import Exit, Problem, UsageError, WorkflowValidationError
 from mplp_cli.meanwhile import driven
 from mplp_cli.render.machine import event_object, plan_document, run_document
 from mplp_cli.roster import check
-from mplp_cli.runtime import Runtime, Screen
-from mplp_cli.sources import read_secrets, read_source
+from mplp_cli.runtime import Run, Runtime, Screen
+from mplp_cli.sources import Source, read_secrets, read_source
 from mplp_cli.workflow.fold.history import Event
 
-__all__ = ["plan", "resume", "run", "validate"]
+if TYPE_CHECKING:
+    from mplp_cli.workflow.model import Workflow
+    from mplp_cli.workflow.plan import Plan
+
+__all__ = ["pause", "plan", "rerun", "resume", "retry", "run", "validate"]
+
+_Path: TypeAlias = str | PathLike[str]
+_OnEvent: TypeAlias = Callable[[dict[str, Any]], None]
 
 
-def validate(*files: str | PathLike[str]) -> list[Problem]:
+def validate(*files: _Path) -> list[Problem]:
     """Everything that is wrong with these files, in their order; warnings too. UsageError if one cannot be read."""
     runtime = Runtime()
     return [problem for file in files for problem in check(runtime, read_source(str(file))).problems]
 
 
-def plan(file: str | PathLike[str]) -> dict[str, Any]:
+def plan(file: _Path) -> dict[str, Any]:
     """What a run would do: `{workflowId, waves, criticalPath, steps}`. WorkflowValidationError if it is not valid."""
-    loaded = Runtime().load(read_source(str(file)))
-    if loaded.plan is None:
-        raise WorkflowValidationError(loaded.problems)
-    return plan_document(loaded.plan)
+    return plan_document(_loaded(Runtime(), file)[2])
 
 
 def run(  # noqa: PLR0913 - options as of the command
-    file: str | PathLike[str],
+    file: _Path,
     inputs: Mapping[str, Any] | None = None,
     *,
-    state_dir: str | PathLike[str] | None = None,
+    state_dir: _Path | None = None,
     ephemeral: bool = False,
     secrets_file: str | None = None,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
-    record: str | PathLike[str] | None = None,
-    replay: str | PathLike[str] | None = None,
+    on_event: _OnEvent | None = None,
+    record: _Path | None = None,
+    replay: _Path | None = None,
     strict: bool = False,
     seed: int | None = None,
 ) -> dict[str, Any]:
@@ -64,49 +70,208 @@ def run(  # noqa: PLR0913 - options as of the command
     from mplp_cli.ids import SeededIds
     from mplp_cli.loading import resolve_inputs
 
-    with Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral) as runtime:
-        source = read_source(str(file))
-        loaded = runtime.load(source)
-        if loaded.plan is None or loaded.workflow is None:
-            raise WorkflowValidationError(loaded.problems)
-        given = resolve_inputs(loaded.workflow, inputs or {})
-        secrets = read_secrets(loaded.plan.secrets, runtime.environ, secrets_file)
+    with _runtime(state_dir, ephemeral=ephemeral) as runtime:
+        source, workflow, plan = _loaded(runtime, file)
+        given = resolve_inputs(workflow, inputs or {})
+        secrets = read_secrets(plan.secrets, runtime.environ, secrets_file)
         files = [None if one is None else str(one) for one in (record, replay)]
         wanted = Wanted(record=files[0], replay=files[1], strict=strict)
         if seed is not None:
             runtime.seeded = SeededIds(seed, lambda: {item.id for item in runtime.store.objects()})
-        runtime.tape = open_tape(wanted, loaded.workflow.id, runtime.clock, runtime.environ)
+        runtime.tape = open_tape(wanted, workflow.id, runtime.clock, runtime.environ)
         runtime.uses_cache = runtime.tape is None
         over = False
         try:
-            ready = runtime.start(source, loaded.plan, given, secrets, _screen(on_event))
-            state = asyncio.run(driven(runtime, ready))
-            over = state.status in ("completed", "failed")
+            report = _driven(runtime, partial(runtime.start, source, plan, given, secrets), on_event)
+            over = report["status"] in ("completed", "failed")
         finally:
             if runtime.tape is not None:
                 runtime.tape.end(over=over)
-            _tell_of_traces(runtime)
-        return run_document(loaded.plan, state, now=runtime.clock.now())
+        return report
 
 
 def resume(
     run_id: str,
     *,
-    state_dir: str | PathLike[str] | None = None,
+    state_dir: _Path | None = None,
     secrets_file: str | None = None,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
+    on_event: _OnEvent | None = None,
 ) -> dict[str, Any]:
-    """Go on with a paused, interrupted, waiting or failed run; its report. RunBusyError if somebody drives it."""
-    with Runtime(state_dir=None if state_dir is None else str(state_dir)) as runtime:
-        record = runtime.find_run(
-            run_id, fits=lambda run: run.status not in ("completed", "cancelled") and not run.parent
+    """Go on with a paused, interrupted, waiting or failed run; its report.
+
+    A run that is still pausing goes on where it is driven: its pause is taken back, and the report says `running`.
+    RunStateError for one that is completed or cancelled, or planned differently by this version; RunBusyError if
+    another process drives it.
+    """
+    from mplp_cli.recorded import recorded
+    from mplp_cli.requesting import take_back, until_left
+
+    with _runtime(state_dir) as runtime:
+        found = runtime.find_run(
+            run_id, fits=lambda one: one.status not in ("completed", "cancelled") and not one.parent
         )
-        ready = runtime.take_up(record.id, _screen(on_event, run_id=record.id), secrets_file)
-        try:
-            state = asyncio.run(driven(runtime, ready))
-        finally:
-            _tell_of_traces(runtime)
-        return run_document(ready.plan, state, now=runtime.clock.now())
+        if take_back(runtime, found):
+            told = recorded(runtime, found)
+            return run_document(told.plan, told.state, now=told.now)
+        found = until_left(runtime, found)
+        take_up = partial(runtime.take_up, found.id, secrets_file=secrets_file)
+        return _driven(runtime, take_up, on_event)
+
+
+def retry(
+    run_id: str,
+    step: str | None = None,
+    *,
+    state_dir: _Path | None = None,
+    secrets_file: str | None = None,
+    on_event: _OnEvent | None = None,
+) -> dict[str, Any]:
+    """Try the failed steps of a failed run again, in the same run; its report.
+
+    Without `step` every failed, omitted or cancelled step starts once more, as with `resume`; with it only that one
+    (with the container that it stands in) and what waits on it: other failures stand, and the report says `failed`
+    if there are any. RunStateError if the run has not failed, or the step completed, was skipped or cannot run;
+    UsageError if there is no such step, InputError if a secret is missing, RunBusyError if another process holds
+    the run. All come before anything has started.
+    """
+    from mplp_cli import again
+    from mplp_cli.recorded import check_step
+
+    with _runtime(state_dir) as runtime:
+        found = runtime.find_run(run_id, fits=lambda one: one.status == "failed")
+        if step is not None:
+            facts = [fact for _, fact in runtime.store.history(found.id)]
+            check_step(runtime.stored_plan(found.id), facts, found, step)
+
+        def take_up(screen: Screen) -> Run:
+            return again.retry(runtime, found.id, step or "", screen, secrets_file)
+
+        return _driven(runtime, take_up, on_event)
+
+
+def rerun(  # noqa: PLR0913 - options as of the command
+    run_id: str,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    from_step: str | None = None,
+    failed: bool = False,
+    only: str | None = None,
+    definition: _Path | None = None,
+    state_dir: _Path | None = None,
+    secrets_file: str | None = None,
+    on_event: _OnEvent | None = None,
+) -> dict[str, Any]:
+    """Run an ended or waiting run again, as a new run that is linked to it; the report of the new one.
+
+    It has the inputs of the first, but for those that are given, and its definition unless another file is.
+    `from_step` runs that step and what depends on it, `failed` what did not complete and what depends on it, `only`
+    nothing but that step; the rest keeps its results, but for steps whose definition has changed. Without any of
+    them every step runs.
+
+    RunStateError if the first run still goes on, or the file is of another workflow; UsageError if two of the three
+    are given or there is no such step; InputError; WorkflowValidationError. All come before anything has started.
+    """
+    from mplp_cli import again
+
+    with _runtime(state_dir) as runtime:
+        found = runtime.find_run(run_id, fits=lambda one: not again.is_at_work(one))
+        how = again.chosen(found.id, from_step, only, failed=failed)
+        again.refuse_at_work(found)
+        given: tuple[Source, Plan] | None = None
+        if definition is not None:
+            source, _, plan = _loaded(runtime, definition)
+            given = source, plan
+
+        def begin(screen: Screen) -> Run:
+            return again.rerun(
+                runtime,
+                found.id,
+                how,
+                screen,
+                secrets_file,
+                definition=given,
+                inputs=lambda workflow: inputs or {},
+            )
+
+        return _driven(runtime, begin, on_event)
+
+
+def pause(
+    run_id: str,
+    *,
+    reason: str = "",
+    wait: bool = False,
+    no_wait: bool = False,
+    state_dir: _Path | None = None,
+) -> dict[str, str]:
+    """Pause a run that another thread or process drives: `{runId, workflowId, status}`.
+
+    What runs finishes, nothing new starts; then the run is `paused`, and `run` gives its report where it was called.
+    The status is `pausing` (the pause is stored) or `paused` (nothing runs any more); any other says that the run
+    ended, or went on, before that. A run that nobody drives is paused at once.
+
+    With `wait` this comes back only when nothing runs any more, however long that takes; with `no_wait` as soon as
+    the pause is asked for, which is what `on_event` of the run itself needs. UsageError if both are given,
+    RunStateError if the run has ended already, RunBusyError if whoever drives it does not answer for 20 seconds.
+    """
+    from mplp_cli import requesting
+
+    if wait and no_wait:
+        raise UsageError("wait and no_wait say opposite things")
+    with _runtime(state_dir) as runtime:
+        found = runtime.find_run(run_id, fits=lambda one: one.status not in requesting.ENDED)
+        until: requesting.Until = "rests" if wait else "asked" if no_wait else "heard"
+        status, _ = requesting.pause(runtime, found, reason, until)
+        return {"runId": found.id, "workflowId": found.workflow_id, "status": status}
+
+
+def _runtime(state_dir: _Path | None, *, ephemeral: bool = False) -> Runtime:
+    return Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral)
+
+
+def _loaded(runtime: Runtime, file: _Path) -> tuple[Source, Workflow, Plan]:
+    """A file that is valid; WorkflowValidationError with what a command would end with that cannot start."""
+    source = read_source(str(file))
+    loaded = runtime.load(source)
+    if loaded.plan is None or loaded.workflow is None:
+        error = WorkflowValidationError(loaded.problems)
+        error.exit_code = Exit.USAGE
+        raise error
+    return source, loaded.workflow, loaded.plan
+
+
+def _driven(runtime: Runtime, begin: Callable[[Screen], Run], on_event: _OnEvent | None) -> dict[str, Any]:
+    """Drive the run that `begin` stores or takes up; its report. Events have the numbers of the history."""
+    _refuse_in_loop()
+    run_id, seq = "", 0
+
+    def tell(facts: Sequence[Event]) -> None:
+        nonlocal seq
+        for fact in facts:
+            if on_event is not None:
+                on_event(event_object(seq, run_id, fact))
+            seq += 1
+
+    try:
+        made = begin(Screen(subscribers=[] if on_event is None else [tell]))
+        run_id, seq = made.state.run_id, made.recorded
+        state = asyncio.run(driven(runtime, made))
+    finally:
+        _tell_of_traces(runtime)
+    # Its plan, not that of the file: what items and iterations have added is in this one.
+    return run_document(made.plan, state, now=runtime.clock.now())
+
+
+def _refuse_in_loop() -> None:
+    """UsageError, before anything is stored, where an event loop runs: the run needs one of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError(
+        "an event loop runs in this thread",
+        hint="call it in another one: await asyncio.to_thread(api.run, ...)",
+    )
 
 
 def _tell_of_traces(runtime: Runtime) -> None:
@@ -115,18 +280,3 @@ def _tell_of_traces(runtime: Runtime) -> None:
 
     for text in runtime.traces.close() if runtime.traces is not None else ():
         logging.getLogger("mplp_cli").warning(text)
-
-
-def _screen(on_event: Callable[[dict[str, Any]], None] | None, run_id: str = "") -> Screen:
-    if on_event is None:
-        return Screen()
-    tell, seq = on_event, 0
-
-    def subscriber(facts: Sequence[Event]) -> None:
-        nonlocal run_id, seq
-        for fact in facts:
-            run_id = getattr(fact, "run", run_id)
-            tell(event_object(seq, run_id, fact))
-            seq += 1
-
-    return Screen(subscribers=[subscriber])

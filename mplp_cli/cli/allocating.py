@@ -60,10 +60,10 @@ def allocate(
     from functools import partial
 
     from mplp_cli.assembly import end_lost
-    from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import note
     from mplp_cli.errors import Exit, OperationError
     from mplp_cli.render.resources import parts_text
+    from mplp_cli.requesting import user_name
     from mplp_cli.resources.holding import hold
     from mplp_cli.runtime import Runtime
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -33,6 +32,7 @@ def answer(run: str, step: str | None, said: Answer, *, state_dir: str | None, a
     from mplp_cli.cli.showing import note
     from mplp_cli.render.theme import safe
     from mplp_cli.render.view import short_id
+    from mplp_cli.requesting import user_name
     from mplp_cli.running import root_of
     from mplp_cli.runtime import Runtime
 
@@ -114,13 +114,3 @@ def _only_step(runtime: Runtime, record: RunRecord) -> str:
             details={"runId": record.id, "steps": steps},
         )
     return steps[0]
-
-
-def user_name() -> str:
-    """Who sits at the terminal, for the record."""
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (OSError, KeyError):  # a container may know its users by number only
-        return f"uid {os.getuid()}"

@@ -46,10 +46,10 @@ def activator_of(runtime: Runtime, output: TextOrJson, *, no_color: bool = False
     """What activates interfaces here, with the agents of the project; findings about their files are shown. A
     question makes no store."""
     from mplp_cli.cli.agents import registry_of, show_findings
-    from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import stored
     from mplp_cli.modules.activation import Activator
     from mplp_cli.protocols import Candidate
+    from mplp_cli.requesting import user_name
     from mplp_cli.store.switchboard import MemorySwitchboard
 
     registry = registry_of(runtime, output, no_color=no_color)

@@ -58,9 +58,9 @@ def main(
 
 def lifecycle_of(runtime: Runtime) -> Lifecycle:
     """How the modules stand here; a question makes no store."""
-    from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import stored
     from mplp_cli.modules.lifecycle import Lifecycle
+    from mplp_cli.requesting import user_name
     from mplp_cli.store.switchboard import MemorySwitchboard
 
     store = stored(runtime)

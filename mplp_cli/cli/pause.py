@@ -32,16 +32,22 @@ def main(
 
       mplp pause 3f2a --reason "the server is down"
     """
-    from mplp_cli.cli.pausing import pause_run
+    from mplp_cli.cli.showing import note, tell_status
     from mplp_cli.errors import UsageError
+    from mplp_cli.render.view import short_id
+    from mplp_cli.requesting import ENDED, Until, pause
+    from mplp_cli.runtime import Runtime
 
     if wait and no_wait:
         raise UsageError("--wait and --no-wait say opposite things")
-    code = pause_run(
-        run,
-        reason=reason,
-        until="rests" if wait else "asked" if no_wait else "heard",
-        output=output,
-        state_dir=state_dir,
-    )
-    raise typer.Exit(code)
+    runtime = Runtime(state_dir=state_dir)
+    record = runtime.find_run(run, fits=lambda found: found.status not in ENDED)
+    until: Until = "rests" if wait else "asked" if no_wait else "heard"
+    status, already = pause(runtime, record, reason, until)
+    tell_status(record, status, output, " already" if already else "")
+    if status not in ("paused", "pausing"):
+        raise typer.Exit(1)
+    if output is TextOrJson.text:
+        first = "" if status == "paused" else "what runs finishes first; "
+        what = "goes on" if status == "paused" else "takes it back"
+        note(f"{first}`mplp resume {short_id(record.id)}` {what}")

@@ -79,11 +79,11 @@ def main(
     from mplp_cli.again import Revised, go_on
     from mplp_cli.agents.recording.opening import Wanted
     from mplp_cli.cli.driving import go
-    from mplp_cli.cli.pausing import take_back, until_left
     from mplp_cli.cli.redefined import read_definition, show_changes
     from mplp_cli.cli.showing import tell_status
     from mplp_cli.cli.taping import taped
     from mplp_cli.errors import RunStateError
+    from mplp_cli.requesting import take_back, until_left
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir, uses_cache=not no_cache)

@@ -63,8 +63,8 @@ def silence(
       mplp alerts silence --label severity=info --until 2027-01-31T09:00:00Z
     """
     from mplp_cli.cli.alerts import no_alert
-    from mplp_cli.cli.answering import user_name
     from mplp_cli.errors import UsageError
+    from mplp_cli.requesting import user_name
     from mplp_cli.runtime import Runtime
     from mplp_cli.workflow.alerts import Silence
     from mplp_cli.workflow.published import matches

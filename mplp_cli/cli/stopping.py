@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from mplp_cli.requesting import ENDED, PATIENCE, again, refuse_ended, request, user_name
+
 if TYPE_CHECKING:
     from mplp_cli.cli.options import TextOrJson
     from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
-
-#: A run with one of these has ended: nothing is left to stop.
-ENDED = ("completed", "failed", "cancelled")
-#: Seconds between looks at a run that another process drives.
-PAUSE = 0.05
-#: Seconds, besides the grace time, in which a run should have done what was asked.
-PATIENCE = 20.0
 
 
 def stop(
@@ -28,7 +23,6 @@ def stop(
     state_dir: str | None,
 ) -> int:
     """Ask for the end of a run, wait for it and say how it ended; the exit code. RunStateError if it has ended."""
-    from mplp_cli.cli.answering import user_name
     from mplp_cli.cli.showing import tell_status
     from mplp_cli.runtime import Runtime
 
@@ -43,43 +37,6 @@ def stop(
         status = _end(runtime, record, verb, by, reason, secrets_file)
     tell_status(record, status, output)
     return 0 if status in ("cancelled", "cancelling") else 1
-
-
-def refuse_ended(record: RunRecord) -> None:
-    """RunStateError for a run that has ended."""
-    from mplp_cli.errors import RunStateError
-    from mplp_cli.render.view import short_id
-
-    if record.status in ENDED:
-        raise RunStateError(
-            f"run {short_id(record.id)} is {record.status} already",
-            hint="`mplp runs` lists those that go on",
-            details={"runId": record.id, "status": record.status},
-        )
-
-
-def request(runtime: Runtime, record: RunRecord, verb: str, by: str, reason: str = "") -> None:
-    """Leave a request for the process that drives the run."""
-    from mplp_cli.protocols import Control
-
-    runtime.store.request(record.id, Control(seq=0, verb=verb, by=by, reason=reason))
-
-
-def again(runtime: Runtime, record: RunRecord, deadline: float, doing: str) -> RunRecord:
-    """The record a moment later. RunBusyError after the deadline."""
-    from time import sleep
-
-    from mplp_cli.errors import RunBusyError
-
-    if runtime.clock.monotonic() > deadline:
-        raise RunBusyError(
-            f"run {record.id} is still {doing}",
-            hint="`mplp status` shows what it waits for",
-            details={"runId": record.id},
-        )
-    sleep(PAUSE)
-    [found] = runtime.store.find_runs(record.id)
-    return found
 
 
 def _end(

@@ -1,14 +1,68 @@
-"""Pausing a run from outside, and taking the pause back."""
+"""What is asked of a run from outside: left for the process that drives it, and waited for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from mplp_cli.cli.options import TextOrJson
+from mplp_cli.errors import RunBusyError, RunStateError
+from mplp_cli.protocols import Control
 
 if TYPE_CHECKING:
     from mplp_cli.protocols import RunRecord
     from mplp_cli.runtime import Runtime
+
+#: A run with one of these has ended: nothing is left to stop.
+ENDED: Final = ("completed", "failed", "cancelled")
+#: Seconds between looks at a run that another process drives.
+_PAUSE: Final = 0.05
+#: Seconds in which a run should have done what was asked, besides the grace time where it is stopped.
+PATIENCE: Final = 20.0
+#: How long a pause is waited for: until it is asked for, until it is stored, or until nothing runs any more.
+Until: TypeAlias = Literal["asked", "heard", "rests"]
+
+
+def user_name() -> str:
+    """Who asks, for the record: the user of this process."""
+    import os
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (OSError, KeyError):  # a container may know its users by number only
+        return f"uid {os.getuid()}"
+
+
+def refuse_ended(record: RunRecord) -> None:
+    """RunStateError for a run that has ended."""
+    if record.status in ENDED:
+        raise RunStateError(
+            f"run {record.id[:8]} is {record.status} already",
+            hint="`mplp runs` lists those that go on",
+            details={"runId": record.id, "status": record.status},
+        )
+
+
+def request(runtime: Runtime, record: RunRecord, verb: str, by: str, reason: str = "") -> None:
+    """Leave a request for the process that drives the run."""
+    runtime.store.request(record.id, Control(seq=0, verb=verb, by=by, reason=reason))
+
+
+def again(runtime: Runtime, record: RunRecord, deadline: float, doing: str) -> RunRecord:
+    """The record a moment later. RunBusyError after the deadline."""
+    from time import sleep
+
+    if runtime.clock.monotonic() > deadline:
+        raise RunBusyError(
+            f"run {record.id} is still {doing}",
+            hint="`mplp status` shows what it waits for",
+            details={"runId": record.id},
+        )
+    sleep(_PAUSE)
+    [found] = runtime.store.find_runs(record.id)
+    return found
+
+
+# ---- pausing -----------------------------------------------------------------------------------
 
 
 class Flag:
@@ -35,25 +89,12 @@ class Flag:
         return self._up
 
 
-def pause_run(
-    run: str,
-    *,
-    reason: str,
-    until: Literal["asked", "heard", "rests"],
-    output: TextOrJson,
-    state_dir: str | None,
-) -> int:
-    """Pause the run and say how it stands; the exit code."""
-    from mplp_cli.cli.answering import user_name
-    from mplp_cli.cli.showing import note, tell_status
-    from mplp_cli.cli.stopping import refuse_ended, request
-    from mplp_cli.render.view import short_id
-    from mplp_cli.runtime import Runtime
+def pause(runtime: Runtime, record: RunRecord, reason: str, until: Until) -> tuple[str, bool]:
+    """Pause a run: the status that came of it, and whether it was so already.
 
-    runtime = Runtime(state_dir=state_dir)
-    record = runtime.find_run(
-        run, fits=lambda found: found.status not in ("completed", "failed", "cancelled")
-    )
+    The status is `paused` or `pausing`; another one if the run ended, or went on, before that. RunStateError if it
+    has ended already, RunBusyError if the process that drives it does not answer.
+    """
     refuse_ended(record)
     flag = Flag(runtime, record.id)
     was = "paused" if record.status == "paused" else "pausing" if record.owned and flag.is_up() else ""
@@ -61,19 +102,12 @@ def pause_run(
         request(runtime, record, "pause", user_name(), reason)
         status = "pausing"
     else:
-        status = _pause(runtime, record, flag, user_name(), reason, rests=until == "rests")
-    tell_status(record, status, output, " already" if status == was else "")
-    if output is TextOrJson.text and status in ("paused", "pausing"):
-        first = "" if status == "paused" else "what runs finishes first; "
-        what = "goes on" if status == "paused" else "takes it back"
-        note(f"{first}`mplp resume {short_id(record.id)}` {what}")
-    return 0 if status in ("paused", "pausing") else 1
+        status = _paused(runtime, record, flag, user_name(), reason, rests=until == "rests")
+    return status, status == was
 
 
-def _pause(runtime: Runtime, record: RunRecord, flag: Flag, by: str, reason: str, *, rests: bool) -> str:
+def _paused(runtime: Runtime, record: RunRecord, flag: Flag, by: str, reason: str, *, rests: bool) -> str:
     """Pause the run; the status that came of it. With `rests`, only when nothing runs any more."""
-    from mplp_cli.cli.stopping import ENDED, PATIENCE, again, request
-    from mplp_cli.errors import RunBusyError
     from mplp_cli.runtime import pause_undriven
 
     asked, seen = -1, False
@@ -100,9 +134,6 @@ def _pause(runtime: Runtime, record: RunRecord, flag: Flag, by: str, reason: str
 
 def take_back(runtime: Runtime, record: RunRecord) -> bool:
     """Take back the pause of a run that has not come to its rest; False if there is none, or it came to its rest."""
-    from mplp_cli.cli.answering import user_name
-    from mplp_cli.cli.stopping import PATIENCE, again, request
-
     flag, deadline = Flag(runtime, record.id), runtime.clock.monotonic() + PATIENCE
     if record.status != "running" or not record.owned or not flag.is_up():
         return False
@@ -115,9 +146,8 @@ def take_back(runtime: Runtime, record: RunRecord) -> bool:
 
 
 def until_left(runtime: Runtime, record: RunRecord) -> RunRecord:
-    """The record of a run, once the process that has just recorded that it waits or rests has left it."""
-    from mplp_cli.cli.stopping import PATIENCE, again
-
+    """The record of a run as it is now; once the process that has just recorded that it waits or rests has left it."""
+    [record] = runtime.store.find_runs(record.id)
     deadline = runtime.clock.monotonic() + PATIENCE
     while record.owned and record.status in ("paused", "waiting"):
         record = again(runtime, record, deadline, "being left")
