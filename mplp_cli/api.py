@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 __all__ = ["pause", "plan", "rerun", "resume", "retry", "run", "validate"]
 
-_Path: TypeAlias = str | PathLike[str]
-_OnEvent: TypeAlias = Callable[[dict[str, Any]], None]
+AnyPath: TypeAlias = str | PathLike[str]
+OnEvent: TypeAlias = Callable[[dict[str, Any]], None]
 
 
-def validate(*files: _Path) -> list[Problem]:
+def validate(*files: AnyPath) -> list[Problem]:
     """Everything that is wrong with these files, in their order; warnings too. UsageError if one cannot be read."""
     runtime = Runtime()
     return [problem for file in files for problem in check(runtime, read_source(str(file))).problems]
 
 
-def plan(file: _Path) -> dict[str, Any]:
+def plan(file: AnyPath) -> dict[str, Any]:
     """What a run would do: `{workflowId, waves, criticalPath, steps}`. WorkflowValidationError if it is not valid."""
     return plan_document(_loaded(Runtime(), file)[2])
 
 
 def run(  # noqa: PLR0913 - options as of the command
-    file: _Path,
+    file: AnyPath,
     inputs: Mapping[str, Any] | None = None,
     *,
-    state_dir: _Path | None = None,
+    state_dir: AnyPath | None = None,
     ephemeral: bool = False,
     secrets_file: str | None = None,
-    on_event: _OnEvent | None = None,
-    record: _Path | None = None,
-    replay: _Path | None = None,
+    on_event: OnEvent | None = None,
+    record: AnyPath | None = None,
+    replay: AnyPath | None = None,
     strict: bool = False,
     seed: int | None = None,
 ) -> dict[str, Any]:
@@ -93,9 +93,9 @@ def run(  # noqa: PLR0913 - options as of the command
 def resume(
     run_id: str,
     *,
-    state_dir: _Path | None = None,
+    state_dir: AnyPath | None = None,
     secrets_file: str | None = None,
-    on_event: _OnEvent | None = None,
+    on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Go on with a paused, interrupted, waiting or failed run; its report.
 
@@ -122,9 +122,9 @@ def retry(
     run_id: str,
     step: str | None = None,
     *,
-    state_dir: _Path | None = None,
+    state_dir: AnyPath | None = None,
     secrets_file: str | None = None,
-    on_event: _OnEvent | None = None,
+    on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Try the failed steps of a failed run again, in the same run; its report.
 
@@ -156,10 +156,10 @@ def rerun(  # noqa: PLR0913 - options as of the command
     from_step: str | None = None,
     failed: bool = False,
     only: str | None = None,
-    definition: _Path | None = None,
-    state_dir: _Path | None = None,
+    definition: AnyPath | None = None,
+    state_dir: AnyPath | None = None,
     secrets_file: str | None = None,
-    on_event: _OnEvent | None = None,
+    on_event: OnEvent | None = None,
 ) -> dict[str, Any]:
     """Run an ended or waiting run again, as a new run that is linked to it; the report of the new one.
 
@@ -202,7 +202,7 @@ def pause(
     reason: str = "",
     wait: bool = False,
     no_wait: bool = False,
-    state_dir: _Path | None = None,
+    state_dir: AnyPath | None = None,
 ) -> dict[str, str]:
     """Pause a run that another thread or process drives: `{runId, workflowId, status}`.
 
@@ -211,8 +211,10 @@ def pause(
     ended, or went on, before that. A run that nobody drives is paused at once.
 
     With `wait` this comes back only when nothing runs any more, however long that takes; with `no_wait` as soon as
-    the pause is asked for, which is what `on_event` of the run itself needs. UsageError if both are given,
-    RunStateError if the run has ended already, RunBusyError if whoever drives it does not answer for 20 seconds.
+    the pause is asked for, which is what `on_event` of the run itself needs: the run hears of it later.
+
+    UsageError if both are given, RunStateError if the run has ended already, RunBusyError if whoever drives it does
+    not answer for 20 seconds.
     """
     from mplp_cli import requesting
 
@@ -225,11 +227,11 @@ def pause(
         return {"runId": found.id, "workflowId": found.workflow_id, "status": status}
 
 
-def _runtime(state_dir: _Path | None, *, ephemeral: bool = False) -> Runtime:
+def _runtime(state_dir: AnyPath | None, *, ephemeral: bool = False) -> Runtime:
     return Runtime(state_dir=None if state_dir is None else str(state_dir), ephemeral=ephemeral)
 
 
-def _loaded(runtime: Runtime, file: _Path) -> tuple[Source, Workflow, Plan]:
+def _loaded(runtime: Runtime, file: AnyPath) -> tuple[Source, Workflow, Plan]:
     """A file that is valid; WorkflowValidationError with what a command would end with that cannot start."""
     source = read_source(str(file))
     loaded = runtime.load(source)
@@ -240,7 +242,7 @@ def _loaded(runtime: Runtime, file: _Path) -> tuple[Source, Workflow, Plan]:
     return source, loaded.workflow, loaded.plan
 
 
-def _driven(runtime: Runtime, begin: Callable[[Screen], Run], on_event: _OnEvent | None) -> dict[str, Any]:
+def _driven(runtime: Runtime, begin: Callable[[Screen], Run], on_event: OnEvent | None) -> dict[str, Any]:
     """Drive the run that `begin` stores or takes up; its report. Events have the numbers of the history."""
     _refuse_in_loop()
     run_id, seq = "", 0

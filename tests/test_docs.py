@@ -137,6 +137,7 @@ def test_every_command_that_is_shown_runs(page: Path, reader: Mplp, tmp_path: Pa
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_program_that_is_shown_runs(page: Path, reader: Mplp, tmp_path: Path) -> None:
+    write(page, tmp_path)
     for block in blocks(page, "python"):
         program = [sys.executable, "-W", "error", "-c", block]
         done = subprocess.run(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _OF_AGENTS = ("agents", "budgets", "prices")
 #: Keys of a workflow that say something of events.
 _OF_EVENTS = ("triggers", "events")
+#: The first conversion makes what msgspec knows of the model, and two threads that make it together crash.
+_ONE_AT_A_TIME = Lock()
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -302,7 +305,8 @@ class _Planning:
     def typed(self, document: Any) -> tuple[Workflow | None, list[Problem]]:
         """The document as the model, or the reason why it is none."""
         try:
-            return msgspec.convert(document["workflow"], Workflow), []
+            with _ONE_AT_A_TIME:
+                return msgspec.convert(document["workflow"], Workflow), []
         except msgspec.ValidationError as error:
             # The schema takes 3.0 for a whole number, as JSON Schema says; the model does not.
             said, _, place = str(error).rpartition(" - at ")
