@@ -327,7 +327,7 @@ def _left_out(database: Database) -> Iterator[Finding]:
         ),
         (
             "sample",
-            sum(map(len, unreadable_samples(database))),
+            sum(len(rows) for rows in unreadable_samples(database)),
             "{:,} rows of what was measured cannot be read; they are left out",
             "deletes them",
         ),
