@@ -84,7 +84,7 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
         store, listens = runtime.store, bus is None
         bus = Bus(store.board, store.board.last()) if bus is None else bus
         tools = await stack.enter_async_context(
-            open_tools(runtime, routing.routes, bus.sync, start=start, secrets=secrets, scope=scope.name)
+            open_tools(runtime, routing.routes, bus.sure, start=start, secrets=secrets, scope=scope.name)
         )
         send = partial(sender_of, tools=tools)
         if strict:
@@ -114,14 +114,14 @@ async def delivering(  # noqa: PLR0913 - all that may differ from one process to
 async def open_tools(
     runtime: Runtime,
     routes: Sequence[Route],
-    sync: Callable[[], Awaitable[None]],
+    sure: Callable[[int], Awaitable[None]],
     *,
     start: Start | None = None,
     secrets: Mapping[str, str] | None = None,
     scope: str = "",
 ) -> AsyncIterator[Tools]:
-    """What the senders of these routes need, as `delivering` is given it; what they have started ends with it. `sync`
-    waits until the disk has the events that were published before."""
+    """What the senders of these routes need, as `delivering` is given it; what they have started ends with it. `sure`
+    waits until the disk has the event of a number."""
     from mplp_cli.agents.adapters.command import ALWAYS
     from mplp_cli.asking import project_agents
     from mplp_cli.engine.guardian import Guardian
@@ -148,7 +148,7 @@ async def open_tools(
             run_command=_run_command(runtime, workplace, masker),
             start=start or partial(start_apart, runtime),
             ask=partial(_ask, agents, run),
-            sync=sync,
+            sure=sure,
             agents=() if agents is None else agents[0].definitions,
             environ={name: runtime.environ[name] for name in ALWAYS if name in runtime.environ},
             secrets=values,

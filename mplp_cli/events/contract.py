@@ -47,5 +47,15 @@ class LazySender(Sender, Protocol):
         ...
 
 
+@runtime_checkable
+class FarSender(Sender, Protocol):
+    """One that brings events to where no power cut undoes them. Each call gets a single one, and has to wait."""
+
+    async def until_sure(self, number: int) -> None:
+        """Wait until a power cut does not undo the event of that number here, either, however long it takes; this is no
+        part of a try."""
+        ...
+
+
 #: Makes the sender of a route. MplpError if its target cannot be used at all.
 MakeSender = Callable[[Route], Sender]

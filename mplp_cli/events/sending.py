@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
-from mplp_cli.errors import InputError, UsageError
-from mplp_cli.events.contract import Outcomes, Sender
+from mplp_cli.errors import InputError, StoreError, UsageError
+from mplp_cli.events.contract import Sender
 from mplp_cli.protocols import Clock, Connect
 from mplp_cli.workflow.agents import variables_in
 from mplp_cli.workflow.events.judging import DeclarationError
@@ -42,8 +44,8 @@ class Tools:
     run_command: RunCommand
     start: Start
     ask: Ask
-    #: Waits until the disk has all events that were published before. StoreError if that is not certain.
-    sync: Callable[[], Awaitable[None]]
+    #: Waits until the disk has the event of a number. StoreError if that is not certain.
+    sure: Callable[[int], Awaitable[None]]
     #: The ids of those that can be asked.
     agents: Collection[str] = ()
     #: The variables that every program gets.
@@ -59,23 +61,28 @@ class Tools:
     depth: Callable[[Published], int] = lambda event: 0
 
 
-#: What a power cut undoes together with the event, or is in the journal behind it. A function is told as much.
+#: Those that need not wait until the disk has the event: a run is in the journal behind it, and a file is on this
+#: machine; of functions it is said in the manual.
 _NEAR: Final = (FileTarget, HandlerTarget, WorkflowTarget)
+#: Seconds until a disk that has failed is asked again.
+_AGAIN: Final = 1.0
 
 
-class _Sure:
-    """A sender that brings events to where nothing of ours undoes them, once the disk has them."""
+class _Far:
+    """A sender that is used once the disk has the event: a `FarSender`."""
 
     at_most = 1
 
-    def __init__(self, inner: Sender, sync: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, inner: Sender, sure: Callable[[int], Awaitable[None]]) -> None:
         assert inner.at_most == self.at_most
-        self._inner, self._sync = inner, sync
+        self.send, self._sure = inner.send, sure
 
-    async def send(self, events: Sequence[tuple[int, Published]]) -> Outcomes:
-        await self._sync()
-        told = self._inner.send(events)
-        return await told if isinstance(told, Coroutine) else told
+    async def until_sure(self, number: int) -> None:
+        while True:
+            with suppress(StoreError):
+                await self._sure(number)
+                return
+            await asyncio.sleep(_AGAIN)
 
 
 def sender_of(route: Route, tools: Tools) -> Sender:
@@ -83,7 +90,7 @@ def sender_of(route: Route, tools: Tools) -> Sender:
     check_secrets([route], tools.secrets)
     try:
         sender = _sender(route, tools)
-        return sender if isinstance(route.target, _NEAR) else _Sure(sender, tools.sync)
+        return sender if isinstance(route.target, _NEAR) else _Far(sender, tools.sure)
     except UsageError as error:
         raise UsageError(f"route `{route.id}`: {error.message}", hint=error.hint) from error
     except DeclarationError as error:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from mplp_cli.errors import Failure, StepError
-from mplp_cli.events.contract import Outcomes, Sender
+from mplp_cli.events.contract import FarSender, Outcomes, Sender
 from mplp_cli.events.keeping import Batch, Keeping, Settle
 from mplp_cli.events.lane import Item, Lane
 from mplp_cli.protocols import Clock
@@ -38,6 +38,7 @@ class Trying:
         # One that takes many is faster with more of them than with several calls at a time.
         self._places = lane.route.at_once if sender.at_most == 1 else 1
         self._under_way = 0
+        self._far = sender if isinstance(sender, FarSender) else None
 
     def begin(self, group: asyncio.TaskGroup) -> Callable[[], None] | None:
         """Hand over what is ready, as many calls as there may be; but one at most that is over at once. What is to be
@@ -45,6 +46,10 @@ class Trying:
         monotonic = self._clock.monotonic
         while self.lane.ready and self._under_way < self._places:
             items, began = self.lane.take(self._sender.at_most), monotonic()
+            if self._far is not None:
+                self._under_way += 1
+                group.create_task(self._wait_far(group, self._far, items[0]))
+                continue
             told = _begun(self._sender, items)
             if not isinstance(told, Coroutine):
                 return partial(self._had, group, items, began, monotonic(), told)
@@ -53,6 +58,15 @@ class Trying:
             # It may be cancelled before it has begun, and then nobody waits for this.
             task.add_done_callback(partial(_close, told))
         return None
+
+    async def _wait_far(self, group: asyncio.TaskGroup, sender: FarSender, item: Item) -> None:
+        """Wait until it may be tried, then for what becomes of it."""
+        await sender.until_sure(item.number)
+        began = self._clock.monotonic()
+        failures = await _awaited(_begun(sender, [item]), [item], self.lane.route.timeout)
+        self._tried(group, [item], began, self._clock.monotonic(), failures)
+        self._under_way -= 1
+        self._wake()
 
     def _had(
         self, group: asyncio.TaskGroup, items: Sequence[Item], began: float, ended: float, failures: Outcomes

@@ -69,7 +69,7 @@ async def _events(parts: Parts, after: int, wanted: str | None) -> AsyncGenerato
             if found:
                 seen = found[-1][0]
                 # Its reader comes back with a number that no power cut may give to another event.
-                await parts.bus.sync()
+                await parts.bus.sure(seen)
                 yield b"".join(told)
                 await asyncio.sleep(0)
                 continue

@@ -48,7 +48,13 @@ class SqliteBoard:
         if not rows:
             return []
         with self._database.writing() as db:
-            return add_events(db, rows)
+            before = db.total_changes()
+            numbers = add_events(db, rows)
+            known = db.total_changes() - before < len(rows)
+        if known:
+            # Nothing was written for those that are there already, and the disk may not have them yet.
+            self._database.sync_now()
+        return numbers
 
     def post(self, *events: Published) -> list[int]:
         rows = event_rows(events)

@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 import msgspec
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.store.creation import create
-from mplp_cli.store.layout import NO_ROOM, sync_data
+from mplp_cli.store.layout import NO_ROOM
+from mplp_cli.store.logfile import LogFile
 from mplp_cli.store.schema import APPLICATION_ID, UPGRADES, VERSION
 from mplp_cli.store.writeback import Writeback
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Connect = Callable[[str], apsw.Connection]
 
@@ -94,8 +98,9 @@ class Database:
         #: Whether a commit waits for the disk.
         self._waits = True
         self._opened = 0
-        #: A sync has failed, so something in the middle of the log may not be on the disk.
-        self._gap = False
+        self._log = LogFile(str(path), partial(_beside, connect, str(path)))
+        #: Waits for the disk.
+        self._thread: ThreadPoolExecutor | None = None
         #: How often this store itself has left a request; SQLite reports the writes of others only.
         self.requests = 0
         if sqlite_version() < SAFE_SQLITE:
@@ -125,8 +130,8 @@ class Database:
             if self._closed:
                 raise _refusal(self.path, "closed", "was closed by this process", None)
             with translated(self.path):
-                self._db = self._open(self._gap)
-            self._gap, self._waits = False, True
+                self._db = self._open()
+            self._waits = True
             self._opened += 1
         return self._db
 
@@ -136,7 +141,7 @@ class Database:
             db.pragma("synchronous", "FULL" if for_disk else "NORMAL")
             self._waits = self._writeback.waits = for_disk
 
-    def _open(self, gap: bool) -> apsw.Connection:
+    def _open(self) -> apsw.Connection:
         if self.path.stat().st_size == 0:
             raise _refusal(
                 self.path,
@@ -149,11 +154,10 @@ class Database:
             db.set_busy_timeout(BUSY_TIMEOUT)
             self._inspect(db)
             _configure(db)
-            if gap:
-                # Nothing that follows in the log would outlast a power cut: it has to begin anew.
-                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            self._log.open()
             _upgrade(db)
         except BaseException:
+            self._log.close()
             db.close(True)
             raise
         # Without a way back to this object: it is closed with the last reference to it.
@@ -183,6 +187,10 @@ class Database:
             try:
                 self._writeback.close()
             finally:
+                self._log.close()
+                if self._log.gap:
+                    # Nothing is taken over from a log that the disk may not have.
+                    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 # Forced: a connection that is given up must not refuse to go.
                 db.close(True)
 
@@ -191,6 +199,8 @@ class Database:
         self._closed = True
         with translated(self.path):
             self.drop()
+        if self._thread is not None:
+            self._thread.shutdown()
 
     # ---- reading and writing ----
 
@@ -215,6 +225,8 @@ class Database:
     def _transaction(self, *, for_disk: bool) -> Iterator[apsw.Connection]:
         with translated(self.path):
             db = self._connection()
+            if self._log.gap:
+                self._log.sync()
             try:
                 self._wait(db, for_disk=for_disk)
                 db.execute("BEGIN IMMEDIATE")
@@ -227,21 +239,27 @@ class Database:
             except MplpError:
                 raise
             except BaseException as error:
-                self._gap |= getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC
+                self._log.gap |= isinstance(error, apsw.IOError)
                 self.drop()
                 raise
 
     async def sync(self) -> None:
-        """Have the disk keep what was written `passing`, while others go on. StoreError."""
-        from asyncio import to_thread
+        """Have the disk keep what was written `passing`, while others go on. StoreError if that is not certain."""
+        from asyncio import get_running_loop
+        from concurrent.futures import ThreadPoolExecutor
 
-        try:
-            with translated(self.path):
-                await to_thread(sync_data, f"{self.path}-wal")
-        except StoreError:
-            self._gap = True
-            self.drop()
-            raise
+        self._connection()
+        if self._thread is None:
+            # Its own: a slow target must not keep publishers waiting.
+            self._thread = ThreadPoolExecutor(1, "mplp sync")
+        with translated(self.path):
+            await get_running_loop().run_in_executor(self._thread, self._log.sync)
+
+    def sync_now(self) -> None:
+        """The same, and nobody goes on meanwhile."""
+        self._connection()
+        with translated(self.path):
+            self._log.sync()
 
     def change(self) -> tuple[int, int, int]:
         """A value that differs from an earlier one if somebody else has written in between. Microseconds."""
@@ -255,6 +273,7 @@ class Database:
 def _beside(connect: Connect, path: str) -> apsw.Connection:
     """Another connection to the same file."""
     db = connect(path)
+    db.set_busy_timeout(BUSY_TIMEOUT)
     _configure(db)
     return db
 
