@@ -188,6 +188,14 @@ class Board(Protocol):
         """(number, event) pairs of the last `limit`, in order."""
         ...
 
+    def sift(
+        self, wanted: str, begin: int, limit: int, *, back: bool = False
+    ) -> tuple[list[tuple[int, Published]], int]:
+        """Of the 1,000 events after the number `begin` (with `back`: before it, the last one first) those whose type is
+        `wanted`, where `*` is any text: (number, event) pairs, the first `limit`. And the number of the last event
+        that was looked at; `begin` if there was none."""
+        ...
+
     def find(self, identifier: str) -> list[tuple[int, Published]]:
         """Those with that id (of several sources), in order."""
         ...
