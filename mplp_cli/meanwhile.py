@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
-from mplp_cli.sampling import sampling
+from mplp_cli.sampling import Watch, nobody, sampling
 
 if TYPE_CHECKING:
-    from mplp_cli.events.dispatch import Dispatcher, Scope
+    from mplp_cli.events.dispatch import Scope
     from mplp_cli.runtime import Run, Runtime
     from mplp_cli.workflow.events.routes import Routing
     from mplp_cli.workflow.fold.state import RunState
@@ -25,14 +24,12 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
     unless another process does, and for the routes of the run's own workflow what the run tells. What happens is
     measured. Without `project` a server does for all its runs what is the project's."""
     if not project:
-        return await _driven(runtime, run, None, lambda dispatcher: None)
+        return await _driven(runtime, run, None, nobody)
     async with sampling(runtime, f"run:{run.state.run_id}") as watch:
         return await _driven(runtime, run, runtime.settings.routing, watch)
 
 
-async def _driven(
-    runtime: Runtime, run: Run, declared: Routing | None, watch: Callable[[Dispatcher], None]
-) -> RunState:
+async def _driven(runtime: Runtime, run: Run, declared: Routing | None, watch: Watch) -> RunState:
     own = run.plan.routing
     if own is None and declared is None:
         return await run.go()
@@ -52,7 +49,7 @@ async def _driven(
                 known = run.drive.world.secrets
                 of_run = delivering(runtime, own, strict=False, scope=scope, secrets=known)
                 if (delivers := await stack.enter_async_context(of_run)) is not None:
-                    watch(delivers.dispatcher)
+                    watch(delivers.dispatcher, delivers.correlating)
             try:
                 return await run.go()
             finally:
@@ -65,7 +62,7 @@ async def _for_the_project(
     runtime: Runtime,
     declared: Routing,
     scope: Scope,
-    watch: Callable[[Dispatcher], None],
+    watch: Watch,
     moments: tuple[asyncio.Event, asyncio.Event],
 ) -> None:
     """Deliver for the project whenever no other process does, until it is over, and then what is left. `moments`: it
@@ -79,7 +76,7 @@ async def _for_the_project(
             last = over.is_set()
             async with delivering(runtime, declared, strict=False, scope=scope, rules=rules) as delivers:
                 if delivers is not None:
-                    watch(delivers.dispatcher)
+                    watch(delivers.dispatcher, delivers.correlating)
                 opened.set()
                 await _until(over, None if delivers is not None else _AGAIN)
             if last or (over.is_set() and delivers is not None):
