@@ -7,14 +7,14 @@ tells, so the next one goes on where it was, wherever it was lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from mplp_cli.errors import StoreError
-from mplp_cli.protocols import Board, Clock, Samples, Store
-from mplp_cli.workflow.alerting import looked
+from mplp_cli.protocols import Clock, Samples, Store
+from mplp_cli.workflow.alerting import Round, looked
 from mplp_cli.workflow.alerts import Alert, Tally, tallied, values_of
 from mplp_cli.workflow.metrics import Labels, Sample
 from mplp_cli.workflow.published import Published
@@ -23,6 +23,8 @@ from mplp_cli.workflow.published import Published
 INTERVAL: Final = 5.0
 #: How late (ms) a sample may be stored after its end, and is still counted.
 _LATE: Final = 60_000
+#: Events that are judged together.
+_AT_ONCE: Final = 200
 
 
 class Watch:
@@ -37,43 +39,50 @@ class Watch:
             {alert.metric for alert in metrics}, max((one.window for one in metrics), default=0)
         )
 
+    async def catch_up(self) -> None:
+        """Count what was published before, in portions between which others have their turn: little of it is left for
+        the look that follows. StoreError."""
+        now, before = self._clock.now(), self._store.alerts.kept().tallies
+        tallies: dict[str, Tally] = {}
+        for tally in self._counting(before, now):
+            tallies[tally.alert] = tally
+            await asyncio.sleep(0)
+        self._store.alerts.settle(Round(), _changed(before, tallies))
+
     def look(self) -> list[Published]:
         """What has changed, which is published by then. StoreError."""
         now = self._clock.now()
         kept = self._store.alerts.kept()
-        tallies = self._count(kept.tallies, now)
+        tallies = {tally.alert: tally for tally in self._counting(kept.tallies, now)}
         samples = self._recent.until(self._store.samples, now)
         values = values_at(self._alerts, samples, tallies, now)
         made = looked(self._alerts, kept.standings, values, [*kept.silences.values()], now)
-        changed = [tally for name, tally in tallies.items() if kept.tallies.get(name) != tally]
-        self._store.alerts.settle(made, changed)
+        self._store.alerts.settle(made, _changed(kept.tallies, tallies))
         return made.events
 
-    def _count(self, before: Mapping[str, Tally], now: int) -> dict[str, Tally]:
-        """The tallies of alerts on events; one that is new, or has changed, begins with what is published from now
-        on."""
-        tallies, last = {}, -1
-        for alert in self._alerts:
-            if alert.event is not None:
-                tally = before.get(alert.id)
-                if tally is None or tally.match != alert.event:
-                    last = self._store.board.last() if last < 0 else last
-                    tally = Tally(alert=alert.id, match=alert.event, heard=last)
-                tallies[alert.id] = tally
-        if not tallies:
-            return {}
-        for events in _pages(self._store.board, min(one.heard for one in tallies.values())):
-            tallies = self._tallied(tallies, events, now)
-        return self._tallied(tallies, [], now)
+    def _counting(self, before: Mapping[str, Tally], now: int) -> Iterator[Tally]:
+        """The tallies of alerts on events, each after every portion that it has counted; at last it has counted all.
+        One that is new, or has changed, begins with what is published from now on."""
+        board, watched = (
+            self._store.board,
+            [(one, one.event) for one in self._alerts if one.event is not None],
+        )
+        last = board.last() if watched else 0
+        for alert, match in watched:
+            tally = before.get(alert.id)
+            if tally is None or tally.match != match:
+                tally = Tally(alert=alert.id, match=match, heard=last)
+            while tally.heard < last:
+                found, end = board.sift(match.type, tally.heard, _AT_ONCE)
+                if end == tally.heard:
+                    break
+                tally = replace(tallied(alert, tally, found, now), heard=end)
+                yield tally
+            yield tallied(alert, tally, [], now)
 
-    def _tallied(
-        self, tallies: Mapping[str, Tally], events: Sequence[tuple[int, Published]], now: int
-    ) -> dict[str, Tally]:
-        return {
-            alert.id: tallied(alert, tallies[alert.id], events, now)
-            for alert in self._alerts
-            if alert.id in tallies
-        }
+
+def _changed(before: Mapping[str, Tally], tallies: Mapping[str, Tally]) -> list[Tally]:
+    return [tally for name, tally in tallies.items() if before.get(name) != tally]
 
 
 def values_at(
@@ -86,12 +95,6 @@ def values_at(
         else {(): float(len(tallies[alert.id].moments))}
         for alert in alerts
     }
-
-
-def _pages(board: Board, after: int) -> Iterable[list[tuple[int, Published]]]:
-    while events := board.following(after):
-        yield events
-        after = events[-1][0]
 
 
 class Recent:
@@ -142,6 +145,7 @@ async def watch_alerts(
             if right is not None:
                 with right:
                     while True:
+                        await watching.catch_up()
                         watching.look()
                         trouble = ""
                         await asyncio.sleep(interval)

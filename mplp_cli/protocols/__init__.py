@@ -19,6 +19,7 @@ from mplp_cli.protocols.operating import (
     Question,
     Switchboard,
 )
+from mplp_cli.protocols.publishing import Board, Deliveries
 from mplp_cli.protocols.records import (
     ApprovalRecord,
     CachedResult,
@@ -29,6 +30,7 @@ from mplp_cli.protocols.records import (
     Holding,
     ModuleState,
     NewRun,
+    Place,
     ProtocolObject,
     Relation,
     RunRecord,
@@ -40,8 +42,6 @@ from mplp_cli.protocols.records import (
 )
 from mplp_cli.protocols.storage import (
     AgentRecords,
-    Board,
-    Deliveries,
     Journal,
     Shares,
     Store,
@@ -100,6 +100,7 @@ __all__ = [
     "Outcome",
     "Output",
     "Parked",
+    "Place",
     "ProtocolObject",
     "Question",
     "Relation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -84,6 +84,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     def parent(self) -> Relation | None:
         """The run and the step that this one is the sub-workflow of."""
         return self.relation if self.relation is not None and self.relation.kind == "child" else None
+
+
+#: A place in the list of runs, the newest first: when the run there was created, and its id.
+Place: TypeAlias = tuple[int, RunId]
 
 
 class Definition(Struct, frozen=True, kw_only=True):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
 
 from mplp_cli.errors import RunBusyError, RunStateError, UnknownRunError
-from mplp_cli.protocols import ApprovalRecord, Control, RunRecord
+from mplp_cli.protocols import ApprovalRecord, Control, Place, RunRecord
 from mplp_cli.recorded import recorded
 from mplp_cli.render.machine import event_object, run_document
 from mplp_cli.render.stored import approval_object, children_objects, parent_object, run_object
@@ -28,6 +28,8 @@ from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import derived_uuid
 
 _ENDED = ("completed", "failed", "cancelled")
+#: Runs of the list that are read together: of each is found out whether somebody holds it.
+_AT_ONCE: Final = 100
 
 
 # ---- workflows ---------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ def run_of(parts: Parts, run_id: str) -> RunRecord:
 async def list_runs(call: Call) -> Answer:
     """Newest first; those of sub-workflows belong to others, and are left out."""
     parts, asked = call.parts, call.query
-    found = _listed(parts, asked)
+    found = await _listed(parts, asked)
     shown = found[: asked.limit]
     turns = parts.store.turns.standings() if shown else {}
     last = shown[-1] if len(found) > asked.limit else None
@@ -136,35 +138,27 @@ async def list_runs(call: Call) -> Answer:
     )
 
 
-def _listed(parts: Parts, asked: Any) -> list[RunRecord]:
-    """The runs of a page, and one more if there are any. A page further behind takes longer."""
+async def _listed(parts: Parts, asked: Any) -> list[RunRecord]:
+    """The runs of a page, and one more if there are any. Between two portions others have their turn."""
     workflow = None if asked.workflow is UNSET else asked.workflow
-    # Who holds a run tells whether it is interrupted; the store does not know.
-    status = None if asked.status in (UNSET, "pending", "running", "interrupted") else asked.status
-    looked = 4 * asked.limit
+    statuses = [] if asked.status is UNSET else [asked.status]
+    if asked.status == "interrupted":
+        statuses = ["pending", "running"]
+    place = None if asked.cursor is UNSET else _place(asked.cursor)
+    found: list[RunRecord] = []
     while True:
-        runs = parts.store.runs(workflow_id=workflow, status=status, limit=looked, children=False)
-        fitting = (run for run in runs if asked.status is UNSET or status_of(run) == asked.status)
-        found = list(_behind(fitting, asked.cursor))
-        if len(found) > asked.limit or len(runs) < looked:
+        most = min(asked.limit + 1 - len(found), _AT_ONCE)
+        some, place = parts.store.sift_runs(place, most, workflow_id=workflow, statuses=statuses)
+        # Who holds a run tells whether it is interrupted; the store does not choose by it.
+        found += [run for run in some if asked.status in (UNSET, status_of(run))]
+        if place is None or len(found) > asked.limit:
             return found
-        looked *= 4
+        await asyncio.sleep(0)
 
 
-def _behind(runs: Iterator[RunRecord], cursor: Any) -> Iterator[RunRecord]:
-    if cursor is UNSET:
-        return runs
+def _place(cursor: str) -> Place:
     moment, _, last = cursor.partition(".")
-    passed: list[str] = []
-
-    def is_later(run: RunRecord) -> bool:
-        # Of one moment come first those that were seen, the last of which the cursor names.
-        if run.created_at == int(moment) and last not in passed:
-            passed.append(run.id)
-            return False
-        return run.created_at <= int(moment)
-
-    return filter(is_later, runs)
+    return int(moment), last
 
 
 async def show_run(call: Call) -> Answer:

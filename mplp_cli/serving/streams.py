@@ -19,12 +19,14 @@ from mplp_cli.serving.operations import Call, Stream
 from mplp_cli.serving.parts import MOST_STREAMS, Parts
 from mplp_cli.serving.refusals import RequestError
 from mplp_cli.serving.running import run_of
-from mplp_cli.workflow.published import cloud_event, matches
+from mplp_cli.workflow.published import cloud_event
 
 #: Seconds between two signs of life, after which nobody reads any more, and between two looks at a run.
 HEARTBEAT: Final = 15.0
 STALLED: Final = 30.0
 LOOK: Final = 0.1
+#: Events that are sent together, at most.
+_AT_ONCE: Final = 1_000
 #: What a reader waits before it asks again, ms.
 _AGAIN: Final = 1_000
 
@@ -32,8 +34,8 @@ _AGAIN: Final = 1_000
 async def stream_events(call: Call) -> Stream:
     """Published events, each a CloudEvent, with its number as the id."""
     after = _from(call, call.parts.store.board.last())
-    wanted = call.query.type
-    return _Open(call.parts, lambda: _events(call.parts, after, None if wanted is UNSET else wanted))
+    wanted = "*" if call.query.type is UNSET else call.query.type
+    return _Open(call.parts, lambda: _events(call.parts, after, wanted))
 
 
 async def stream_facts(call: Call) -> Stream:
@@ -54,20 +56,16 @@ def _message(name: str, number: int | None, document: Any) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (identified, name.encode(), document_bytes(document))
 
 
-async def _events(parts: Parts, after: int, wanted: str | None) -> AsyncGenerator[bytes, None]:
+async def _events(parts: Parts, after: int, wanted: str) -> AsyncGenerator[bytes, None]:
     news, board, seen = asyncio.Event(), parts.store.board, after
     leave = parts.bus.subscribe(lambda found: news.set())
     try:
         while True:
             news.clear()
-            found = board.following(seen)
-            told = [
-                _message("event", number, cloud_event(event))
-                for number, event in found
-                if wanted is None or matches(wanted, event.type)
-            ]
-            if found:
-                seen = found[-1][0]
+            found, end = board.sift(wanted, seen, _AT_ONCE)
+            told = [_message("event", number, cloud_event(event)) for number, event in found]
+            if end > seen:
+                seen = end
                 # Its reader comes back with a number that no power cut may give to another event.
                 await parts.bus.sure(seen)
                 yield b"".join(told)

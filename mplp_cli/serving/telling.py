@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -14,7 +15,10 @@ from mplp_cli.protocols import Board, Deliveries, Delivery
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.incoming import events_of
 from mplp_cli.serving.operations import Call
-from mplp_cli.workflow.published import Published, cloud_event, matches
+from mplp_cli.workflow.published import Published, cloud_event
+
+#: Portions of the board, of 1,000 events each, that one request looks at.
+_PORTIONS: Final = 20
 
 
 async def publish(call: Call) -> Answer:
@@ -37,33 +41,34 @@ def numbered(number: int, event: Published) -> dict[str, Any]:
 async def list_events(call: Call) -> Answer:
     """Those after a number, or the last."""
     board, asked = call.parts.store.board, call.query
-    told = _last(board, asked) if asked.after is UNSET else _after(board, asked)
+    if asked.after is UNSET:
+        last = next((number for number, _ in board.newest(1)), 0)
+        found, _ = await _sifted(board, asked, last + 1, back=True)
+        found.reverse()
+    else:
+        found, last = await _sifted(board, asked, asked.after)
+    told = [numbered(*pair) for pair in found]
     # Whoever asks comes back with a number that no power cut may give to another event.
     await call.parts.bus.sync()
-    return Answer(200, told)
+    return Answer(200, {"events": told, "next": last})
 
 
-def _after(board: Board, asked: Any) -> dict[str, Any]:
-    found, after = [], asked.after
+async def _sifted(
+    board: Board, asked: Any, begin: int, *, back: bool = False
+) -> tuple[list[tuple[int, Published]], int]:
+    """What is asked for among the events after a number, or before it, and the number that was reached. Between two
+    portions others have their turn."""
+    wanted = "*" if asked.type is UNSET else asked.type
+    found: list[tuple[int, Published]] = []
     # Of the board at most this much is looked at: where few events are of the type, a page may be empty.
-    for _ in range(20):
-        read = board.following(after)
-        for number, event in read:
-            after = number
-            if asked.type is UNSET or matches(asked.type, event.type):
-                found.append(numbered(number, event))
-                if len(found) == asked.limit:
-                    return {"events": found, "next": after}
-        if not read:
-            break
-    return {"events": found, "next": after}
-
-
-def _last(board: Board, asked: Any) -> dict[str, Any]:
-    read = board.newest(asked.limit if asked.type is UNSET else 20_000)
-    fitting = [pair for pair in read if asked.type is UNSET or matches(asked.type, pair[1].type)]
-    shown = fitting[-asked.limit :]
-    return {"events": [numbered(*pair) for pair in shown], "next": read[-1][0] if read else 0}
+    for _ in range(_PORTIONS):
+        some, end = board.sift(wanted, begin, asked.limit - len(found), back=back)
+        found += some
+        if end == begin or len(found) == asked.limit:
+            return found, end
+        begin = end
+        await asyncio.sleep(0)
+    return found, begin
 
 
 async def list_routes(call: Call) -> Answer:

@@ -10,9 +10,9 @@ import msgspec
 
 from mplp_cli.errors import StoreError
 from mplp_cli.store.database import UNREADABLE, Database, corrupt
-from mplp_cli.workflow.published import Published
+from mplp_cli.workflow.published import Published, matches
 
-#: Events that are handed out together.
+#: Events that are handed out, or looked at, together.
 AT_ONCE: Final = 1_000
 
 _ADD_EMITTED: Final = "INSERT INTO emitted(id, type, source, at, data, more) VALUES(?, ?, ?, ?, ?, ?)"
@@ -27,6 +27,15 @@ _EMITTED: Final = f"{_EMITTED_ROW} WHERE seq > ? ORDER BY seq LIMIT ?"
 _EMITTED_NUMBER: Final = f"{_EMITTED_ROW} WHERE seq = ?"
 _EMITTED_ID: Final = f"{_EMITTED_ROW} WHERE id = ? ORDER BY seq"
 _LAST_EMITTED: Final = f"SELECT * FROM ({_EMITTED_ROW} ORDER BY seq DESC LIMIT ?) ORDER BY seq"  # noqa: S608 - statements of ours
+#: The last one that is looked at, after the number ?1 or before it.
+_LOOKED_AT: Final = "SELECT max(seq) FROM (SELECT seq FROM emitted WHERE seq > ?1 ORDER BY seq LIMIT ?2)"
+_LOOKED_BACK_AT: Final = (
+    "SELECT min(seq) FROM (SELECT seq FROM emitted WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2)"
+)
+_SIFTED: Final = f"{_EMITTED_ROW} WHERE seq > ?1 AND seq <= ?2 AND type GLOB ?3 ORDER BY seq LIMIT ?4"
+_SIFTED_BACK: Final = (
+    f"{_EMITTED_ROW} WHERE seq < ?1 AND seq >= ?2 AND type GLOB ?3 ORDER BY seq DESC LIMIT ?4"
+)
 _LAST_NUMBER: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'emitted'), 0)"
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -70,6 +79,16 @@ class SqliteBoard:
     def newest(self, limit: int) -> list[tuple[int, Published]]:
         return self._read(_LAST_EMITTED, (limit,))
 
+    def sift(
+        self, wanted: str, begin: int, limit: int, *, back: bool = False
+    ) -> tuple[list[tuple[int, Published]], int]:
+        looked_at, sifted = (_LOOKED_BACK_AT, _SIFTED_BACK) if back else (_LOOKED_AT, _SIFTED)
+        end = self._database.rows(looked_at, (begin, AT_ONCE))[0][0]
+        if end is None:
+            return [], begin
+        found = self._read(sifted, (begin, end, _glob(wanted), limit))
+        return found, found[-1][0] if len(found) == limit else end
+
     def find(self, identifier: str) -> list[tuple[int, Published]]:
         return self._read(_EMITTED_ID, (identifier,))
 
@@ -91,6 +110,11 @@ class SqliteBoard:
                 (int(seq), Published(id=name, type=kind, source=source, at=at, data=data, more=more))
             )
         return found
+
+
+def _glob(wanted: str) -> str:
+    """What GLOB calls the types that `matches` says are wanted: there `?` and `[` stand for more than themselves."""
+    return wanted.replace("[", "[[]").replace("?", "[?]")
 
 
 def unreadable_events(database: Database) -> list[int]:
@@ -167,6 +191,20 @@ class MemoryBoard:
     def newest(self, limit: int) -> list[tuple[int, Published]]:
         begin = max(len(self._events) - limit, 0)
         return list(enumerate(self._events[begin:], begin + 1))
+
+    def sift(
+        self, wanted: str, begin: int, limit: int, *, back: bool = False
+    ) -> tuple[list[tuple[int, Published]], int]:
+        there = len(self._events)
+        after, before = range(begin + 1, there + 1), range(min(begin - 1, there), 0, -1)
+        found, end = [], begin
+        for end in (before if back else after)[:AT_ONCE]:
+            event = self._events[end - 1]
+            if matches(wanted, event.type):
+                found.append((end, event))
+                if len(found) == limit:
+                    break
+        return found, end
 
     def find(self, identifier: str) -> list[tuple[int, Published]]:
         return [(number, event) for number, event in enumerate(self._events, 1) if event.id == identifier]

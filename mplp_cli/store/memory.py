@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
@@ -19,6 +20,7 @@ from mplp_cli.protocols import (
     Definition,
     Deliveries,
     NewRun,
+    Place,
     ProtocolObject,
     RunRecord,
     Samples,
@@ -322,6 +324,28 @@ class MemoryStore:
             if workflow_id in (None, run.new.workflow_id) and status in (None, run.status)
         )
         return [run for run in found if children or run.parent is None][:limit]
+
+    def sift_runs(
+        self,
+        behind: Place | None,
+        limit: int,
+        *,
+        workflow_id: str | None = None,
+        statuses: Sequence[str] = (),
+    ) -> tuple[list[RunRecord], Place | None]:
+        place = math.inf, 0
+        if behind is not None:
+            known = self._runs.get(behind[1])
+            place = behind[0], -1 if known is None else known.number
+        found = self._records(
+            run
+            for run in self._runs.values()
+            if (run.new.created_at, run.number) < place
+            and workflow_id in (None, run.new.workflow_id)
+            and (not statuses or run.status in statuses)
+        )
+        found = [run for run in found if run.parent is None][:limit]
+        return found, (found[-1].created_at, found[-1].id) if len(found) == limit else None
 
     def _records(self, runs: Iterable[_Run]) -> list[RunRecord]:
         newest = sorted(runs, key=lambda run: (run.new.created_at, run.number), reverse=True)

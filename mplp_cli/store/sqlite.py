@@ -26,8 +26,8 @@ from mplp_cli.protocols import (
     Definition,
     Deliveries,
     NewRun,
+    Place,
     ProtocolObject,
-    Relation,
     RunRecord,
     Samples,
     Switchboard,
@@ -57,7 +57,8 @@ from mplp_cli.store.journal import (
     pages,
 )
 from mplp_cli.store.layout import database_path, lock_path, size_of
-from mplp_cli.store.locks import RunLock, busy, holder_of, is_held, process_name, seize, take
+from mplp_cli.store.listing import records, sifted
+from mplp_cli.store.locks import RunLock, busy, holder_of, process_name, seize, take
 from mplp_cli.store.profiles import profiles
 from mplp_cli.store.projections import ENDED
 from mplp_cli.store.samples import SqliteSamples
@@ -67,12 +68,9 @@ from mplp_cli.store.turns import SqliteTurns
 from mplp_cli.workflow.estimates import Profile
 from mplp_cli.workflow.fold.answers import NOTHING, Given
 from mplp_cli.workflow.fold.history import Event
-from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import RunId, StepId
 
 _OBJECTS_AT_ONCE: Final = 1_000
-#: Where the status is in a row of the list of runs.
-_STATUS: Final = RunRecord.__struct_fields__.index("status")
 
 _body = msgspec.json.Decoder(dict[str, Any]).decode
 _included = msgspec.msgpack.Decoder(dict[str, bytes]).decode
@@ -187,20 +185,19 @@ class SqliteStore:
         )
         return self._records(where, (workflow_id, status, limit, children), " LIMIT ?3")
 
+    def sift_runs(
+        self,
+        behind: Place | None,
+        limit: int,
+        *,
+        workflow_id: str | None = None,
+        statuses: Sequence[str] = (),
+    ) -> tuple[list[RunRecord], Place | None]:
+        return sifted(self._database, self._state_dir, behind, limit, workflow_id, statuses)
+
     def _records(self, where: str, bindings: Sequence[Any], limit: str = "") -> list[RunRecord]:
         rows = self._database.rows(schema.RUNS + where + schema.NEWEST + limit, bindings)
-        return [record for row in rows for record in self._record(row)]
-
-    def _record(self, row: tuple[Any, ...]) -> Iterator[RunRecord]:
-        """A run of the list, unless it is gone by now."""
-        rows = [row]
-        path = lock_path(self._state_dir, row[0])
-        with translated(path):
-            owned = is_held(path)
-        if not owned and row[_STATUS] == "running":
-            # Its owner may have ended it between the two looks; then it was not interrupted.
-            rows = self._database.rows(schema.RUNS + " WHERE id = ?", (row[0],))
-        yield from (_record(row, owned) for row in rows)
+        return records(self._database, self._state_dir, rows)
 
     def _run(self, run_id: RunId) -> tuple[int, str]:
         """Key and status of a run. UnknownRunError."""
@@ -376,13 +373,6 @@ class SqliteStore:
             journal.close()
         self._journals.clear()
         self._database.close()
-
-
-def _record(row: Sequence[Any], owned: bool) -> RunRecord:
-    *own, kind, other, step, request, by, event = row
-    relation = None if kind is None else Relation(kind=kind, run=other, step=step)
-    fields = (*own, owned, relation, request, None if by is None else Cause(by=by, event=event))
-    return RunRecord(**dict(zip(RunRecord.__struct_fields__, fields, strict=True)))
 
 
 def _leave(db: apsw.Connection, key: int, control: Control) -> None:

@@ -8,11 +8,13 @@ alone: a run that should be driven and is not has no claim, and whoever waits re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import apsw
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.errors import ConcurrencyLimitError
@@ -76,9 +78,11 @@ class SqliteTurns:
         for place in keys:
             rows = self._rows(self._database.connection(), place)
             claims = [row for row in rows if not row.lost]
+            held, queued = _held(claims, place[1]), count(1)
             for row in claims:
+                standing = held if row.held else replace(held, position=next(queued))
                 if run_id in (None, row.run):
-                    found[row.run] = _standing(claims, row.run, place[1])
+                    found[row.run] = standing
         return found
 
     # ---- inside a transaction ----
@@ -147,11 +151,15 @@ def _standing(rows: Sequence[_Row], run_id: RunId, key: str, freed: Sequence[Run
     if not _has_place(rows, run_id):
         queue = [row.run for row in rows if not row.held and (row.run == run_id or not row.lost)]
         position = 1 + queue.index(run_id)
+    return replace(_held(rows, key), position=position, freed=list(freed))
+
+
+def _held(rows: Sequence[_Row], key: str) -> Standing:
+    """How one stands that has its place."""
     return Standing(
         key=key,
-        position=position,
+        position=0,
         holders=[Holding(row.run, row.at, row.status) for row in rows if row.held and not row.lost],
-        freed=list(freed),
         ending=[row.run for row in rows if row.ending and not row.owned and not row.lost],
     )
 

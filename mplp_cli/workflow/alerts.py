@@ -214,12 +214,12 @@ def tallied(alert: Alert, tally: Tally, events: Iterable[tuple[int, Published]],
     """A tally after further events of the board, in order. Events of alerts are never counted, nor are those that
     cannot be judged; one that says it comes from the future is of now."""
     fits = _judge(tally.match)
-    heard, moments = tally.heard, tally.moments
+    heard, moments = tally.heard, list(tally.moments)
     for number, event in events:
         if number > heard:
             heard = number
             if not event.source.startswith(SOURCE) and _is(fits, event):
-                moments = [*moments, min(event.at, now)]
+                moments.append(min(event.at, now))
     kept = sorted(at for at in moments if at > now - alert.window)[-MOST_EVENTS:]
     return (
         tally if (heard, kept) == (tally.heard, tally.moments) else replace(tally, heard=heard, moments=kept)

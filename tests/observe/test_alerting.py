@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mplp_cli.errors import StoreError
 from mplp_cli.observe.alerting import Watch, watch_alerts
@@ -152,6 +153,48 @@ def test_stores_keep_how_alerts_stand(kept: Store) -> None:
     with kept.alerts.own() or pytest.fail("it is free"):
         assert kept.alerts.own() is None
         assert kept.alerts.is_watched()
+
+
+@pytest.mark.parametrize("type_", ["step.failed", "step.*", "*"])
+def test_a_long_backlog_is_counted_while_others_have_their_turn(kept: Store, type_: str) -> None:
+    clock = HandClock()
+    alert = replace(FAILED, event=Match(type=type_, where="data.n > 0"), above=3.0)
+    watch = Watch([LETTERS, alert, replace(alert, id="never", above=4.0)], kept, clock)
+    watch.look()
+    kept.board.publish(
+        *(
+            Published(
+                id=f"e{n}",
+                type="step.failed" if n % 1_000 == 1 else "step.done",
+                source="x",
+                at=clock.at,
+                data={"n": int(n % 1_000 == 1)},
+            )
+            for n in range(2_500)
+        )
+    )
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            counting = tasks.create_task(count())
+            await watch.catch_up()
+            counting.cancel()
+
+    asyncio.run(work())
+    assert turns >= 2 * 3
+    tallies = kept.alerts.kept().tallies
+    assert {(one.heard, len(one.moments)) for one in tallies.values()} == {(2_500, 3)}
+    assert not kept.alerts.kept().standings
+    # What comes between is not forgotten, and nothing is counted twice.
+    assert [event.type for event in Watch([alert], kept, clock).look()] == ["alert.firing"]
+    assert kept.alerts.kept().tallies["failed"].moments == [clock.at] * 3
 
 
 def test_one_process_watches_at_a_time_and_the_next_one_goes_on() -> None:

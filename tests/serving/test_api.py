@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from mplp_cli.protocols import Delivery
 from mplp_cli.serving import documents
 from mplp_cli.workflow.metrics import Sample
 from mplp_cli.workflow.published import Published
-from tests.serving.inside import ASKS, GREETS, PORT, TOKEN, Inside, inside, scope_of
+from tests.serving.inside import ASKS, GREETS, PORT, TOKEN, Answered, Inside, inside, scope_of
+from tests.store.sample import new_run, run_id, started
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "me", "type": "a.b", "data": {"x": 1}}
 CE = {"content-type": "application/cloudevents+json"}
@@ -50,6 +52,89 @@ def test_a_run_is_started_once_under_a_key_and_told_as_status_tells_it(project: 
             rest = (await house.ask("GET", f"/api/v1/runs/{run}/history?after={facts['next']}")).document
             assert rest["facts"][-1]["type"] == "run.completed"
             assert rest["next"] is None
+
+    asyncio.run(use())
+
+
+async def _turns(work: Awaitable[Answered]) -> tuple[Any, int]:
+    """What is answered, and how often others had their turn meanwhile."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count())
+        answer = await work
+        counting.cancel()
+    return answer.document, turns
+
+
+def test_runs_of_a_status_that_is_not_stored_are_found_in_a_long_list(project: Path) -> None:
+    async def use() -> None:
+        async with inside(project) as house:
+            store = house.parts.store
+            for number in range(1, 251):
+                journal = store.create_run(new_run(number), [started(number)])
+                if number % 100:
+                    journal.close()
+            lost = [run_id(number) for number in range(250, 0, -1) if number % 100]
+            found: list[str] = []
+            cursor = ""
+            while True:
+                asked = house.ask("GET", f"/api/v1/runs?limit=110&status=interrupted{cursor}")
+                page, turns = await _turns(asked)
+                found += [run["runId"] for run in page["runs"]]
+                if page["next"] is None:
+                    break
+                assert (len(page["runs"]), turns > 0) == (110, True)
+                cursor = f"&cursor={page['next']}"
+            assert found == lost
+            held = (await house.ask("GET", "/api/v1/runs?status=running")).document
+            assert [run["runId"] for run in held["runs"]] == [run_id(200), run_id(100)]
+            assert not (await house.ask("GET", "/api/v1/runs?status=pending")).document["runs"]
+
+    asyncio.run(use())
+
+
+def test_events_of_a_type_are_listed_while_others_have_their_turn(project: Path) -> None:
+    async def use() -> None:
+        async with inside(project) as house:
+            every = [
+                Published(id=f"{n}", type="rare.one" if n % 9_000 == 5 else "often", source="s", at=n)
+                for n in range(1, 30_001)
+            ]
+            await house.parts.bus.publish(*every)
+
+            async def listed(query: str) -> tuple[list[int], int, int]:
+                told, turns = await _turns(house.ask("GET", f"/api/v1/events?{query}"))
+                return [one["number"] for one in told["events"]], told["next"], turns
+
+            for wanted in ("rare.one", "*.one", "rare*", "*re.o*"):
+                numbers, after, turns = await listed(f"type={wanted}&after=0")
+                assert (numbers, after, turns >= 20) == ([5, 9_005, 18_005], 20_000, True)
+                assert (await listed(f"type={wanted}&after=0&limit=2"))[:2] == ([5, 9_005], 9_005)
+                assert (await listed(f"type={wanted}&after={after}"))[:2] == ([27_005], 30_000)
+                numbers, after, turns = await listed(f"type={wanted}")
+                assert (numbers, after, turns >= 20) == ([18_005, 27_005], 30_000, True)
+                assert (await listed(f"type={wanted}&limit=1"))[:2] == ([27_005], 30_000)
+            assert (await listed("type=RARE.one"))[:2] == ([], 30_000)
+            assert (await listed("after=29998"))[:2] == ([29_999, 30_000], 30_000)
+            assert (await listed("after=30000"))[:2] == ([], 30_000)
+            assert (await listed("limit=2"))[:2] == ([29_999, 30_000], 30_000)
+
+    asyncio.run(use())
+
+
+def test_of_no_events_none_are_listed(project: Path) -> None:
+    async def use() -> None:
+        async with inside(project) as house:
+            for query, after in (("", 0), ("?type=a.*", 0), ("?after=7", 7), ("?after=7&type=a", 7)):
+                told = (await house.ask("GET", f"/api/v1/events{query}")).document
+                assert told == {"events": [], "next": after}
 
     asyncio.run(use())
 

@@ -6,17 +6,21 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mplp_cli.errors import StoreError
 from mplp_cli.protocols import Control, Delivery, Store
+from mplp_cli.store.memory import MemoryStore
 from mplp_cli.store.sqlite import SqliteStore
 from mplp_cli.workflow.fold.history import StepEmitted
-from mplp_cli.workflow.published import Cause, Published
+from mplp_cli.workflow.published import Cause, Published, matches
 from tests.store.sample import START, FixedClock, asks, new_run, run_id, started
 
 
@@ -53,6 +57,65 @@ def test_the_same_id_of_another_source_is_another_event(store: Store) -> None:
     assert store.board.find("nobody") == []
     assert store.board.numbered(3) == event("a", "deploy")
     assert store.board.numbered(4) is store.board.numbered(0) is None
+
+
+# ---- those of a type
+
+
+def of_types(*types: str) -> list[Published]:
+    return [Published(id=f"{n}", type=name, source="s", at=n) for n, name in enumerate(types, 1)]
+
+
+def numbers(found: tuple[list[tuple[int, Published]], int]) -> tuple[list[int], int]:
+    return [number for number, _ in found[0]], found[1]
+
+
+def test_events_of_a_type_are_sifted_out_forwards_and_backwards(store: Store) -> None:
+    board = store.board
+    assert board.sift("*", 0, 5) == ([], 0)
+    assert board.sift("*", 1, 5, back=True) == ([], 1)
+    board.publish(*of_types("a.one", "b", "a.two", "A.one", "a.one"))
+    assert board.sift("b", 0, 5) == ([(2, of_types("", "b")[1])], 5)
+    assert numbers(board.sift("a.*", 0, 5)) == ([1, 3, 5], 5)
+    assert numbers(board.sift("a.*", 0, 2)) == ([1, 3], 3)
+    assert numbers(board.sift("a.*", 3, 2)) == ([5], 5)
+    assert numbers(board.sift("a.*", 5, 2)) == ([], 5)
+    assert numbers(board.sift("a.*", 1 << 53, 2)) == ([], 1 << 53)
+    assert numbers(board.sift("a.one", 6, 5, back=True)) == ([5, 1], 1)
+    assert numbers(board.sift("a.one", 6, 1, back=True)) == ([5], 5)
+    assert numbers(board.sift("*.one", 5, 2, back=True)) == ([4, 1], 1)
+    assert numbers(board.sift("nothing", 1 << 53, 2, back=True)) == ([], 1)
+
+
+def test_a_thousand_events_are_sifted_at_a_time(store: Store) -> None:
+    store.board.publish(*of_types(*["often"] * 1_500, "rare", *["often"] * 1_000))
+    assert numbers(store.board.sift("rare", 0, 5)) == ([], 1_000)
+    assert numbers(store.board.sift("rare", 1_000, 5)) == ([1_501], 2_000)
+    assert numbers(store.board.sift("rare", 2_502, 5, back=True)) == ([], 1_502)
+    assert numbers(store.board.sift("rare", 1_502, 5, back=True)) == ([1_501], 502)
+    assert numbers(store.board.sift("often", 600, 900)) == ([*range(601, 1_501)], 1_500)
+
+
+def test_events_that_are_gone_are_not_counted_among_those_that_are_sifted(durable: SqliteStore) -> None:
+    durable.board.publish(*of_types(*["often"] * 3_000, "rare"))
+    with durable._database.writing() as db:
+        db.execute("DELETE FROM emitted WHERE seq BETWEEN 3 AND 2100")
+    assert numbers(durable.board.sift("rare", 0, 5)) == ([3_001], 3_001)
+    assert numbers(durable.board.sift("rare", 3_001, 5, back=True)) == ([], 1)
+
+
+@given(
+    st.lists(st.text("aA?[]-^.*", min_size=1, max_size=4), min_size=1, max_size=20),
+    st.text("aA?[]-^.*", min_size=1, max_size=5),
+)
+def test_a_type_means_the_same_to_every_board(types: list[str], wanted: str) -> None:
+    expected = [n for n, name in enumerate(types, 1) if matches(wanted, name)]
+    with tempfile.TemporaryDirectory() as directory:
+        for made in (MemoryStore(FixedClock()), SqliteStore(Path(directory), FixedClock())):
+            made.board.publish(*of_types(*types))
+            assert numbers(made.board.sift(wanted, 0, 99)) == (expected, len(types))
+            assert numbers(made.board.sift(wanted, 99, 99, back=True)) == (expected[::-1], 1)
+            made.close()
 
 
 def test_further_attributes_and_any_json_come_back_as_they_were(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -23,6 +24,7 @@ from mplp_cli.protocols import (
     Control,
     Definition,
     ModuleState,
+    Place,
     ProtocolObject,
     Relation,
     Store,
@@ -153,6 +155,60 @@ def test_runs_are_filtered_by_workflow_and_status(store: Store) -> None:
     assert [run.id for run in store.runs(workflow_id="other")] == [run_id(3), run_id(2)]
     assert [run.id for run in store.runs(status="running")] == [run_id(2), run_id(1)]
     assert [run.id for run in store.runs(workflow_id="other", status="running")] == [run_id(2)]
+
+
+def listed(store: Store, limit: int, behind: Place | None = None, **asked: Any) -> list[str]:
+    """The ids of what is behind a place, part by part."""
+    found: list[str] = []
+    while True:
+        some, behind = store.sift_runs(behind, limit, **asked)
+        assert len(some) <= limit
+        found += [run.id for run in some]
+        if behind is None:
+            return found
+
+
+def test_the_list_of_runs_is_sifted_part_by_part(store: Store) -> None:
+    assert store.sift_runs(None, 5) == ([], None)
+    # Two of each moment, and of those the later is newer.
+    for number in range(1, 9):
+        new = new_run(number, "other" if number % 3 == 0 else "own", created_at=START + number // 2)
+        store.create_run(new, [started(number)] if number % 4 else [])
+    child = replace(new_run(9), relation=Relation(kind="child", run=run_id(1), step="a"))
+    store.create_run(child, [started(9)])
+    every = [run_id(number) for number in range(8, 0, -1)]
+    for limit in (1, 3, 8, 99):
+        assert listed(store, limit) == every
+        for at, name in enumerate(every):
+            place = START + (8 - at) // 2, name
+            assert listed(store, limit, place) == every[at + 1 :]
+        assert listed(store, limit, workflow_id="other") == [run_id(6), run_id(3)]
+        assert listed(store, limit, statuses=["pending"]) == [run_id(8), run_id(4)]
+        assert listed(store, limit, statuses=["pending", "running"]) == every
+        assert listed(store, limit, workflow_id="other", statuses=["pending"]) == []
+        assert listed(store, limit, (START + 3, run_id(6)), statuses=["running"], workflow_id="own") == [
+            run_id(5),
+            run_id(2),
+            run_id(1),
+        ]
+    # What is behind a run that is gone is older than it was.
+    assert listed(store, 3, (START + 2, run_id(77))) == [run_id(3), run_id(2), run_id(1)]
+    assert [run.status for run in store.sift_runs(None, 1)[0]] == ["pending"]
+
+
+def test_little_is_looked_at_of_a_long_list_of_runs(durable: SqliteStore) -> None:
+    durable.create_run(new_run(1), [started(1)])
+    with durable._database.writing() as db:
+        db.execute(
+            "WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)"
+            " INSERT INTO run(id, workflow_id, name, status, epoch, owner, created_at)"
+            " SELECT printf('n%d', n), 'many', 'Many', 'completed', 1, '', ? + n / 3 FROM n",
+            (START + 10,),
+        )
+    found, place = durable.sift_runs(None, 5, statuses=["running"])
+    assert (found, place) == ([], (START + 10 + 500, "n1501"))
+    assert listed(durable, 5, statuses=["running"]) == [run_id(1)]
+    assert listed(durable, 999, workflow_id="many") == [f"n{n}" for n in range(2_500, 0, -1)]
 
 
 def test_a_run_is_found_by_id_prefix_or_workflow(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mplp_cli.errors import LostOwnershipError, RunBusyError
 from mplp_cli.protocols import Control, Store
-from mplp_cli.store import locks, sqlite
+from mplp_cli.store import listing, locks
 from mplp_cli.store.journal import SqliteJournal
 from mplp_cli.store.layout import lock_path
 from mplp_cli.store.pruning import remove_run
@@ -167,7 +167,7 @@ def test_a_run_that_ends_between_two_looks_was_not_interrupted(
             journal.close()
         return locks.is_held(path)
 
-    monkeypatch.setattr(sqlite, "is_held", ends)
+    monkeypatch.setattr(listing, "is_held", ends)
     [record] = other.find_runs(run_id(1))
     assert (record.status, record.owned) == ("completed", False)
     other.close()

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mplp_cli.errors import ConcurrencyLimitError, Failure
+from mplp_cli.protocols import Control
 from mplp_cli.store.journal import SqliteJournal
 from mplp_cli.store.layout import database_path, lock_path
 from mplp_cli.store.memory import MemoryStore
@@ -245,6 +246,24 @@ def test_looking_at_the_queue_changes_nothing(durable: SqliteStore, tmp_path: Pa
     assert {run: standing.position for run, standing in standings.items()} == {run_id(2): 0, run_id(3): 0}
     assert durable.turns.standings(run_id(1)) == {}
     assert rows(durable, tmp_path) == before
+
+
+def test_all_who_stand_under_a_key_are_told_as_each_of_them(durable: SqliteStore) -> None:
+    turn = Turn("prod", 2)
+    held = [admit(durable, number, turn) for number in (1, 2)]
+    held[0].append([RunWaiting(START)])
+    held[0].close()
+    durable.request(run_id(1), Control(seq=0, verb="cancel"))
+    queued = [create(durable, number, turn) for number in range(3, 7)]
+    queued[1].close()  # its process is gone, and its claim with it
+    create(durable, 7, Turn("test"))
+    standings = durable.turns.standings()
+    assert [standings[run_id(number)].position for number in (1, 2, 3, 5, 6, 7)] == [0, 0, 1, 2, 3, 0]
+    assert standings[run_id(6)].ending == [run_id(1)]
+    assert [one.run for one in standings[run_id(6)].holders] == [run_id(1), run_id(2)]
+    assert len(standings) == 6
+    for run, standing in standings.items():
+        assert durable.turns.standings(run) == {run: standing}
 
 
 def test_a_run_that_is_deleted_leaves_no_place_behind(durable: SqliteStore, tmp_path: Path) -> None:
