@@ -187,6 +187,30 @@ def test_what_is_told_by_a_sub_workflow_that_is_cancelled_with_its_outer_run_is_
     assert told(family, "told.jsonl") == [("run.started", "sub"), ("run.cancelled", "sub")]
 
 
+@pytest.mark.parametrize("verb", ["cancel", "kill"])
+def test_who_ends_a_run_that_nobody_drives_delivers_what_it_has_left(family: Terminal, verb: str) -> None:
+    running = family.start("run", "calls.yaml", "--output", "quiet")
+    family.until_written("it is up")
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    family.write("open", "")
+    assert family(verb, "main").code == 0
+    assert {kind for kind, _ in told(family, "told.jsonl")} >= {"run.started", "run.cancelled"}
+
+
+def test_a_sub_workflow_that_is_cancelled_alone_is_served_with_its_outer_run(family: Terminal) -> None:
+    running = family.start("run", "calls.yaml", "--output", "quiet")
+    family.until_written("it is up")
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    family.write("open", "")
+    assert family("cancel", "sub").code == 0
+    assert told(family, "told.jsonl") == []
+    assert family("resume", "main").code == 1
+    kinds = [kind for kind, _ in told(family, "told.jsonl")]
+    assert (kinds[0], kinds[-1], len(kinds)) == ("run.started", "run.cancelled", len(set(kinds)))
+
+
 def test_a_route_of_a_sub_workflow_has_the_secrets_that_its_file_declares(family: Terminal) -> None:
     with serving(lambda asked, before: Reply(204)) as service:
         hook = f"{{webhook: '{service.base}/hook', secret: HOOK}}"
