@@ -42,10 +42,8 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
 async def _driven(
     runtime: Runtime, run: Run, declared: Routing | None, watch: Callable[[Dispatcher], None]
 ) -> RunState:
-    own = {found.path: found.plan.routing for found in run.plan.every_included()}
-    routings = {
-        path: routing for path, routing in {"": run.plan.routing, **own}.items() if routing is not None
-    }
+    files = [("", run.plan), *((found.path, found.plan) for found in run.plan.every_included())]
+    routings = [(path, plan.routing) for path, plan in files if plan.routing is not None]
     if declared is None and not routings:
         return await run.go()
     begin, secrets = _begin_of(runtime, run), run.drive.world.secrets
@@ -54,7 +52,7 @@ async def _driven(
         works.append(partial(_for_the_project, runtime, declared, begin, watch))
     if routings:
         family = _Family(runtime.store, run)
-        for path, routing in routings.items():
+        for path, routing in routings:
             works.append(partial(_for_a_file, runtime, routing, family.scope(path, begin), secrets, watch))
     over = asyncio.Event()
     try:
@@ -139,12 +137,14 @@ class _Family:
 
     def __init__(self, store: Store, run: Run) -> None:
         self._store, self._root = store, run.state.run_id
-        self._routed = {
-            one.plan.workflow.id for one in run.plan.every_included() if one.plan.routing is not None
-        }
+        included = list(run.plan.every_included())
+        #: The files of each workflow id; none, if none of them has routes.
+        self._paths: dict[str, list[str]] = {}
+        for one in included if any(one.plan.routing is not None for one in included) else ():
+            self._paths.setdefault(one.plan.workflow.id, []).append(one.path)
         #: What a run calls itself as a source -> the path of its file; empty for the root.
         self._files = {_source_of(run): ""}
-        known = [self._root]
+        known = [self._root] if self._paths else []
         for above in known:
             for child in store.runs(child_of=above):
                 known.append(child.id)
@@ -166,7 +166,7 @@ class _Family:
         return Scope(name=f"run:{self._root}/{name}", only=is_of_it, begin=begin)
 
     def _follow(self, subruns: Subruns | None) -> None:
-        if subruns is not None and self._routed:
+        if subruns is not None and self._paths:
             subruns.announce = self._begins
 
     def _begins(self, child: Subrun) -> None:
@@ -174,10 +174,12 @@ class _Family:
         self._follow(child.subruns)
 
     def _add(self, run_id: RunId, workflow: str) -> None:
-        if workflow in self._routed:  # its id may be that of two files
-            stored = self._store.definition(run_id)
-            path = Path(stored.source_dir) / Path(stored.source_name).name
-            self._files[f"mplp/{workflow}/{run_id}"] = str(path)
+        paths = self._paths.get(workflow, ())
+        self._files[f"mplp/{workflow}/{run_id}"] = paths[0] if len(paths) == 1 else self._path_of(run_id)
+
+    def _path_of(self, run_id: RunId) -> str:
+        stored = self._store.definition(run_id)
+        return str(Path(stored.source_dir) / Path(stored.source_name).name)
 
 
 def _source_of(run: Run) -> str:
