@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mplp_cli.sampling import sampling
+from mplp_cli.sampling import Watch, nobody, sampling
 
 if TYPE_CHECKING:
     from mplp_cli.engine.subruns import Subrun, Subruns
-    from mplp_cli.events.dispatch import Dispatcher, Scope
+    from mplp_cli.events.dispatch import Scope
     from mplp_cli.protocols import Store
     from mplp_cli.runtime import Run, Runtime
     from mplp_cli.workflow.events.routes import Routing
@@ -34,14 +34,12 @@ async def driven(runtime: Runtime, run: Run, *, project: bool = True) -> RunStat
     unless another process does, and for the routes of the run's own workflow and of its sub-workflows what their runs
     tell. What happens is measured. Without `project` a server does for all its runs what is the project's."""
     if not project:
-        return await _driven(runtime, run, None, lambda dispatcher: None)
+        return await _driven(runtime, run, None, nobody)
     async with sampling(runtime, f"run:{run.state.run_id}") as watch:
         return await _driven(runtime, run, runtime.settings.routing, watch)
 
 
-async def _driven(
-    runtime: Runtime, run: Run, declared: Routing | None, watch: Callable[[Dispatcher], None]
-) -> RunState:
+async def _driven(runtime: Runtime, run: Run, declared: Routing | None, watch: Watch) -> RunState:
     files = [("", run.plan), *((found.path, found.plan) for found in run.plan.every_included())]
     routings = [(path, plan.routing) for path, plan in files if plan.routing is not None]
     if declared is None and not routings:
@@ -73,7 +71,7 @@ async def _for_the_project(
     runtime: Runtime,
     declared: Routing,
     begin: int | None,
-    watch: Callable[[Dispatcher], None],
+    watch: Watch,
     moments: _Moments,
 ) -> None:
     """Deliver for the project whenever no other process does, until it is over, and then what is left."""
@@ -89,7 +87,7 @@ async def _for_the_project(
             last = over.is_set()
             async with delivering(runtime, declared, strict=False, scope=scope, rules=rules) as delivers:
                 if delivers is not None:
-                    watch(delivers.dispatcher)
+                    watch(delivers.dispatcher, delivers.correlating)
                 opened.set()
                 await _until(over, None if delivers is not None else _AGAIN)
             if last or (over.is_set() and delivers is not None):
@@ -103,7 +101,7 @@ async def _for_a_file(
     routing: Routing,
     scope: Scope,
     secrets: Mapping[str, str],
-    watch: Callable[[Dispatcher], None],
+    watch: Watch,
     moments: _Moments,
 ) -> None:
     """Deliver for the routes of one file of a run, until it is over, and then what is left."""
@@ -112,7 +110,7 @@ async def _for_a_file(
     opened, over = moments
     async with delivering(runtime, routing, strict=False, scope=scope, secrets=secrets) as delivers:
         if delivers is not None:
-            watch(delivers.dispatcher)
+            watch(delivers.dispatcher, delivers.correlating)
         opened.set()
         await over.wait()
 

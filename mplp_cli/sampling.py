@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mplp_cli.errors import MplpError, StoreError
 from mplp_cli.workflow.metrics import Labels, Sample, together
@@ -17,6 +17,7 @@ from mplp_cli.workflow.metrics import Labels, Sample, together
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mplp_cli.events.correlating import Correlating
     from mplp_cli.events.dispatch import Dispatcher
     from mplp_cli.observe.tally import Tally
     from mplp_cli.resources.gauges import Gauges
@@ -28,14 +29,24 @@ _COMPACT: Final = 60_000
 MACHINE: Final = "machine"
 
 
+class Watch(Protocol):
+    """Is told of each dispatcher that begins, and of what works for rules beside it."""
+
+    def __call__(self, dispatcher: Dispatcher, correlating: Correlating) -> None: ...
+
+
+def nobody(dispatcher: Dispatcher, correlating: Correlating) -> None:
+    """Where nothing is measured."""
+
+
 @asynccontextmanager
-async def sampling(runtime: Runtime, source: str) -> AsyncIterator[Callable[[Dispatcher], None]]:
-    """Take samples as long as it is open, and the last one at the end. It gives what is to be told of dispatchers.
+async def sampling(runtime: Runtime, source: str) -> AsyncIterator[Watch]:
+    """Take samples as long as it is open, and the last one at the end. It gives what is told of those who deliver.
 
     Nothing that goes wrong with it is an error of anything else: what could not be stored comes with the next sample.
     """
     if runtime.ephemeral or not runtime.settings.metrics.on:
-        yield lambda dispatcher: None
+        yield nobody
         return
     sampler = Sampler(runtime, source, runtime.tally)
     try:
@@ -69,7 +80,12 @@ class Sampler:
         self._routes = _Routes(tally)
         #: What could not be stored, added up.
         self._unsent: list[Sample] = []
-        self.watch = self._routes.watch
+        self._rules: list[Correlating] = []
+
+    def watch(self, dispatcher: Dispatcher, correlating: Correlating) -> None:
+        """Count from now on what these do: a `Watch`."""
+        self._routes.watch(dispatcher)
+        self._rules.append(correlating)
 
     async def work(self) -> None:
         """Take a sample every few seconds, until cancelled. One that takes longer lets those pass that were due
@@ -96,6 +112,7 @@ class Sampler:
 
     def _store(self, machine: Gauges | None = None, process: Gauges | None = None) -> None:
         self._routes.look()
+        self._count_rules()
         now = self._runtime.clock.now()
         samples = self._unsent
         if process is not None or not self._tally.is_empty:
@@ -110,6 +127,12 @@ class Sampler:
         except StoreError:
             own = [sample for sample in samples if sample.source != MACHINE]
             self._unsent = [together(self._source, own)] if own else []
+
+    def _count_rules(self) -> None:
+        for correlating in self._rules:
+            for rule, counts in correlating.take_counts().items():
+                for state, number in counts.items():
+                    self._tally.count("mplp_rule_events_total", (("rule", rule), ("state", state)), number)
 
     def _compact(self) -> None:
         now = self._runtime.clock.now()

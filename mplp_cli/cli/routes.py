@@ -23,7 +23,8 @@ def routes(
 
     The routes and correlation rules that `mplp.yaml` declares, and the triggers of workflows that a server has served;
     for each: what it is meant for, where that goes, how many events it has not dealt with, how many deliveries are to
-    be tried again, how many lie in the dead letters, and the last failure.
+    be tried again, how many lie in the dead letters, and the last failure; of a rule, how many events came too late,
+    were dropped for want of room, or were refused because they could not be judged.
 
     Examples:
 
@@ -50,9 +51,12 @@ def routes(
 
 def standings(settings: Settings, store: Store | None) -> Iterator[dict[str, Any]]:
     """What is known of each reader, routes first; `behind` is None of one that has not begun."""
+    from mplp_cli.observe.metering import events_of_rule
+
     readers = store.deliveries.readers() if store is not None else {}
     counts = store.deliveries.counts() if store is not None else {}
     last = store.board.last() if store is not None else 0
+    totals = store.samples.totals() if store is not None and settings.correlation_rules else []
 
     def behind(reader: str) -> int | None:
         return None if reader not in readers else max(last - readers[reader], 0)
@@ -78,6 +82,7 @@ def standings(settings: Settings, store: Store | None) -> Iterator[dict[str, Any
             "match": "; ".join(map(_said, rule.events)),
             "target": _follows(rule),
             "behind": behind(f"rule:{rule.id}"),
+            "events": events_of_rule(totals, rule.id),
         }
     for reader in sorted(readers):
         kind, _, name = reader.partition(":")

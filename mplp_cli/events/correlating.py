@@ -8,6 +8,7 @@ is read back from the board: events that are part of a correlation which is ther
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,6 @@ from mplp_cli.events.causes import DEPTH, LIMIT, depth_of
 from mplp_cli.events.recalling import FOUND, recall
 from mplp_cli.events.rule_lane import Lane, come, reader_of
 from mplp_cli.protocols import Clock, Store
-from mplp_cli.workflow.events.correlation import Correlator
 from mplp_cli.workflow.events.judging import EventError, filled
 from mplp_cli.workflow.events.rules import CorrelationRule, EmitAction, EventCorrelation
 from mplp_cli.workflow.published import Cause, Published
@@ -94,6 +94,8 @@ class Correlating:
     async def _recall(self) -> None:
         try:
             await recall(self._lanes, self._store.board, self._clock)
+            for lane in self._lanes:
+                lane.take_counts()  # what is read back was counted by an earlier process
             self._ready = True
         except StoreError:
             await asyncio.sleep(AGAIN)
@@ -115,9 +117,9 @@ class Correlating:
         """Reader -> how many events it has not dealt with."""
         return {lane.reader: max(self._bus.heard - lane.done, 0) for lane in self._lanes}
 
-    def correlators(self) -> list[Correlator]:
-        """What each rule holds and has counted, in the order of the rules."""
-        return [lane.correlator for lane in self._lanes]
+    def take_counts(self) -> dict[str, Counter[str]]:
+        """Rule -> what became of the events that it means, since this was asked last (`Correlator.counts`)."""
+        return {lane.rule.id: lane.take_counts() for lane in self._lanes} if self._ready else {}
 
     def _hear(self, events: Sequence[tuple[int, Published]]) -> None:
         before, self._heard = self._heard, events[-1][0]

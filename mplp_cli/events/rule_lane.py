@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -70,6 +70,13 @@ class Lane:
     def forget(self) -> None:
         """Hold nothing."""
         self.correlator = Correlator(self.rule, slack=SLACK)
+        #: What was taken of its counts.
+        self._taken = Counter[str]()
+
+    def take_counts(self) -> Counter[str]:
+        """What became of events since it was asked last, or has forgotten (`Correlator.counts`)."""
+        before, self._taken = self._taken, self.correlator.counts()
+        return self._taken - before
 
     @property
     def done(self) -> int:

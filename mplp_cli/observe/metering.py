@@ -43,6 +43,13 @@ def counted_by(
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
+def events_of_rule(totals: Iterable[Sample], rule: str) -> dict[str, int]:
+    """What became of the events that a correlation rule means: by `counted`, `late`, `dropped` and `refused`, as far
+    as there were any."""
+    found = counted_by([*totals], "mplp_rule_events_total", "state", {"rule": rule})
+    return {state: round(number) for state, number in found.items()}
+
+
 def rate(
     samples: Sequence[Sample], name: str, since: int, until: int, where: Mapping[str, str] = ANY
 ) -> float | None:

@@ -11,7 +11,7 @@ from mplp_cli.render.theme import Theme
 
 
 def routes_table(readers: Sequence[Mapping[str, Any]], theme: Theme, width: int) -> Screen:
-    """`mplp events routes`: a line a reader, and the last failure of a route below it."""
+    """`mplp events routes`: a line a reader, with the last failure of a route, and what a rule has not counted."""
     rows = [
         (
             Line(one["kind"], "dim"),
@@ -34,4 +34,7 @@ def _count(number: int | None, style: str) -> Line:
 
 def _target(one: Mapping[str, Any], theme: Theme) -> Line:
     made = Line(one["target"])
-    return made.add(f" {theme.glyph('failed')} {one['error']}", "bad") if "error" in one else made
+    if "error" in one:
+        made.add(f" {theme.glyph('failed')} {one['error']}", "bad")
+    lost = [f"{number:,} {state}" for state, number in one.get("events", {}).items() if state != "counted"]
+    return made.add(f" {theme.glyph('degraded')} {', '.join(lost)}", "warn") if lost else made

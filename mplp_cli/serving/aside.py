@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mplp_cli.events.bus import Bus
 from mplp_cli.events.firing import Armed, Firing
 from mplp_cli.leaving import hand_over
 from mplp_cli.running import Run, Screen
+from mplp_cli.sampling import sampling
 from mplp_cli.serving.catalogue import Files, default_places
 from mplp_cli.serving.contract import Served
 from mplp_cli.workflow.events.triggers import EventTrigger
@@ -35,7 +37,10 @@ async def publish_here(
         open_ = None
         if declared is not None:
             rules = runtime.settings.correlation_rules
+            watch = await stack.enter_async_context(sampling(runtime, f"emit:{os.getpid()}"))
             open_ = await stack.enter_async_context(delivering(runtime, declared, strict=False, rules=rules))
+            if open_ is not None:
+                watch(open_.dispatcher, open_.correlating)
         starting = _Starting(runtime, _served(runtime, tell))
         bus = Bus(runtime.store.board, last)
         firing = Firing(starting.armed, starting.start, runtime.store, bus, runtime.clock)

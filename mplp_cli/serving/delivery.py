@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mplp_cli.delivering import delivering
+from mplp_cli.sampling import Watch, nobody
 from mplp_cli.serving.parts import Parts
 from mplp_cli.workflow.events.routes import Routing
 from mplp_cli.workflow.published import Cause
@@ -24,8 +25,7 @@ _PATIENCE = 5.0
 class Delivery:
     """The delivering of a server. It tells the doors how far the routes are."""
 
-    def __init__(self, parts: Parts, watch: Callable[[Dispatcher], None] = lambda dispatcher: None) -> None:
-        """`watch` is told of each dispatcher that begins."""
+    def __init__(self, parts: Parts, watch: Watch = nobody) -> None:
         self._parts, self._watch = parts, watch
         self._dispatcher: Dispatcher | None = None
         #: Set when it delivers, or another process does; and by others when it is to end.
@@ -47,8 +47,8 @@ class Delivery:
                 rules=rules,
             ) as open_:
                 self._dispatcher = None if open_ is None else open_.dispatcher
-                if self._dispatcher is not None:
-                    self._watch(self._dispatcher)
+                if open_ is not None:
+                    self._watch(open_.dispatcher, open_.correlating)
                 self.opened.set()
                 try:
                     async with asyncio.timeout(

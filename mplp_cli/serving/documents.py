@@ -209,12 +209,14 @@ class TakenEvents(_Told):
 
 
 class RouteTold(_Told):
-    """How far a route, a rule or a trigger has come: `behind` events are before it."""
+    """How far a route, a rule or a trigger has come: `behind` events are before it. What became of events: `deliveries`
+    of a route by state; `events` of a rule by `counted`, `late`, `dropped` and `refused`, up to the last sample."""
 
     reader: str
     number: int
     behind: int
     deliveries: dict[str, int]
+    events: dict[str, int]
 
 
 class Routes(_Told):

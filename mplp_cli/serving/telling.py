@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from mplp_cli.clock import rfc3339
 from mplp_cli.events.letters import drop, replay
+from mplp_cli.observe.metering import events_of_rule
 from mplp_cli.protocols import Board, Deliveries, Delivery
 from mplp_cli.serving.answers import Answer
 from mplp_cli.serving.incoming import events_of
@@ -69,12 +70,14 @@ async def list_routes(call: Call) -> Answer:
     """How far everybody has come who reads events."""
     parts = call.parts
     last, counts = parts.store.board.last(), parts.store.deliveries.counts()
+    totals = parts.store.samples.totals()
     told = [
         {
             "reader": reader,
             "number": number,
             "behind": max(last - number, 0),
             "deliveries": counts.get(reader.removeprefix("route:"), {}),
+            "events": events_of_rule(totals, reader.removeprefix("rule:")),
         }
         for reader, number in sorted(parts.store.deliveries.readers().items())
     ]

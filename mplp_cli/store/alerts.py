@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,12 +78,12 @@ def _held(lock: Any) -> Iterator[None]:
         lock.release()
 
 
-def _read(kept: AlertsKept, kind: str, body: bytes) -> None:
-    """Add what a row holds; if that cannot be told, it is as if it had never been."""
+def _read(kept: AlertsKept, kind: str, body: bytes) -> bool:
+    """Add what a row holds. False if that cannot be told: it is as if it had never been."""
     from mplp_cli.workflow.alerting import Standing
     from mplp_cli.workflow.alerts import Silence, Tally
 
-    with suppress(*UNREADABLE):
+    try:
         match kind:
             case "standing":
                 standing = msgspec.json.decode(body, type=Standing)
@@ -94,6 +94,21 @@ def _read(kept: AlertsKept, kind: str, body: bytes) -> None:
             case "silence":
                 silence = msgspec.json.decode(body, type=Silence)
                 kept.silences[silence.id] = silence
+    except UNREADABLE:
+        return False
+    return True
+
+
+def unreadable_alerts(database: Database) -> list[tuple[str, str]]:
+    """Kind and name of the rows that are damaged."""
+    rows = database.rows(_ALL)
+    return [(kind, name) for kind, name, body in rows if not _read(AlertsKept(), kind, body)]
+
+
+def drop_unreadable_alerts(database: Database) -> None:
+    """Remove them. Whoever watches may be writing some of them anew, so it is looked at again which they are."""
+    with database.writing() as db:
+        db.executemany(_DROP, unreadable_alerts(database))
 
 
 def _name(one: Standing) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from mplp_cli.errors import MplpError, RunStateError
+from mplp_cli.store.alerts import unreadable_alerts
 from mplp_cli.store.board import unreadable_events
 from mplp_cli.store.database import UNREADABLE, Database, corrupt, translated
 from mplp_cli.store.deliveries import OF_NO_EVENT
@@ -95,9 +96,7 @@ def inspect(database: Database, state_dir: Path, now: int) -> Iterator[Finding]:
         yield from _run(database, row)
     yield from _places(database)
     yield from _shares(database)
-    yield from _cached(database)
-    yield from _profiles(database)
-    yield from _samples(database)
+    yield from _left_out(database)
     yield from _events(database)
     yield from _leftovers(database, state_dir, now)
 
@@ -308,17 +307,39 @@ def _check_definition(database: Database, row: Row) -> None:
         raise RunStateError(f"its definition is lost or damaged ({error})") from error
 
 
-# ---- the cache -----------------------------------------------------------------------------------
+# ---- what everything goes on without -----------------------------------------------------------------
 
 
-def _cached(database: Database) -> Iterator[Finding]:
-    if count := len(unreadable_results(database)):
-        yield Finding(
-            code="cached-result",
-            severity="warning",
-            message=f"{count:,} results in the cache cannot be read; they count as not there",
-            mend="deletes them",
-        )
+def _left_out(database: Database) -> Iterator[Finding]:
+    """Rows that cannot be read, and count as not there."""
+    for code, count, says, mend in (
+        (
+            "cached-result",
+            len(unreadable_results(database)),
+            "{:,} results in the cache cannot be read; they count as not there",
+            "deletes them",
+        ),
+        (
+            "profile",
+            len(unreadable_profiles(database)),
+            "what {:,} runs have shown of their steps cannot be read; they teach nothing",
+            "deletes it",
+        ),
+        (
+            "sample",
+            sum(len(rows) for rows in unreadable_samples(database)),
+            "{:,} rows of what was measured cannot be read; they are left out",
+            "deletes them",
+        ),
+        (
+            "alert",
+            len(unreadable_alerts(database)),
+            "{:,} rows of alerts and their silences cannot be read; they count as not there",
+            "deletes them: such alerts begin anew, and such silences are over",
+        ),
+    ):
+        if count:
+            yield Finding(code=code, severity="warning", message=says.format(count), mend=mend)
 
 
 def unreadable_results(database: Database) -> list[str]:
@@ -330,30 +351,6 @@ def unreadable_results(database: Database) -> list[str]:
         except UNREADABLE:
             found.append(key)
     return found
-
-
-# ---- what runs have shown ------------------------------------------------------------------------
-
-
-def _profiles(database: Database) -> Iterator[Finding]:
-    if count := len(unreadable_profiles(database)):
-        yield Finding(
-            code="profile",
-            severity="warning",
-            message=f"what {count:,} runs have shown of their steps cannot be read; they teach nothing",
-            mend="deletes it",
-        )
-
-
-def _samples(database: Database) -> Iterator[Finding]:
-    samples, totals = unreadable_samples(database)
-    if count := len(samples) + len(totals):
-        yield Finding(
-            code="sample",
-            severity="warning",
-            message=f"{count:,} rows of what was measured cannot be read; they are left out",
-            mend="deletes them",
-        )
 
 
 # ---- published events ----------------------------------------------------------------------------

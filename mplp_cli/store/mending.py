@@ -11,6 +11,7 @@ import apsw
 import msgspec
 
 from mplp_cli.errors import RunBusyError
+from mplp_cli.store.alerts import drop_unreadable_alerts
 from mplp_cli.store.board import unreadable_events
 from mplp_cli.store.database import Database, translated
 from mplp_cli.store.deliveries import OF_NO_EVENT
@@ -59,25 +60,8 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
                     column = "run" if table == "share" else "id"
                     db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608 - names of ours
             return True
-        case "cached-result":
-            lost = [(key,) for key in unreadable_results(database)]
-            with database.writing() as db:
-                db.executemany("DELETE FROM cached WHERE key = ?", lost)
-            return True
-        case "profile":
-            damaged = [(key,) for key in unreadable_profiles(database)]
-            with database.writing() as db:
-                db.executemany("DELETE FROM profile WHERE run = ?", damaged)
-            return True
-        case "sample":
-            rows = unreadable_samples(database)
-            with database.writing() as db:
-                drop_unreadable_samples(db, *rows)
-            return True
-        case "event":
-            unreadable = [(number,) for number in unreadable_events(database)]
-            with database.writing() as db:
-                db.executemany("DELETE FROM emitted WHERE seq = ?", unreadable)
+        case "cached-result" | "profile" | "sample" | "alert" | "event":
+            _delete_unreadable(database, finding.code)
             return True
         case "stale-delivery":
             with database.writing() as db:
@@ -90,6 +74,28 @@ def mend(database: Database, state_dir: Path, finding: Finding, now: int) -> boo
         case "leftover":
             return held(state_dir, finding.run, now, lambda: _clear(database, state_dir, finding.run))
     return False
+
+
+def _delete_unreadable(database: Database, code: str) -> None:
+    match code:
+        case "cached-result":
+            lost = [(key,) for key in unreadable_results(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM cached WHERE key = ?", lost)
+        case "profile":
+            damaged = [(key,) for key in unreadable_profiles(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM profile WHERE run = ?", damaged)
+        case "sample":
+            rows = unreadable_samples(database)
+            with database.writing() as db:
+                drop_unreadable_samples(db, *rows)
+        case "alert":
+            drop_unreadable_alerts(database)
+        case "event":
+            unreadable = [(number,) for number in unreadable_events(database)]
+            with database.writing() as db:
+                db.executemany("DELETE FROM emitted WHERE seq = ?", unreadable)
 
 
 def held(state_dir: Path, run: str, now: int, do: Callable[[], None]) -> bool:

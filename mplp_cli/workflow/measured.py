@@ -41,6 +41,7 @@ _CATALOGUE: Final = (
     _duration("mplp_event_delivery_seconds", "From the moment an event was published until it was delivered.", "route"),
     _gauge("mplp_events_pending", "Deliveries that are to be tried again.", "route"),
     _gauge("mplp_dead_letters", "Events that could not be delivered.", "route"),
+    _counter("mplp_rule_events_total", "Events that correlation rules mean, by what became of them.", "rule", "state"),
     # ---- agents ----
     _counter("mplp_agent_calls_total", "Calls of agents that ended; the code is `ok`, or an error.", "agent", "code"),
     _duration("mplp_agent_call_seconds", "What a call of an agent took.", "agent"),

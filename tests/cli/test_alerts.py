@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mplp_cli.clock import SystemClock
@@ -105,6 +106,26 @@ def test_what_cannot_be_done_is_said(project: Mplp, words: tuple[str, ...], said
     ended = project("alerts", *words)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_an_alert_whose_row_is_damaged_is_told_by_the_doctor_and_begins_anew(
+    project: Mplp, tmp_path: Path
+) -> None:
+    watch(tmp_path, 4)
+    db = apsw.Connection(str(tmp_path / "state" / "state.db"))
+    db.execute("UPDATE alert SET body = x'7b'")
+    db.close()
+    assert project("alerts", "list", "--active", "--output", "json").document["alerts"] == []
+    ended = project("doctor", "--output", "json")
+    [finding] = ended.document["findings"]
+    assert (ended.code, finding["code"], finding["severity"]) == (0, "alert", "warning")
+    assert "begin anew" in project("doctor").out
+    [mended] = project("doctor", "--repair", "--output", "json").document["findings"]
+    assert mended["mended"]
+    assert project("doctor", "--output", "json").document["findings"] == []
+    watch(tmp_path, 4)
+    [alert] = project("alerts", "list", "--active", "--output", "json").document["alerts"]
+    assert (alert["id"], alert["status"]) == ("letters", "firing")
 
 
 def test_alerts_are_tried_on_what_was_measured(project: Mplp, tmp_path: Path) -> None:

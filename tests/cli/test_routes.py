@@ -7,6 +7,7 @@ from pathlib import Path
 from mplp_cli.clock import SystemClock
 from mplp_cli.protocols import Delivery
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.metrics import Labels, Sample
 from mplp_cli.workflow.published import Published
 from tests.conftest import Mplp
 
@@ -37,6 +38,10 @@ def test_routes_rules_and_triggers_are_shown_with_what_they_have_not_dealt_with(
     ]
     again = Delivery(route="pager", event=3, state="retrying", tries=1, at=9, due=99, error="Timeout: last")
     store.deliveries.settle({"route:audit": 7, "route:pager": 4, "trigger:flow/nightly": 6}, [*dead, again])
+    fates: dict[Labels, float] = {
+        (("rule", "pair"), ("state", state)): n for state, n in (("counted", 9.0), ("dropped", 1_200.0))
+    }
+    store.samples.add(Sample(source="run:a", since=1, at=2, counters={"mplp_rule_events_total": fates}))
     store.close()
 
     ended = mplp("events", "routes", "--output", "json")
@@ -54,9 +59,12 @@ def test_routes_rules_and_triggers_are_shown_with_what_they_have_not_dealt_with(
     }
     assert (readers["audit"]["behind"], readers["audit"]["match"]) == (0, "run.* from mplp/*")
     assert (readers["pair"]["match"], readers["pair"]["target"]) == ("a; b", "emit both")
+    assert readers["pair"]["events"] == {"counted": 9, "dropped": 1200}
     assert (readers["flow/nightly"]["behind"], readers["flow/nightly"]["target"]) == (1, "workflow flow")
     shown = mplp("events", "routes").out
     assert "Timeout: last" in shown
+    assert "1,200 dropped" in shown
+    assert "counted" not in shown
     assert "abcdef" not in shown
 
 

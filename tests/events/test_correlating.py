@@ -161,6 +161,21 @@ def test_what_does_not_follow_is_told_when_its_time_is_over_and_no_sooner() -> N
     assert house.of(FOUND)[0].data["timestamp"] == BEGIN + 6_000
 
 
+def test_what_became_of_events_is_counted_once_and_not_again_by_the_next_process() -> None:
+    house = House(rule(key="${event.data.user}", window=5_000, minimum_events=3))
+    house.emit("0", user="eve")
+    house.serve(
+        10,
+        (8.0, lambda: house.emit("late", at=1_000, user="eve")),
+        (8.1, lambda: house.emit("refused")),
+        (8.2, lambda: house.emit("1", user="eve")),
+    )
+    assert house.correlating.take_counts() == {"r": Counter(counted=2, late=1, refused=1)}
+    assert house.correlating.take_counts() == {"r": Counter()}
+    house.serve(10, (9.0, lambda: house.emit("2", user="eve")))
+    assert house.correlating.take_counts() == {"r": Counter(counted=1)}
+
+
 @pytest.mark.parametrize("kind", ["frequency", "sequence", "join", "absence"])
 @given(data=st.data())
 @settings(max_examples=40)

@@ -7,11 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from mplp_cli.protocols import Delivery
+from mplp_cli.serving import documents
+from mplp_cli.workflow.metrics import Sample
+from mplp_cli.workflow.published import Published
 from tests.serving.inside import ASKS, GREETS, PORT, TOKEN, Inside, inside, scope_of
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "me", "type": "a.b", "data": {"x": 1}}
@@ -171,6 +176,35 @@ def test_no_more_events_are_taken_in_than_routes_can_follow(project: Path) -> No
             assert (answer.status, answer.headers["retry-after"]) == (429, "5")
             assert answer.document["error"]["details"]["behind"] == 100_000
             assert (await house.ask("GET", "/health", token=None)).document == {"status": "degraded"}
+
+    asyncio.run(use())
+
+
+def test_readers_are_told_with_what_became_of_their_events(project: Path) -> None:
+    late = (("rule", "pair"), ("state", "late"))
+    samples = [
+        Sample(source=source, since=1, at=2, counters={"mplp_rule_events_total": {late: 2.0}})
+        for source in ("run:a", "serve:1")
+    ]
+
+    async def use() -> None:
+        async with inside(project) as house:
+            store = house.parts.store
+            house.parts.store.board.publish(*(Published(id=n, type="t", source="s", at=1) for n in "abc"))
+            sent = Delivery(route="audit", event=1, state="delivered", tries=1, at=1)
+            store.deliveries.settle({"route:audit": 1, "rule:pair": 3, "rule:new": 3}, [sent])
+            store.samples.add(*samples)
+            told = (await house.ask("GET", "/api/v1/routes")).document
+            assert msgspec.convert(told, documents.Routes).last == 3
+            readers = {one["reader"]: one for one in told["routes"]}
+            assert readers["rule:pair"] == {
+                "reader": "rule:pair", "number": 3, "behind": 0, "deliveries": {}, "events": {"late": 4}
+            }  # fmt: skip
+            assert readers["rule:new"]["events"] == readers["route:audit"]["events"] == {}
+            assert (readers["route:audit"]["behind"], readers["route:audit"]["deliveries"]) == (
+                2,
+                {"delivered": 1},
+            )
 
     asyncio.run(use())
 

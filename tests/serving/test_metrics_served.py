@@ -10,12 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mplp_cli.workflow.metrics import Sample
 from tests.serving.inside import GREETS, inside
-from tests.serving.outside import Outside
+from tests.serving.outside import Outside, until
 
 SETTINGS = """\
 metrics: {interval: 1s}
 events:
   routes: [{id: audit, match: {type: "run.*"}, target: {file: audit.jsonl}}]
+  correlation-rules: [{id: pair, type: frequency, match: {type: ping}, window: 1m, minimum-events: 9}]
 """
 
 
@@ -70,3 +71,32 @@ def test_a_server_tells_what_it_does_and_goes_on_counting_after_it_was_started_a
     assert found["system_memory_limit_bytes"] > found["system_memory_usage_bytes"] > 0
     assert found["mplp_resource_capacity"] > 0
     assert found["process_resident_memory_bytes"] > 1 << 20
+
+
+def test_a_server_tells_which_events_came_too_late_for_a_rule_and_commands_tell_it_afterwards(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "greets.yaml").write_text(GREETS)
+    (tmp_path / "mplp.yaml").write_text(SETTINGS)
+    server = Outside(tmp_path)
+
+    def told() -> dict[str, int]:
+        routes = server.ask("GET", "/api/v1/routes").document["routes"]
+        return next(one["events"] for one in routes if one["reader"] == "rule:pair")
+
+    server.begin()
+    try:
+        event = {"specversion": "1.0", "source": "me", "type": "ping", "id": "now"}
+        for late in ({}, {"id": "late", "time": "2020-01-01T00:00:00Z"}):
+            made = {**event, **late}
+            answer = server.ask("POST", "/api/v1/events", made, content_type="application/cloudevents+json")
+            assert answer.status == 202
+        until(lambda: told() == {"counted": 1, "late": 1})
+        text = server.ask("GET", "/metrics").body.decode()
+        assert 'mplp_rule_events_total{rule="pair",state="late"} 1\n' in text
+    finally:
+        assert server.end() == 0
+    readers = server.mplp("events", "routes", "--output", "json").document["readers"]
+    assert [one["events"] for one in readers if one["kind"] == "rule"] == [{"counted": 1, "late": 1}]
+    assert server.mplp("events", "emit", "ping", "--id", "later", "--time", "2020-01-01T00:00:00Z").code == 0
+    assert "2 late" in server.mplp("events", "routes").out

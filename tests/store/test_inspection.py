@@ -19,6 +19,9 @@ from mplp_cli.store.layout import database_path, lock_path, log_dir
 from mplp_cli.store.leftovers import OLD
 from mplp_cli.store.mending import mend
 from mplp_cli.store.sqlite import SqliteStore
+from mplp_cli.workflow.alerting import Round, Standing
+from mplp_cli.workflow.alerts import Alert, Silence, Tally
+from mplp_cli.workflow.events.routes import Match
 from mplp_cli.workflow.fold.history import RunCompleted, RunFailed, RunResumed, RunStopping, StepDecided
 from mplp_cli.workflow.published import Published
 from tests.store.sample import START, FixedClock, asks, new_run, run_id, started, step
@@ -290,6 +293,47 @@ def test_a_profile_that_cannot_be_read_counts_as_not_there_and_is_deleted(
     assert all(mend(database, state, finding, NOW) for finding in findings.values())
     assert found(database) == []
     assert [one.run for one in store.profiles("release-notes", 20)] == [run_id(1)]
+    store.close()
+
+
+def stands(name: str) -> Standing:
+    return Standing(rule=Alert(id=name, metric="m", above=1.0), since=1, seen=1)
+
+
+def test_rows_of_alerts_that_cannot_be_read_count_as_not_there_and_are_deleted(
+    database: Database, state: Path
+) -> None:
+    store = SqliteStore(state, FixedClock())
+    tallies = [Tally(alert=name, match=Match(type="t"), heard=0) for name in ("whole", "torn")]
+    store.alerts.settle(Round(kept=[stands("whole"), stands("torn")]), tallies)
+    for name in ("whole", "torn"):
+        store.alerts.silence(Silence(id=name, at=1, until=2))
+    whole = database.rows("SELECT kind, name, body FROM alert WHERE name LIKE '%whole%' ORDER BY kind")
+    assert found(database) == []
+    alter(database, "UPDATE alert SET body = substr(body, 1, 20) WHERE name LIKE '%torn%'")
+
+    kept = store.alerts.kept()
+    assert {*kept.standings, *kept.tallies, *kept.silences} == {("whole", ()), "whole"}
+    [finding] = found(database)
+    assert (finding.code, finding.severity) == ("alert", "warning")
+    assert finding.message.startswith("3 rows of alerts")
+    assert mend(database, state, finding, NOW)
+    assert found(database) == []
+    assert database.rows("SELECT kind, name, body FROM alert ORDER BY kind") == whole
+    store.close()
+
+
+def test_a_row_of_an_alert_that_was_written_anew_since_it_was_found_damaged_stays(
+    database: Database, state: Path
+) -> None:
+    store = SqliteStore(state, FixedClock())
+    store.alerts.settle(Round(kept=[stands("one"), stands("two")]))
+    alter(database, "UPDATE alert SET body = x'7b'")
+    [finding] = found(database)
+    store.alerts.settle(Round(kept=[stands("one")]))
+    assert mend(database, state, finding, NOW)
+    assert [*store.alerts.kept().standings] == [("one", ())]
+    assert found(database) == []
     store.close()
 
 

@@ -18,7 +18,7 @@ event that follows is enough for all that are open under the key.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from mplp_cli.workflow.events.held import Awaited, Counted, Firsts, Held, Joined, Ordered, Seen
@@ -60,6 +60,10 @@ class Correlator:
         self._history: deque[float] = deque(maxlen=HISTORY)
         #: Events that were counted; that came too late; that were dropped for want of room; that could not be judged.
         self.counted = self.late = self.dropped = self.refused = 0
+
+    def counts(self) -> Counter[str]:
+        """What became of the events that it means: `counted`, of which some were `dropped`, `late` and `refused`."""
+        return Counter(counted=self.counted, late=self.late, dropped=self.dropped, refused=self.refused)
 
     # ---- time
 
