@@ -50,7 +50,7 @@ def _end(
         if not record.owned:
             # Nobody would see a request: this process takes the run up, to end it.
             try:
-                status = _end_here(runtime, record.id, verb, by, reason, secrets_file)
+                status = _end_here(runtime, record, verb, by, reason, secrets_file)
             except RunBusyError:
                 pass  # somebody else was faster
             else:
@@ -64,22 +64,26 @@ def _end(
 
 
 def _end_here(
-    runtime: Runtime, run_id: str, verb: str, by: str, reason: str, secrets_file: str | None
+    runtime: Runtime, record: RunRecord, verb: str, by: str, reason: str, secrets_file: str | None
 ) -> str:
     import asyncio
 
     from mplp_cli.cli.driving import tell_of_traces
+    from mplp_cli.meanwhile import driven
     from mplp_cli.running import How
     from mplp_cli.runtime import Screen
     from mplp_cli.sampling import sampling
 
     # Nothing runs in a run that is killed, so nothing needs its secrets.
-    run = runtime.take_up(run_id, Screen(), secrets_file, How(to_end=True, killed=verb == "kill"))
+    run = runtime.take_up(record.id, Screen(), secrets_file, How(to_end=True, killed=verb == "kill"))
     ask = run.drive.kill if verb == "kill" else run.drive.cancel
     ask(by, reason)
 
     async def end() -> str:
-        async with sampling(runtime, f"run:{run_id}"):
+        if record.parent is None:
+            return (await driven(runtime, run)).status
+        # What the run of a sub-workflow tells is delivered where its outer run is driven.
+        async with sampling(runtime, f"run:{record.id}"):
             return (await run.go()).status
 
     try:

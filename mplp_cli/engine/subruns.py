@@ -76,6 +76,8 @@ class Subruns:
         #: Those that wait, with the last request that they have seen for sure.
         self._parked: dict[RunId, tuple[Subrun, int]] = {}
         self._abandoned = False
+        #: Told of each child before it is driven, and before anybody else could hear of it.
+        self.announce: Callable[[Subrun], None] = lambda child: None
 
     # ---- the runner
 
@@ -94,6 +96,7 @@ class Subruns:
         return await self._result(attempt, self._host.begin_child(attempt), 0)
 
     async def _result(self, attempt: Attempt, child: Subrun, heard: int) -> Json:
+        self.announce(child)
         self._open[attempt.child] = attempt.step
         state = await self._driven(attempt.step, child)
         if state.status not in ENDED:
@@ -175,6 +178,7 @@ class Subruns:
             except (RunBusyError, RunStateError):
                 await asyncio.sleep(self._poll)
                 continue
+            self.announce(child)
             if kill:  # nothing of it runs yet
                 now = self._clock.now()
                 child.drive.post(RunStopping(now, "kill", self._by, f"step `{step}` was killed"))

@@ -14,6 +14,7 @@ import pytest
 from msgspec import json
 
 from mplp_cli.engine import requests
+from mplp_cli.engine.subruns import Subrun, Subruns
 from mplp_cli.errors import InputError, RunStateError, StoreError
 from mplp_cli.loading import resolve_inputs
 from mplp_cli.protocols import Control, NewRun, RunRecord
@@ -91,6 +92,10 @@ class Family:
         return runtime
 
     def start(self, inputs: dict[str, Any] | None = None, during: Sequence[Act] = ()) -> RunState:
+        return self.drive(self.ready(inputs), during)
+
+    def ready(self, inputs: dict[str, Any] | None = None) -> Run:
+        """A new run of the main file."""
         runtime = self.runtime()
         source = read_source(str(self.directory / "main.yaml"))
         loaded = runtime.load(source)
@@ -98,7 +103,7 @@ class Family:
         assert loaded.workflow is not None
         secrets = read_secrets(loaded.plan.secrets, self.environ, None)
         resolved = resolve_inputs(loaded.workflow, inputs or {})
-        return self.drive(runtime.start(source, loaded.plan, resolved, secrets, Screen()), during)
+        return runtime.start(source, loaded.plan, resolved, secrets, Screen())
 
     def resume(self, during: Sequence[Act] = ()) -> RunState:
         return self.drive(self.runtime().take_up(self.root.id, Screen()), during)
@@ -127,6 +132,10 @@ class Family:
     def children(self, of: str | None = None) -> list[RunRecord]:
         """The runs of sub-workflows, the oldest first."""
         return self.store.runs(child_of=of or self.root.id)[::-1]
+
+    def record(self, run: Subrun) -> RunRecord:
+        [record] = self.store.find_runs(run.state.run_id)
+        return record
 
     @property
     def child(self) -> RunRecord:
@@ -530,6 +539,27 @@ def test_a_child_that_waits_is_cancelled_when_its_step_is_over(family: Family) -
     family.write("sub.yaml", [ASKS])
     assert family.start().status == "failed"
     assert family.child.status == "cancelled"
+
+
+def test_every_child_is_announced_before_it_begins_also_by_one_that_is_only_ended(family: Family) -> None:
+    family.write("main.yaml", [step("parallel", "p", timeout="10s", steps=[call()]), pause("w", "60s")])
+    family.write("sub.yaml", [ASKS], finally_=[call("bye", "deep.yaml")])
+    family.write("deep.yaml", [given("a")])
+    run, announced = family.ready(), []
+
+    def follow(subruns: Subruns | None) -> None:
+        if subruns is not None:
+            subruns.announce = told
+
+    def told(child: Subrun) -> None:
+        announced.append(
+            (child.state.plan.workflow.id, len(family.facts(family.record(child), h.StepStarted)))
+        )
+        follow(child.subruns)
+
+    follow(run.subruns)
+    family.drive(run, ())
+    assert announced == [("sub", 0), ("sub", 0), ("deep", 0)]
 
 
 def test_a_child_that_waited_and_was_cancelled_alone_fails_the_step(family: Family) -> None:
