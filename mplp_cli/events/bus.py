@@ -15,8 +15,8 @@ from mplp_cli.workflow.published import Published
 Sink = Callable[[Sequence[tuple[int, Published]]], None]
 #: Seconds between two looks at what others have published.
 POLL = 0.05
-#: While many publish, the next sync begins so many times later than the last one took, and so many seconds at most: each
-#: costs a change to another thread and back.
+#: While many publish, the next sync begins so many times later than the last one took, and so many seconds at most:
+#: each costs a change to another thread and back.
 _PATIENCE: Final = 4
 _APART: Final = 0.005
 #: What somebody has published at once, and waits for.

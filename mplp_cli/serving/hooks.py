@@ -47,6 +47,7 @@ async def receive(call: Call) -> Answer:
     digest = sha256(call.raw).hexdigest()
     for number, event in parts.store.board.find(identifier):
         if event.source == source_of(name):
+            await parts.bus.sure(number)
             return _repeated(number, event, digest)
     parts.check_room()
     event = enriched(

@@ -49,7 +49,7 @@ async def list_events(call: Call) -> Answer:
         found, last = await _sifted(board, asked, asked.after)
     told = [numbered(*pair) for pair in found]
     # Whoever asks comes back with a number that no power cut may give to another event.
-    await call.parts.bus.sync()
+    await call.parts.bus.sure(last)
     return Answer(200, {"events": told, "next": last})
 
 

@@ -154,8 +154,8 @@ class Database:
             db.set_busy_timeout(BUSY_TIMEOUT)
             self._inspect(db)
             _configure(db)
-            self._log.open()
             _upgrade(db)
+            self._log.open()
         except BaseException:
             self._log.close()
             db.close(True)

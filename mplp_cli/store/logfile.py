@@ -1,8 +1,8 @@
 """The write-ahead log of a database, as a file: the disk is asked to keep what commits did not wait for.
 
-What a disk could not keep it forgets, and it says so once. What it should have kept is a gap then: nothing behind it in the
-log would be found after a power cut, whatever later syncs say. It is still in memory; so all of the log is written over
-itself, and the disk is asked once more.
+What a disk could not keep it forgets, and it says so once. What it should have kept is a gap then: nothing behind it
+in the log would be found after a power cut, whatever later syncs say. It is still in memory; so all of the log is
+written over itself, and the disk is asked once more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class LogFile:
         self.gap = False
 
     def open(self) -> None:
-        """To be called before anything is written: only who has it open is told what the disk could not keep. OSError."""
+        """To be called before anything is written: only who has it open then is told what the disk could not keep.
+        OSError."""
         self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
 
     def close(self) -> None:

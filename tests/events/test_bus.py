@@ -89,22 +89,50 @@ def test_what_comes_while_the_disk_works_is_kept_together_and_by_the_next_sync(s
 
     first, *later = scene.run(act)
     assert first == 1.0
-    assert later == [pytest.approx(2.005)] * 3
+    assert later == [pytest.approx(2.005)] * 3  # a moment for others that publish
     assert [number for _, number in scene.board.kept] == [1, 4]
     assert [moment for moment, _ in scene.told] == [0.0, 0.2, 0.5, 0.9]
 
 
-def test_a_sync_waits_for_all_that_was_published_before_it(scene: Scene) -> None:
+def test_who_publishes_alone_is_answered_without_a_pause(scene: Scene) -> None:
     async def act(bus: Bus) -> float:
-        bus.publish(event("a"))
-        await asyncio.sleep(0.5)
-        bus.publish(event("b"))
-        await asyncio.sleep(0)
-        await bus.sync()
+        for name in "abc":
+            await bus.publish(event(name))
         return scene.clock.monotonic()
 
-    assert scene.run(act) == pytest.approx(2.005)
-    assert scene.board.kept[-1][1] == 2
+    assert scene.run(act) == 3.0
+
+
+def test_who_needs_the_disk_to_have_an_event_waits_for_the_sync_that_has_it(scene: Scene) -> None:
+    async def act(bus: Bus) -> list[float]:
+        moments = []
+        waiting = bus.publish(event("a"))
+        await asyncio.sleep(0)
+        await bus.sure(1)  # by the same sync
+        moments.append(scene.clock.monotonic())
+        assert waiting.done()
+        await bus.sure(1)  # known by now
+        moments.append(scene.clock.monotonic())
+        bus.publish(event("b"))
+        await asyncio.sleep(0.5)
+        await bus.sure(1)
+        moments.append(scene.clock.monotonic())
+        bus.publish(event("c"))
+        await asyncio.sleep(0)
+        await bus.sure(3)  # only the next one has it
+        return [*moments, scene.clock.monotonic()]
+
+    assert scene.run(act) == [1.0, 1.0, 1.5, pytest.approx(3.005)]
+    assert [number for _, number in scene.board.kept] == [1, 2, 3]
+
+
+def test_what_others_have_published_is_made_sure_too(scene: Scene) -> None:
+    async def act(bus: Bus) -> float:
+        MemoryBoard.publish(scene.board, event("other"))
+        await bus.sure(1)
+        return scene.clock.monotonic()
+
+    assert scene.run(act) == 1.0
 
 
 def test_if_it_is_not_certain_that_the_disk_has_it_who_waits_is_told_and_the_next_may_succeed(
@@ -112,7 +140,7 @@ def test_if_it_is_not_certain_that_the_disk_has_it_who_waits_is_told_and_the_nex
 ) -> None:
     async def act(bus: Bus) -> list[int]:
         scene.board.broken = "the disk went away"
-        for waiting in (bus.publish(event("a")), bus.sync()):
+        for waiting in (bus.publish(event("a")), bus.sure(1)):
             with pytest.raises(StoreError, match="the disk went away"):
                 await waiting
         scene.board.broken = ""
@@ -163,8 +191,10 @@ def test_who_gives_up_waiting_keeps_nobody_from_being_answered(scene: Scene) -> 
 
 
 def test_when_the_loop_ends_nobody_waits_for_ever(scene: Scene) -> None:
-    async def act(bus: Bus) -> asyncio.Future[list[int]]:
-        waiting = bus.publish(event("a"))
+    async def act(bus: Bus) -> list[asyncio.Future[list[int]]]:
+        waiting = [bus.publish(event("a"))]
+        await asyncio.sleep(0.1)
+        waiting.append(bus.publish(event("b")))
         await asyncio.sleep(0.1)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
@@ -172,4 +202,4 @@ def test_when_the_loop_ends_nobody_waits_for_ever(scene: Scene) -> None:
         await asyncio.sleep(0)
         return waiting
 
-    assert scene.run(act).cancelled()
+    assert all(one.cancelled() for one in scene.run(act))

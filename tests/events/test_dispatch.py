@@ -18,7 +18,7 @@ from mplp_cli.events.letters import FULL, drop, replay
 from mplp_cli.workflow.events.routes import Filter, Match
 from mplp_cli.workflow.published import Published
 from mplp_cli.workflow.retry import Retry
-from tests.events.delivery import Project, event, refused, route, routing
+from tests.events.delivery import Project, Target, event, refused, route, routing
 from tests.virtual import VirtualClock
 
 FAR = 1_000_000.0
@@ -647,6 +647,51 @@ def test_targets_that_wait_for_nothing_take_turns_and_what_they_raise_is_a_faile
     assert two.has == [f"{n}" for n in range(250)]
     assert one.has == [f"{n}" for n in [*range(100, 250), *range(100)]]
     assert {record.tries for record in project.records("one")} == {1, 2}
+
+
+class Far(Target):
+    """A target that may have an event only some seconds later."""
+
+    seconds = 60.0
+
+    async def until_sure(self, number: int) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+def test_to_wait_until_an_event_may_leave_the_machine_is_no_part_of_a_try() -> None:
+    project = Project(routing(route("far", timeout=1_000), route("near")))
+    far = project.targets["far"] = Far(project.clock)
+
+    async def work() -> None:
+        async with project.delivering() as dispatcher:
+            await project.bus.publish(event("a"), event("b"))
+            await asyncio.sleep(30)
+            assert (far.has, project.targets["near"].has) == ([], ["a", "b"])
+            assert await dispatcher.drain(FAR)
+
+    project.clock.run(work)
+    assert far.has == ["a", "b"]  # of one source, so one after the other
+    assert [record.tries for record in project.records("far")] == [1, 1]
+    assert [moment for moment, _, _ in far.tries] == pytest.approx([60.0, 120.0])
+
+
+def test_what_waits_to_leave_the_machine_when_the_process_ends_counts_as_not_tried() -> None:
+    project = Project(routing(route("far")))
+    far = project.targets["far"] = Far(project.clock)
+
+    async def leave() -> None:
+        async with project.delivering():
+            await project.bus.publish(event("a"))
+            await asyncio.sleep(30)
+
+    async def deliver() -> None:
+        async with project.delivering() as dispatcher:
+            assert await dispatcher.drain(FAR)
+
+    project.clock.run(leave)
+    assert not project.records("far")
+    project.clock.run(deliver)
+    assert far.has == ["a"]
 
 
 def test_many_records_are_written_in_portions() -> None:

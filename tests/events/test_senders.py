@@ -21,7 +21,7 @@ from standardwebhooks.webhooks import Webhook
 from mplp_cli.delivering import open_tools
 from mplp_cli.engine.survivors import find_marked
 from mplp_cli.errors import Failure, InputError, StoreError, UsageError
-from mplp_cli.events.contract import LazySender, Sender
+from mplp_cli.events.contract import FarSender, LazySender, Sender
 from mplp_cli.events.senders.handler import find_handler
 from mplp_cli.events.sending import sender_of
 from mplp_cli.runtime import Runtime
@@ -70,18 +70,18 @@ class Sending:
         }
         self.deny_private = False
         self.start: Any = None
-        #: How often it was waited for the disk.
-        self.syncs = 0
-        self.sync: Callable[[], Awaitable[None]] = self._synced
+        #: The events of which it was waited until the disk has them.
+        self.kept: list[int] = []
+        self.sure: Callable[[int], Awaitable[None]] = self._sure
 
-    async def _synced(self) -> None:
-        self.syncs += 1
+    async def _sure(self, number: int) -> None:
+        self.kept.append(number)
 
     async def tried(self, target: Target, act: Callable[[Sender], Any]) -> Any:
         route = Route(id="r", match=Match(), target=target)
         with Runtime(start=self.folder, state_dir=str(self.folder / "s"), environ=self.environ) as runtime:
             vars(runtime)["settings"] = Settings(deny_private=self.deny_private)
-            async with open_tools(runtime, [route], self.sync, start=self.start) as tools:
+            async with open_tools(runtime, [route], self.sure, start=self.start) as tools:
                 return await act(sender_of(route, tools))
 
     def send(self, target: Target, *events: Published) -> list[Failure | None]:
@@ -147,27 +147,28 @@ def test_a_file_that_cannot_be_written_to_says_why(sending: Sending, tmp_path: P
 def test_what_leaves_this_machine_waits_until_the_disk_has_the_event(
     sending: Sending, tmp_path: Path
 ) -> None:
-    sending.send(FileTarget(path=str(tmp_path / "near.jsonl")), event(1), event(2))
-    assert sending.syncs == 0
-    sending.send(CommandTarget(command=["true"], cwd=str(tmp_path)), event(1), event(2))
-    assert sending.syncs == 2
-    sending.send(WebhookTarget(url="http://127.0.0.1:9/"), event())
-    assert sending.syncs == 3
+    asked = 0
 
+    async def refuse_once(number: int) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise StoreError("the disk went away")
+        sending.kept.append(number)
 
-def test_what_the_disk_may_not_have_does_not_leave_this_machine(sending: Sending, tmp_path: Path) -> None:
-    async def refuse() -> None:
-        raise StoreError("the disk went away")
+    async def act(sender: Sender) -> bool:
+        if isinstance(sender, FarSender):
+            await sender.until_sure(7)
+            return True
+        return False
 
-    sending.sync = refuse
-    target = CommandTarget(command=["touch", "left"], cwd=str(tmp_path))
-
-    async def act(sender: Sender) -> None:
-        with pytest.raises(StoreError):
-            await sent(sender, (1, event()))
-
-    asyncio.run(sending.tried(target, act))
-    assert not (tmp_path / "left").exists()
+    sending.sure = refuse_once
+    near = FileTarget(path=str(tmp_path / "near.jsonl"))
+    assert not asyncio.run(sending.tried(near, act))
+    assert asyncio.run(sending.tried(CommandTarget(command=["true"], cwd=str(tmp_path)), act))
+    assert (asked, sending.kept) == (2, [7])
+    assert asyncio.run(sending.tried(WebhookTarget(url="http://127.0.0.1:9/"), act))
+    assert asked == 3
 
 
 # ---- programs

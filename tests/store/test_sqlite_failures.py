@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -363,74 +362,107 @@ def test_who_is_interrupted_while_a_write_is_given_up_keeps_nobody_from_writing(
         one.close()
 
 
-def only_the_file(state: Path, copy: Path) -> list[str]:
-    """The events in a store without its log: what follows a gap in the log is not there after a power cut."""
-    shutil.copy(database_path(state), copy)
-    db = sqlite3.connect(copy)
-    found = [name for (name,) in db.execute("SELECT id FROM emitted ORDER BY seq")]
-    db.close()
-    return found
+class Refusing:
+    """A disk that says of so many syncs that it could not keep something; which files were synced, and what was written
+    over itself."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.refusals = 0
+        self.kept: list[int] = []
+        self.written = 0
+        self._sync, self._write = os.fdatasync, os.pwrite
+        patch.setattr(os, "fdatasync", self.sync)
+        patch.setattr(os, "pwrite", self.write)
+
+    def sync(self, file: int) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        self.kept.append(os.fstat(file).st_ino)
+        self._sync(file)
+
+    def write(self, file: int, data: bytes, at: int) -> int:
+        assert os.pread(file, len(data), at) == data
+        self.written += len(data)
+        return self._write(file, data, at)
 
 
-def test_after_a_sync_that_failed_the_log_begins_anew_before_anything_is_acknowledged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    return Refusing(monkeypatch)
+
+
+def told(name: str) -> Published:
+    return Published(id=name, type="t", source="s", at=1)
+
+
+def test_what_a_disk_could_not_keep_is_written_over_itself_and_synced_once_more(
+    durable: SqliteStore, tmp_path: Path, disk: Refusing
 ) -> None:
-    def refuse(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+    durable.board.post(told("a"))
+    log, disk.refusals = tmp_path / "state.db-wal", 1
+    before = log.read_bytes()
+    asyncio.run(durable.board.sync())
+    assert (disk.kept, disk.written) == ([log.stat().st_ino], len(before))
+    assert log.read_bytes() == before
+    durable.board.post(told("b"))
+    asyncio.run(durable.board.sync())
+    assert disk.written == len(before)  # once is enough
 
-    (state := tmp_path / "state").mkdir()
-    store, other = (SqliteStore(state, FixedClock()) for _ in range(2))
-    names = ("a", "b", "c")
-    first, second, third = (Published(id=name, type="t", source="s", at=1) for name in names)
-    store.board.post(first)
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", refuse)
-        with pytest.raises(StoreError, match="Input/output error"):
-            asyncio.run(store.board.sync())
-    # Somebody reads the log, so it cannot begin anew, and nothing is promised.
-    reading = other._database.connection()
-    reading.execute("BEGIN")
-    reading.execute("SELECT * FROM emitted").fetchall()
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 50)
+
+def test_until_the_log_could_be_written_over_itself_nothing_is_acknowledged(
+    durable: SqliteStore, disk: Refusing
+) -> None:
+    durable.board.post(told("a"))
+    disk.refusals = 5
     for _ in range(2):
-        with pytest.raises(StoreError):
-            store.board.publish(second)
-    reading.execute("ROLLBACK")
-    store.board.publish(third)
-    assert only_the_file(state, tmp_path / "after") == ["a"]
-    assert [one.id for _, one in store.board.following(0)] == ["a", "c"]
-    store.close()
-    other.close()
+        with pytest.raises(StoreError, match="Input/output error"):
+            asyncio.run(durable.board.sync())
+    for write in (durable.board.publish, durable.board.post):
+        with pytest.raises(StoreError, match="Input/output error"):
+            write(told("b"))
+    assert (disk.kept, disk.refusals) == ([], 0)
+    assert [one.id for _, one in durable.board.following(0)] == ["a"]  # reading goes on
+    assert durable.board.publish(told("c")) == [2]
+    assert len(disk.kept) == 1
 
 
-def test_a_commit_whose_sync_failed_makes_the_log_begin_anew(tmp_path: Path) -> None:
-    class Unsynced(apsw.IOError):
-        extendedresult = apsw.SQLITE_IOERR_FSYNC
-
-    class Once(apsw.Connection):
-        fault = False
-
-        def execute(self, statements: str, *args: Any, **kwargs: Any) -> apsw.Cursor:
-            if statements == "COMMIT" and Once.fault:
-                Once.fault = False
-                raise Unsynced("disk I/O error")
-            return super().execute(statements, *args, **kwargs)
-
-    def connect(path: str) -> apsw.Connection:
-        return Once(path, flags=apsw.SQLITE_OPEN_READWRITE)
-
-    (state := tmp_path / "state").mkdir()
-    store, other = SqliteStore(state, FixedClock(), connect=connect), SqliteStore(state, FixedClock())
-    first, second = (Published(id=name, type="t", source="s", at=1) for name in "ab")
-    store.board.post(first)
-    Once.fault = True
+def test_a_store_whose_log_may_have_a_gap_takes_nothing_over_from_it(tmp_path: Path, disk: Refusing) -> None:
+    store = SqliteStore(tmp_path, FixedClock())
+    file = database_path(tmp_path)
+    store.board.post(told("a"))
+    before, disk.refusals = file.read_bytes(), 2
     with pytest.raises(StoreError):
-        store.board.publish(second)
-    assert only_the_file(state, tmp_path / "before") == []
-    store.board.publish(second)
-    assert only_the_file(state, tmp_path / "after") == ["a"]
+        asyncio.run(store.board.sync())
     store.close()
-    other.close()
+    assert file.read_bytes() == before
+    again = SqliteStore(tmp_path, FixedClock())
+    assert [one.id for _, one in again.board.following(0)] == ["a"]
+    again.close()
+
+
+def test_after_a_commit_that_the_disk_refused_the_log_is_written_over_itself(
+    tmp_path: Path, disk: Refusing
+) -> None:
+    store = SqliteStore(tmp_path, FixedClock(), connect=faulty)
+    store.board.post(told("a"))
+    Faulty.fault = "before"
+    with pytest.raises(StoreError):
+        store.board.publish(told("b"))
+    before = disk.written
+    assert store.board.publish(told("b")) == [2]
+    assert disk.written > before == 0
+    store.close()
+
+
+def test_who_publishes_what_is_there_already_is_answered_when_the_disk_has_it(
+    durable: SqliteStore, disk: Refusing
+) -> None:
+    durable.board.post(told("a"))
+    assert durable.board.publish(told("b")) == [2]
+    assert not disk.kept  # a commit is synced by SQLite
+    assert durable.board.publish(told("a")) == [1]
+    assert len(disk.kept) == 1
 
 
 def test_another_journal_of_the_store_goes_on_after_a_failure(tmp_path: Path) -> None:
