@@ -1,13 +1,15 @@
 """The write-ahead log of a database, as a file: the disk is asked to keep what commits did not wait for.
 
 What a disk could not keep it forgets, and it says so once. What it should have kept is a gap then: nothing behind it
-in the log would be found after a power cut, whatever later syncs say. It is still in memory; so all of the log is
-written over itself, and the disk is asked once more.
+in the log would be found after a power cut, whatever later syncs say. Mostly it is still in memory; so all of the log
+is written over itself, and the disk is asked once more.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +20,9 @@ import apsw
 
 #: Bytes that are written over themselves at once.
 _PIECE: Final = 1 << 20
+#: What the log begins with, and what each page in it: https://sqlite.org/fileformat2.html#the_write_ahead_log
+_LOG: Final = struct.Struct(">IIII8s8s")
+_PAGE: Final = struct.Struct(">8s8s8s")
 
 
 class LogFile:
@@ -28,8 +33,11 @@ class LogFile:
         self._path, self._connect = f"{path}-wal", connect
         self._file = -1
         self._lock = Lock()
+        #: Pages in it after the last commit of this process.
+        self.pages = 0
         #: Whether something in the log may not be on the disk though a sync is over.
         self.gap = False
+        self._lost = False
 
     def open(self) -> None:
         """To be called before anything is written: only who has it open then is told what the disk could not keep.
@@ -63,10 +71,46 @@ class LogFile:
         with closing(self._connect()) as db:
             # Nobody else writes until it is closed.
             db.execute("BEGIN IMMEDIATE")
+            # What was told of it cannot be taken back: who starts anew reads what there is.
+            self._lost = self._lost or _pages_in(file) < self.pages
+            if self._lost:
+                raise OSError(
+                    errno.EIO, "the system has lost what was written; stop this process, and start it again"
+                )
             at = 0
             while piece := os.pread(file, _PIECE, at):
                 at += os.pwrite(file, piece, at)
             _sync(file)
+
+
+def _pages_in(file: int) -> int:
+    """How many pages of a log fit together, from its beginning."""
+    head = os.pread(file, _LOG.size, 0)
+    if len(head) < _LOG.size:
+        return 0
+    magic, _, size, _, salt, said = _LOG.unpack(head)
+    words = struct.Struct(f"{'>' if magic & 1 else '<'}{2 + size // 4}I")
+    known = _summed(struct.unpack(f"{'>' if magic & 1 else '<'}6I", head[:24]), (0, 0))
+    pages, at = 0, _LOG.size
+    while struct.pack(">2I", *known) == said:
+        page = os.pread(file, _PAGE.size + size, at)
+        if len(page) < _PAGE.size + size:
+            return pages
+        about, its_salt, said = _PAGE.unpack_from(page)
+        known = _summed(words.unpack(about + page[_PAGE.size :]), known)
+        if its_salt != salt:
+            return pages
+        pages, at = pages + 1, at + len(page)
+    return max(pages - 1, 0)
+
+
+def _summed(words: tuple[int, ...], begin: tuple[int, int]) -> tuple[int, int]:
+    """The checksum of a log, gone on with these words."""
+    one, two = begin
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
 
 
 def _sync(file: int) -> None:

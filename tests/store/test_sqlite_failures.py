@@ -441,6 +441,31 @@ def test_a_store_whose_log_may_have_a_gap_takes_nothing_over_from_it(tmp_path: P
     again.close()
 
 
+@pytest.mark.parametrize("at", [32 + 20, 32 + 24 + 4096 + 8, 32 + 2 * 4120 + 4_000])
+def test_if_what_the_disk_refused_is_not_in_memory_either_the_process_has_to_be_started_again(
+    tmp_path: Path, disk: Refusing, at: int
+) -> None:
+    store = SqliteStore(tmp_path, FixedClock())
+    store.board.publish(told("a"))
+    store.board.post(told("b"))
+    whole = (tmp_path / "state.db-wal").read_bytes()
+    with (tmp_path / "state.db-wal").open("r+b") as log:
+        log.seek(at)
+        log.write(bytes(100))
+    disk.refusals = 1
+    for _ in range(2):
+        with pytest.raises(StoreError, match="start it again"):
+            asyncio.run(store.board.sync())
+    (tmp_path / "state.db-wal").write_bytes(whole)
+    with pytest.raises(StoreError, match="start it again"):
+        store.board.publish(told("c"))
+    assert not disk.written
+    store.close()
+    again = SqliteStore(tmp_path, FixedClock())
+    assert again.board.publish(told("c")) == [3]
+    again.close()
+
+
 def test_after_a_commit_that_the_disk_refused_the_log_is_written_over_itself(
     tmp_path: Path, disk: Refusing
 ) -> None:
