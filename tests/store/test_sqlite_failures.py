@@ -451,7 +451,7 @@ def test_if_what_the_disk_refused_is_not_in_memory_either_the_process_has_to_be_
     whole = (tmp_path / "state.db-wal").read_bytes()
     with (tmp_path / "state.db-wal").open("r+b") as log:
         log.seek(at)
-        log.write(bytes(100))
+        log.write(bytes(255 - byte for byte in whole[at : at + 100]))
     disk.refusals = 1
     for _ in range(2):
         with pytest.raises(StoreError, match="start it again"):
