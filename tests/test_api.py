@@ -29,6 +29,7 @@ from mplp_cli.store.layout import lock_path
 from mplp_cli.store.locks import take
 from mplp_cli.store.sqlite import SqliteStore
 from tests.cli.conftest import until
+from tests.failing import BUILD
 
 GREETING = """\
 workflow:
@@ -159,21 +160,6 @@ def test_the_first_files_of_a_process_may_be_read_in_several_threads(greeting: P
 
 
 # ---- once more -----------------------------------------------------------------------------------
-
-#: `check` fails until there is a file `good`, `lint` until there is a file `tidy`.
-BUILD = """\
-workflow:
-  id: build
-  name: Build
-  version: 1.0.0
-  inputs: {who: {type: string, default: world}}
-  steps:
-    - {id: make, type: shell, run: 'echo "made for ${inputs.who}"; echo make >> did'}
-    - {id: check, type: shell, dependencies: [make], run: 'echo check >> did; test -e good'}
-    - {id: lint, type: shell, run: 'echo lint >> did; test -e tidy'}
-    - {id: ship, type: set, values: {what: "${make.result.output}", checked: "${check.status}"}}
-  outputs: {what: "${ship.result.what}"}
-"""
 
 
 @pytest.fixture

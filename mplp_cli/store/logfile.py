@@ -2,7 +2,7 @@
 
 What a disk could not keep it forgets, and it says so once. What it should have kept is a gap then: nothing behind it
 in the log would be found after a power cut, whatever later syncs say. Mostly it is still in memory; so all of the log
-is written over itself, and the disk is asked once more.
+is written over itself, and the disk is asked once more. SQLite holds no locks on this file.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ class LogFile:
             file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+    def __del__(self) -> None:
+        """Who is forgotten is closed, as its connection is."""
+        self.close()
 
     def sync(self) -> None:
         """Have the disk keep all that was committed before. OSError or apsw.Error if that is not certain."""

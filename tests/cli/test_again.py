@@ -10,20 +10,7 @@ import apsw
 import pytest
 
 from tests.cli.conftest import Terminal
-
-BUILD = """\
-workflow:
-  id: build
-  name: Build
-  version: 1.0.0
-  inputs: {who: {type: string, default: world}}
-  steps:
-    - {id: make, type: shell, run: 'echo "made for ${inputs.who}"; echo make >> did'}
-    - {id: check, type: shell, dependencies: [make], run: 'echo check >> did; test -e good'}
-    - {id: lint, type: shell, run: 'echo lint >> did; test -e tidy'}
-    - {id: ship, type: set, values: {what: "${make.result.output}", checked: "${check.status}"}}
-  outputs: {what: "${ship.result.what}"}
-"""
+from tests.failing import BUILD
 
 
 @pytest.fixture
