@@ -162,7 +162,7 @@ class Database:
             raise
         # Without a way back to this object: it is closed with the last reference to it.
         self._writeback = Writeback(partial(_beside, self._connect, str(self.path)))
-        db.set_wal_hook(partial(_committed, self._log, self._writeback))
+        db.set_wal_hook(self._writeback.committed)
         return db
 
     def _inspect(self, db: apsw.Connection) -> None:
@@ -268,12 +268,6 @@ class Database:
         except apsw.Error as error:
             raise store_error(error, self.path) from error
         return self._opened, self.requests, version
-
-
-def _committed(log: LogFile, writeback: Writeback, db: apsw.Connection, name: str, pages: int) -> int:
-    """The log has so many pages now."""
-    log.pages = pages
-    return writeback.committed(db, name, pages)
 
 
 def _beside(connect: Connect, path: str) -> apsw.Connection:

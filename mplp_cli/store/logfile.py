@@ -33,8 +33,6 @@ class LogFile:
         self._path, self._connect = f"{path}-wal", connect
         self._file = -1
         self._lock = Lock()
-        #: Pages in it after the last commit of this process.
-        self.pages = 0
         #: Whether something in the log may not be on the disk though a sync is over.
         self.gap = False
         self._lost = False
@@ -72,11 +70,12 @@ class LogFile:
             os.close(file)
 
     def _write_anew(self, file: int) -> None:
-        with closing(self._connect()) as db:
+        with closing(self._connect()) as db, closing(self._connect()) as other:
             # Nobody else writes until it is closed.
             db.execute("BEGIN IMMEDIATE")
+            pages, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             # What was told of it cannot be taken back: who starts anew reads what there is.
-            self._lost = self._lost or _pages_in(file) < self.pages
+            self._lost = self._lost or _pages_in(file) < pages
             if self._lost:
                 raise OSError(
                     errno.EIO, "the system has lost what was written; stop this process, and start it again"

@@ -441,6 +441,24 @@ def test_a_store_whose_log_may_have_a_gap_takes_nothing_over_from_it(tmp_path: P
     again.close()
 
 
+def test_a_log_that_others_have_begun_anew_is_written_over_itself_too(
+    durable: SqliteStore, tmp_path: Path, disk: Refusing
+) -> None:
+    for n in range(20):
+        durable.board.post(told(f"{n}"))
+    other = apsw.Connection(str(database_path(tmp_path)))
+    other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    other.execute("PRAGMA user_version = 1")
+    other.execute(f"PRAGMA user_version = {VERSION}")
+    disk.refusals = 1
+    asyncio.run(durable.board.sync())
+    other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    other.close()
+    disk.refusals = 1
+    asyncio.run(durable.board.sync())
+    assert durable.board.publish(told("z")) == [21]
+
+
 @pytest.mark.parametrize("at", [32 + 20, 32 + 24 + 4096 + 8, 32 + 2 * 4120 + 4_000])
 def test_if_what_the_disk_refused_is_not_in_memory_either_the_process_has_to_be_started_again(
     tmp_path: Path, disk: Refusing, at: int
