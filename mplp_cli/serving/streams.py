@@ -75,6 +75,7 @@ async def _events(parts: Parts, after: int, wanted: str) -> AsyncGenerator[bytes
                 async with asyncio.timeout(HEARTBEAT):
                     await news.wait()
             except TimeoutError:
+                await parts.bus.sure(seen)
                 # Also says how far it is: what was passed over need not be looked at again.
                 yield b": still here\nid: %d\n\n" % seen
     finally:

@@ -161,7 +161,7 @@ class Database:
             db.close(True)
             raise
         # Without a way back to this object: it is closed with the last reference to it.
-        self._writeback = Writeback(partial(_beside, self._connect, str(self.path)))
+        self._writeback = Writeback(partial(_beside, self._connect, str(self.path)), self._log.doubt)
         db.set_wal_hook(self._writeback.committed)
         return db
 
@@ -187,7 +187,7 @@ class Database:
             try:
                 self._writeback.close()
             finally:
-                self._log.close()
+                # Its file stays open: who has asked for a sync is still answered.
                 if self._log.gap:
                     # Nothing is taken over from a log that the disk may not have.
                     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -201,6 +201,7 @@ class Database:
             self.drop()
         if self._thread is not None:
             self._thread.shutdown()
+        self._log.close()
 
     # ---- reading and writing ----
 

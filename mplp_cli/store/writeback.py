@@ -27,9 +27,10 @@ class Writeback:
     few pages are written by one of them.
     """
 
-    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
-        """`connect` opens another connection to the same file, and is called in the thread."""
-        self._connect = connect
+    def __init__(self, connect: Callable[[], apsw.Connection], doubt: Callable[[], None]) -> None:
+        """`connect` opens another connection to the same file, and is called in the thread. `doubt` is called if the
+        connection was told that the disk could not keep something: it is told only once."""
+        self._connect, self._doubt = connect, doubt
         self._thread: ThreadPoolExecutor | None = None
         self._work: Future[None] | None = None
         #: Whether who commits waits for the disk.
@@ -54,8 +55,12 @@ class Writeback:
         # If somebody still reads what is in it, it gets longer until the next time.
         self._next = pages + PAGES
         if self.waits or pages >= LONG:
-            with suppress(apsw.Error):
+            try:
                 db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.IOError:
+                self._doubt()
+            except apsw.Error:
+                pass  # it is tried again later
         return apsw.SQLITE_OK
 
     def _begun(self) -> Future[None]:

@@ -459,6 +459,30 @@ def test_a_log_that_others_have_begun_anew_is_written_over_itself_too(
     assert durable.board.publish(told("z")) == [21]
 
 
+def test_a_store_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, real = made(tmp_path), os.open
+
+    def refuse(file: Any, flags: int, *more: Any, **further: Any) -> int:
+        if str(file) == f"{path}-wal" and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(file, flags, *more, **further)
+
+    monkeypatch.setattr(os, "open", refuse)
+    store = SqliteStore(tmp_path, FixedClock())
+    assert len(store.runs()) == 1
+    store.close()
+
+
+def test_a_log_of_zeros_is_no_log(durable: SqliteStore, tmp_path: Path, disk: Refusing) -> None:
+    durable.board.post(told("a"))
+    log = tmp_path / "state.db-wal"
+    with log.open("r+b") as file:
+        file.write(bytes(log.stat().st_size))
+    disk.refusals = 1
+    with pytest.raises(StoreError, match="start them again"):
+        asyncio.run(durable.board.sync())
+
+
 @pytest.mark.parametrize("at", [32 + 20, 32 + 24 + 4096 + 8, 32 + 2 * 4120 + 4_000])
 def test_if_what_the_disk_refused_is_not_in_memory_either_the_process_has_to_be_started_again(
     tmp_path: Path, disk: Refusing, at: int
@@ -472,10 +496,10 @@ def test_if_what_the_disk_refused_is_not_in_memory_either_the_process_has_to_be_
         log.write(bytes(255 - byte for byte in whole[at : at + 100]))
     disk.refusals = 1
     for _ in range(2):
-        with pytest.raises(StoreError, match="start it again"):
+        with pytest.raises(StoreError, match="start them again"):
             asyncio.run(store.board.sync())
     (tmp_path / "state.db-wal").write_bytes(whole)
-    with pytest.raises(StoreError, match="start it again"):
+    with pytest.raises(StoreError, match="start them again"):
         store.board.publish(told("c"))
     assert not disk.written
     store.close()

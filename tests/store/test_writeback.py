@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -20,10 +21,14 @@ class Written:
         self.path = str(path)
         self.db = apsw.Connection(self.path)
         self.db.pragma("journal_mode", "wal")
-        self.writeback = Writeback(beside or (lambda: apsw.Connection(self.path)))
+        self.doubts = 0
+        self.writeback = Writeback(beside or (lambda: apsw.Connection(self.path)), self.doubt)
         self.pages: list[int] = []
         self.db.set_wal_hook(self.committed)
         self.db.execute("CREATE TABLE t(x)")
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     def committed(self, db: apsw.Connection, name: str, pages: int) -> int:
         self.pages.append(pages)
@@ -99,4 +104,19 @@ def test_commits_go_on_though_the_log_cannot_be_written_back_beside_them(tmp_pat
     # Who commits does it then.
     written.commit_until(lambda: written.times_anew() > 0)
     assert max(written.pages) < 10 * few
+    written.close()
+
+
+def test_if_the_disk_refuses_who_commits_the_log_is_doubted(tmp_path: Path, few: int) -> None:
+    class Refused(apsw.Connection):
+        def wal_checkpoint(self, *args: Any, **more: Any) -> tuple[int, int]:
+            raise apsw.IOError("disk I/O error")
+
+    written = Written(tmp_path / "db")
+    refused = Refused(written.path)
+    for _ in range(2):  # the thread first, then who commits
+        written.writeback.committed(refused, "main", 10 * few)
+        assert written.writeback._work is None or written.writeback._work.result(30) is None
+    assert written.doubts == 1
+    refused.close()
     written.close()
