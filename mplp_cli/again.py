@@ -328,7 +328,7 @@ def rerun(
     else:
         source, plan = definition
     changed = {c.step for c in compare(runtime, run_id, old, plan, facts).changes if c.step}
-    if how.step and how.step not in plan.number:
+    if how.mode in ("from", "only") and how.step not in plan.number:
         raise UsageError(f"there is no step {how.step!r}", hint=_similar(how.step, plan))
     given = {name: value for name, value in old.inputs.items() if name in plan.workflow.inputs}
     resolved = resolve_inputs(plan.workflow, {**given, **inputs(plan.workflow)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from mplp_cli.errors import RunBusyError, RunStateError
+from mplp_cli.errors import RunBusyError, RunStateError, UnknownRunError
 from mplp_cli.protocols import Control
 
 if TYPE_CHECKING:
@@ -58,8 +58,14 @@ def again(runtime: Runtime, record: RunRecord, deadline: float, doing: str) -> R
             details={"runId": record.id},
         )
     sleep(_PAUSE)
-    [found] = runtime.store.find_runs(record.id)
-    return found
+    return _now(runtime, record)
+
+
+def _now(runtime: Runtime, record: RunRecord) -> RunRecord:
+    found = runtime.store.find_runs(record.id)
+    if not found:
+        raise UnknownRunError(f"run {record.id} has been removed meanwhile")
+    return found[0]
 
 
 # ---- pausing -----------------------------------------------------------------------------------
@@ -147,7 +153,7 @@ def take_back(runtime: Runtime, record: RunRecord) -> bool:
 
 def until_left(runtime: Runtime, record: RunRecord) -> RunRecord:
     """The record of a run as it is now; once the process that has just recorded that it waits or rests has left it."""
-    [record] = runtime.store.find_runs(record.id)
+    record = _now(runtime, record)
     deadline = runtime.clock.monotonic() + PATIENCE
     while record.owned and record.status in ("paused", "waiting"):
         record = again(runtime, record, deadline, "being left")

@@ -253,6 +253,10 @@ def test_a_rerun_says_no_before_anything_starts(failed: dict[str, Any]) -> None:
     run = failed["runId"]
     with pytest.raises(UsageError, match="exclude each other"):
         api.rerun(run, from_step="check", only="check")
+    with pytest.raises(UsageError, match="no step ''"):
+        api.rerun(run, from_step="")
+    with pytest.raises(UsageError, match="no step ''"):
+        api.rerun(run, only="")
     with pytest.raises(UsageError, match="no step 'chek'"):
         api.rerun(run, from_step="chek")
     with pytest.raises(RunStateError, match="`check`, which has no result"):
