@@ -144,15 +144,15 @@ def cloud_event(event: Published, number: int | None = None) -> dict[str, Json]:
 def from_cloud_event(document: Json, now: int) -> Published:
     """The event that a document of CloudEvents 1.0 says. ValueError says what is wrong with it, then what to do.
 
-    Without a `time` it is of `now`; with one, that is kept in milliseconds. A `datacontenttype` of JSON, and what is
-    null, is as if it were not there.
+    Without a `time` it is of `now`; with one, that is kept in milliseconds. A `datacontenttype` of JSON, and an
+    attribute that is null, is as if it were not there.
     """
     if not isinstance(document, dict):
         raise ValueError(
             f"{_a(document)} is no event; one is a JSON object with specversion, id, source and type"
         )
     given: dict[str, Any] = {
-        key: value for key, value in document.items() if value is not None or key == "data"
+        key: value for key, value in document.items() if value is not None or key in ("data", "data_base64")
     }
     if given.get("specversion") != "1.0":
         said = repr(given["specversion"])[:40] if "specversion" in given else "missing"

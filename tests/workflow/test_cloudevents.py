@@ -133,6 +133,7 @@ def test_what_the_public_package_writes_is_read_and_what_we_write_it_reads(
         ({"data": 1, "data_base64": "AA=="}, "both `data` and `data_base64`"),
         ({"data_base64": "A*=="}, "`data_base64` is no base64"),
         ({"data_base64": ["AA=="]}, "`data_base64` is no base64"),
+        ({"data_base64": None}, "`data_base64` is no base64"),
         ({"dataschema": "schema.json"}, "`dataschema` 'schema.json' is no URI"),
         ({"datacontenttype": "json"}, "`datacontenttype` 'json' is no media type"),
         ({"subject": []}, "`subject` is a list"),
