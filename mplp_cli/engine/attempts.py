@@ -1,10 +1,15 @@
-"""Attempts with effects: each is a task that ends in exactly one fact."""
+"""Attempts with effects: each ends in exactly one fact.
+
+Most are tasks. An attempt that is a process, and nothing else, does without: a task, its turns of the event loop and
+its coroutines would cost as much as the rest of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from mplp_cli.engine.caching import keep_of
@@ -20,7 +25,7 @@ from mplp_cli.errors import (
     UnsupportedStepTypeError,
     failure_of,
 )
-from mplp_cli.protocols import Attempt, Parked, Runner, Subruns
+from mplp_cli.protocols import Attempt, Errand, Parked, Runner, Starter, Subruns
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
@@ -59,8 +64,15 @@ class Attempts:
         self._wake = wake
         #: Runs of sub-workflows that are brought to their end, because their step is over.
         self._leaving: set[RunId] = set()
-        #: Step number -> (attempt, its task).
-        self._running: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        #: What does without a task: by the type of the step, and what runs now.
+        self._starters = {
+            kind: starter for kind, runner in world.runners.items() for starter in _starters_among(runner)
+        }
+        self._errands: set[Errand] = set()
+        #: Those that a task is ending.
+        self._ending: set[Errand] = set()
+        #: Step number -> (attempt, how it is stopped).
+        self._running: dict[int, tuple[int, Callable[[], object]]] = {}
         #: What the processes of each have used so far.
         self._usage: dict[int, Usage] = {}
         #: Steps whose task has not had its first turn: such a task would end without a word.
@@ -69,12 +81,38 @@ class Attempts:
         self._told: set[int] = set()
         self._late: set[int] = set()
         self._closed = False
+        #: The beginning of what idempotency keys are made of.
+        self._key = hashlib.sha256(f"{state.run_id}\0".encode())
 
-    def close(self, over: asyncio.Future[None]) -> None:
-        """The drive is over: attempts that are stopped from now on end without a word."""
+    async def close(self, over: asyncio.Future[None]) -> None:
+        """The drive is over: what still runs is stopped, and ends without a word."""
         self._drop()
         if over.done() and not over.cancelled() and isinstance(over.exception(), LostOwnershipError):
             self._world.kill()  # without grace: who took the run over starts them again
+        for _, stop in list(self._running.values()):  # none, unless the drive has failed
+            stop()
+        await self._end_all(self._errands - self._ending)
+
+    async def ended(self) -> None:
+        """The tasks are over, too: stop what they were to end and have not come to."""
+        await self._end_all(self._errands)
+
+    async def _end_all(self, errands: Collection[Errand]) -> None:
+        """Stop these, whether or not it is cancelled."""
+        left = set(errands)
+        while left:
+            with contextlib.suppress(asyncio.CancelledError):
+                async with asyncio.TaskGroup() as tasks:
+                    for errand in list(left):
+                        tasks.create_task(self._end(errand, left))
+
+    async def _end(self, errand: Errand, left: set[Errand]) -> None:
+        with contextlib.suppress(Exception):  # nobody asks any more
+            await errand.end(stop=True)
+        left.discard(errand)
+        self._errands.discard(errand)
+        with contextlib.suppress(Exception):
+            errand.result()
 
     def _drop(self) -> None:
         """The process gives the run up; what still runs is dropped."""
@@ -84,16 +122,72 @@ class Attempts:
 
     def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
         """Start the work of an attempt whose start is committed."""
+        starter = self._starters.get(step.kind)
+        if starter is not None and not step.artifacts and step.demand is None:
+            self._start(starter, step, attempt, body)
+            return
         task = self._tasks.create_task(self._work(step, attempt, body))
-        self._running[step.number] = attempt, task
+        self._running[step.number] = attempt, task.cancel
         self._fresh.add(step.number)
+
+    def _start(self, starter: Starter, step: PlanStep, attempt: int, body: Json) -> None:
+        """The same without a task."""
+        try:
+            made = self._attempt(step, attempt, body)
+            errand = starter.begin_errand(made, partial(self._came_back, step, attempt))
+        except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
+            self._fail(step, attempt, self._masked(failure_of(error)), None)
+        else:
+            self._errands.add(errand)
+            self._running[step.number] = attempt, partial(self._finish, step, attempt, errand)
+
+    def _came_back(self, step: PlanStep, attempt: int, errand: Errand) -> None:
+        if errand in self._ending or self._closed:
+            return
+        try:
+            if errand.is_survived():
+                self._finish(step, attempt, errand)
+            else:
+                self._settle(step, attempt, errand)
+        except BaseException as error:  # noqa: BLE001 - a callback's error reaches nobody by itself
+            self._tasks.create_task(_fail_with(error))
+
+    def _finish(self, step: PlanStep, attempt: int, errand: Errand) -> None:
+        """What is left to be done about an errand takes its time."""
+        if errand not in self._ending and not self._closed:
+            self._ending.add(errand)
+            self._tasks.create_task(self._finishing(step, attempt, errand))
+
+    async def _finishing(self, step: PlanStep, attempt: int, errand: Errand) -> None:
+        is_told = step.number in self._told
+        await errand.end(stop=is_told)
+        if not is_told and step.number in self._told:  # by now
+            await errand.end(stop=True)
+        if not self._closed:
+            self._settle(step, attempt, errand)
+
+    def _settle(self, step: PlanStep, attempt: int, errand: Errand) -> None:
+        """Nothing is left of an errand."""
+        self._errands.discard(errand)
+        self._ending.discard(errand)
+        is_stopped = step.number in self._told
+        try:
+            result = errand.result()
+            if not is_stopped:
+                self._completed(step, attempt, result)
+        except Exception as error:  # noqa: BLE001 - the same
+            if not is_stopped:
+                self._fail(step, attempt, self._masked(failure_of(error)), self._used(step))
+        if is_stopped:
+            self._stopped(step, attempt)
+        self._forget(step.number)
 
     def stop(self, number: int) -> None:
         """Stop the attempt of a step, if one runs."""
         if number in self._running and number not in self._told:
             self._told.add(number)
-            attempt, task = self._running[number]
-            task.cancel()
+            attempt, stop = self._running[number]
+            stop()
             if number in self._fresh:
                 self._stopped(self._state.plan.steps[number], attempt)
                 self._forget(number)
@@ -140,11 +234,11 @@ class Attempts:
             if runner is None:
                 raise UnsupportedStepTypeError(f"nothing runs steps of type `{step.kind}`")
             made = self._attempt(step, attempt, body)
-            result = kept(
-                step, await (self._keep(runner, made) if made.artifacts else runner(made)), self._world
-            )
-            cached = step.cache is not None
-            keep = keep_of(step, self._scope.at(step), self._world.clock.now()) if cached else None
+            result = await (self._keep(runner, made) if made.artifacts else runner(made))
+            if step.number in self._late:  # it paid no heed; what it gives now is thrown away
+                self._fail(step, attempt, _timeout(step), self._used(step))
+            else:
+                self._completed(step, attempt, result)
         except asyncio.CancelledError:
             if self._closed:
                 raise
@@ -159,14 +253,15 @@ class Attempts:
             late = step.number in self._late
             failure = _timeout(step) if late else self._masked(failure_of(error))
             self._fail(step, attempt, failure, self._used(step))
-        else:
-            if step.number in self._late:  # it paid no heed; what it gives now is thrown away
-                self._fail(step, attempt, _timeout(step), self._used(step))
-            else:
-                now, used = self._world.clock.now(), self._used(step)
-                self._post(h.StepCompleted(now, step.id, attempt, result, keep=keep, usage=used))
         finally:
             self._forget(step.number)
+
+    def _completed(self, step: PlanStep, attempt: int, result: Json) -> None:
+        """An attempt has given this, which may be nothing that can be kept."""
+        result = kept(step, result, self._world)
+        now, used = self._world.clock.now(), self._used(step)
+        keep = keep_of(step, self._scope.at(step), now) if step.cache is not None else None
+        self._post(h.StepCompleted(now, step.id, attempt, result, keep=keep, usage=used))
 
     async def _consult(self, step: PlanStep, attempt: int, body: Json) -> Json:
         """The parameters of a module operation, with what agents have said filled in."""
@@ -227,7 +322,8 @@ class Attempts:
             env = {**env, **trace.environ()}
         if isinstance(body, dict) and body.get("env"):
             env = {**env, **{name: str(value) for name, value in body["env"].items()}}
-        key = hashlib.sha256(f"{state.run_id}\0{step.id}".encode()).hexdigest()[:32]
+        key = self._key.copy()
+        key.update(step.id.encode())
         return Attempt(
             run=state.run_id,
             workflow=state.plan.workflow.id,
@@ -237,7 +333,7 @@ class Attempts:
             cwd=state.cwd,
             env=env,
             body=body,
-            idempotency_key=key,
+            idempotency_key=key.hexdigest()[:32],
             output=self._world.output,
             child=child_id(state, step.id) if step.kind == KIND else "",
             again=step.id in state.renewals.again,
@@ -248,6 +344,14 @@ class Attempts:
             trace=trace,
             measured=partial(self._measured, step.number),
         )
+
+
+def _starters_among(*runners: object) -> list[Starter]:
+    return [runner for runner in runners if isinstance(runner, Starter)]
+
+
+async def _fail_with(error: BaseException) -> None:
+    raise error
 
 
 def _timeout(step: PlanStep) -> Failure:

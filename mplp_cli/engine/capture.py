@@ -211,6 +211,14 @@ class Printout:
             self._captures[stream] = Capture(stream, self._masker, self._open(), self._emit)
         self._captures[stream].feed(data)
 
+    def text(self, stream: str) -> str:
+        """What is kept of a stream, once it is closed."""
+        return self._captures[stream].text if stream in self._captures else ""
+
+    def left_out(self, stream: str) -> int:
+        """How many bytes of a stream are not kept."""
+        return self._captures[stream].left_out if stream in self._captures else 0
+
     def flush(self) -> None:
         """Write what waits for the end of its line: who follows the log reads it now."""
         self._open().flush()
@@ -230,6 +238,7 @@ class Printout:
             self._log.close()
             if self._log.problem:
                 self.note(f"the log of this step could not be written: {self._log.problem}\n")
+                self._log.problem = ""
 
     def _open(self) -> StepLog:
         if self._log is None:

@@ -27,6 +27,7 @@ from mplp_cli.engine.entrance import Entrance
 from mplp_cli.engine.judging import judged
 from mplp_cli.engine.keeping import checked
 from mplp_cli.engine.local import done_at_once, operate
+from mplp_cli.engine.lookout import lookout
 from mplp_cli.engine.people import Verb, aftermath, answer, doubt, let_go, withdrawn
 from mplp_cli.engine.queueing import wait_for_turn
 from mplp_cli.engine.requests import begin_again, hear
@@ -89,6 +90,7 @@ class Drive:
     async def run(self, begin: h.RunStarted | h.RunResumed | None = None) -> RunState:
         """Drive the run on from what its journal holds; `begin` is the fact of a run just created, or says how."""
         self._loop = asyncio.get_running_loop()
+        self._soon = lookout().soon
         if isinstance(begin, h.RunStarted):
             self._asked = self.state.handle(begin)
             self._tell_all([begin])
@@ -109,10 +111,11 @@ class Drive:
                 try:
                     await over
                 finally:
-                    self._attempts.close(over)
+                    await self._attempts.close(over)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
+            await self._attempts.ended()
             self._polling.cancel()
             if self._later is not None:
                 self._later.cancel()
@@ -153,7 +156,7 @@ class Drive:
     def _wake(self) -> None:
         if not self._turn_due and self._over is not None and not self._over.done():
             self._turn_due = True
-            self._loop.call_soon(self._turn)
+            self._soon(self._turn)
 
     def _turn(self, is_late: bool = False) -> None:
         """Take a turn; `is_late`: it is the one that a commit has waited for."""

@@ -59,13 +59,19 @@ class Launch(Struct, frozen=True, kw_only=True):
 
 
 class Child:
-    """A running process with its group. Starting it raises OSError or ValueError as `subprocess.Popen` does."""
+    """A running process with its group. Starting it raises OSError or ValueError as `subprocess.Popen` does.
 
-    def __init__(self, launch: Launch, stdout: Sink, stderr: Sink) -> None:
+    Its end is told to `ended`, or waited for by `wait`.
+    """
+
+    def __init__(
+        self, launch: Launch, stdout: Sink, stderr: Sink, ended: Callable[[], None] | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        watch = lookout()
         #: Whether it has ended; who waits for that may have been cancelled.
         self._exited = False
-        self._end: asyncio.Future[None] = self._loop.create_future()
+        self._tell = ended
         self.mark = launch.mark
         self._stopping = False
         self._code = 0
@@ -96,7 +102,6 @@ class Child:
             self._pipes[pipe] = sink
         #: The pipes that are read as something comes. Many processes end soon, and are read once, at their end.
         self._heard: set[int] = set()
-        watch = lookout()
         watch.when_long(self._grow)
         try:
             watch.end_of(self.pid, self._ended)
@@ -109,16 +114,42 @@ class Child:
         Cancelled: it is stopped first. SIGTERM, `grace` seconds, SIGKILL, until nothing is left, however
         often it is cancelled meanwhile.
         """
+        await self.finish(grace)
+        return self.code()
+
+    async def finish(self, grace: float) -> None:
+        """The same without its exit code."""
         try:
-            await self._end
-            if self._pipes or self._has_group():
+            if not self._exited:
+                end = self._loop.create_future()
+                self._tell = lambda: None if end.done() else end.set_result(None)
+                await end
+            if self.is_survived():
                 await self._end_leftovers()
         except asyncio.CancelledError:
             await self._stop(grace)
             raise
         finally:
-            for pipe in list(self._pipes):
-                self._close(pipe)
+            self.close()
+
+    async def stop(self, grace: float) -> None:
+        """Stop it and all that it has started, as `wait` does that is cancelled."""
+        try:
+            await self._stop(grace)
+        finally:
+            self.close()
+
+    def is_survived(self) -> bool:
+        """Whether the process, which has ended, has left any behind: `wait` ends those."""
+        return bool(self._pipes) or self._has_group()
+
+    def close(self) -> None:
+        """Read no more of what it prints."""
+        for pipe in list(self._pipes):
+            self._close(pipe)
+
+    def code(self) -> int:
+        """Its exit code, once it has ended, as `wait` gives it. Raises what a sink has raised."""
         if self._error is not None:
             raise self._error
         return self._code if self._code >= 0 else 128 - self._code
@@ -203,8 +234,8 @@ class Child:
     def _over(self) -> None:
         self._drain()
         self._exited = True
-        if not self._end.done():
-            self._end.set_result(None)
+        if self._tell is not None:
+            self._tell()
 
     async def _end_leftovers(self) -> None:
         """Background processes had SIGTERM when the child ended; what is still there is killed."""
@@ -228,8 +259,9 @@ class Child:
         ]
         everyone = [handle for _, handle in family]
         try:
-            self._signal_group(signal.SIGTERM)
-            self._signal_group(signal.SIGCONT)
+            if self._has_group():  # else its number may be another's by now
+                self._signal_group(signal.SIGTERM)
+                self._signal_group(signal.SIGCONT)
             signal_handles([handle for group, handle in family if group != self.pid], signal.SIGTERM)
             end = self._loop.time() + grace
             while (self._has_group() or any_lives(everyone)) and self._loop.time() < end:

@@ -39,9 +39,9 @@ class Runners:
         self._close_agents: Callable[[], Awaitable[None]] | None = None
         made: dict[str, Runner] = {}
         if "shell" in kinds:
-            from mplp_cli.engine.steps.shell import run_shell
+            from mplp_cli.engine.steps.shell import ShellSteps
 
-            made["shell"] = partial(run_shell, masker=masker, workplace=workplace)
+            made["shell"] = ShellSteps(masker=masker, workplace=workplace)
         if "python" in kinds:
             from mplp_cli.engine.steps.python import run_python
 

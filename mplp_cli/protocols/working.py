@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -99,6 +99,34 @@ class Subruns(Protocol):
 
 #: Does the work of one attempt; cancelled when it must stop. Its result is JSON; StepError says what failed.
 Runner = Callable[[Attempt], Awaitable[Json]]
+
+
+class Errand(Protocol):
+    """The work of one attempt that goes on by itself, as a process does: no task waits for it."""
+
+    def is_survived(self) -> bool:
+        """Whether it has come back, and has left something behind that `end` is to end."""
+        ...
+
+    async def end(self, *, stop: bool) -> None:
+        """End what it has left behind; or (`stop`) the work too, however far it is. Cancelled, it stops everything."""
+        ...
+
+    def result(self) -> Json:
+        """What a runner gives, or raises what it raises; asked once, when nothing is left of it."""
+        ...
+
+
+@runtime_checkable
+class Starter(Protocol):
+    """A runner that can do without a task, which costs as much as all else about a short process."""
+
+    def begin_errand(self, attempt: Attempt, back: Callable[[Errand], None]) -> Errand:
+        """Begin the work of an attempt. `back` is called once it has come back, in a later turn of the event loop.
+
+        Raises what a runner raises if it cannot begin.
+        """
+        ...
 
 
 class Ended(Struct, frozen=True):

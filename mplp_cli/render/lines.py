@@ -11,7 +11,7 @@ from mplp_cli.protocols import Standing
 from mplp_cli.render.ink import Line, write
 from mplp_cli.render.queued import queue_text
 from mplp_cli.render.tails import BREAK
-from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe_output
+from mplp_cli.render.theme import PLAIN, STATUS_STYLE, Theme, safe, safe_output
 from mplp_cli.render.view import (
     RunView,
     approve_command,
@@ -246,10 +246,14 @@ class Lines:
     # ---- parts of a line
 
     def _line(self, at: int, status: str, name: str, said: str) -> Line:
-        line = Line(f"{self._time(at)} ", "dim").add(f"{self._theme.glyph(status)} ", STATUS_STYLE[status])
-        return line.add(f"{self._prefix}{name}", "strong").add(
-            f" {said}", "bad" if status == "failed" else ""
-        )
+        line = Line()
+        line.pieces = [  # our own text needs nothing to be safe
+            (f"{self._time(at)} ", "dim"),
+            (f"{self._theme.glyph(status)} ", STATUS_STYLE[status]),
+            (safe(f"{self._prefix}{name}"), "strong"),
+            (safe(f" {said}"), "bad" if status == "failed" else ""),
+        ]
+        return line
 
     def _time(self, at: int) -> str:
         second = at // 1000

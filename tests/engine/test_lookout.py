@@ -180,3 +180,93 @@ def test_each_event_loop_has_its_own_which_leaves_nothing_open() -> None:
     for _ in range(3):
         asyncio.run(main())
     assert is_open() == before
+
+
+def test_what_follows_from_ends_is_done_when_all_that_came_together_are_told() -> None:
+    async def main() -> list[str]:
+        said: list[str] = []
+        over = asyncio.Event()
+        pids = [_ended_before(0) for _ in range(3)]
+
+        def ended(pid: int) -> None:
+            os.waitpid(pid, 0)
+            said.append("an end")
+            if "what follows" not in asked:
+                asked.append("what follows")
+                lookout().soon(follow)
+
+        def follow() -> None:
+            said.append("what follows")
+            over.set()
+
+        asked: list[str] = []
+        for pid in pids:
+            lookout().end_of(pid, partial(ended, pid))
+        async with asyncio.timeout(10):
+            await over.wait()
+        return said
+
+    assert asyncio.run(main()) == ["an end", "an end", "an end", "what follows"]
+
+
+def test_without_an_end_it_is_done_in_the_next_turn_of_the_loop() -> None:
+    async def main() -> list[str]:
+        said: list[str] = []
+        lookout().soon(lambda: said.append("soon"))
+        said.append("now")
+        await asyncio.sleep(0)
+        return said
+
+    assert asyncio.run(main()) == ["now", "soon"]
+
+
+def test_what_follows_is_done_though_who_hears_of_an_end_fails() -> None:
+    async def main() -> list[str]:
+        loop, said, over = asyncio.get_running_loop(), list[str](), asyncio.Event()
+        loop.set_exception_handler(lambda _, told: said.append(str(told["exception"])))
+        first, second = _ended_before(0), _ended_before(0)
+
+        def fail() -> None:
+            os.waitpid(first, 0)
+            lookout().soon(lambda: said.append("what follows"))
+            raise OSError("it fails")
+
+        def ended() -> None:
+            os.waitpid(second, 0)
+            over.set()
+
+        lookout().end_of(first, fail)
+        lookout().end_of(second, ended)
+        async with asyncio.timeout(10):
+            await over.wait()
+        return said
+
+    assert sorted(asyncio.run(main())) == ["it fails", "what follows"]
+
+
+def test_others_have_their_turn_while_processes_end_without_a_pause() -> None:
+    async def main() -> int:
+        loop, begun, turns, over = asyncio.get_running_loop(), 0, 0, asyncio.Event()
+
+        def begin() -> None:
+            nonlocal begun
+            begun += 1
+            pid = _ended_before(0)
+            lookout().end_of(pid, partial(ended, pid))
+
+        def ended(pid: int) -> None:
+            os.waitpid(pid, 0)
+            begin() if begun < 100 else over.set()
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(turn)
+
+        begin()
+        turn()
+        async with asyncio.timeout(10):
+            await over.wait()
+        return turns
+
+    assert asyncio.run(main()) >= 10

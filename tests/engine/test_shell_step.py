@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -11,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from mplp_cli.engine.capture import StepLog
 from mplp_cli.engine.processes import Child
-from mplp_cli.engine.steps.shell import attempt_mark, read_log, run_shell
+from mplp_cli.engine.steps.shell import ShellSteps, attempt_mark, read_log
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
@@ -34,8 +37,9 @@ def nothing_is_left() -> Iterator[None]:
 class Steps:
     """Runs shell steps in a folder and keeps what they said."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, has_task: bool) -> None:
         self.folder = folder
+        self.has_task = has_task
         self.logs = folder / "state" / "logs"
         self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.secrets: dict[str, str] = {}
@@ -61,21 +65,34 @@ class Steps:
         self.came.set()
 
     async def start(self, *, grace: float = 5, children: set[Child] | None = None, **body: Any) -> Any:
-        return await run_shell(
-            self.attempt(**body),
-            masker=Masker(self.secrets),
-            workplace=Workplace(
-                log_dir=self.logs, grace=grace, children=set() if children is None else children
-            ),
-        )
+        place = Workplace(log_dir=self.logs, grace=grace, children=set() if children is None else children)
+        return await self.work(self.attempt(**body), place)
+
+    async def work(self, attempt: Attempt, place: Workplace) -> Any:
+        """The attempt as a task, or without one."""
+        runner = ShellSteps(masker=Masker(self.secrets), workplace=place)
+        if self.has_task:
+            return await runner(attempt)
+        back = asyncio.get_running_loop().create_future()
+        errand = runner.begin_errand(attempt, back.set_result)
+        try:
+            assert await back is errand
+            if errand.is_survived():
+                await errand.end(stop=False)
+        except asyncio.CancelledError:
+            await errand.end(stop=True)
+            with contextlib.suppress(StepError):
+                errand.result()
+            raise
+        return errand.result()
 
     def run(self, **body: Any) -> Any:
         return asyncio.run(self.start(**body))
 
 
-@pytest.fixture
-def steps(tmp_path: Path) -> Steps:
-    return Steps(tmp_path)
+@pytest.fixture(params=[True, False], ids=["task", "errand"])
+def steps(tmp_path: Path, request: pytest.FixtureRequest) -> Steps:
+    return Steps(tmp_path, request.param)
 
 
 def test_a_script_gives_its_output_and_its_exit_code(steps: Steps) -> None:
@@ -312,7 +329,7 @@ def test_secrets_are_masked_in_every_sink(steps: Steps) -> None:
 def test_a_cancelled_step_is_stopped_with_everything_it_started(steps: Steps) -> None:
     async def main() -> None:
         children: set[Child] = set()
-        script = "trap '' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000; done"
+        script = "trap '' TERM; (setsid sleep 1001 &); echo up; while :; do sleep 1001; done"
         async with asyncio.TaskGroup() as tasks:
             step = tasks.create_task(steps.start(script=script, grace=0.1, children=children))
             await steps.came.wait()
@@ -341,7 +358,28 @@ def test_a_step_inside_a_foreach_has_a_log_of_its_own(steps: Steps) -> None:
             **{name: getattr(attempt, name) for name in attempt.__struct_fields__}
             | {"step": "outer[3].inner"}
         )
-        await run_shell(inner, masker=Masker({}), workplace=Workplace(log_dir=steps.logs, grace=1))
+        await steps.work(inner, Workplace(log_dir=steps.logs, grace=1))
 
     asyncio.run(main())
     assert (steps.logs / "outer[3].inner.2.log").exists()
+
+
+def test_an_error_of_the_screen_fails_the_step_though_something_is_left_of_it(steps: Steps) -> None:
+    def gone(step: str, stream: str, text: str) -> None:
+        raise OSError("the screen is gone")
+
+    steps.output = gone  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="the screen is gone"):
+        steps.run(script="sleep 5 & echo up")
+
+
+def test_a_log_that_cannot_be_written_is_told_once(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: StepLog) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(StepLog, "_open", full)
+    with pytest.raises(ShellExitError):
+        steps.run(script="echo hi; exit 3")
+    assert [text for _, stream, text in steps.said if stream == "note"] == [
+        "the log of this step could not be written: No space left on device\n"
+    ]

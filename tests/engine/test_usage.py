@@ -18,7 +18,7 @@ import pytest
 from mplp_cli.agents.contract import AgentRequest
 from mplp_cli.clock import SystemClock
 from mplp_cli.engine.steps.python import run_python
-from mplp_cli.engine.steps.shell import run_shell
+from mplp_cli.engine.steps.shell import ShellSteps
 from mplp_cli.engine.survivors import find_marked, kill_marked
 from mplp_cli.engine.workplace import Workplace, attempt_mark
 from mplp_cli.errors import InsufficientResourcesError, ShellExitError
@@ -78,7 +78,7 @@ class Work:
 
     def shell(self, script: str, **more: Any) -> Any:
         attempt = self.attempt({"script": script}, **more)
-        return asyncio.run(run_shell(attempt, masker=Masker({}), workplace=self.place))
+        return asyncio.run(ShellSteps(masker=Masker({}), workplace=self.place)(attempt))
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
-from mplp_cli.engine.capture import KEPT, Capture, StepLog, read_log
+from mplp_cli.engine.capture import KEPT, Printout, read_log
 from mplp_cli.engine.processes import Child, Launch
 from mplp_cli.engine.workplace import (
     Workplace,
@@ -31,13 +32,13 @@ from mplp_cli.engine.workplace import (
     within_limit,
 )
 from mplp_cli.errors import OutputFormatError, OutputLimitError, ShellExitError, StepError
-from mplp_cli.protocols import Attempt
+from mplp_cli.protocols import Attempt, Errand
 from mplp_cli.workflow.language.jsontext import parse_json
 from mplp_cli.workflow.language.shelltext import SHELLS
 from mplp_cli.workflow.masking import Masker
 from mplp_cli.workflow.values import Json
 
-__all__ = ["attempt_mark", "read_log", "run_shell"]
+__all__ = ["ShellSteps", "attempt_mark", "read_log"]
 
 #: Bytes of one argument or one `NAME=value` (the system's limit, its final NUL included).
 _LONGEST = 131_072
@@ -52,60 +53,113 @@ _HINTS = {
 }
 
 
-async def run_shell(attempt: Attempt, *, masker: Masker, workplace: Workplace) -> Json:
-    """Run one attempt of a shell step: `{exitCode, stdout, stderr, output}`, and `outputs` if it wrote any.
+class ShellSteps:
+    """Runs shell steps: a `protocols.Runner`, and a `Starter`."""
 
-    Cancelled, it ends the process first (SIGTERM, the grace of the workplace, SIGKILL).
-    """
-    body = attempt.body
-    base = file_name(workplace.place, attempt)
-    outputs = f"{base}.outputs"
-    remove(outputs)
-    log = StepLog(f"{base}.log")
+    def __init__(self, *, masker: Masker, workplace: Workplace) -> None:
+        self._masker, self._workplace = masker, workplace
 
-    def emit(stream: str, text: str) -> None:
-        attempt.output(attempt.step, stream, text)
+    async def __call__(self, attempt: Attempt) -> Json:
+        """Run one attempt: `{exitCode, stdout, stderr, output}`, and `outputs` if it wrote any.
 
-    streams = [Capture(stream, masker, log, emit) for stream in ("stdout", "stderr")]
-    script = f"{base}.script" if _is_long(body) else None
-    has_outputs = True
-    try:
-        if script is not None:
-            _write_script(script, body)
-        launch = _launch(attempt, workplace.owner, outputs, script)
-        if workplace.guardian is not None:
-            workplace.guardian.watch()
+        Cancelled, it ends the process first (SIGTERM, the grace of the workplace, SIGKILL).
+        """
+        script = _Script(attempt, self._masker, self._workplace)
         try:
-            code = await attend(_start(launch, streams), attempt, workplace)
+            return script.result(await attend(script.start(), attempt, self._workplace))
         finally:
-            for stream in streams:
-                stream.close()
-            log.close()
-            if log.problem:
-                emit("note", f"the log of this step could not be written: {log.problem}\n")
+            script.clear()
+
+    def begin_errand(self, attempt: Attempt, back: Callable[[Errand], None]) -> Errand:
+        """Begin one attempt whose memory nobody watches."""
+        return _Errand(attempt, back, _Script(attempt, self._masker, self._workplace), self._workplace)
+
+
+class _Errand:
+    """A process that nobody waits for: a `protocols.Errand`."""
+
+    def __init__(
+        self, attempt: Attempt, back: Callable[[Errand], None], script: _Script, workplace: Workplace
+    ) -> None:
+        self._attempt, self._script, self._workplace = attempt, script, workplace
+        try:
+            self._child = script.start(lambda: back(self))
+        except BaseException:
+            script.clear()
+            raise
+        workplace.children.add(self._child)
+
+    def is_survived(self) -> bool:
+        return self._child.is_survived()
+
+    async def end(self, *, stop: bool) -> None:
+        if stop:
+            await self._child.stop(self._workplace.grace)
+        else:
+            await self._child.finish(self._workplace.grace)
+
+    def result(self) -> Json:
+        child = self._child
+        child.close()
+        self._workplace.children.discard(child)
+        self._attempt.measured(child.usage)
+        try:
+            return self._script.result(child.code())
+        finally:
+            self._script.clear()
+
+
+class _Script:
+    """One attempt of a shell step: what surrounds its process."""
+
+    def __init__(self, attempt: Attempt, masker: Masker, workplace: Workplace) -> None:
+        self._attempt, self._masker, self._workplace = attempt, masker, workplace
+        base = file_name(workplace.place, attempt)
+        #: Where it may write outputs, and what it runs if that is too long for an argument.
+        self._outputs = f"{base}.outputs"
+        self._file = f"{base}.script" if _is_long(attempt.body) else None
+        self._printout = Printout(workplace.log_dir, masker, attempt)
+        self._is_clear = False
+
+    def start(self, ended: Callable[[], None] | None = None) -> Child:
+        """Start the process, whose end is told to `ended`. StepError if that cannot be."""
+        attempt, feed = self._attempt, self._printout.feed
+        if os.access(self._outputs, os.F_OK):
+            remove(self._outputs)  # of an attempt of that number that was lost
+        if self._file is not None:
+            _write_script(self._file, attempt.body)
+        launch = _launch(attempt, self._workplace.owner, self._outputs, self._file)
+        if self._workplace.guardian is not None:
+            self._workplace.guardian.watch()
+        try:
+            return Child(launch, partial(feed, "stdout"), partial(feed, "stderr"), ended)
+        except (OSError, ValueError) as error:
+            _cannot_start(launch, error)
+
+    def result(self, code: int) -> Json:
+        """What it has given, now that its process has ended with that exit code. StepError if it has failed."""
+        printout = self._printout
+        printout.close()
         if code != 0:
-            raise _failed(code, streams)
-        result = _result(body.get("parse") or "text", streams)
-        written = _outputs(outputs)
-        has_outputs = written is not None
-        if written:
-            result["outputs"] = masker.value(written)
+            raise _failed(code, printout)
+        result = _result(self._attempt.body.get("parse") or "text", printout)
+        if os.access(self._outputs, os.F_OK):  # mostly there is no file
+            if written := _outputs(self._outputs):
+                result["outputs"] = self._masker.value(written)
+            remove(self._outputs)
+        self._is_clear = self._file is None
         return result
-    finally:
-        if has_outputs:  # or may have
-            remove(outputs)
-        if script is not None:
-            remove(script)
+
+    def clear(self) -> None:
+        """Close its log and remove its files, whatever became of the process."""
+        if not self._is_clear:
+            self._printout.close()
+            remove(self._outputs)
+            if self._file is not None:
+                remove(self._file)
 
 
 # ---- before ------------------------------------------------------------------------------------
-
-
-def _start(launch: Launch, streams: list[Capture]) -> Child:
-    try:
-        return Child(launch, streams[0].feed, streams[1].feed)
-    except (OSError, ValueError) as error:
-        _cannot_start(launch, error)
 
 
 def _launch(attempt: Attempt, owner: str, outputs: str, script_file: str | None) -> Launch:
@@ -198,8 +252,8 @@ def _cannot_start(launch: Launch, error: OSError | ValueError) -> NoReturn:
 # ---- after -------------------------------------------------------------------------------------
 
 
-def _failed(code: int, streams: list[Capture]) -> ShellExitError:
-    stdout, stderr = (stream.text[-_TAIL:] for stream in streams)
+def _failed(code: int, printout: Printout) -> ShellExitError:
+    stdout, stderr = (printout.text(stream)[-_TAIL:] for stream in ("stdout", "stderr"))
     error = ShellExitError(code, stderr)
     for key, text in (("stdout", stdout), ("stderr", stderr)):
         if text:
@@ -212,10 +266,10 @@ def _failed(code: int, streams: list[Capture]) -> ShellExitError:
     return error
 
 
-def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
-    stdout, stderr = streams[0].text, streams[1].text
+def _result(parse: str, printout: Printout) -> dict[str, Any]:
+    stdout, stderr = printout.text("stdout"), printout.text("stderr")
     output: Json = stdout.removesuffix("\n")
-    if parse != "text" and streams[0].left_out:
+    if parse != "text" and printout.left_out("stdout"):
         raise OutputLimitError(
             f"only {KEPT:,} bytes of the output were kept, which is too little to read it as {parse}",
             hint="write large data to a file and print its name",
@@ -227,13 +281,11 @@ def _result(parse: str, streams: list[Capture]) -> dict[str, Any]:
     return {"exitCode": 0, "stdout": stdout, "stderr": stderr, "output": output}
 
 
-def _outputs(path: str) -> dict[str, str] | None:
-    """The `name=value` lines that the step has written, if there is a file; the last of a name counts."""
+def _outputs(path: str) -> dict[str, str]:
+    """The `name=value` lines that the step has written; the last of a name counts."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (mostly there is none)
+        with open(path, "rb") as file:  # noqa: PTH123 (the path is text)
             data = file.read(KEPT + 1)
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise OutputFormatError(f"$MPLP_OUTPUT cannot be read: {error.strerror}") from error
     if len(data) > KEPT:
