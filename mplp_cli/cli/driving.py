@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from mplp_cli.render.live import LiveView
 
 
+#: Types of steps that begin a process.
+PROCESSES = frozenset({"shell", "python", "agent"})
+
+
 class Shown(Protocol):
     """A run as far as it is shown. `recorded`: how many of its facts are not told again."""
 
@@ -256,6 +260,10 @@ def go(
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
     """Drive the run to its end, show it, and give the exit code."""
     collect_less()
+    if _may_be_crowded(run):
+        from mplp_cli.engine.slices import ask_for_short_slices
+
+        ask_for_short_slices()
     try:
         with runtime, ExitStack() as stack:
             watch.open(run, stack)
@@ -265,6 +273,12 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
     finally:
         tell_of_traces(runtime)
     return EXITS[run.state.status]
+
+
+def _may_be_crowded(run: Run) -> bool:
+    """Whether the run may keep all processors busy with more processes than one for each."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return run.plan.grows or sum(step.kind in PROCESSES for step in run.plan.steps) > processors
 
 
 def tell_of_traces(runtime: Runtime) -> None:
