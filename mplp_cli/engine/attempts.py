@@ -1,19 +1,15 @@
-"""Attempts with effects: each ends in exactly one fact.
-
-Most are tasks. An attempt that is a process, and nothing else, does without: a task, its turns of the event loop and
-its coroutines would cost as much as the rest of it.
-"""
+"""Attempts with effects: each is a task, or an errand, that ends in exactly one fact."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 
 from mplp_cli.engine.caching import keep_of
 from mplp_cli.engine.consulting import Consultation, Filled
+from mplp_cli.engine.errands import Errands
 from mplp_cli.engine.keeping import kept
 from mplp_cli.engine.people import caller_of
 from mplp_cli.engine.world import World
@@ -25,7 +21,7 @@ from mplp_cli.errors import (
     UnsupportedStepTypeError,
     failure_of,
 )
-from mplp_cli.protocols import Attempt, Errand, Parked, Runner, Starter, Subruns
+from mplp_cli.protocols import Attempt, Errand, Parked, Runner, Subruns
 from mplp_cli.workflow.fold import history as h
 from mplp_cli.workflow.fold.scope import RunScope
 from mplp_cli.workflow.fold.state import RunState
@@ -64,13 +60,7 @@ class Attempts:
         self._wake = wake
         #: Runs of sub-workflows that are brought to their end, because their step is over.
         self._leaving: set[RunId] = set()
-        #: What does without a task: by the type of the step, and what runs now.
-        self._starters = {
-            kind: starter for kind, runner in world.runners.items() for starter in _starters_among(runner)
-        }
-        self._errands: set[Errand] = set()
-        #: Those that a task is ending.
-        self._ending: set[Errand] = set()
+        self.errands = Errands(world.runners, tasks)
         #: Step number -> (attempt, how it is stopped).
         self._running: dict[int, tuple[int, Callable[[], object]]] = {}
         #: What the processes of each have used so far.
@@ -91,85 +81,32 @@ class Attempts:
             self._world.kill()  # without grace: who took the run over starts them again
         for _, stop in list(self._running.values()):  # none, unless the drive has failed
             stop()
-        await self._end_all(self._errands - self._ending)
-
-    async def ended(self) -> None:
-        """The tasks are over, too: stop what they were to end and have not come to."""
-        await self._end_all(self._errands)
-
-    async def _end_all(self, errands: Collection[Errand]) -> None:
-        """Stop these, whether or not it is cancelled."""
-        left = set(errands)
-        while left:
-            with contextlib.suppress(asyncio.CancelledError):
-                async with asyncio.TaskGroup() as tasks:
-                    for errand in list(left):
-                        tasks.create_task(self._end(errand, left))
-
-    async def _end(self, errand: Errand, left: set[Errand]) -> None:
-        with contextlib.suppress(Exception):  # nobody asks any more
-            await errand.end(stop=True)
-        left.discard(errand)
-        self._errands.discard(errand)
-        with contextlib.suppress(Exception):
-            errand.result()
+        await self.errands.close()
 
     def _drop(self) -> None:
         """The process gives the run up; what still runs is dropped."""
         self._closed = True
+        self.errands.drop()
         if self._world.subruns is not None:
             self._world.subruns.abandon()
 
     def begin(self, step: PlanStep, attempt: int, body: Json) -> None:
         """Start the work of an attempt whose start is committed."""
-        starter = self._starters.get(step.kind)
-        if starter is not None and not step.artifacts and step.demand is None:
-            self._start(starter, step, attempt, body)
+        if (starter := self.errands.starter(step)) is None:
+            task = self._tasks.create_task(self._work(step, attempt, body))
+            self._running[step.number] = attempt, task.cancel
+            self._fresh.add(step.number)
             return
-        task = self._tasks.create_task(self._work(step, attempt, body))
-        self._running[step.number] = attempt, task.cancel
-        self._fresh.add(step.number)
-
-    def _start(self, starter: Starter, step: PlanStep, attempt: int, body: Json) -> None:
-        """The same without a task."""
         try:
             made = self._attempt(step, attempt, body)
-            errand = starter.begin_errand(made, partial(self._came_back, step, attempt))
+            errand = self.errands.begin(starter, made, partial(self._settle, step, attempt))
         except Exception as error:  # noqa: BLE001 - whatever a runner raises is the step's failure
             self._fail(step, attempt, self._masked(failure_of(error)), None)
         else:
-            self._errands.add(errand)
-            self._running[step.number] = attempt, partial(self._finish, step, attempt, errand)
-
-    def _came_back(self, step: PlanStep, attempt: int, errand: Errand) -> None:
-        if errand in self._ending or self._closed:
-            return
-        try:
-            if errand.is_survived():
-                self._finish(step, attempt, errand)
-            else:
-                self._settle(step, attempt, errand)
-        except BaseException as error:  # noqa: BLE001 - a callback's error reaches nobody by itself
-            self._tasks.create_task(_fail_with(error))
-
-    def _finish(self, step: PlanStep, attempt: int, errand: Errand) -> None:
-        """What is left to be done about an errand takes its time."""
-        if errand not in self._ending and not self._closed:
-            self._ending.add(errand)
-            self._tasks.create_task(self._finishing(step, attempt, errand))
-
-    async def _finishing(self, step: PlanStep, attempt: int, errand: Errand) -> None:
-        is_told = step.number in self._told
-        await errand.end(stop=is_told)
-        if not is_told and step.number in self._told:  # by now
-            await errand.end(stop=True)
-        if not self._closed:
-            self._settle(step, attempt, errand)
+            self._running[step.number] = attempt, partial(self.errands.stop, errand)
 
     def _settle(self, step: PlanStep, attempt: int, errand: Errand) -> None:
-        """Nothing is left of an errand."""
-        self._errands.discard(errand)
-        self._ending.discard(errand)
+        """An errand is over."""
         is_stopped = step.number in self._told
         try:
             result = errand.result()
@@ -344,14 +281,6 @@ class Attempts:
             trace=trace,
             measured=partial(self._measured, step.number),
         )
-
-
-def _starters_among(*runners: object) -> list[Starter]:
-    return [runner for runner in runners if isinstance(runner, Starter)]
-
-
-async def _fail_with(error: BaseException) -> None:
-    raise error
 
 
 def _timeout(step: PlanStep) -> Failure:

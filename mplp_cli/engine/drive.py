@@ -115,7 +115,7 @@ class Drive:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            await self._attempts.ended()
+            await self._attempts.errands.ended()
             self._polling.cancel()
             if self._later is not None:
                 self._later.cancel()

@@ -102,7 +102,7 @@ class Child:
             self._pipes[pipe] = sink
         #: The pipes that are read as something comes. Many processes end soon, and are read once, at their end.
         self._heard: set[int] = set()
-        watch.when_long(self._grow)
+        watch.when_long(lambda: None if self._exited else self._listen())
         try:
             watch.end_of(self.pid, self._ended)
         except (AttributeError, OSError):
@@ -156,11 +156,6 @@ class Child:
 
     # ---- reading ---------------------------------------------------------------------------------
 
-    def _grow(self) -> None:
-        """It runs for long, if it still runs."""
-        if not self._exited:
-            self._listen()
-
     def _listen(self) -> None:
         """Read from now on as it comes."""
         for pipe in self._pipes:
@@ -202,7 +197,8 @@ class Child:
 
     def _poll(self, pause: float) -> None:
         if self._reap(os.WNOHANG):
-            self._end_group()
+            if not self._stopping:
+                self._signal_group(signal.SIGTERM)
             self._over()
         else:
             pause = min(pause * 1.5, 0.05)
@@ -223,13 +219,10 @@ class Child:
 
     def _ended(self) -> None:
         # Before it is reaped its number cannot belong to anybody else.
-        self._end_group()
-        self._reap(0)
-        self._over()
-
-    def _end_group(self) -> None:
         if not self._stopping:
             self._signal_group(signal.SIGTERM)
+        self._reap(0)
+        self._over()
 
     def _over(self) -> None:
         self._drain()

@@ -101,7 +101,9 @@ class House:
 
 
 def test_a_run_is_stored_at_once_and_driven_once_a_few_at_a_time(house: House) -> None:
-    house.write("w", "type: shell, run: 'echo ${inputs.n} >> out.txt'", "  inputs: {n: {type: integer}}")
+    house.write(
+        "w", "type: shell, run: 'echo ${inputs.n} >> out.txt; sleep 0.2'", "  inputs: {n: {type: integer}}"
+    )
     served = house.files().find("w")
     fleet = house.fleet(at_once=2, queue=5)
     for i in range(5):
