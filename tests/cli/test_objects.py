@@ -102,7 +102,7 @@ def test_a_question_makes_no_store(terminal: Terminal, words: list[str]) -> None
 
 
 def test_an_object_is_shown_by_the_beginning_of_its_id(kept: Terminal) -> None:
-    ended = kept("objects", "show", "99")
+    ended = kept("objects", "show", "999999")
     assert "title: second\n" in ended.out
     assert ended.err == f"context {OTHER}, version 2\n"
     document = kept("objects", "show", OTHER, "-o", "json").document
@@ -114,9 +114,9 @@ def test_an_object_is_shown_by_the_beginning_of_its_id(kept: Terminal) -> None:
     [
         (["1111"], "'1111' means 2 objects: context 11111111, plan 11112222"),
         (["abcdef"], "there is no object 'abcdef'"),
-        (["9", "--kind", "plan"], "there is no plan object '9'"),
-        (["9", "--kind", "pln"], "there are no objects of the kind 'pln'"),
-        (["9", "--version", "7"], "has no version 7\nhelp: versions: 1, 2"),
+        (["999999", "--kind", "plan"], "there is no plan object '999999'"),
+        (["999999", "--kind", "pln"], "there are no objects of the kind 'pln'"),
+        (["999999", "--version", "7"], "has no version 7\nhelp: versions: 1, 2"),
     ],
 )
 def test_what_cannot_be_shown_is_told(kept: Terminal, words: list[str], said: str) -> None:
@@ -126,17 +126,17 @@ def test_what_cannot_be_shown_is_told(kept: Terminal, words: list[str], said: st
 
 
 def test_every_change_makes_a_version(kept: Terminal) -> None:
-    first = kept("objects", "show", "99", "--version", "1")
+    first = kept("objects", "show", "999999", "--version", "1")
     assert "status: active\n" in first.out
     assert first.err.endswith("version 1 of 2\n")
-    versions: list[dict[str, Any]] = kept("objects", "show", "99", "--versions", "-o", "json").document[
+    versions: list[dict[str, Any]] = kept("objects", "show", "999999", "--versions", "-o", "json").document[
         "versions"
     ]
     assert [(one["version"], one["status"], one["event"]) for one in versions] == [
         (1, "active", "context.created"),
         (2, "closed", "context.closed"),
     ]
-    assert "context.closed" in kept("objects", "show", "99", "--versions").out
+    assert "context.closed" in kept("objects", "show", "999999", "--versions").out
 
 
 def test_a_deleted_object_is_listed_when_asked_for_and_its_versions_stay(kept: Terminal) -> None:
@@ -144,20 +144,20 @@ def test_a_deleted_object_is_listed_when_asked_for_and_its_versions_stay(kept: T
     assert "second" not in listed(kept)
     assert listed(kept, "--deleted", "--status", "closed") == ["second"]
     assert "deleted" in kept("objects", "--deleted").out
-    ended = kept("objects", "show", "99")
+    ended = kept("objects", "show", "999999")
     assert "title: second\n" in ended.out
     assert ended.err == f"context {OTHER}, version 2; deleted with version 3\n"
-    document = kept("objects", "show", "99", "-o", "json").document
+    document = kept("objects", "show", "999999", "-o", "json").document
     assert (document["deleted"], document["version"], document["lastVersion"]) == (True, 2, 3)
-    assert "deleted" in kept("objects", "show", "99", "--versions").out.splitlines()[-1]
-    gone = kept("objects", "show", "99", "--version", "3")
+    assert "deleted" in kept("objects", "show", "999999", "--versions").out.splitlines()[-1]
+    gone = kept("objects", "show", "999999", "--version", "3")
     assert (gone.code, f"context {OTHER} was deleted" in gone.err) == (2, True)
 
 
 def test_an_object_of_which_only_the_end_is_left_does_not_confuse(kept: Terminal) -> None:
     delete(kept, "role", OTHER, 5)
     assert kept("objects", "--deleted").code == 0
-    ended = kept("objects", "show", "99", "--kind", "role")
+    ended = kept("objects", "show", "999999", "--kind", "role")
     assert (ended.code, "was deleted" in ended.err) == (2, True)
 
 
