@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from mplp_cli.render.live import LiveView
 
 
-#: Types of steps that begin a process.
-PROCESSES = frozenset({"shell", "python", "agent"})
+#: Types of steps that may begin a process.
+_PROCESSES = frozenset({"shell", "python", "agent"})
 
 
 class Shown(Protocol):
@@ -278,7 +278,8 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
 def _may_be_crowded(run: Run) -> bool:
     """Whether the run may keep all processors busy with more processes than one for each."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return run.plan.grows or sum(step.kind in PROCESSES for step in run.plan.steps) > processors
+    processes = sum(step.kind in _PROCESSES for step in run.plan.steps)
+    return processes > processors or (processes > 0 and run.plan.grows)
 
 
 def tell_of_traces(runtime: Runtime) -> None:
