@@ -71,6 +71,7 @@ def states(terminal: Terminal) -> Terminal:
     terminal.write("last.yaml", LAST_WORD)
     terminal.start("run", "states.yaml", "--output", "json")
     terminal.until_written("busy")
+    until(lambda: terminal.store().approvals())  # what came before `busy` may be stored after its first word
     return terminal
 
 
