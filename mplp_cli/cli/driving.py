@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mplp_cli.cli.apart import Signals, run_apart, signals_of
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.cli.places import failed_places
 from mplp_cli.clock import SystemClock
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from mplp_cli.render.live import LiveView
 
 
-#: Types of steps that may begin a process.
-_PROCESSES = frozenset({"shell", "python", "agent"})
+#: What stops a run, and what it is called in the run's history.
+_STOPS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 class Shown(Protocol):
@@ -260,26 +261,16 @@ def go(
 def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
     """Drive the run to its end, show it, and give the exit code."""
     collect_less()
-    if _may_be_crowded(run):
-        from mplp_cli.engine.slices import ask_for_short_slices
-
-        ask_for_short_slices()
     try:
         with runtime, ExitStack() as stack:
             watch.open(run, stack)
-            asyncio.run(_drive(runtime, run, watch))
+            signals = stack.enter_context(signals_of(_STOPS))
+            run_apart(_drive(runtime, run, watch, signals))
         with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
             watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
     finally:
         tell_of_traces(runtime)
     return EXITS[run.state.status]
-
-
-def _may_be_crowded(run: Run) -> bool:
-    """Whether the run may keep all processors busy with more processes than one for each."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = sum(step.kind in _PROCESSES for step in run.plan.steps)
-    return processes > processors or (processes > 0 and run.plan.grows)
 
 
 def tell_of_traces(runtime: Runtime) -> None:
@@ -290,22 +281,19 @@ def tell_of_traces(runtime: Runtime) -> None:
         note(f"mplp: {text}")
 
 
-async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
+async def _drive(runtime: Runtime, run: Run, watch: Watch, signals: Signals) -> None:
     from mplp_cli.meanwhile import driven
 
     loop = asyncio.get_running_loop()
     heard = 0
 
-    def hear(name: str) -> None:
+    def hear(number: int) -> None:
         nonlocal heard
-        heard += 1
-        if heard == 1:
-            run.drive.cancel(name)
-        else:
-            run.drive.kill(name)
+        if number in _STOPS:
+            heard += 1
+            (run.drive.cancel if heard == 1 else run.drive.kill)(_STOPS[number])
 
-    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")):
-        loop.add_signal_handler(number, hear, name)
+    signals.tell(hear)
     ticking: asyncio.TimerHandle | None = None
 
     def tick() -> None:
