@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +76,16 @@ class Ended:
 #: Whether commands that run to their end are forks of a process that has imported what they are made of.
 FORKS = sys.platform == "linux" and not EXHAUSTIVE and "COVERAGE_PROCESS_START" not in os.environ
 _forkers: dict[frozenset[tuple[str, str]], Forker] = {}
+_making = threading.Lock()
 
 
 def forker_for(env: Mapping[str, str]) -> Forker | None:
     """What forks commands with such an environment; None if they are to be started."""
     key = to_others(env)
-    if FORKS and key not in _forkers:
-        _forkers[key] = Forker(dict(key))  # of the rest each command has its own
-    return _forkers.get(key)
+    with _making:
+        if FORKS and key not in _forkers:
+            _forkers[key] = Forker(dict(key))  # of the rest each command has its own
+        return _forkers.get(key)
 
 
 def pytest_unconfigure() -> None:
