@@ -17,9 +17,12 @@ def main() -> None:
 
         complete(sys.argv[2:])
         return
-    from mplp_cli.cli.main import run
+    try:
+        from mplp_cli.cli.main import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while that is imported; later it is told by `run`
+        sys.exit(130)
 
 
 if __name__ == "__main__":

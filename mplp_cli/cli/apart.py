@@ -1,11 +1,12 @@
-"""Where a command drives its run: in a thread that begins then, of which the kernel has no opinion yet.
+"""Where a command begins its run and drives it: each in a thread of its own, of which the kernel has no opinion yet.
 
 Linux starts a child on the processor that looks less busy, and to know that it remembers how busy threads were. The
 start of a command is nothing but work, so its main thread looks as if it filled a processor: every child goes to
 another one and stands behind the child that works there, while this process waits for it (a spawn returns when the
 program is loaded) and its own processor is idle. A thread that is kept waiting is not judged anew, so this can last for
-a whole run of short steps, which takes a quarter longer then. See `util_est_update` and `sched_balance_find_dst_group`
-in the kernel's kernel/sched/fair.c.
+a whole run of short steps, which takes a quarter longer then. A thread that begins now has no past, and of one that has
+ended nothing is left; while they work the main thread rests, and is forgotten. See `util_est_update`,
+`task_dead_fair` and `sched_balance_find_dst_group` in the kernel's kernel/sched/fair.c.
 """
 
 from __future__ import annotations
@@ -16,26 +17,32 @@ import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
 Made = TypeVar("Made")
 
 
-def run_apart(work: Coroutine[Any, Any, Made]) -> Made:
-    """`asyncio.run` in a new thread: what `work` gives, or raises. Signals are heard by `Signals`."""
+def apart(work: Callable[[], Made]) -> Made:
+    """What `work` gives, or raises, in a new thread. Interrupted, it is left behind: it ends with the process."""
     outcome: Future[Made] = Future()
 
     def go() -> None:
         try:
-            outcome.set_result(asyncio.run(work))
+            outcome.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised by who waits for it
             outcome.set_exception(error)
 
-    thread = Thread(target=go, name="mplp drive")
+    thread = Thread(target=go, name="mplp", daemon=True)
     thread.start()
     thread.join()
     return outcome.result()
+
+
+def run_apart(work: Coroutine[Any, Any, Made]) -> Made:
+    """`asyncio.run` in a new thread. Signals are heard by `Signals`."""
+    return apart(partial(asyncio.run, work))
 
 
 class Signals:

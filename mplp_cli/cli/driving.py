@@ -8,10 +8,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mplp_cli.cli.apart import Signals, run_apart, signals_of
+from mplp_cli.cli.apart import Signals, apart, run_apart, signals_of
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.cli.places import failed_places
 from mplp_cli.clock import SystemClock
@@ -255,19 +256,23 @@ def go(
         leave(runtime, begin(Screen()), how, junit)
         return Exit.OK
     watch = Watch(how, no_color=no_color, junit=junit)
-    return drive(runtime, begin(watch.screen), watch, lambda state: failed_places(source, state))
+    return drive(runtime, partial(begin, watch.screen), watch, lambda state: failed_places(source, state))
 
 
-def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
-    """Drive the run to its end, show it, and give the exit code."""
+def drive(
+    runtime: Runtime, begin: Callable[[], Run], watch: Watch, places: Callable[[RunState], dict[str, str]]
+) -> int:
+    """Drive the run that `begin` stores or takes up to its end, show it, and give the exit code."""
     collect_less()
+    run = apart(begin)
     try:
         with runtime, ExitStack() as stack:
             watch.open(run, stack)
             signals = stack.enter_context(signals_of(_STOPS))
             run_apart(_drive(runtime, run, watch, signals))
+            failed = places(run.state)
         with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
-            watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
+            watch.finish(run.plan, run.state, runtime.clock.now(), failed)
     finally:
         tell_of_traces(runtime)
     return EXITS[run.state.status]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -68,7 +69,8 @@ def main(
     refuse_at_work(record)
     watch = Watch(output, no_color=no_color, junit=junit)
     changed = read_definition(runtime, definition, output, no_color=no_color)
-    made = rerun(
+    begin = partial(
+        rerun,
         runtime,
         record.id,
         how,
@@ -77,5 +79,7 @@ def main(
         definition=changed,
         inputs=lambda workflow: inputs_of_run(workflow, inputs, None),
     )
-    source = runtime.stored_source(made.state.run_id)
-    raise typer.Exit(drive(runtime, made, watch, lambda state: failed_places(source, state)))
+    code = drive(
+        runtime, begin, watch, lambda state: failed_places(runtime.stored_source(state.run_id), state)
+    )
+    raise typer.Exit(code)

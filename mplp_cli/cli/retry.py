@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -60,6 +61,6 @@ def main(
         facts = [fact for _, fact in runtime.store.history(record.id)]
         check_step(runtime.stored_plan(record.id), facts, record, step)
     watch = Watch(output, no_color=no_color, junit=junit)
-    taken = retry(runtime, record.id, step or "", watch.screen, secrets_file, tell)
+    take_up = partial(retry, runtime, record.id, step or "", watch.screen, secrets_file, tell)
     source = runtime.stored_source(record.id)
-    raise typer.Exit(drive(runtime, taken, watch, lambda state: failed_places(source, state)))
+    raise typer.Exit(drive(runtime, take_up, watch, lambda state: failed_places(source, state)))

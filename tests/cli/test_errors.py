@@ -228,3 +228,23 @@ def test_nothing_is_written_beside_the_state_directory(terminal: Terminal) -> No
     before = set(terminal.directory.iterdir())
     terminal("run", "talks.yaml")
     assert set(terminal.directory.iterdir()) - before == {Path(terminal.directory / ".mplp")}
+
+
+#: Somebody presses Ctrl-C while the command line is imported.
+PRESSED = """\
+import sys
+
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "mplp_cli.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed())
+from mplp_cli.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_before_anything_is_loaded_is_no_error_of_ours(terminal: Terminal) -> None:
+    pressed = terminal.python("-c", PRESSED)
+    assert (pressed.code, pressed.out, pressed.err) == (130, "", "")
