@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mplp_cli.cli.apart import Signals, apart, run_apart, signals_of
+from mplp_cli.cli.apart import apart
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.cli.places import failed_places
 from mplp_cli.clock import SystemClock
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mplp_cli.render.live import LiveView
 
 
-#: What stops a run, and what it is called in the run's history.
-_STOPS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+#: Seconds within which the same signal is one: `timeout` sends it to the process, and once more to its whole group.
+_ECHO = 0.1
 
 
 class Shown(Protocol):
@@ -256,26 +256,41 @@ def go(
         leave(runtime, begin(Screen()), how, junit)
         return Exit.OK
     watch = Watch(how, no_color=no_color, junit=junit)
-    return drive(runtime, partial(begin, watch.screen), watch, lambda state: failed_places(source, state))
+    run = apart(partial(begin, watch.screen))
+    return drive(runtime, run, watch, lambda state: failed_places(source, state))
 
 
-def drive(
-    runtime: Runtime, begin: Callable[[], Run], watch: Watch, places: Callable[[RunState], dict[str, str]]
-) -> int:
-    """Drive the run that `begin` stores or takes up to its end, show it, and give the exit code."""
+def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState], dict[str, str]]) -> int:
+    """Drive the run to its end, show it, and give the exit code."""
     collect_less()
-    run = apart(begin)
     try:
         with runtime, ExitStack() as stack:
             watch.open(run, stack)
-            signals = stack.enter_context(signals_of(_STOPS))
-            run_apart(_drive(runtime, run, watch, signals))
-            failed = places(run.state)
+            asyncio.run(_drive(runtime, run, watch))
         with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
-            watch.finish(run.plan, run.state, runtime.clock.now(), failed)
+            watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
     finally:
         tell_of_traces(runtime)
     return EXITS[run.state.status]
+
+
+class Stops:
+    """The signals that end a run: the first one cancels it, any further one kills it."""
+
+    def __init__(
+        self, cancel: Callable[[str], None], kill: Callable[[str], None], now: Callable[[], float]
+    ) -> None:
+        self._cancel, self._kill, self._now = cancel, kill, now
+        #: When each of them came last, in seconds.
+        self._heard: dict[str, float] = {}
+
+    def hear(self, name: str) -> None:
+        """A signal has come."""
+        stop, now = self._kill if self._heard else self._cancel, self._now()
+        before = self._heard.get(name)
+        self._heard[name] = now
+        if before is None or now - before > _ECHO:
+            stop(name)
 
 
 def tell_of_traces(runtime: Runtime) -> None:
@@ -286,19 +301,13 @@ def tell_of_traces(runtime: Runtime) -> None:
         note(f"mplp: {text}")
 
 
-async def _drive(runtime: Runtime, run: Run, watch: Watch, signals: Signals) -> None:
+async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
     from mplp_cli.meanwhile import driven
 
     loop = asyncio.get_running_loop()
-    heard = 0
-
-    def hear(number: int) -> None:
-        nonlocal heard
-        if number in _STOPS:
-            heard += 1
-            (run.drive.cancel if heard == 1 else run.drive.kill)(_STOPS[number])
-
-    signals.tell(hear)
+    stops = Stops(run.drive.cancel, run.drive.kill, loop.time)
+    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")):
+        loop.add_signal_handler(number, stops.hear, name)
     ticking: asyncio.TimerHandle | None = None
 
     def tick() -> None:

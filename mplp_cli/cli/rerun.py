@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -56,6 +55,7 @@ def main(
       mplp rerun 3f2a --from deploy -i target=staging
     """
     from mplp_cli.again import chosen, is_at_work, refuse_at_work, rerun
+    from mplp_cli.cli.apart import apart
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.places import failed_places
     from mplp_cli.cli.redefined import read_definition
@@ -69,17 +69,16 @@ def main(
     refuse_at_work(record)
     watch = Watch(output, no_color=no_color, junit=junit)
     changed = read_definition(runtime, definition, output, no_color=no_color)
-    begin = partial(
-        rerun,
-        runtime,
-        record.id,
-        how,
-        watch.screen,
-        secrets_file,
-        definition=changed,
-        inputs=lambda workflow: inputs_of_run(workflow, inputs, None),
+    made = apart(
+        lambda: rerun(
+            runtime,
+            record.id,
+            how,
+            watch.screen,
+            secrets_file,
+            definition=changed,
+            inputs=lambda workflow: inputs_of_run(workflow, inputs, None),
+        )
     )
-    code = drive(
-        runtime, begin, watch, lambda state: failed_places(runtime.stored_source(state.run_id), state)
-    )
-    raise typer.Exit(code)
+    source = runtime.stored_source(made.state.run_id)
+    raise typer.Exit(drive(runtime, made, watch, lambda state: failed_places(source, state)))

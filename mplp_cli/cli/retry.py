@@ -38,6 +38,7 @@ def main(
       mplp retry 3f2a deploy
     """
     from mplp_cli.again import retry
+    from mplp_cli.cli.apart import apart
     from mplp_cli.cli.driving import Watch, drive
     from mplp_cli.cli.places import failed_places
     from mplp_cli.cli.showing import note
@@ -61,6 +62,6 @@ def main(
         facts = [fact for _, fact in runtime.store.history(record.id)]
         check_step(runtime.stored_plan(record.id), facts, record, step)
     watch = Watch(output, no_color=no_color, junit=junit)
-    take_up = partial(retry, runtime, record.id, step or "", watch.screen, secrets_file, tell)
+    taken = apart(partial(retry, runtime, record.id, step or "", watch.screen, secrets_file, tell))
     source = runtime.stored_source(record.id)
-    raise typer.Exit(drive(runtime, take_up, watch, lambda state: failed_places(source, state)))
+    raise typer.Exit(drive(runtime, taken, watch, lambda state: failed_places(source, state)))

@@ -1,26 +1,17 @@
-"""A run is driven in a thread that begins with it, and signals come to it there."""
+"""What comes before a run is done in a thread that ends."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-from mplp_cli.cli.apart import Signals, run_apart, signals_of
+from mplp_cli.cli.apart import apart
 from tests.cli.conftest import Terminal
 
 
-async def where() -> threading.Thread:
-    return threading.current_thread()
-
-
-def test_it_gives_what_the_work_gives_from_a_thread_of_its_own() -> None:
-    first, second = run_apart(where()), run_apart(where())
+def test_it_gives_what_the_work_gives_from_a_thread_that_has_ended() -> None:
+    first, second = apart(threading.current_thread), apart(threading.current_thread)
     assert threading.current_thread() not in (first, second)
     assert first is not second
     assert not first.is_alive()
@@ -28,57 +19,42 @@ def test_it_gives_what_the_work_gives_from_a_thread_of_its_own() -> None:
 
 @pytest.mark.parametrize("raised", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
 def test_it_raises_what_the_work_raises(raised: BaseException) -> None:
-    async def fails() -> None:
+    def fail() -> None:
         raise raised
 
     with pytest.raises(type(raised)) as told_of:
-        run_apart(fails())
+        apart(fail)
     assert told_of.value is raised
 
 
-async def told(signals: Signals, count: int) -> list[int]:
-    heard: list[int] = []
-    all_heard = asyncio.Event()
+#: Ctrl-C comes while the work goes on, which takes the seconds of the argument more.
+PRESSED = """
+import os, signal, sys, time
+from mplp_cli.cli.apart import apart
 
-    def hear(number: int) -> None:
-        heard.append(number)
-        if len(heard) == count:
-            all_heard.set()
-        else:
-            os.kill(os.getpid(), signal.SIGUSR2)
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(float(sys.argv[1]))
+    print("done", flush=True)
 
-    signals.tell(hear)
-    async with asyncio.timeout(30):
-        await all_heard.wait()
-    return heard
-
-
-def test_signals_are_heard_by_the_loop_in_that_thread_also_those_that_came_before_it() -> None:
-    with signals_of((signal.SIGUSR1, signal.SIGUSR2)) as signals:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        assert run_apart(told(signals, 3)) == [signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR2]
+try:
+    apart(work)
+except KeyboardInterrupt:
+    print("pressed", flush=True)
+"""
 
 
-def test_a_thread_that_gets_the_signal_leaves_it_to_the_loop() -> None:
-    async def to_itself(signals: Signals) -> list[int]:
-        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-        return await told(signals, 1)
-
-    with signals_of((signal.SIGUSR1,)) as signals:
-        assert run_apart(to_itself(signals)) == [signal.SIGUSR1]
+@pytest.mark.parametrize(("takes", "says"), [("0.2", "done\npressed\n"), ("3600", "pressed\n")])
+def test_ctrl_c_lets_it_come_to_its_end_if_that_is_soon(terminal: Terminal, takes: str, says: str) -> None:
+    pressed = terminal.python("-c", PRESSED, takes)
+    assert (pressed.code, pressed.out, pressed.err) == (0, says, "")
 
 
-def test_afterwards_signals_do_what_they_did() -> None:
-    former, files = signal.getsignal(signal.SIGUSR1), set(Path("/dev/fd").iterdir())
-    with signals_of((signal.SIGUSR1,)):
-        assert signal.getsignal(signal.SIGUSR1) is not former
-    assert signal.getsignal(signal.SIGUSR1) is former
-    assert signal.set_wakeup_fd(-1) == -1
-    assert set(Path("/dev/fd").iterdir()) == files
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_a_run_is_driven_there(terminal: Terminal) -> None:
+def test_a_run_is_begun_there_and_driven_in_the_main_thread(terminal: Terminal) -> None:
+    terminal.write(
+        "fns.py",
+        "import threading\n\n\nasync def where():\n    return threading.current_thread().name\n",
+    )
     terminal.write(
         "where.yaml",
         """\
@@ -87,10 +63,9 @@ workflow:
   name: Where
   version: 1.0.0
   steps:
-    - {id: here, type: shell, run: 'cat /proc/$PPID/task/*/comm | wc -l'}
-  outputs: {threads: "${here.result.output}"}
+    - {id: here, type: python, call: 'fns:where', isolation: thread}
+  outputs: {thread: "${here.result}"}
 """,
     )
     ran = terminal("run", "where.yaml", "--output", "quiet")
-    assert ran.code == 0
-    assert int(ran.document["threads"]) >= 2
+    assert (ran.code, ran.document) == (0, {"thread": "MainThread"})

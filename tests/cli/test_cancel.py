@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from mplp_cli.cli.driving import Stops
 from tests.cli.conftest import Terminal
 
 
@@ -22,6 +23,36 @@ def test_a_run_that_goes_on_is_cancelled_with_its_final_steps(terminal: Terminal
     statuses = {step: told["status"] for step, told in document["steps"].items()}
     assert statuses == {"tick": "cancelled", "never": "cancelled", "bye": "completed"}
     assert "enough" in document["steps"]["tick"]["reason"]
+
+
+def test_a_signal_that_comes_twice_at_once_is_one() -> None:
+    now, told = 5.0, list[str]()
+    stops = Stops(
+        lambda name: told.append(f"cancel {name}"), lambda name: told.append(f"kill {name}"), lambda: now
+    )
+    for now in (5.0, 5.001, 5.09):  # what passes a signal on may take its time
+        stops.hear("SIGTERM")
+    assert told == ["cancel SIGTERM"]
+    now = 5.5
+    stops.hear("SIGTERM")
+    assert told == ["cancel SIGTERM", "kill SIGTERM"]
+
+
+def test_two_kinds_of_signals_are_never_one() -> None:
+    told = list[str]()
+    stops = Stops(told.append, lambda name: told.append(f"kill {name}"), lambda: 0.0)
+    stops.hear("Ctrl-C")
+    stops.hear("SIGTERM")
+    assert told == ["Ctrl-C", "kill SIGTERM"]
+
+
+def test_two_signals_kill_the_run(terminal: Terminal) -> None:
+    running = terminal.start("run", "endless.yaml", "--output", "json")
+    terminal.until_written("it is up")
+    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGTERM)
+    document = json.loads(running.communicate()[0])
+    assert {step: told["status"] for step, told in document["steps"].items()}["bye"] == "cancelled"
 
 
 def test_a_run_that_waits_is_cancelled_without_a_process_of_its_own(terminal: Terminal) -> None:
