@@ -16,11 +16,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from mplp_cli.answering import Answer, answer, questions
 from mplp_cli.errors import Exit, Problem, UsageError, WorkflowValidationError
 from mplp_cli.meanwhile import driven
 from mplp_cli.render.machine import event_object, plan_document, run_document
+from mplp_cli.render.stored import approval_object
 from mplp_cli.roster import check
 from mplp_cli.runtime import Run, Runtime, Screen
 from mplp_cli.sources import Source, read_secrets, read_source
@@ -30,7 +32,20 @@ if TYPE_CHECKING:
     from mplp_cli.workflow.model import Workflow
     from mplp_cli.workflow.plan import Plan
 
-__all__ = ["pause", "plan", "rerun", "resume", "retry", "run", "validate"]
+__all__ = [
+    "approvals",
+    "approve",
+    "cancel",
+    "pause",
+    "plan",
+    "reject",
+    "rerun",
+    "resume",
+    "retry",
+    "run",
+    "status",
+    "validate",
+]
 
 AnyPath: TypeAlias = str | PathLike[str]
 OnEvent: TypeAlias = Callable[[dict[str, Any]], None]
@@ -225,6 +240,102 @@ def pause(
         until: requesting.Until = "rests" if wait else "asked" if no_wait else "heard"
         status, _ = requesting.pause(runtime, found, reason, until)
         return {"runId": found.id, "workflowId": found.workflow_id, "status": status}
+
+
+def cancel(
+    run_id: str,
+    *,
+    reason: str = "",
+    kill: bool = False,
+    no_wait: bool = False,
+    state_dir: AnyPath | None = None,
+    secrets_file: str | None = None,
+) -> dict[str, str]:
+    """End a run, wherever it is driven: `{runId, workflowId, status}`.
+
+    Running steps are ended, with the grace time of the workflow, and `finally` steps run; with `kill` everything ends
+    at once, and they do not. A run that nobody drives is ended here, in an event loop of its own.
+
+    The status is `cancelled`, or another one if the run ended otherwise before that. With `no_wait` it is
+    `cancelling`: the run hears of it later, which is what `on_event` of the run itself needs.
+
+    RunStateError if the run has ended already, RunBusyError if whoever drives it does not end it within the grace
+    time and 20 seconds.
+    """
+    from mplp_cli.ending import end
+    from mplp_cli.requesting import ENDED
+
+    if not no_wait:
+        _refuse_in_loop()
+    with _runtime(state_dir) as runtime:
+        found = runtime.find_run(run_id, fits=lambda one: one.status not in ENDED)
+        verb: Literal["kill", "cancel"] = "kill" if kill else "cancel"
+        try:
+            ended = end(runtime, found, verb, reason, waits=not no_wait, secrets_file=secrets_file)
+        finally:
+            _tell_of_traces(runtime)
+        return {"runId": found.id, "workflowId": found.workflow_id, "status": ended}
+
+
+def status(run_id: str, *, state_dir: AnyPath | None = None) -> dict[str, Any]:
+    """The report of a run as it is stored now, whether or not it has ended."""
+    from mplp_cli.recorded import recorded
+
+    with _runtime(state_dir) as runtime:
+        told = recorded(runtime, runtime.find_run(run_id))
+        return run_document(told.plan, told.state, now=told.now)
+
+
+def approvals(
+    run_id: str | None = None, *, everything: bool = False, state_dir: AnyPath | None = None
+) -> list[dict[str, Any]]:
+    """What a run and its sub-workflows ask a person, or all runs: the `approvals` of `mplp approvals --output json`.
+
+    With `everything` what is answered or withdrawn, too.
+    """
+    with _runtime(state_dir) as runtime:
+        return [approval_object(asked) for asked in questions(runtime, run_id, everything=everything)]
+
+
+def approve(
+    run_id: str,
+    step: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    by: str | None = None,
+    reason: str = "",
+    digest: str = "",
+    state_dir: AnyPath | None = None,
+) -> dict[str, Any]:
+    """Say yes to what a step asks, with the inputs that the question takes; without `step`, to the run's one question.
+
+    Gives the answered one of `approvals`. Whoever drives the run goes on by itself, otherwise `resume` does. `by` is
+    the user of this process unless it is given; with the `digest` of a question the answer is for that one alone.
+
+    RunStateError if nothing is asked, or not any more, or somebody else is; UsageError if there are several questions;
+    InputError if the inputs do not fit. All come before anything is stored.
+    """
+    return _answer(run_id, step, Answer("approved", by or "", reason, digest), inputs or {}, state_dir)
+
+
+def reject(
+    run_id: str,
+    step: str | None = None,
+    *,
+    by: str | None = None,
+    reason: str = "",
+    digest: str = "",
+    state_dir: AnyPath | None = None,
+) -> dict[str, Any]:
+    """Say no to what a step asks, which fails then; else as `approve`."""
+    return _answer(run_id, step, Answer("rejected", by or "", reason, digest), {}, state_dir)
+
+
+def _answer(
+    run_id: str, step: str | None, said: Answer, inputs: Mapping[str, Any], state_dir: AnyPath | None
+) -> dict[str, Any]:
+    with _runtime(state_dir) as runtime:
+        return approval_object(answer(runtime, run_id, step, said, lambda form: inputs)[1])
 
 
 def _runtime(state_dir: AnyPath | None, *, ephemeral: bool = False) -> Runtime:

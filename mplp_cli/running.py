@@ -308,6 +308,14 @@ def root_of(store: Store, run: RunRecord) -> RunRecord:
     return run
 
 
+def with_children(store: Store, run_id: str) -> list[str]:
+    """A run and the runs of its sub-workflows, at any depth."""
+    found = [run_id]
+    for run in found:
+        found += [child.id for child in store.runs(child_of=run)]
+    return found
+
+
 def refuse_child(store: Store, run: RunRecord) -> None:
     """RunStateError for the run of a sub-workflow: its parent takes it on."""
     root = root_of(store, run)

@@ -414,3 +414,140 @@ def test_a_run_whose_process_does_not_answer_is_busy(calm: Path, monkeypatch: py
     with pytest.raises(RunBusyError, match="does not pause"):
         api.pause(run)
     held.release()
+
+
+# ---- questions and the end -----------------------------------------------------------------------
+
+#: Asks for a version; in its parent the run of this file is a sub-workflow.
+SHIP = """\
+workflow:
+  id: ship
+  name: Ship
+  version: 1.0.0
+  steps:
+    - id: ok
+      type: approval
+      message: Which version?
+      approvers: [ann, bob]
+      inputs: {version: {type: string, pattern: "^[0-9.]+$"}}
+    - {id: ship, type: shell, run: "echo ${ok.result.inputs.version}"}
+  finally:
+    - {id: tidy, type: shell, run: 'echo tidy >> did'}
+  outputs: {shipped: "${ship.result.output}"}
+"""
+
+#: Asks twice at the same time.
+TWICE = SHIP.replace("id: ship\n", "id: twice\n", 1).replace(
+    "    - {id: ship,", "    - {id: more, type: approval, message: More?}\n    - {id: ship,"
+)
+
+
+@pytest.fixture
+def asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("ship.yaml").write_text(SHIP)
+    Path("twice.yaml").write_text(TWICE)
+    waits = api.run("ship.yaml")
+    assert waits["status"] == "waiting"
+    return str(waits["runId"])
+
+
+def test_a_question_is_answered_with_inputs_and_the_run_goes_on(asks: str) -> None:
+    [asked] = api.approvals(asks)
+    assert (asked["runId"], asked["step"], asked["state"]) == (asks, "ok", "pending")
+    given = api.approve("ship", inputs={"version": "1.4.2"}, by="ann", reason="checked")
+    assert (given["state"], given["by"], given["given"]) == ("approved", "ann", {"version": "1.4.2"})
+    assert api.approvals() == []
+    assert api.approvals(everything=True) == [given]
+    report = api.resume(asks)
+    assert (report["status"], report["outputs"]) == ("completed", {"shipped": "1.4.2"})
+    assert api.status(asks) == report
+
+
+def test_a_no_fails_the_step(asks: str) -> None:
+    assert api.reject(asks, "ok", by="bob", reason="not today")["state"] == "rejected"
+    report = api.resume(asks)
+    assert (report["status"], report["steps"]["ok"]["error"]["type"]) == ("failed", "RejectedError")
+
+
+def test_an_answer_says_no_before_anything_is_stored(asks: str) -> None:
+    with pytest.raises(RunStateError, match="not among those who are asked: ann, bob"):
+        api.approve(asks, by="eve")
+    with pytest.raises(InputError):
+        api.approve(asks, inputs={"version": "new"}, by="ann")
+    with pytest.raises(InputError):
+        api.approve(asks, by="ann")
+    with pytest.raises(RunStateError):
+        api.approve(asks, inputs={"version": "1"}, by="ann", digest="another question")
+    with pytest.raises(RunStateError, match="asks nothing"):
+        api.reject(asks, "ship")
+    [asked] = api.approvals(asks)
+    api.approve(asks, inputs={"version": "1"}, by="ann", digest=asked["digest"])
+    with pytest.raises(RunStateError, match="already"):
+        api.reject(asks, "ok", by="bob")
+    with pytest.raises(RunStateError, match="asks nothing now"):
+        api.reject(asks)
+
+
+def test_of_several_questions_one_is_named(asks: str) -> None:
+    run = api.run("twice.yaml")["runId"]
+    with pytest.raises(UsageError, match="2 steps of run") as caught:
+        api.approve(run, by="ann")
+    assert caught.value.details["steps"] == ["more", "ok"]
+    assert {asked["step"] for asked in api.approvals(run)} == {"more", "ok"}
+    assert len(api.approvals()) == 3
+    assert api.approve(run, "more")["step"] == "more"
+
+
+def test_nothing_is_asked_where_nothing_was_ever_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert api.approvals() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_waits_is_cancelled_here(asks: str) -> None:
+    assert api.cancel("ship", reason="not today") == {
+        "runId": asks,
+        "workflowId": "ship",
+        "status": "cancelled",
+    }
+    assert did() == ["tidy"]
+    assert api.approvals(asks) == []
+    with pytest.raises(RunStateError, match="cancelled already"):
+        api.cancel(asks)
+
+
+def test_a_run_that_is_killed_does_not_tidy_up(asks: str) -> None:
+    assert api.cancel(asks, kill=True)["status"] == "cancelled"
+    assert not Path("did").exists()
+
+
+def test_a_run_is_cancelled_where_it_is_driven(calm: Path) -> None:
+    with in_a_thread() as report:
+        assert api.status("calm")["steps"]["busy"]["status"] == "running"
+        said = api.cancel("calm", reason="enough")
+        ended = report.result(60)
+    assert (said["status"], ended["status"]) == ("cancelled", "cancelled")
+    assert api.status("calm")["runId"] == ended["runId"]
+
+
+def test_a_run_is_cancelled_by_the_function_that_hears_its_events(calm: Path) -> None:
+    said: list[dict[str, str]] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        if event["type"] == "step.started" and not said:
+            said.append(api.cancel("calm", no_wait=True))
+
+    assert api.run("calm.yaml", on_event=hear)["status"] == "cancelled"
+    assert [one["status"] for one in said] == ["cancelling"]
+
+
+def test_a_run_is_not_ended_in_the_thread_of_an_event_loop(asks: str) -> None:
+    async def ends() -> None:
+        api.cancel(asks)
+
+    with pytest.raises(UsageError, match="event loop"):
+        asyncio.run(ends())
+    assert api.status(asks)["status"] == "waiting"

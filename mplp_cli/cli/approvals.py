@@ -9,7 +9,6 @@ import typer
 from mplp_cli.cli.options import NoColor, Output, StateDir, TextOrJson
 
 if TYPE_CHECKING:
-    from mplp_cli.protocols import ApprovalRecord
     from mplp_cli.runtime import Runtime
 
 
@@ -33,13 +32,14 @@ def main(
 
       mplp approvals --run 3f2a --all --output json
     """
+    from mplp_cli.answering import questions
     from mplp_cli.cli.showing import note, show
     from mplp_cli.render.stored import approval_object
     from mplp_cli.render.tables import approvals_table
     from mplp_cli.runtime import Runtime
 
     runtime = Runtime(state_dir=state_dir)
-    found = _found(runtime, run, everything=everything)
+    found = questions(runtime, run, everything=everything)
     parents = {asked.run: parent for asked in found if (parent := _parent(runtime, asked.run))}
     if output is TextOrJson.json:
         from mplp_cli.render.machine import write_document
@@ -58,22 +58,6 @@ def main(
         show(lambda theme, width: approvals_table(found, now, theme, width, above), no_color=no_color)
     else:
         note("nothing was ever asked" if everything else "nothing is asked")
-
-
-def _found(runtime: Runtime, run: str | None, *, everything: bool) -> list[ApprovalRecord]:
-    from mplp_cli.cli.answering import asking
-    from mplp_cli.cli.family import with_children
-    from mplp_cli.cli.showing import stored
-
-    run_id = None if run is None else runtime.find_run(run, fits=asking(runtime)).id
-    store, state = stored(runtime), None if everything else "pending"
-    if store is None:
-        return []
-    if run_id is None:
-        return store.approvals(state=state)
-    return [
-        asked for one in with_children(store, run_id) for asked in store.approvals(run_id=one, state=state)
-    ]
 
 
 def _parent(runtime: Runtime, run_id: str) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,12 @@ def main(
 
       mplp approve 3f2a deploy --input version=1.4.2 --reason "checked by hand"
     """
-    from mplp_cli.cli.answering import Answer, answer
+    from mplp_cli.answering import Answer
+    from mplp_cli.cli.answering import answer
+    from mplp_cli.cli.giving import given_inputs
 
-    said = Answer("approved", reason, by, digest, inputs, inputs_file)
-    answer(run, step, said, state_dir=state_dir, as_json=output is TextOrJson.json)
+    def fill(form: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        return given_inputs(form, inputs, inputs_file)
+
+    said = Answer("approved", by or "", reason, digest)
+    answer(run, step, said, fill, state_dir=state_dir, as_json=output is TextOrJson.json)

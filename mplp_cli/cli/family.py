@@ -23,11 +23,3 @@ def family_of(store: Store, run: RunRecord) -> Family:
     from mplp_cli.running import root_of
 
     return Family(run, store.runs(child_of=run.id)[::-1], root_of(store, run))
-
-
-def with_children(store: Store, run_id: str) -> list[str]:
-    """A run and the runs of its sub-workflows, at any depth."""
-    found = [run_id]
-    for run in found:
-        found += [child.id for child in store.runs(child_of=run)]
-    return found

@@ -28,7 +28,8 @@ def main(
 
       mplp reject 3f2a deploy --reason "not on a Friday"
     """
-    from mplp_cli.cli.answering import Answer, answer
+    from mplp_cli.answering import Answer
+    from mplp_cli.cli.answering import answer
 
-    said = Answer("rejected", reason, by, digest)
-    answer(run, step, said, state_dir=state_dir, as_json=output is TextOrJson.json)
+    said = Answer("rejected", by or "", reason, digest)
+    answer(run, step, said, lambda form: {}, state_dir=state_dir, as_json=output is TextOrJson.json)

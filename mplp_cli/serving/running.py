@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET
 
+from mplp_cli import answering
 from mplp_cli.errors import RunBusyError, RunStateError, UnknownRunError
 from mplp_cli.protocols import ApprovalRecord, Control, Place, RunRecord
 from mplp_cli.recorded import recorded
@@ -23,7 +24,6 @@ from mplp_cli.serving.operations import Call
 from mplp_cli.serving.parts import Parts
 from mplp_cli.serving.refusals import RequestError
 from mplp_cli.workflow.events.triggers import WebhookTrigger
-from mplp_cli.workflow.fold.answers import Given, check_answerer
 from mplp_cli.workflow.published import Cause
 from mplp_cli.workflow.values import derived_uuid
 
@@ -269,21 +269,12 @@ async def reject(call: Call) -> Answer:
     return _decide(call, "rejected")
 
 
-def _decide(call: Call, decision: str) -> Answer:
-    from mplp_cli.loading.inputs import resolved
-
-    parts, said = call.parts, call.body
+def _decide(call: Call, decision: Literal["approved", "rejected"]) -> Answer:
+    parts, body = call.parts, call.body
     asked = _question(parts, call.names.approval_id)
-    given = Given(said.digest or asked.digest)
-    if asked.state == "pending" and said.digest in ("", asked.digest):
-        check_answerer(asked.approvers, said.by)
-        filled = (
-            resolved(asked.form, said.inputs, "this question takes none") if decision == "approved" else {}
-        )
-        given = Given(asked.digest, filled)
-    now = parts.runtime.clock.now()
-    answered = parts.store.decide(asked.run, asked.step, decision, said.by, said.reason, now, given)
-    return Answer(200, approval_object(answered))
+    said = answering.Answer(decision, body.by, body.reason, body.digest)
+    given = answering.give(parts.store, parts.runtime.clock.now(), asked, said, lambda form: body.inputs)
+    return Answer(200, approval_object(given))
 
 
 def _question(parts: Parts, identifier: str) -> ApprovalRecord:

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from mplp_cli.agents.recording.cassette import read_cassette
 from mplp_cli.agents.recording.tape import Replay
+from mplp_cli.answering import Answer, give
 from mplp_cli.errors import Failure, InputError, MplpError, OperationError, RunStateError
 from mplp_cli.ids import SeededIds
 from mplp_cli.loading import resolve_inputs
-from mplp_cli.loading.inputs import resolved
 from mplp_cli.protocols import ApprovalRecord
 from mplp_cli.running import EXITS, Run, Screen
 from mplp_cli.runtime import Runtime
@@ -26,7 +26,6 @@ from mplp_cli.testing.hurrying import Hurry
 from mplp_cli.workflow.cases.coverage import Way, taken_in
 from mplp_cli.workflow.cases.judging import judge
 from mplp_cli.workflow.cases.model import Case, Decision, Mismatch, Outcome, StepOutcome, Verdict
-from mplp_cli.workflow.fold.answers import Given, check_answerer
 from mplp_cli.workflow.fold.growth import id_in_file
 from mplp_cli.workflow.fold.history import Event, StepEmitted, StepWaiting
 from mplp_cli.workflow.plan import Plan
@@ -102,14 +101,8 @@ class _People:
 
     def _decide(self, asked: ApprovalRecord, said: Decision) -> None:
         by = said.by or next(iter(asked.approvers), _SOMEBODY)
-        check_answerer(asked.approvers, by)
-        inputs = {}
-        if said.decision == "approve":
-            inputs = resolved(asked.form, said.inputs, "this question takes none")
-        decision = "approved" if said.decision == "approve" else "rejected"
-        given = Given(asked.digest, inputs)
-        now = self.runtime.clock.now()
-        self.runtime.store.decide(asked.run, asked.step, decision, by, said.reason, now, given)
+        answer = Answer("approved" if said.decision == "approve" else "rejected", by, said.reason)
+        give(self.runtime.store, self.runtime.clock.now(), asked, answer, lambda form: said.inputs)
 
 
 def _is_for(said: Decision, step: str) -> bool:
