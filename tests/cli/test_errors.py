@@ -147,13 +147,14 @@ def test_a_run_that_does_not_stop_leaves_cancel_with_75(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lock is held by a process (this one) that never looks at requests."""
-    from mplp_cli.cli import cancel, stopping
+    from mplp_cli import ending
+    from mplp_cli.cli import cancel
     from mplp_cli.errors import RunBusyError
 
     assert terminal("run", "ask.yaml").code == 3
     run = terminal.only_run()
     held = take(lock_path(terminal.directory / ".mplp", run), run, "a test", 0)
-    monkeypatch.setattr(stopping, "PATIENCE", -100.0)
+    monkeypatch.setattr(ending, "PATIENCE", -100.0)
     with pytest.raises(RunBusyError, match="still stopping"):
         cancel.main(run, state_dir=str(terminal.directory / ".mplp"))
     held.release()
