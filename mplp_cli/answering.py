@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mplp_cli.errors import RunStateError, UsageError
+from mplp_cli.render.stored import approval_object, parent_object
 from mplp_cli.requesting import user_name
 from mplp_cli.running import with_children
 from mplp_cli.workflow.fold.answers import Given, check_answerer
@@ -21,8 +22,7 @@ Fill: TypeAlias = Callable[[dict[str, dict[str, Any]]], Mapping[str, Any]]
 
 
 class Answer(Struct, frozen=True):
-    """What somebody says to a question: `by` whom, or by the user of this process; an empty `digest` is meant for
-    whatever is asked now."""
+    """What somebody says to a question; an empty `digest` is meant for whatever is asked now."""
 
     decision: Literal["approved", "rejected"]
     by: str = ""
@@ -36,23 +36,25 @@ def give(store: Store, now: int, asked: ApprovalRecord, said: Answer, fill: Fill
     RunStateError if that is not asked any more, or somebody else is asked; InputError if the inputs do not fit. Both
     come before anything is stored.
     """
-    given, by = Given(said.digest or asked.digest), said.by or user_name()
+    given = Given(said.digest or asked.digest)
     if asked.state == "pending" and said.digest in ("", asked.digest):  # else the store says what is wrong
-        check_answerer(asked.approvers, by)
+        check_answerer(asked.approvers, said.by)
         if said.decision == "approved":
             from mplp_cli.loading.inputs import resolved
 
             given = Given(asked.digest, resolved(asked.form, fill(asked.form), "this question takes none"))
-    return store.decide(asked.run, asked.step, said.decision, by, said.reason, now, given)
+    return store.decide(asked.run, asked.step, said.decision, said.by, said.reason, now, given)
 
 
 def answer(
     runtime: Runtime, run: str, step: str | None, said: Answer, fill: Fill
 ) -> tuple[RunRecord, ApprovalRecord]:
     """Answer what a step of a run asks; without `step`, the one question of the run. The run, and the answer.
+    Without a name it is the user of this process who answers.
 
     UnknownRunError, UsageError if there are several questions, and what `give` raises.
     """
+    said = said if said.by else structs.replace(said, by=user_name())
     record = runtime.find_run(run, fits=_asking(runtime))
     chosen, now = step or _only_step(runtime.store, record), runtime.clock.now()
     pending = runtime.store.approvals(run_id=record.id)
@@ -74,6 +76,12 @@ def questions(runtime: Runtime, run: str | None, *, everything: bool) -> list[Ap
     return [
         asked for one in with_children(store, run_id) for asked in store.approvals(run_id=one, state=state)
     ]
+
+
+def question_object(store: Store, asked: ApprovalRecord) -> dict[str, Any]:
+    """A question and its answer, with the `parent` of its run if that is of a sub-workflow."""
+    parent = next((parent_object(run) for run in store.find_runs(asked.run)), None)
+    return {**approval_object(asked), **({"parent": parent} if parent else {})}
 
 
 def _asking(runtime: Runtime) -> Callable[[RunRecord], bool]:

@@ -18,7 +18,7 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mplp_cli.answering import Answer, answer, questions
+from mplp_cli.answering import Answer, answer, question_object, questions
 from mplp_cli.errors import Exit, Problem, UsageError, WorkflowValidationError
 from mplp_cli.meanwhile import driven
 from mplp_cli.render.machine import event_object, plan_document, run_document
@@ -270,10 +270,7 @@ def cancel(
     with _runtime(state_dir) as runtime:
         found = runtime.find_run(run_id, fits=lambda one: one.status not in ENDED)
         verb: Literal["kill", "cancel"] = "kill" if kill else "cancel"
-        try:
-            ended = end(runtime, found, verb, reason, waits=not no_wait, secrets_file=secrets_file)
-        finally:
-            _tell_of_traces(runtime)
+        ended = end(runtime, found, verb, reason, secrets_file, _tell_of_traces, waits=not no_wait)
         return {"runId": found.id, "workflowId": found.workflow_id, "status": ended}
 
 
@@ -289,12 +286,14 @@ def status(run_id: str, *, state_dir: AnyPath | None = None) -> dict[str, Any]:
 def approvals(
     run_id: str | None = None, *, everything: bool = False, state_dir: AnyPath | None = None
 ) -> list[dict[str, Any]]:
-    """What a run and its sub-workflows ask a person, or all runs: the `approvals` of `mplp approvals --output json`.
+    """What a run and its sub-workflows ask a person, or all runs: the `approvals` of `mplp approvals --output json`,
+    with the `parent` of each run of a sub-workflow, which `resume` goes on with.
 
     With `everything` what is answered or withdrawn, too.
     """
     with _runtime(state_dir) as runtime:
-        return [approval_object(asked) for asked in questions(runtime, run_id, everything=everything)]
+        found = questions(runtime, run_id, everything=everything)
+        return [question_object(runtime.store, asked) for asked in found]
 
 
 def approve(
@@ -309,8 +308,9 @@ def approve(
 ) -> dict[str, Any]:
     """Say yes to what a step asks, with the inputs that the question takes; without `step`, to the run's one question.
 
-    Gives the answered one of `approvals`. Whoever drives the run goes on by itself, otherwise `resume` does. `by` is
-    the user of this process unless it is given; with the `digest` of a question the answer is for that one alone.
+    Gives the answered one of `approvals`. If somebody still drives the run it goes on by itself, otherwise `resume`
+    does: also after an answer by `on_event`. `by` is the user of this process unless it is given; with the `digest` of
+    a question the answer is for that one alone.
 
     RunStateError if nothing is asked, or not any more, or somebody else is; UsageError if there are several questions;
     InputError if the inputs do not fit. All come before anything is stored.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from mplp_cli.errors import RunBusyError
@@ -21,14 +22,15 @@ def end(
     record: RunRecord,
     verb: Literal["cancel", "kill"],
     reason: str,
+    secrets_file: str | None,
+    driven_here: Callable[[Runtime], None],
     *,
     waits: bool,
-    secrets_file: str | None,
 ) -> str:
     """Cancel or kill a run: the status with which it has ended, or `cancelling` without waiting for that.
 
-    A run that nobody drives is taken up, here, to be ended. RunStateError if it has ended already, RunBusyError if
-    the process that drives it does not end it.
+    A run that nobody drives is taken up, here, to be ended; after that `driven_here` is called. RunStateError if it has
+    ended already, RunBusyError if the process that drives it does not end it.
     """
     refuse_ended(record)
     by = user_name()
@@ -40,7 +42,7 @@ def end(
         if not record.owned:
             # Nobody would see a request: this process takes the run up, to end it.
             try:
-                status = _end_here(runtime, record, verb, by, reason, secrets_file)
+                status = _end_here(runtime, record, verb, by, reason, secrets_file, driven_here)
             except RunBusyError:
                 pass  # somebody else was faster
             else:
@@ -54,7 +56,13 @@ def end(
 
 
 def _end_here(
-    runtime: Runtime, record: RunRecord, verb: str, by: str, reason: str, secrets_file: str | None
+    runtime: Runtime,
+    record: RunRecord,
+    verb: str,
+    by: str,
+    reason: str,
+    secrets_file: str | None,
+    driven_here: Callable[[Runtime], None],
 ) -> str:
     # Nothing runs in a run that is killed, so nothing needs its secrets.
     run = runtime.take_up(record.id, Screen(), secrets_file, How(to_end=True, killed=verb == "kill"))
@@ -68,4 +76,7 @@ def _end_here(
         async with sampling(runtime, f"run:{record.id}"):
             return (await run.go()).status
 
-    return asyncio.run(drive())
+    try:
+        return asyncio.run(drive())
+    finally:
+        driven_here(runtime)

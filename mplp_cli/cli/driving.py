@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mplp_cli.cli.apart import apart
 from mplp_cli.cli.options import RunOutput
 from mplp_cli.cli.places import failed_places
+from mplp_cli.cli.stops import Stops
 from mplp_cli.clock import SystemClock
 from mplp_cli.errors import Exit
 from mplp_cli.protocols import Standing
@@ -30,10 +30,6 @@ from mplp_cli.workflow.plan import Plan
 if TYPE_CHECKING:
     from mplp_cli.render.lines import Lines
     from mplp_cli.render.live import LiveView
-
-
-#: Seconds within which the same signal is one: `timeout` sends it to the process, and once more to its whole group.
-_ECHO = 0.1
 
 
 class Shown(Protocol):
@@ -265,32 +261,15 @@ def drive(runtime: Runtime, run: Run, watch: Watch, places: Callable[[RunState],
     collect_less()
     try:
         with runtime, ExitStack() as stack:
+            stops = Stops()
+            stack.enter_context(stops.heard())
             watch.open(run, stack)
-            asyncio.run(_drive(runtime, run, watch))
+            asyncio.run(_drive(runtime, run, watch, stops))
         with suppress(BrokenPipeError):  # what became of the run is told by the exit code too
             watch.finish(run.plan, run.state, runtime.clock.now(), places(run.state))
     finally:
         tell_of_traces(runtime)
     return EXITS[run.state.status]
-
-
-class Stops:
-    """The signals that end a run: the first one cancels it, any further one kills it."""
-
-    def __init__(
-        self, cancel: Callable[[str], None], kill: Callable[[str], None], now: Callable[[], float]
-    ) -> None:
-        self._cancel, self._kill, self._now = cancel, kill, now
-        #: When each of them came last, in seconds.
-        self._heard: dict[str, float] = {}
-
-    def hear(self, name: str) -> None:
-        """A signal has come."""
-        stop, now = self._kill if self._heard else self._cancel, self._now()
-        before = self._heard.get(name)
-        self._heard[name] = now
-        if before is None or now - before > _ECHO:
-            stop(name)
 
 
 def tell_of_traces(runtime: Runtime) -> None:
@@ -301,13 +280,11 @@ def tell_of_traces(runtime: Runtime) -> None:
         note(f"mplp: {text}")
 
 
-async def _drive(runtime: Runtime, run: Run, watch: Watch) -> None:
+async def _drive(runtime: Runtime, run: Run, watch: Watch, stops: Stops) -> None:
     from mplp_cli.meanwhile import driven
 
     loop = asyncio.get_running_loop()
-    stops = Stops(run.drive.cancel, run.drive.kill, loop.time)
-    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")):
-        loop.add_signal_handler(number, stops.hear, name)
+    stops.obey(run.drive.cancel, run.drive.kill)
     ticking: asyncio.TimerHandle | None = None
 
     def tick() -> None:

@@ -28,9 +28,6 @@ def stop(
 
     runtime = Runtime(state_dir=state_dir)
     record = runtime.find_run(run, fits=lambda found: found.status not in ENDED)
-    try:
-        status = end(runtime, record, verb, reason, waits=not no_wait, secrets_file=secrets_file)
-    finally:
-        tell_of_traces(runtime)
+    status = end(runtime, record, verb, reason, secrets_file, tell_of_traces, waits=not no_wait)
     tell_status(record, status, output)
     return 0 if status in ("cancelled", "cancelling") else 1

@@ -27,6 +27,15 @@ def test_it_raises_what_the_work_raises(raised: BaseException) -> None:
     assert told_of.value is raised
 
 
+FAILS = """\
+workflow:
+  id: fails
+  name: Fails
+  version: 1.0.0
+  steps:
+    - {id: bad, type: shell, run: 'false'}
+"""
+
 #: Ctrl-C comes while the work goes on, which takes the seconds of the argument more.
 PRESSED = """
 import os, signal, sys, time
@@ -50,7 +59,33 @@ def test_ctrl_c_lets_it_come_to_its_end_if_that_is_soon(terminal: Terminal, take
     assert (pressed.code, pressed.out, pressed.err) == (0, says, "")
 
 
-def test_a_run_is_begun_there_and_driven_in_the_main_thread(terminal: Terminal) -> None:
+#: Says in which thread runs are begun, and runs the command of the arguments.
+BEGUN = """
+import sys, threading
+from mplp_cli.runtime import Runtime
+
+start, take_up = Runtime.start, Runtime.take_up
+
+def told(way):
+    def begin(*args, **more):
+        print(threading.current_thread().name, file=sys.stderr)
+        return way(*args, **more)
+    return begin
+
+Runtime.start, Runtime.take_up = told(start), told(take_up)
+from mplp_cli.__main__ import main
+main()
+"""
+
+
+def test_runs_are_begun_there(terminal: Terminal) -> None:
+    terminal.write("fails.yaml", FAILS)
+    for words, code in ((("run", "fails.yaml"), 1), (("retry", "fails"), 1), (("rerun", "fails"), 1)):
+        begun = terminal.python("-c", BEGUN, *words, "--output", "quiet")
+        assert (begun.code, begun.err.splitlines()[0]) == (code, "mplp begin"), words
+
+
+def test_runs_are_driven_in_the_main_thread(terminal: Terminal) -> None:
     terminal.write(
         "fns.py",
         "import threading\n\n\nasync def where():\n    return threading.current_thread().name\n",

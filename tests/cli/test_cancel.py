@@ -7,7 +7,6 @@ import signal
 
 import pytest
 
-from mplp_cli.cli.driving import Stops
 from tests.cli.conftest import Terminal
 
 
@@ -23,26 +22,6 @@ def test_a_run_that_goes_on_is_cancelled_with_its_final_steps(terminal: Terminal
     statuses = {step: told["status"] for step, told in document["steps"].items()}
     assert statuses == {"tick": "cancelled", "never": "cancelled", "bye": "completed"}
     assert "enough" in document["steps"]["tick"]["reason"]
-
-
-def test_a_signal_that_comes_twice_at_once_is_one() -> None:
-    told, times = list[str](), iter([5.0, 5.001, 5.09, 5.5])  # what passes a signal on may take its time
-    stops = Stops(
-        lambda name: told.append(f"cancel {name}"), lambda name: told.append(f"kill {name}"), times.__next__
-    )
-    for _ in range(3):
-        stops.hear("SIGTERM")
-    assert told == ["cancel SIGTERM"]
-    stops.hear("SIGTERM")
-    assert told == ["cancel SIGTERM", "kill SIGTERM"]
-
-
-def test_two_kinds_of_signals_are_never_one() -> None:
-    told = list[str]()
-    stops = Stops(told.append, lambda name: told.append(f"kill {name}"), lambda: 0.0)
-    stops.hear("Ctrl-C")
-    stops.hear("SIGTERM")
-    assert told == ["Ctrl-C", "kill SIGTERM"]
 
 
 def test_two_signals_kill_the_run(terminal: Terminal) -> None:
@@ -134,3 +113,15 @@ def test_a_cancel_asks_for_the_secrets_of_the_steps_that_come_last(terminal: Ter
     assert terminal("cancel", "secretive", "--secrets-file", "/dev/null").code == 2
     terminal.env["TOKEN"] = "a-long-word"
     assert terminal("cancel", "secretive").code == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--no-wait"]])
+def test_settings_that_are_not_valid_do_not_hide_that_a_run_is_cancelled(
+    terminal: Terminal, more: list[str]
+) -> None:
+    running = terminal.start("run", "endless.yaml", "--output", "quiet")
+    terminal.until_written("it is up")
+    terminal.write("mplp.yaml", "nonsense: [\n")
+    ended = terminal("cancel", "endless", "--state-dir", ".mplp", *more)
+    assert (ended.code, ended.err) == (0, "")
+    assert running.wait() == 4

@@ -178,6 +178,24 @@ def test_a_question_is_answered_once_and_the_run_goes_on(project: Path) -> None:
     asyncio.run(use())
 
 
+def test_nobody_answers_in_the_name_of_the_server(project: Path) -> None:
+    from mplp_cli.requesting import user_name
+
+    of_us = ASKS.replace("type: approval,", f"type: approval, approvers: [{user_name()}],")
+    (project / "asks.yaml").write_text(of_us)
+
+    async def use() -> None:
+        async with inside(project) as house:
+            await house.ask("POST", "/api/v1/runs", {"workflow": "asks"})
+            asked = await _asked(house)
+            assert asked["approvers"] == [user_name()]
+            answer = {"inputs": {"tag": "v1"}, "by": ""}
+            said = await house.ask("POST", f"/api/v1/approvals/{asked['id']}/approve", answer)
+            assert (said.status, said.error) == (409, "RunStateError")
+
+    asyncio.run(use())
+
+
 async def _asked(house: Inside) -> Any:
     return (await house.until("/api/v1/approvals", lambda told: bool(told["approvals"])))["approvals"][0]
 
