@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """The command line. `--version` and what completion scripts ask are answered without the argument parser."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_streams()
     if sys.argv[1:] in (["--version"], ["-V"]):
         from mplp_cli import __version__
 
@@ -23,6 +26,19 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # while that is imported; later it is told by `run`
         sys.exit(130)
+
+
+def _open_streams() -> None:
+    """Streams that were closed by who started this lead nowhere: else a file of ours would take their place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
 
 
 if __name__ == "__main__":

@@ -249,3 +249,16 @@ main()
 def test_ctrl_c_before_anything_is_loaded_is_no_error_of_ours(terminal: Terminal) -> None:
     pressed = terminal.python("-c", PRESSED)
     assert (pressed.code, pressed.out, pressed.err) == (130, "", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_lead_nowhere(terminal: Terminal, closed: str) -> None:
+    mplp = f"{sys.executable} -m mplp_cli"
+    ended = terminal.run("sh", "-c", f"{mplp} run talks.yaml {closed}")
+    assert ended.code == 0
+    assert ("hello world" in ended.out) == (">&-" not in closed.replace("2>&-", ""))
+    assert "Traceback" not in ended.err
+    assert "bug" not in ended.err
+    assert terminal("status", "talks", "--output", "json").document["status"] == "completed"
+    log = next(terminal.directory.glob(".mplp/runs/*/logs/hello.1.log"))
+    assert log.read_text("utf-8").startswith("O hello world")
